@@ -1,0 +1,1 @@
+"""paddle2torch: PaddleNLP checkpoints in, proven PyTorch safetensors out."""

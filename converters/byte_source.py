@@ -1,0 +1,65 @@
+"""Positioned reads from a file that must not change while it is read.
+
+Reads go through `os.preadv` rather than a memory map: a file that shrinks under a map kills the process with a
+bus error, a short read is an error that can be reported.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from ..mappings.errors import SourceChangedError, UnreadableFileError
+
+
+class ByteSource:
+    """An open file with positioned reads; `size` is in bytes. Safe to read from several threads."""
+
+    def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
+        """Open `path`, or take over `file`, an already open (perhaps nameless) file that `path` describes.
+
+        Raises UnreadableFileError when the file cannot be opened or is not a regular file.
+        """
+        self.path = path
+        try:
+            self._file: BinaryIO = open(path, "rb", buffering=0) if file is None else file
+        except OSError as error:
+            raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+        self._descriptor = self._file.fileno()
+        self._stamp = self._current_stamp()
+        self.size = self._stamp[0]
+
+    def _current_stamp(self) -> tuple[int, int]:
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer` (bytes) from `offset`; raises SourceChangedError when the file ends before that."""
+        done = 0
+        while done < len(buffer):
+            try:
+                count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
+            except OSError as error:
+                raise UnreadableFileError(f"{self.path}: reading failed: {error.strerror or error}") from error
+            if count == 0:
+                raise SourceChangedError(
+                    f"{self.path}: ends at byte {offset + done} although it had {self.size} bytes when it was opened; "
+                    "let whatever writes it finish, then try again"
+                )
+            done += count
+
+    def read(self, count: int, offset: int) -> bytes:
+        """`count` bytes from `offset`; raises as `read_into`."""
+        buffer = bytearray(count)
+        self.read_into(memoryview(buffer), offset)
+        return bytes(buffer)
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError when size or modification time differ from those at opening."""
+        if self._current_stamp() != self._stamp:
+            raise SourceChangedError(f"{self.path}: changed while it was being read; try again when it is complete")
+
+    def close(self) -> None:
+        """Close the file; reading afterwards fails."""
+        self._file.close()

@@ -1,0 +1,55 @@
+"""Every error the package raises on purpose, one class per kind.
+
+They live in the lowest layer so that each layer above can raise them. The command line prints the message of
+a `Paddle2TorchError` as one `Error: ` line and exits with status 2.
+"""
+
+from __future__ import annotations
+
+
+class Paddle2TorchError(Exception):
+    """Base of all errors of this package: the message says what is wrong and what to do."""
+
+
+class UnreadableFileError(Paddle2TorchError):
+    """A file is missing, truncated, of another kind, or contradicts itself."""
+
+
+class RefusedFileError(Paddle2TorchError):
+    """A file asks for something that is never done, such as calling a function named in a pickle."""
+
+
+class SourceChangedError(Paddle2TorchError):
+    """A source file changed or shrank while it was being read."""
+
+
+class UnknownNameError(Paddle2TorchError):
+    """A pretrained name, family or architecture is not known."""
+
+
+class ConfigurationError(Paddle2TorchError):
+    """A configuration is missing, incomplete, or describes a model that cannot be expressed."""
+
+
+class MappingError(Paddle2TorchError):
+    """A mapping itself is wrong: a dead row, or two rows with one source or one target."""
+
+
+class UnmatchedTensorsError(Paddle2TorchError):
+    """Tensors without a rule, missing tensors, wrong shapes or twins that differ."""
+
+
+class OutputError(Paddle2TorchError):
+    """The output exists already, cannot be written, or did not read back as written."""
+
+
+class MissingDependencyError(Paddle2TorchError):
+    """A command needs an extra that is not installed."""
+
+
+class RunnerError(Paddle2TorchError):
+    """A framework runner crashed, was killed, or answered with an error."""
+
+
+class ParityError(Paddle2TorchError, AssertionError):
+    """A check ran and found a difference."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class DType:
 
     name: str
     code: str | None
-    storage: np.dtype
+    storage: np.dtype[Any]
 
     @property
     def itemsize(self) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .byte_source import ByteSource
-from .dtypes import DType
+from .dtypes import Array, DType
 
 CHUNK_BYTES = 16 << 20
 """Upper bound of one piece, apart from tensors of which a single row is longer."""
@@ -42,7 +42,7 @@ class Tensor:
         """Bytes of the elements as an array."""
         return self.size * self.dtype.itemsize
 
-    def read(self) -> np.ndarray:
+    def read(self) -> Array:
         """The whole tensor in C order, shape `shape`, dtype `dtype.storage`; costs `nbytes` of memory or twice that."""
         source, offset = self.open_source()
         flat = np.empty(self.size, self.dtype.storage)
@@ -51,7 +51,7 @@ class Tensor:
             return np.ascontiguousarray(flat.reshape(self.shape, order="F"))
         return flat.reshape(self.shape)
 
-    def chunks(self, transposed: bool = False) -> Iterator[np.ndarray]:
+    def chunks(self, transposed: bool = False) -> Iterator[Array]:
         """The elements of the tensor, or of its transpose (2-D only), in C order, as consecutive 1-D arrays.
 
         Each array is valid until the next one is asked for. Raises SourceChangedError when the file ends early.
@@ -71,7 +71,7 @@ class Tensor:
         else:
             yield from self._plain_blocks()
 
-    def _plain_blocks(self) -> Iterator[np.ndarray]:
+    def _plain_blocks(self) -> Iterator[Array]:
         source, offset = self.open_source()
         step = max(1, CHUNK_BYTES // self.dtype.itemsize)
         buffer = np.empty(min(step, self.size), self.dtype.storage)
@@ -80,7 +80,7 @@ class Tensor:
             source.read_into(_bytes_of(piece), offset + start * self.dtype.itemsize)
             yield piece
 
-    def _transposed_blocks(self, rows: int, columns: int) -> Iterator[np.ndarray]:
+    def _transposed_blocks(self, rows: int, columns: int) -> Iterator[Array]:
         """Blocks of whole rows of the transpose of the stored `rows` x `columns` matrix."""
         source, offset = self.open_source()
         itemsize = self.dtype.itemsize
@@ -98,5 +98,5 @@ class Tensor:
             yield block[:count].reshape(-1)
 
 
-def _bytes_of(array: np.ndarray) -> memoryview:
-    return memoryview(array.view(np.uint8)) if array.ndim == 1 else memoryview(array.reshape(-1).view(np.uint8))
+def _bytes_of(array: Array) -> memoryview:
+    return array.view(np.uint8).data

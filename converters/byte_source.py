@@ -23,7 +23,7 @@ class ByteSource:
         """
         self.path = path
         try:
-            self._file: BinaryIO = open(path, "rb", buffering=0) if file is None else file
+            self._file: BinaryIO = open(path, "rb", buffering=0) if file is None else file  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
         self._descriptor = self._file.fileno()

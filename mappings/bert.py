@@ -1,0 +1,111 @@
+"""BERT: the rows that lead from PaddleNLP's state dict to Hugging Face's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .checks import check_heads
+from .errors import ConfigurationError
+from .schema import BACKBONE, Embedding, Family, Field, Ignored, Linear, Model, Norm, Parameter, Row, Tied
+
+PADDLE = "encoder.layers.{layer}"
+TORCH = "encoder.layer.{layer}"
+
+MLM_HEAD: tuple[Row, ...] = (
+    Linear("cls.predictions.transform", "hidden_size", "hidden_size", "cls.predictions.transform.dense"),
+    Norm("cls.predictions.layer_norm", "hidden_size", "cls.predictions.transform.LayerNorm"),
+    Parameter("cls.predictions.decoder_bias", ("vocab_size",), "cls.predictions.bias"),
+    Tied("cls.predictions.decoder.bias", "cls.predictions.decoder_bias", ("vocab_size",), optional=True),
+    Tied(
+        "cls.predictions.decoder.weight",
+        BACKBONE + "embeddings.word_embeddings.weight",
+        ("vocab_size", "hidden_size"),
+        untied="cls.predictions.decoder.weight",
+        optional=True,
+    ),
+)
+
+
+def _check(configuration: Mapping[str, Any]) -> None:
+    check_heads(configuration)
+    if (pool_act := configuration.get("pool_act", "tanh")) != "tanh":
+        raise ConfigurationError(f"pool_act is {pool_act!r}, but Hugging Face's BERT pooler always applies tanh")
+
+
+BERT = Family(
+    name="bert",
+    base="BertModel",
+    source_prefix="bert.",
+    target_prefix="bert.",
+    repeat={"layer": "num_hidden_layers"},
+    backbone=(
+        Ignored("embeddings.position_ids", (1, "max_position_embeddings")),
+        Embedding("embeddings.word_embeddings", "vocab_size", "hidden_size"),
+        Embedding("embeddings.position_embeddings", "max_position_embeddings", "hidden_size"),
+        Embedding("embeddings.token_type_embeddings", "type_vocab_size", "hidden_size"),
+        Norm("embeddings.layer_norm", "hidden_size", "embeddings.LayerNorm"),
+        Linear(f"{PADDLE}.self_attn.q_proj", "hidden_size", "hidden_size", f"{TORCH}.attention.self.query"),
+        Linear(f"{PADDLE}.self_attn.k_proj", "hidden_size", "hidden_size", f"{TORCH}.attention.self.key"),
+        Linear(f"{PADDLE}.self_attn.v_proj", "hidden_size", "hidden_size", f"{TORCH}.attention.self.value"),
+        Linear(f"{PADDLE}.self_attn.out_proj", "hidden_size", "hidden_size", f"{TORCH}.attention.output.dense"),
+        Norm(f"{PADDLE}.norm1", "hidden_size", f"{TORCH}.attention.output.LayerNorm"),
+        Linear(f"{PADDLE}.linear1", "hidden_size", "intermediate_size", f"{TORCH}.intermediate.dense"),
+        Linear(f"{PADDLE}.linear2", "intermediate_size", "hidden_size", f"{TORCH}.output.dense"),
+        Norm(f"{PADDLE}.norm2", "hidden_size", f"{TORCH}.output.LayerNorm"),
+    ),
+    pooler=(Linear("pooler.dense", "hidden_size", "hidden_size"),),
+    models=(
+        Model("BertModel"),
+        Model(
+            "BertForPretraining",
+            "BertForPreTraining",
+            head=(*MLM_HEAD, Linear("cls.seq_relationship", "hidden_size", 2)),
+            auto_class="AutoModelForPreTraining",
+        ),
+        Model("BertForMaskedLM", pooler=False, head=MLM_HEAD, auto_class="AutoModelForMaskedLM"),
+        Model(
+            "BertForSequenceClassification",
+            head=(Linear("classifier", "hidden_size", "num_labels"),),
+            auto_class="AutoModelForSequenceClassification",
+        ),
+        Model(
+            "BertForTokenClassification",
+            pooler=False,
+            head=(Linear("classifier", "hidden_size", "num_labels"),),
+            auto_class="AutoModelForTokenClassification",
+        ),
+        Model(
+            "BertForQuestionAnswering",
+            pooler=False,
+            head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
+            auto_class="AutoModelForQuestionAnswering",
+        ),
+        Model(
+            "BertForMultipleChoice",
+            head=(Linear("classifier", "hidden_size", 1),),
+            auto_class="AutoModelForMultipleChoice",
+        ),
+    ),
+    fields=(
+        Field("vocab_size", 30522),
+        Field("hidden_size", 768),
+        Field("num_hidden_layers", 12),
+        Field("num_attention_heads", 12),
+        Field("intermediate_size", 3072),
+        Field("hidden_act", "gelu"),
+        Field("hidden_dropout_prob", 0.1),
+        Field("attention_probs_dropout_prob", 0.1),
+        Field("max_position_embeddings", 512),
+        Field("type_vocab_size", 16),
+        Field("initializer_range", 0.02),
+        Field("layer_norm_eps", 1e-12),
+        Field("classifier_dropout", None),
+        Field("pad_token_id", 0),
+    ),
+    constants={"position_embedding_type": "absolute", "use_cache": True},
+    left_out=("pool_act", "fuse", "use_cache"),
+    # PaddleNLP's BERT looks the name up in paddle.nn.functional, which knows these.
+    activations=("gelu", "relu"),
+    check_configuration=_check,
+)

@@ -1,0 +1,283 @@
+"""Runs PaddleNLP models in a process of its own: requests on standard input, answers on standard output.
+
+Started as `python paddle_runner.py --dtype float64`. The type is fixed for the life of the process because
+PaddleNLP reads Paddle's default type when it is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import sys
+import time
+from contextlib import suppress
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import protocol
+else:
+    # Run as a script, this file is in no package, and its own folder is where Python looks first.
+    import protocol
+
+
+class PaddleRunner:
+    """The operations, and the frameworks once they are imported."""
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+        self._frameworks: tuple[Any, Any] | None = None
+
+    def frameworks(self) -> tuple[Any, Any]:
+        """Import Paddle, then PaddleNLP under the right default type; return `paddle` and `paddlenlp.transformers`."""
+        if self._frameworks is None:
+            try:
+                import paddle
+
+                paddle.set_default_dtype(self.dtype)
+                import paddlenlp.transformers
+                from paddlenlp.utils.log import logger
+            except ImportError as error:
+                raise protocol.FrameworkMissingError(f"PaddleNLP cannot be imported: {error}") from error
+            logger.set_level("ERROR")
+            paddle.set_device("cpu")
+            self._frameworks = (paddle, paddlenlp.transformers)
+        return self._frameworks
+
+    def model_class(self, architecture: str) -> Any:
+        """Return PaddleNLP's class for an architecture."""
+        _, transformers = self.frameworks()
+        found = getattr(transformers, architecture, None)
+        if found is None or not hasattr(found, "from_pretrained"):
+            raise protocol.RequestError(f"PaddleNLP has no architecture {architecture!r}")
+        return found
+
+    def versions(self, request: protocol.Request) -> protocol.Answer:
+        """Return the versions of everything that takes part in a computation."""
+        paddle, _ = self.frameworks()
+        import numpy
+        import paddlenlp
+
+        return {
+            "versions": {
+                "python": platform.python_version(),
+                "numpy": numpy.__version__,
+                "paddlepaddle": paddle.__version__,
+                "paddlenlp": paddlenlp.__version__,
+            }
+        }
+
+    def forward(self, request: protocol.Request) -> protocol.Answer:
+        """Load a folder, run one batch through it, write the outputs and describe the live model."""
+        paddle, _ = self.frameworks()
+        if protocol.requested_dtype(request) != self.dtype:
+            raise protocol.RequestError(f"this process computes in {self.dtype} only")
+        architecture = str(protocol.field(request, "architecture"))
+        inputs = protocol.read_inputs(request, architecture)
+        options = request.get("options") or {}
+
+        started = time.perf_counter()
+        model, loading = self.load(architecture, protocol.existing_folder(request))
+        loaded = time.perf_counter()
+        modules = list(model.named_sublayers(include_self=True))
+        norms = {name: module for name, module in modules if isinstance(module, paddle.nn.LayerNorm)}
+        protocol.set_layer_norm_eps(norms, "_epsilon", options.get("layer_norm_eps") or {})
+        if architecture.endswith("ForMultipleChoice") and hasattr(model, "num_choices"):
+            # PaddleNLP's BERT shapes its answer by this number and not by its input.
+            model.num_choices = inputs["input_ids"].shape[1]
+
+        running = time.perf_counter()
+        arrays = run_model(paddle, model, architecture, inputs, bool(options.get("attentions")))
+        ran = time.perf_counter()
+        epsilons = {name: float(module._epsilon) for name, module in norms.items()}
+        return {
+            "outputs": protocol.write_outputs(request, arrays, self.dtype),
+            "digests": state_digests(model) if request.get("digests") else {},
+            "loading": loading,
+            "parameters": sum(parameter_sizes(model)),
+            **protocol.describe(
+                model.config, modules, epsilons, lambda function, points: self.evaluate(function, points)
+            ),
+            "seconds": {"load": loaded - started, "forward": ran - running},
+            "peak_memory_bytes": protocol.peak_memory_bytes(),
+        }
+
+    def evaluate(self, function: Any, points: protocol.Array) -> protocol.Array:
+        """Evaluate a live activation function at some points."""
+        paddle, _ = self.frameworks()
+        with paddle.no_grad():
+            return to_array(function(paddle.to_tensor(points.astype(self.dtype))))
+
+    def load(self, architecture: str, folder: str) -> tuple[Any, dict[str, list[str]]]:
+        """Load a model with PaddleNLP's own code; also return the names that did not fit, which it only logs."""
+        paddle, _ = self.frameworks()
+        model_class = self.model_class(architecture)
+        loading: dict[str, list[str]] = {"missing": [], "unexpected": [], "mismatched": []}
+        original = model_class._load_pretrained_model
+
+        def recording(cls: Any, *arguments: Any, **keywords: Any) -> Any:
+            result = original(*arguments, **keywords)
+            for label, names in zip(loading, result[1:], strict=True):
+                loading[label] = sorted(str(name) for name in names)
+            return result
+
+        # Parameters that the folder lacks keep PaddleNLP's random values; the seed makes them repeatable.
+        paddle.seed(0)
+        model_class._load_pretrained_model = classmethod(recording)
+        try:
+            # The folder's configuration may name a type of its own, which would win over the default type.
+            model = model_class.from_pretrained(folder, dtype=self.dtype)
+        finally:
+            with suppress(AttributeError):
+                del model_class._load_pretrained_model
+        model.eval()
+        return model, loading
+
+    def seed(self, request: protocol.Request) -> protocol.Answer:
+        """Build a model with seeded weights and let PaddleNLP write it to a folder.
+
+        The configuration is that of the request; with a `name`, it is laid over PaddleNLP's own for that
+        pretrained name.
+        """
+        paddle, _ = self.frameworks()
+        if self.dtype != "float32":
+            raise protocol.RequestError("seeded weights are written by a float32 process only")
+        model_class = self.model_class(str(protocol.field(request, "architecture")))
+        fields = dict(request.get("configuration") or {})
+        if request.get("name"):
+            known = model_class.pretrained_init_configuration
+            if request["name"] not in known:
+                raise protocol.RequestError(f"PaddleNLP has no configuration for the name {request['name']!r}")
+            fields = {**known[request["name"]], **fields}
+        folder = str(protocol.field(request, "folder"))
+        seed = int(protocol.field(request, "seed"))
+
+        started = time.perf_counter()
+        model = build_without_initialisation(paddle, model_class, model_class.config_class(**fields))
+        built = time.perf_counter()
+        set_seeded_values(paddle, model, seed)
+        seeded = time.perf_counter()
+        model.save_pretrained(folder)
+        return {
+            "folder": folder,
+            "digests": state_digests(model) if request.get("digests") else {},
+            "configuration": protocol.configuration_of(model.config),
+            "parameters": sum(parameter_sizes(model)),
+            "seconds": {
+                "build": built - started,
+                "values": seeded - built,
+                "save": time.perf_counter() - seeded,
+            },
+            "peak_memory_bytes": protocol.peak_memory_bytes(),
+        }
+
+
+def to_array(tensor: Any) -> protocol.Array:
+    """Copy a Paddle tensor into an array."""
+    array: protocol.Array = tensor.numpy()
+    return array
+
+
+def run_model(
+    paddle: ModuleType, model: Any, architecture: str, inputs: dict[str, protocol.Array], attentions: bool
+) -> dict[str, protocol.Array]:
+    """Run a model once and return every tensor it puts out, with those of its backbone."""
+    backbone: dict[str, Any] = {}
+    raw: dict[str, Any] = {}
+
+    def on_backbone(layer: Any, given: Any, result: Any) -> None:
+        backbone["last_hidden_state"] = result[0]
+        backbone["pooler_output"] = result["pooler_output"]
+
+    def on_question_answering(layer: Any, given: Any, result: Any) -> None:
+        raw["qa_logits"] = result
+
+    hooks = [model.base_model.register_forward_post_hook(on_backbone)]
+    if architecture.endswith("ForQuestionAnswering"):
+        linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
+        hooks.append(linear.register_forward_post_hook(on_question_answering))
+    try:
+        with paddle.no_grad():
+            result = model(
+                **{name: paddle.to_tensor(array) for name, array in inputs.items()},
+                output_hidden_states=True,
+                output_attentions=attentions,
+                return_dict=True,
+            )
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # The task's own tensors come last so that the backbone's never replace them.
+    items = [*backbone.items(), *raw.items(), *result.items()]
+    return protocol.collect_outputs(items, architecture, to_array)
+
+
+def state_digests(model: Any) -> dict[str, Any]:
+    """Return the digest of every entry of a model's state."""
+    return {
+        name: protocol.digest(to_array(tensor.astype("float32") if tensor.is_floating_point() else tensor))
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def parameter_sizes(model: Any) -> list[int]:
+    """Return the number of elements of each parameter, a shared one counted once."""
+    return [int(parameter.size) for _, parameter in model.named_parameters()]
+
+
+def build_without_initialisation(paddle: ModuleType, model_class: Any, config: Any) -> Any:
+    """Build a model whose values are all about to be replaced, without drawing random ones first."""
+    from paddlenlp.transformers.model_utils import no_init_weights
+
+    zero = paddle.nn.initializer.Constant(0.0)
+    paddle.nn.initializer.set_global_initializer(zero, zero)
+    try:
+        with no_init_weights():
+            return model_class(config)
+    finally:
+        paddle.nn.initializer.set_global_initializer(None)
+
+
+def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
+    """Give every parameter values that depend on the seed and its name only.
+
+    Biases and LayerNorm gains are random too, and so is the padding row: with zeros and ones there, a wrong
+    conversion of them would go unseen.
+    """
+    import numpy as np
+
+    gains = {
+        id(module.weight)
+        for module in model.sublayers(include_self=True)
+        if isinstance(module, paddle.nn.LayerNorm) and module.weight is not None
+    }
+    # A shared parameter is listed once, under its first name, and so stays shared.
+    for name, parameter in model.named_parameters():
+        key = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+        generator = np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "little")))
+        values = generator.standard_normal(tuple(parameter.shape), dtype=np.float32)
+        if id(parameter) in gains:
+            values = values * np.float32(0.3) + np.float32(1.0)
+        else:
+            values *= np.float32(0.02 if values.ndim > 1 else 0.1)
+        parameter.set_value(values)
+
+
+def main() -> int:
+    """Read the options and serve requests until standard input ends."""
+    parser = argparse.ArgumentParser(description="Runs PaddleNLP models on request.")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    dtype = parser.parse_args().dtype
+    answers = protocol.prepare_process()
+    runner = PaddleRunner(dtype)
+    operations = {"versions": runner.versions, "forward": runner.forward, "seed": runner.seed}
+    status = protocol.serve(operations, answers)
+    sys.stderr.flush()
+    # Skips the frameworks' own teardown, which has nothing left to do and sometimes crashes.
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""What both framework runners share: the request loop, tensors on disk, and facts about a live model.
+
+The runners may live in environments without this package, so this module is imported as a sibling of the script
+and uses nothing beyond the standard library, numpy and safetensors.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import math
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+Array = NDArray[Any]
+Request = dict[str, Any]
+Answer = dict[str, Any]
+Operation = Callable[[Request], Answer]
+
+INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+
+CONFIGURATION_FIELDS = (
+    "hidden_act",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_hidden_groups",
+    "inner_group_num",
+    "hidden_size",
+    "embedding_size",
+    "intermediate_size",
+    "vocab_size",
+    "type_vocab_size",
+    "max_position_embeddings",
+    "layer_norm_eps",
+    "pad_token_id",
+    "num_labels",
+    "tie_word_embeddings",
+)
+
+ACTIVATION_ATTRIBUTES = (
+    "activation",
+    "activation_fn",
+    "intermediate_act_fn",
+    "transform_act_fn",
+    "pooler_activation",
+)
+
+# Both frameworks' names of one output, and the name used in the output files.
+OUTPUT_NAMES = {
+    "prediction_logits": "mlm_logits",
+    "sop_logits": "sequence_relationship_logits",
+    "seq_relationship_logits": "sequence_relationship_logits",
+}
+
+
+class RequestError(Exception):
+    """A request that cannot be served; the message goes to the caller as it is."""
+
+
+class FrameworkMissingError(Exception):
+    """A framework cannot be imported here."""
+
+
+def prepare_process() -> BinaryIO:
+    """Set the environment of a single-purpose, offline CPU process; return the stream for answers.
+
+    File descriptor 1 is pointed at standard error, so that nothing a framework prints, native code included, can
+    end up between the answers.
+    """
+    os.environ.update(
+        CUDA_VISIBLE_DEVICES="",
+        HF_HUB_OFFLINE="1",
+        TRANSFORMERS_OFFLINE="1",
+        HF_HUB_DISABLE_PROGRESS_BARS="1",
+        TRANSFORMERS_VERBOSITY="error",
+        TOKENIZERS_PARALLELISM="false",
+        USE_TF="0",
+        USE_FLAX="0",
+        GLOG_minloglevel="2",
+    )
+    sys.stdout.flush()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def serve(operations: Mapping[str, Operation], answers: BinaryIO) -> int:
+    """Answer requests, one JSON document per line, until standard input ends; return the exit status."""
+    try:
+        while line := sys.stdin.buffer.readline():
+            if not line.strip():
+                continue
+            answer = answer_line(operations, line)
+            answers.write(json.dumps(answer).encode("utf-8") + b"\n")
+            answers.flush()
+            # Models hold cycles; without this, several large ones would be in memory at a time.
+            gc.collect()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+def answer_line(operations: Mapping[str, Operation], line: bytes) -> Answer:
+    """Serve one request; whatever goes wrong becomes an answer, so that the process lives on."""
+    try:
+        request = json.loads(line)
+        if not isinstance(request, dict):
+            raise RequestError("a request must be a JSON object")
+        name = str(request.get("operation"))
+        if name not in operations:
+            raise RequestError(f"unknown operation {name!r}; known: {', '.join(sorted(operations))}")
+        reset_peak_memory()
+        return {"ok": True, **operations[name](request)}
+    except FrameworkMissingError as error:
+        return {"ok": False, "missing": True, "error": str(error), "traceback": traceback.format_exc()}
+    except RequestError as error:
+        return {"ok": False, "error": str(error), "traceback": traceback.format_exc()}
+    except Exception as error:
+        return {"ok": False, "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+
+
+def field(request: Request, name: str) -> Any:
+    """Return a mandatory field of a request."""
+    if name not in request:
+        raise RequestError(f"the request has no {name!r}")
+    return request[name]
+
+
+def requested_dtype(request: Request) -> str:
+    """Return the floating-point type a request asks for."""
+    dtype = field(request, "dtype")
+    if dtype not in ("float32", "float64"):
+        raise RequestError(f"dtype must be float32 or float64, not {dtype!r}")
+    return str(dtype)
+
+
+def existing_folder(request: Request) -> str:
+    """Return the model folder, refusing a name: a hub must never be asked."""
+    folder = str(field(request, "folder"))
+    if not os.path.isdir(folder):
+        raise RequestError(f"there is no folder {folder!r}")
+    return os.path.abspath(folder)
+
+
+def reset_peak_memory() -> None:
+    """Let the kernel measure the peak memory anew, where it can; elsewhere the peak is that of the process."""
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as control:
+            control.write("5")
+    except OSError:
+        pass
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest resident size since `reset_peak_memory`, or of the process where only that is known."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def read_inputs(request: Request, architecture: str) -> dict[str, Array]:
+    """Read the four input tensors; for multiple choice, the whole batch becomes the choices of one example."""
+    arrays = load_file(field(request, "inputs"))
+    missing = [name for name in INPUT_NAMES if name not in arrays]
+    if missing:
+        raise RequestError(f"the inputs lack {', '.join(missing)}")
+    inputs: dict[str, Array] = {name: np.asarray(arrays[name], dtype=np.int64) for name in INPUT_NAMES}
+    shapes = {array.shape for array in inputs.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        raise RequestError(f"the inputs must have one shape [batch, tokens], not {sorted(shapes)}")
+    if architecture.endswith("ForMultipleChoice"):
+        inputs = {name: array[None] for name, array in inputs.items()}
+    return inputs
+
+
+def write_outputs(request: Request, arrays: Mapping[str, Array], dtype: str) -> list[str]:
+    """Write the outputs, all of the run's type; return their names."""
+    others = sorted(f"{name} ({array.dtype})" for name, array in arrays.items() if array.dtype != np.dtype(dtype))
+    if others:
+        raise RequestError(f"the model did not compute in {dtype} everywhere: {', '.join(others)}")
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, field(request, "outputs"))
+    return sorted(arrays)
+
+
+def collect_outputs(
+    items: Iterable[tuple[str, Any]], architecture: str, to_array: Callable[[Any], Array]
+) -> dict[str, Array]:
+    """Flatten a framework's output object into arrays under neutral names."""
+    arrays: dict[str, Array] = {}
+    for key, value in items:
+        if value is None:
+            continue
+        if key in ("hidden_states", "attentions"):
+            label = "hidden_state" if key == "hidden_states" else "attention"
+            arrays.update({f"{label}.{index:02d}": to_array(one) for index, one in enumerate(value)})
+        elif isinstance(value, (tuple, list)):
+            arrays.update({f"{key}.{index:02d}": to_array(one) for index, one in enumerate(value)})
+        elif key == "logits" and architecture.endswith("ForMaskedLM"):
+            arrays["mlm_logits"] = to_array(value)
+        else:
+            arrays[OUTPUT_NAMES.get(key, key)] = to_array(value)
+    return arrays
+
+
+def digest(array: Array) -> dict[str, Any]:
+    """Describe a tensor by the hash of its bytes: floating-point values as float32, others as they are."""
+    # A float64 run holds widened float32 values, so narrowing them again is exact.
+    if array.dtype.kind == "f":
+        array = array.astype("<f4", copy=False)
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+    hashed = hashlib.sha256(little.reshape(-1).view(np.uint8).data).hexdigest()
+    return {"sha256": hashed, "dtype": array.dtype.name, "shape": list(array.shape)}
+
+
+def configuration_of(config: Any) -> dict[str, Any]:
+    """Read the fields that describe the computation from a live configuration, leaving out absent ones."""
+    values = {name: getattr(config, name, None) for name in CONFIGURATION_FIELDS}
+    return {name: value for name, value in values.items() if isinstance(value, (str, int, float))}
+
+
+def set_layer_norm_eps(modules: Mapping[str, Any], attribute: str, wanted: Mapping[str, float]) -> None:
+    """Set epsilons on live LayerNorm modules, named in full or by the end of their name."""
+    for name, value in wanted.items():
+        hits = [module for full, module in modules.items() if full == name or full.endswith("." + name)]
+        if not hits:
+            raise RequestError(f"no LayerNorm is called {name!r}; there are: {', '.join(sorted(modules))}")
+        for module in hits:
+            setattr(module, attribute, float(value))
+
+
+def live_heads(modules: Iterable[tuple[str, Any]]) -> dict[str, int]:
+    """Return the number of heads of every attention module that splits its input into heads."""
+    heads: dict[str, int] = {}
+    for name, module in modules:
+        if "Attention" not in type(module).__name__:
+            continue
+        for attribute in ("num_attention_heads", "num_heads"):
+            value = getattr(module, attribute, None)
+            if isinstance(value, int):
+                heads[name] = value
+                break
+    return heads
+
+
+def live_activations(
+    modules: Iterable[tuple[str, Any]], run: Callable[[Callable[[Any], Any], Array], Array]
+) -> dict[str, str]:
+    """Name every activation function of a model by what it computes, not by what a configuration calls it."""
+    named: dict[str, str] = {}
+    for name, module in modules:
+        for attribute in ACTIVATION_ATTRIBUTES:
+            function = getattr(module, attribute, None)
+            if callable(function):
+                points = np.linspace(-4.0, 4.0, 33)
+                named[f"{name}.{attribute}".lstrip(".")] = name_activation(points, run(function, points))
+    return named
+
+
+def name_activation(points: Array, values: Array) -> str:
+    """Name the function that maps points to values; the tanh forms of GELU are all called gelu_new."""
+    sigmoid = 1.0 / (1.0 + np.exp(-points))
+    error_function = np.array([math.erf(point / math.sqrt(2.0)) for point in points])
+    inner = math.sqrt(2.0 / math.pi) * (points + 0.044715 * points**3)
+    known = {
+        "gelu": 0.5 * points * (1.0 + error_function),
+        "gelu_new": 0.5 * points * (1.0 + np.tanh(inner)),
+        "relu": np.maximum(points, 0.0),
+        "silu": points * sigmoid,
+        "quick_gelu": points / (1.0 + np.exp(-1.702 * points)),
+        "tanh": np.tanh(points),
+        "sigmoid": sigmoid,
+        "linear": points,
+    }
+    worst = {name: float(np.max(np.abs(expected - values))) for name, expected in known.items()}
+    nearest = min(worst, key=lambda name: worst[name])
+    # The two closest functions of this list are 5e-4 apart; float32 is right to 1e-6.
+    return nearest if worst[nearest] < 1e-5 else "unknown"
+
+
+def agreed(values: Iterable[Any]) -> Any:
+    """Return the one value that all share, or None."""
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+def describe(
+    config: Any,
+    modules: list[tuple[str, Any]],
+    layer_norms: Mapping[str, float],
+    run: Callable[[Callable[[Any], Any], Array], Array],
+) -> dict[str, Any]:
+    """Return the facts of a live model that decide what it computes."""
+    heads = live_heads(modules)
+    activations = live_activations(modules, run)
+    return {
+        "configuration": configuration_of(config),
+        "layer_norm_eps": dict(layer_norms),
+        "activation": agreed(value for name, value in activations.items() if "encoder." in name),
+        "activations": activations,
+        "heads": agreed(heads.values()),
+        "attention_heads": heads,
+    }

@@ -30,6 +30,11 @@ class ByteSource:
         self._stamp = self._current_stamp()
         self.size = self._stamp[0]
 
+    @property
+    def descriptor(self) -> int:
+        """The operating system's number of the open file, -1 once it is closed."""
+        return self._descriptor
+
     def _current_stamp(self) -> tuple[int, int]:
         status = os.fstat(self._descriptor)
         return status.st_size, status.st_mtime_ns
@@ -62,4 +67,6 @@ class ByteSource:
 
     def close(self) -> None:
         """Close the file; reading afterwards fails."""
+        # The number may soon belong to another file, which must not be read by mistake.
+        self._descriptor = -1
         self._file.close()

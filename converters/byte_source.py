@@ -29,6 +29,7 @@ class ByteSource:
         self._descriptor = self._file.fileno()
         self._stamp = self._current_stamp()
         self.size = self._stamp[0]
+        self._attached: list[ByteSource] = []
 
     @property
     def descriptor(self) -> int:
@@ -65,8 +66,14 @@ class ByteSource:
         if self._current_stamp() != self._stamp:
             raise SourceChangedError(f"{self.path}: changed while it was being read; try again when it is complete")
 
+    def attach(self, other: ByteSource) -> None:
+        """Close `other`, which holds something made from this file, together with this file."""
+        self._attached.append(other)
+
     def close(self) -> None:
-        """Close the file; reading afterwards fails."""
+        """Close the file and what is attached to it; reading afterwards fails."""
+        for other in self._attached:
+            other.close()
         # The number may soon belong to another file, which must not be read by mistake.
         self._descriptor = -1
         self._file.close()

@@ -57,7 +57,10 @@ class JoinedSource(ByteSource):
 
 
 class Payloads:
-    """The array bytes of one file; text is decoded once, on first use, into one nameless temporary file."""
+    """The array bytes of one file.
+
+    Text is decoded once, on first use, into one nameless temporary file that is deleted when the source is closed.
+    """
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
@@ -65,7 +68,6 @@ class Payloads:
         self._scratch: _ScratchSource | None = None
         self._scratch_end = 0
         self._decoded: dict[tuple[int, int], int] = {}
-        self._closed = False
 
     def opener(self, array: ArrayRef, nbytes: int) -> Opener:
         """The opener for `array`, whose elements take `nbytes`.
@@ -77,21 +79,15 @@ class Payloads:
             return lambda: (self._source, span.offset)
         return lambda: self._open_decoded(span, nbytes)
 
-    def close(self) -> None:
-        """Delete the temporary file."""
-        with self._lock:
-            self._closed = True
-            if self._scratch is not None:
-                self._scratch.close()
-
     def _open_decoded(self, span: Span, nbytes: int) -> tuple[ByteSource, int]:
         with self._lock:
             try:
-                if self._closed:
+                if self._source.descriptor < 0:
                     raise UnreadableFileError(f"{self._source.path}: was closed already")
                 if self._scratch is None:
-                    file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed by close()
+                    file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed with the source
                     self._scratch = _ScratchSource(self._source.path, file)
+                    self._source.attach(self._scratch)
                 place = self._decoded.get((span.offset, nbytes))
                 if place is None:
                     place = self._scratch_end

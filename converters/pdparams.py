@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +38,6 @@ class PdparamsFile:
     source: ByteSource
     tensors: dict[str, Tensor]
     ignored: tuple[str, ...]
-    _payloads: Payloads = field(repr=False, compare=False)
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError when the file changed since it was opened."""
@@ -46,7 +45,6 @@ class PdparamsFile:
 
     def close(self) -> None:
         """Close the file and delete what was decoded from it; the tensors cannot be read afterwards."""
-        self._payloads.close()
         self.source.close()
 
     def __enter__(self) -> PdparamsFile:
@@ -72,18 +70,17 @@ def open_pdparams(path: Path) -> PdparamsFile:
     if path.exists() and not path.is_file():
         raise UnreadableFileError(f"{path}: is not a regular file; copy it to one first")
     source = ByteSource(path)
-    payloads = Payloads(source)
     try:
         refuse_other_kinds(source)
         index = PickleIndex(source)
         root = index.read()
-        collector = _Collector(source, payloads, index)
+        collector = _Collector(source, index)
         collector.collect_root(root)
         source.check_unchanged()
     except BaseException:
         source.close()
         raise
-    return PdparamsFile(source, collector.tensors, tuple(collector.ignored), payloads)
+    return PdparamsFile(source, collector.tensors, tuple(collector.ignored))
 
 
 @dataclass(frozen=True)
@@ -98,11 +95,11 @@ class _Split:
 class _Collector:
     """Walks the tree that a pickle holds and gathers its tensors."""
 
-    def __init__(self, source: ByteSource, payloads: Payloads, index: PickleIndex) -> None:
+    def __init__(self, source: ByteSource, index: PickleIndex) -> None:
         self.tensors: dict[str, Tensor] = {}
         self.ignored: list[str] = []
         self._source = source
-        self._payloads = payloads
+        self._payloads = Payloads(source)
         self._calls = index.calls
         # Parts of the tree may be shared, so a small file can hold a tree of any size; a genuine one shares little.
         self._nodes_left = 100_000 + 10 * index.operations

@@ -150,18 +150,21 @@ ALBERT = Family(
             "padding_row",
             "PaddleNLP makes the embedding of the padding id zero, PyTorch reads the stored row: the row is kept bit "
             "for bit, and hidden states are compared at attended positions",
+            padding=True,
         ),
         DeclaredDifference(
             "mlm_head_epsilon",
             "PaddleNLP's AlbertMLMHead normalises with epsilon 1e-5, Hugging Face (and the original) with the "
             "configured layer_norm_eps",
             ("AlbertForPretraining", "AlbertForMaskedLM"),
+            epsilon=("predictions.layer_norm", 1e-5),
         ),
         DeclaredDifference(
             "question_answering_end_logits",
             "PaddleNLP's AlbertForQuestionAnswering returns the start logits as end logits; the output of its linear "
             "layer is compared instead",
             ("AlbertForQuestionAnswering",),
+            outputs=("end_logits",),
         ),
     ),
 )

@@ -51,5 +51,9 @@ class RunnerError(Paddle2TorchError):
     """A framework runner crashed, was killed, or answered with an error."""
 
 
+class RunnerAnswerError(RunnerError):
+    """A framework runner could not do what it was asked, and said why: it is alive and answers further requests."""
+
+
 class ParityError(Paddle2TorchError, AssertionError):
     """A check ran and found a difference."""

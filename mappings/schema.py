@@ -197,12 +197,18 @@ class Field:
 class DeclaredDifference:
     """A known difference between the frameworks that no weight can express.
 
-    `architectures` are the PaddleNLP classes it applies to; empty means all of the family.
+    `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
+    LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
+    set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
+    `padding` says that it shows at positions that are not attended.
     """
 
     name: str
     text: str
     architectures: tuple[str, ...] = ()
+    epsilon: tuple[str, float] | None = None
+    outputs: tuple[str, ...] = ()
+    padding: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,13 +232,21 @@ class Family:
 
     def __post_init__(self) -> None:
         sample: dict[str, Any] = {size: 7 for row in self._all_rows() for size in _sizes(row) if isinstance(size, str)}
-        sample.update({config_field: 2 for config_field in self.repeat.values()})
+        sample.update(dict.fromkeys(self.repeat.values(), 2))
         for model in self.models:
             for prefixed in (False, True):
                 self.rules(model.source, sample, prefixed)
 
     def _all_rows(self) -> tuple[Row, ...]:
         return self.backbone + self.pooler + tuple(row for model in self.models for row in model.head)
+
+    def declared(self, architecture: str) -> tuple[DeclaredDifference, ...]:
+        """The declared differences that apply to a PaddleNLP class."""
+        return tuple(
+            difference
+            for difference in self.declared_differences
+            if not difference.architectures or architecture in difference.architectures
+        )
 
     def model(self, architecture: str) -> Model:
         """The model with this PaddleNLP or Hugging Face class name; raises UnknownNameError."""

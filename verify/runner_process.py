@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
 
-from ..mappings.errors import MissingDependencyError, RunnerError
+from ..mappings.errors import MissingDependencyError, RunnerAnswerError, RunnerError
 
 Kind = Literal["paddle", "torch"]
 
@@ -75,8 +75,8 @@ class RunnerProcess:
     def request(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Send one request and return its answer.
 
-        Raises `RunnerError` if the child dies, breaks the protocol, takes too long or answers with an error, and
-        `MissingDependencyError` if it lacks its framework.
+        Raises `RunnerAnswerError` if the child answers with an error, `RunnerError` if it dies, breaks the protocol or
+        takes too long, and `MissingDependencyError` if it lacks its framework.
         """
         if self._child is not None and self._child.process.poll() is not None:
             self.close()
@@ -143,7 +143,7 @@ class RunnerProcess:
             return answer
         if answer.get("missing"):
             raise self._missing(str(answer.get("error")))
-        raise RunnerError(f"{self.title} failed: {answer.get('error')}")
+        raise RunnerAnswerError(f"{self.title} failed: {answer.get('error')}")
 
 
 class _Child:

@@ -1,0 +1,327 @@
+"""The command line: commands, options and exit codes. What a command does lies in the other modules.
+
+Modules are imported inside the commands, so that `--help` and `list` start without numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .mappings.errors import Paddle2TorchError, UnknownNameError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+family_option = click.option("--family", metavar="F", help="Model family, when the configuration does not say it.")
+architecture_option = click.option(
+    "--architecture", metavar="A", help="PaddleNLP's class, in place of the recorded one."
+)
+
+
+def python_options(command: F) -> F:
+    """The interpreters of the environments that hold the frameworks."""
+    for side in ("torch", "paddle"):
+        command = click.option(
+            f"--{side}-python",
+            metavar="PYTHON",
+            help=f"Python of the environment that holds {side}; default: this one.",
+        )(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="paddle2torch")
+def cli() -> None:
+    """Convert PaddleNLP checkpoints to PyTorch and prove that the result is the same model.
+
+    Exit status: 0 everything asked for holds, 1 a check found a difference, 2 bad usage or bad input.
+    """
+
+
+@cli.command("list")
+@click.option("--family", metavar="F", help="Only the names of this family.")
+@as_json
+def list_command(family: str | None, as_json: bool) -> None:
+    """List the pretrained names: language, sizes, exact parameters, cached or not."""
+    from .converters.source import cached_folder
+    from .mappings.registry import PRETRAINED, get_family
+
+    if family is not None:
+        get_family(family)
+    chosen = [entry for entry in PRETRAINED.values() if family in (None, entry.family)]
+    if as_json:
+        _print_json(
+            {
+                "models": [
+                    {
+                        "name": entry.name,
+                        "family": entry.family,
+                        "language": entry.language,
+                        "configuration": dict(entry.configuration),
+                        "parameters": dict(entry.parameters),
+                        "weights_url": entry.weights_url,
+                        "tokenizer_url": entry.tokenizer_url,
+                        "cached": cached_folder(entry.name) is not None,
+                    }
+                    for entry in chosen
+                ]
+            }
+        )
+        return
+    from .converters.console import print_table
+
+    sizes = ("num_hidden_layers", "embedding_size", "hidden_size", "num_attention_heads")
+    rows = [
+        [
+            entry.name,
+            entry.language,
+            " / ".join(str(entry.configuration[size]) for size in sizes),
+            str(entry.configuration["hidden_act"]),
+            f"{next(iter(entry.parameters.values())):,}",
+            "yes" if cached_folder(entry.name) is not None else "no",
+        ]
+        for entry in chosen
+    ]
+    headings = ("name", "language", "layers / embedding / hidden / heads", "activation", "parameters", "cached")
+    print_table(headings, rows, right=(4,))
+
+
+@cli.command()
+@click.argument("path")
+@click.option("--hash", "with_hash", is_flag=True, help="Also the sha256 of each tensor's bytes.")
+@as_json
+def inspect(path: str, with_hash: bool, as_json: bool) -> None:
+    """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs."""
+    from .converters.inspection import inspect_checkpoint
+
+    tensors = inspect_checkpoint(path, with_hash)
+    if as_json:
+        _print_json({"tensors": tensors})
+        return
+    from .converters.console import print_table
+
+    headings = ["name", "dtype", "shape", "bytes", *(["sha256"] if with_hash else [])]
+    rows = [
+        [
+            tensor["name"],
+            tensor["dtype"],
+            "x".join(map(str, tensor["shape"])) or "scalar",
+            f"{tensor['nbytes']:,}",
+            *([tensor["sha256"]] if with_hash else []),
+        ]
+        for tensor in tensors
+    ]
+    print_table(headings, rows, right=(3,))
+    click.echo(f"{len(tensors)} tensors, {sum(tensor['nbytes'] for tensor in tensors):,} bytes")
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
+@architecture_option
+@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@click.option("--paddle-python", metavar="PYTHON", help="Python of the environment that holds Paddle.")
+def seed(
+    name: str, output: Path, seed: int, architecture: str | None, overwrite: bool, paddle_python: str | None
+) -> None:
+    """Let PaddleNLP write a checkpoint of NAME at its true size, with seeded weights, into OUTPUT."""
+    from .verify.seeding import seed_checkpoint
+
+    answer = seed_checkpoint(
+        name, output, seed=seed, architecture=architecture, overwrite=overwrite, paddle_python=paddle_python
+    )
+    click.echo(f"{output}: {name}, {answer['parameters']:,} seeded parameters (seed {seed})")
+
+
+@cli.command()
+@click.argument("source")
+@click.argument("output", type=click.Path(path_type=Path))
+@family_option
+@architecture_option
+@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@as_json
+def convert(
+    source: str, output: Path, family: str | None, architecture: str | None, overwrite: bool, as_json: bool
+) -> None:
+    """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT."""
+    from .converters.console import byte_progress, note
+    from .converters.job import convert_checkpoint
+
+    with byte_progress(quiet=as_json) as progress:
+        done = convert_checkpoint(
+            source, output, family=family, architecture=architecture, overwrite=overwrite, progress=progress
+        )
+    for guess in done.guesses:
+        note(f"guessed: {guess}")
+    if as_json:
+        _print_json(done.to_json())
+        return
+    for line in done.lines():
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("source")
+@click.argument("converted", type=click.Path(path_type=Path))
+@click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
+@click.option("--report-dir", type=click.Path(path_type=Path), help="Also write report.json there.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the inputs.")
+@family_option
+@architecture_option
+@python_options
+@as_json
+@click.pass_context
+def verify(
+    context: click.Context,
+    source: str,
+    converted: Path,
+    checks: str | None,
+    report_dir: Path | None,
+    seed: int,
+    family: str | None,
+    architecture: str | None,
+    paddle_python: str | None,
+    torch_python: str | None,
+    as_json: bool,
+) -> None:
+    """Check that CONVERTED is the same model as SOURCE, by running both frameworks."""
+    from .converters.console import note
+    from .verify.job import verify_checkpoint
+    from .verify.report_files import report_lines, write_json
+
+    report = verify_checkpoint(
+        source,
+        converted,
+        **_chosen(checks),
+        family=family,
+        architecture=architecture,
+        paddle_python=paddle_python,
+        torch_python=torch_python,
+        seed=seed,
+        progress=None if as_json else note,
+    )
+    if report_dir is not None:
+        write_json(report_dir / "report.json", report.to_json())
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        for line in report_lines(report):
+            click.echo(line)
+    context.exit(0 if report.passed else 1)
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "all_names", is_flag=True, help="All pretrained names.")
+@click.option("--seeded", is_flag=True, help="Seeded weights in place of the published ones.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the weights.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Names at a time.")
+@click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
+@click.option("--report-dir", type=click.Path(path_type=Path), help="Also write gate.json and a report per name there.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep source and converted weights in this folder.")
+@python_options
+@as_json
+@click.pass_context
+def gate(
+    context: click.Context,
+    names: tuple[str, ...],
+    all_names: bool,
+    seeded: bool,
+    seed: int,
+    jobs: int,
+    checks: str | None,
+    report_dir: Path | None,
+    keep: Path | None,
+    paddle_python: str | None,
+    torch_python: str | None,
+    as_json: bool,
+) -> None:
+    """For each NAME: get the checkpoint, convert it, verify it. One table, one exit status: the gate for CI."""
+    from .converters.console import note, print_table
+    from .mappings.registry import PRETRAINED
+    from .verify.gate import ModelResult, run_gate
+    from .verify.report_files import GATE_HEADINGS, GATE_RIGHT, gate_rows, write_json
+
+    if bool(names) == all_names:
+        raise click.UsageError("give pretrained names, or --all for all of them")
+    chosen = list(PRETRAINED) if all_names else list(dict.fromkeys(names))
+    count = 0
+
+    def on_result(result: ModelResult) -> None:
+        nonlocal count
+        count += 1
+        note(f"[{count}/{len(chosen)}] {result.name}: {result.verdict} ({result.seconds:.1f} s)")
+        if report_dir is not None and result.report is not None:
+            write_json(report_dir / f"{result.name}.json", result.report.to_json())
+
+    result = run_gate(
+        chosen,
+        seeded=seeded,
+        seed=seed,
+        **_chosen(checks),
+        jobs=jobs,
+        keep=keep,
+        paddle_python=paddle_python,
+        torch_python=torch_python,
+        on_result=on_result,
+    )
+    if report_dir is not None:
+        write_json(report_dir / "gate.json", result.to_json())
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        print_table(GATE_HEADINGS, gate_rows(result), GATE_RIGHT)
+        weights = "seeded" if seeded else "published"
+        passed = sum(model.passed for model in result.models)
+        click.echo(f"{passed} of {len(result.models)} passed ({weights} weights)")
+    context.exit(result.exit_status)
+
+
+def _chosen(checks: str | None) -> dict[str, Any]:
+    if checks is None:
+        return {}
+    names = tuple(name.strip() for name in checks.split(",") if name.strip())
+    if not names:
+        raise UnknownNameError("--check names no check")
+    return {"checks": names}
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    click.echo(json.dumps(document, indent=2))
+
+
+def main() -> None:
+    """Run the command line; every expected error is one line on standard error and exit status 2."""
+    try:
+        status = cli.main(prog_name="paddle2torch", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except Paddle2TorchError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Error: interrupted; unfinished output was removed", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; python would complain again while closing standard output.
+        sys.stdout = None
+        sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    sys.exit(2)

@@ -1,0 +1,141 @@
+"""A checkpoint, opened: its configuration and its tensors, which stay on disk until they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..mappings.errors import ConfigurationError, UnknownNameError, UnreadableFileError
+from ..mappings.plan import Plan, TensorFacts, fitting_architectures, make_plan
+from ..mappings.registry import family_of_architecture, get_family
+from ..mappings.schema import Family
+from .byte_source import ByteSource
+from .configuration import complete_fields
+from .pdparams import open_pdparams
+from .safetensors_file import open_safetensors
+from .source import Source, find_source
+from .tensors import Tensor
+
+
+class Checkpoint:
+    """The tensors of all files of a source, in file order, and the source itself. Use it as a context manager."""
+
+    def __init__(self, source: Source, tensors: dict[str, Tensor], files: list[ByteSource]) -> None:
+        self.source = source
+        self.tensors = tensors
+        self._files = files
+
+    @property
+    def facts(self) -> dict[str, TensorFacts]:
+        """What a plan needs to know of each tensor."""
+        return {name: TensorFacts(tensor.dtype.name, tensor.shape) for name, tensor in self.tensors.items()}
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError when a file changed since it was opened."""
+        for file in self._files:
+            file.check_unchanged()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_checkpoint(source: str | Path) -> Checkpoint:
+    """Open a pretrained name (from PaddleNLP's cache), a folder, or a .pdparams or .safetensors file.
+
+    Executes nothing of the files and reads no tensor. Raises UnreadableFileError, RefusedFileError or
+    UnknownNameError.
+    """
+    found = find_source(source)
+    files: list[ByteSource] = []
+    tensors: dict[str, Tensor] = {}
+    try:
+        for path in found.files:
+            opened = open_safetensors(path) if path.suffix == ".safetensors" else open_pdparams(path)
+            files.append(opened.source)
+            if twice := next((name for name in opened.tensors if name in tensors), None):
+                raise UnreadableFileError(f"{path}: tensor {twice} is also in another shard")
+            tensors.update(opened.tensors)
+        _check_index(found, tensors)
+    except BaseException:
+        for file in files:
+            file.close()
+        raise
+    return Checkpoint(found, tensors, files)
+
+
+def _check_index(source: Source, tensors: Mapping[str, Tensor]) -> None:
+    """A sharded checkpoint holds exactly the tensors that its index lists."""
+    for index in source.path.glob("*.index.json") if len(source.files) > 1 and source.path.is_dir() else ():
+        listed = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        if different := sorted(listed ^ set(tensors)):
+            raise UnreadableFileError(f"{index}: disagrees with its shards about {', '.join(different[:5])}")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a checkpoint was recognised as: family, complete configuration, plan, and the guesses made on the way."""
+
+    family: Family
+    configuration: dict[str, Any]
+    plan: Plan
+    guesses: tuple[str, ...]
+
+
+def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: str | None = None) -> Recognised:
+    """Settle family, architecture and configuration of a checkpoint and plan its conversion.
+
+    `family` and `architecture` override what the configuration says. Raises UnknownNameError, ConfigurationError or
+    UnmatchedTensorsError.
+    """
+    source = checkpoint.source
+    configuration = source.configuration
+    if configuration is None:
+        raise ConfigurationError(
+            f"{source.path}: no configuration: neither config.json nor model_config.json lies beside the weights, and "
+            "the file name is no pretrained name"
+        )
+    guesses: list[str] = []
+    known = _family(family, architecture, configuration.model_type, configuration.architecture, configuration.origin)
+    fields = complete_fields(known, configuration.fields)
+    chosen = architecture or configuration.architecture
+    if chosen is None:
+        fitting = fitting_architectures(known, fields, checkpoint.facts)
+        if len(fitting) > 1:
+            raise ConfigurationError(
+                f"{source.path}: the tensors fit {' and '.join(fitting)}, and the configuration names no architecture; "
+                "choose with --architecture"
+            )
+        chosen = fitting[0] if fitting else known.base
+        guesses.append(f"architecture {chosen}, from the names of the tensors")
+    return Recognised(known, fields, make_plan(known, chosen, fields, checkpoint.facts), tuple(guesses))
+
+
+def _family(
+    family: str | None, architecture: str | None, model_type: str | None, named: str | None, origin: str
+) -> Family:
+    if family is not None:
+        return get_family(family)
+    for name in (architecture, named):
+        if name is not None and (found := family_of_architecture(name)) is not None:
+            return found
+    if architecture is not None:
+        raise UnknownNameError(f"unknown architecture {architecture!r}")
+    if model_type is not None:
+        return get_family(model_type)
+    if named is not None:
+        raise UnknownNameError(f"{origin}: names the architecture {named!r}, which belongs to no known family")
+    raise ConfigurationError(f"{origin}: names neither model_type nor architectures; choose with --family")

@@ -1,0 +1,139 @@
+"""From what a user names (pretrained name, folder or file) to the files that hold a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..mappings.errors import UnknownNameError, UnreadableFileError
+from ..mappings.registry import PRETRAINED, get_pretrained
+from .configuration import SourceConfiguration, read_configuration
+
+WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
+INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a checkpoint lies: its weight files, its configuration where one is known, and its pretrained
+    name. `looked_up`: it was found by that name in a cache of published weights."""
+
+    path: Path
+    files: tuple[Path, ...]
+    configuration: SourceConfiguration | None
+    pretrained: str | None = None
+    looked_up: bool = False
+
+
+def paddlenlp_cache() -> Path:
+    """PaddleNLP's cache of models: `$PPNLP_HOME/models`, else `~/.paddlenlp/models`."""
+    home = os.environ.get("PPNLP_HOME")
+    return (Path(home) if home else Path.home() / ".paddlenlp") / "models"
+
+
+def cached_folder(name: str) -> Path | None:
+    """The folder of a pretrained name in PaddleNLP's cache when it holds weights, else None."""
+    folder = paddlenlp_cache() / name
+    if any((folder / file).is_file() for file in (*WEIGHT_FILES, *INDEX_FILES, f"{name}.pdparams")):
+        return folder
+    return None
+
+
+def find_source(source: str | Path) -> Source:
+    """Find the checkpoint that `source` names.
+
+    A path that exists is taken before a pretrained name. Raises UnreadableFileError when nothing usable is there,
+    UnknownNameError for a name that is neither a path nor known.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.exists():
+        return _single_file(path)
+    text = str(source)
+    if text in PRETRAINED:
+        folder = cached_folder(text)
+        if folder is None:
+            raise UnreadableFileError(
+                f"{text}: its published weights are not in PaddleNLP's cache {paddlenlp_cache() / text}; download them "
+                f"from {get_pretrained(text).weights_url} and pass the file, or use `paddle2torch seed {text} FOLDER` "
+                "for seeded weights"
+            )
+        return _in_folder(folder, text)
+    if os.sep in text or path.suffix:
+        raise UnreadableFileError(f"{text}: no such file or folder")
+    try:
+        get_pretrained(text)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{text}: no such file or folder, and {error}") from error
+    raise UnreadableFileError(f"{text}: no such file or folder")
+
+
+def find_weights(path: Path) -> tuple[Path, ...]:
+    """The safetensors files of a converted folder, shards included. Raises UnreadableFileError when it has none."""
+    if not path.is_dir():
+        raise UnreadableFileError(f"{path}: no such folder; a folder written by `paddle2torch convert` is expected")
+    weights, index = path / "model.safetensors", path / "model.safetensors.index.json"
+    if weights.is_file():
+        return (weights,)
+    if index.is_file():
+        return _shards(index)
+    raise UnreadableFileError(f"{path}: holds no model.safetensors; was it written by `paddle2torch convert`?")
+
+
+def _in_folder(folder: Path, name: str | None = None) -> Source:
+    looked_up = name is not None
+    candidates = [folder / file for file in (*WEIGHT_FILES, *INDEX_FILES) if (folder / file).is_file()]
+    if not candidates:
+        candidates = sorted(folder.glob("*.pdparams"))
+    if not candidates:
+        raise UnreadableFileError(
+            f"{folder}: holds no weights; {', '.join(WEIGHT_FILES)}, one of them with .index.json and its shards, or a "
+            "single .pdparams file is expected"
+        )
+    if len(candidates) > 1:
+        names = ", ".join(candidate.name for candidate in candidates)
+        raise UnreadableFileError(f"{folder}: holds several sets of weights ({names}); pass the file that is meant")
+    weights = candidates[0]
+    files = _shards(weights) if weights.suffix == ".json" else (weights,)
+    name = name or _known_name(weights) or (folder.name if folder.name in PRETRAINED else None)
+    return Source(folder, files, read_configuration(folder) or _published_configuration(name), name, looked_up)
+
+
+def _single_file(path: Path) -> Source:
+    name = _known_name(path)
+    files = _shards(path) if path.name.endswith(".index.json") else (path,)
+    return Source(path, files, read_configuration(path.parent) or _published_configuration(name), name)
+
+
+def _known_name(path: Path) -> str | None:
+    return path.stem if path.stem in PRETRAINED else None
+
+
+def _published_configuration(name: str | None) -> SourceConfiguration | None:
+    if name is None:
+        return None
+    pretrained = get_pretrained(name)
+    return SourceConfiguration(
+        dict(pretrained.configuration), f"the published configuration of {name}", None, pretrained.family
+    )
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    """The shard files an index lists, in order; each must be a plain file beside it."""
+    try:
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = list(dict.fromkeys(weight_map.values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnreadableFileError(f"{index}: is not an index of shards: {error}") from error
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
+            raise UnreadableFileError(f"{index}: lists {name!r}, which is not the name of a file beside it")
+        shard = index.parent / name
+        if not shard.is_file():
+            raise UnreadableFileError(f"{index}: lists the shard {name}, which is missing")
+        if shard.resolve().parent != index.parent.resolve():
+            raise UnreadableFileError(f"{index}: its shard {name} is a link that leads out of the folder")
+    return tuple(index.parent / name for name in names)

@@ -1,0 +1,152 @@
+"""The gate: for each pretrained name get the checkpoint, convert it, verify it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..converters.job import convert_checkpoint
+from ..converters.source import cached_folder, paddlenlp_cache
+from ..mappings.errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
+from ..mappings.registry import get_pretrained
+from .forward import Runners
+from .job import CHECKS, verify_checkpoint
+from .report import Report
+from .seeding import seed_checkpoint
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One name's outcome: a report, or the error that kept it from being run; `seconds` from start to end."""
+
+    name: str
+    report: Report | None
+    error: str | None
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it ran and every check holds."""
+        return self.report is not None and self.report.passed
+
+    @property
+    def verdict(self) -> str:
+        """Say "passed", "FAILED" or "not run"."""
+        if self.report is None:
+            return "not run"
+        return "passed" if self.report.passed else "FAILED"
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as plain JSON values."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "error": self.error,
+            "seconds": self.seconds,
+            "report": self.report.to_json() if self.report is not None else None,
+        }
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """All outcomes, in the order of the names."""
+
+    models: tuple[ModelResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether there was something to run, and all of it ran and holds."""
+        return bool(self.models) and all(model.passed for model in self.models)
+
+    @property
+    def exit_status(self) -> int:
+        """0: all hold; 1: a check found a difference; 2: something could not be run."""
+        if any(model.verdict == "FAILED" for model in self.models):
+            return 1
+        return 0 if self.passed else 2
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain JSON values."""
+        return {"passed": self.passed, "models": [model.to_json() for model in self.models]}
+
+
+def run_gate(
+    names: Sequence[str],
+    *,
+    seeded: bool,
+    seed: int = 0,
+    checks: Sequence[str] = CHECKS,
+    jobs: int = 1,
+    keep: str | Path | None = None,
+    paddle_python: str | None = None,
+    torch_python: str | None = None,
+    on_stage: Callable[[str, str], None] | None = None,
+    on_result: Callable[[ModelResult], None] | None = None,
+) -> GateResult:
+    """Run the gate over pretrained `names`, `jobs` at a time.
+
+    `seeded` takes seeded weights, otherwise the published ones are looked up in PaddleNLP's cache. `keep` is a folder
+    that keeps source and converted weights of each name; without it they go to a temporary folder and are deleted.
+    `on_stage(name, stage)` and `on_result` are called as work goes on. Raises UnknownNameError for an unknown name and
+    UnreadableFileError when published weights are absent; later errors are outcomes of their name.
+    """
+    for name in names:
+        get_pretrained(name)
+    if not seeded and (absent := [name for name in names if cached_folder(name) is None]):
+        raise UnreadableFileError(
+            f"not run: the published weights of {', '.join(absent)} are not in PaddleNLP's cache {paddlenlp_cache()}; "
+            "put them there, or use --seeded for seeded weights of the same size"
+        )
+
+    def run_some(assigned: Sequence[str]) -> list[ModelResult]:
+        results = []
+        with Runners(paddle_python, torch_python) as runners:
+            for name in assigned:
+                results.append(_run_one(name, runners, seeded, seed, checks, keep, on_stage or (lambda n, s: None)))
+                if on_result is not None:
+                    on_result(results[-1])
+        return results
+
+    if jobs <= 1:
+        return GateResult(tuple(run_some(names)))
+    with ThreadPoolExecutor(jobs) as pool:
+        shares = list(pool.map(run_some, [names[start::jobs] for start in range(jobs)]))
+    by_name = {result.name: result for share in shares for result in share}
+    return GateResult(tuple(by_name[name] for name in names))
+
+
+def _run_one(
+    name: str,
+    runners: Runners,
+    seeded: bool,
+    seed: int,
+    checks: Sequence[str],
+    keep: str | Path | None,
+    on_stage: Callable[[str, str], None],
+) -> ModelResult:
+    started = time.perf_counter()
+    report, error = None, None
+    with tempfile.TemporaryDirectory(prefix="paddle2torch-gate-") as temporary:
+        folder = Path(keep or temporary) / name
+        try:
+            source: str | Path = name
+            if seeded:
+                on_stage(name, "seeding")
+                source = folder / "source"
+                seed_checkpoint(name, source, seed=seed, overwrite=True, runner=runners.paddle32)
+            on_stage(name, "converting")
+            convert_checkpoint(source, folder / "converted", overwrite=True)
+            on_stage(name, "verifying")
+            report = verify_checkpoint(source, folder / "converted", checks=checks, runners=runners)
+        except MissingDependencyError:
+            # The same for every name: one error, not one per name.
+            raise
+        except Paddle2TorchError as caught:
+            error = str(caught)
+    return ModelResult(name, report, error, time.perf_counter() - started)

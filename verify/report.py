@@ -1,0 +1,100 @@
+"""The result of a verification: checks, declared differences, and what they were made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..mappings.errors import ParityError
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check that ran. `worst` and `limit` are in the check's own measure, stated in `measure`; `where` names the
+    place of the worst value or, when it failed, of the first difference. `problems` lists what failed."""
+
+    name: str
+    passed: bool
+    worst: float | None
+    limit: float | None
+    where: str
+    measure: str
+    problems: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The check as plain JSON values."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "worst": self.worst,
+            "limit": self.limit,
+            "where": self.where,
+            "measure": self.measure,
+            "problems": list(self.problems),
+            "details": dict(self.details),
+        }
+
+
+@dataclass(frozen=True)
+class DeclaredDifferenceSeen:
+    """A declared difference that applies to this checkpoint; `measured` is its size here where it was measured."""
+
+    name: str
+    text: str
+    measured: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was verified and how it went. `weights` is "published", "seeded" or "local"."""
+
+    source: str
+    converted: str
+    architecture: str
+    weights: str
+    parameters: int
+    tensors: int
+    checks: tuple[Check, ...]
+    not_run: tuple[str, ...]
+    declared_differences: tuple[DeclaredDifferenceSeen, ...]
+    inputs_digest: str | None
+    versions: Mapping[str, str]
+    seconds: Mapping[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check that was asked for ran and holds; a report without a check has not passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def check(self, name: str) -> Check | None:
+        """The check of this name, or None when it did not run."""
+        return next((check for check in self.checks if check.name == name), None)
+
+    def assert_passed(self) -> Report:
+        """Return the report; raise ParityError naming every failed check when one failed."""
+        if not self.passed:
+            failed = [f"{check.name}: {check.where}" for check in self.checks if not check.passed]
+            raise ParityError(f"{self.converted} is not the same model as {self.source}: " + "; ".join(failed))
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return {
+            "passed": self.passed,
+            "weights": self.weights,
+            "source": self.source,
+            "converted": self.converted,
+            "architecture": self.architecture,
+            "parameters": self.parameters,
+            "tensors": self.tensors,
+            "checks": [check.to_json() for check in self.checks],
+            "not_run": list(self.not_run),
+            "declared_differences": [
+                {"name": seen.name, "text": seen.text, "measured": seen.measured} for seen in self.declared_differences
+            ],
+            "inputs_digest": self.inputs_digest,
+            "versions": dict(self.versions),
+            "seconds": dict(self.seconds),
+        }

@@ -1,0 +1,67 @@
+"""Seeded weights: a PaddleNLP checkpoint at the true size of a pretrained name, written by PaddleNLP itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..converters.output_folder import new_folder
+from ..mappings.errors import OutputError
+from ..mappings.registry import get_family, get_pretrained
+from .job import SEED_FILE
+from .runner_process import RunnerProcess
+
+
+def seed_checkpoint(
+    name: str,
+    output: str | Path,
+    *,
+    seed: int = 0,
+    architecture: str | None = None,
+    overwrite: bool = False,
+    runner: RunnerProcess | None = None,
+    paddle_python: str | None = None,
+) -> dict[str, Any]:
+    """Let PaddleNLP write a checkpoint of `name` (a pretrained name) into the new folder `output`.
+
+    Values are random but repeatable: matrices and embeddings N(0, 0.02), the padding row included, LayerNorm gains
+    N(1, 0.3), every bias N(0, 0.1), so that no mistake is hidden by zeros and ones. Returns the runner's answer, with
+    `parameters` and `seconds`. Raises UnknownNameError, OutputError, MissingDependencyError or RunnerError.
+    """
+    output = Path(output)
+    pretrained = get_pretrained(name)
+    family = get_family(pretrained.family)
+    chosen = family.model(architecture or family.base).source
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: exists already; choose another folder or pass --overwrite")
+    if runner is None:
+        with RunnerProcess("paddle", paddle_python or sys.executable) as own:
+            return _seed(own, name, pretrained.configuration, chosen, seed, output, overwrite)
+    return _seed(runner, name, pretrained.configuration, chosen, seed, output, overwrite)
+
+
+def _seed(
+    runner: RunnerProcess,
+    name: str,
+    configuration: Mapping[str, Any],
+    architecture: str,
+    seed: int,
+    output: Path,
+    overwrite: bool,
+) -> dict[str, Any]:
+    with new_folder(output, overwrite) as folder:
+        answer = runner.request(
+            {
+                "operation": "seed",
+                "architecture": architecture,
+                "configuration": dict(configuration),
+                "folder": str(folder.resolve()),
+                "seed": seed,
+            }
+        )
+        document = {"name": name, "architecture": architecture, "seed": seed}
+        (folder / SEED_FILE).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    return answer

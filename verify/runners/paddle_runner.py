@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import os
 import platform
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -123,12 +125,12 @@ class PaddleRunner:
                 loading[label] = sorted(str(name) for name in names)
             return result
 
-        # Parameters that the folder lacks keep PaddleNLP's random values; the seed makes them repeatable.
-        paddle.seed(0)
         model_class._load_pretrained_model = classmethod(recording)
         try:
-            # The folder's configuration may name a type of its own, which would win over the default type.
-            model = model_class.from_pretrained(folder, dtype=self.dtype)
+            # A parameter that the folder lacks stays NaN, and so does all that is computed from it.
+            with initial_values(paddle, math.nan):
+                # The folder's configuration may name a type of its own, which would win over the default type.
+                model = model_class.from_pretrained(folder, dtype=self.dtype)
         finally:
             with suppress(AttributeError):
                 del model_class._load_pretrained_model
@@ -155,7 +157,8 @@ class PaddleRunner:
         seed = int(protocol.field(request, "seed"))
 
         started = time.perf_counter()
-        model = build_without_initialisation(paddle, model_class, model_class.config_class(**fields))
+        with initial_values(paddle, math.nan):
+            model = model_class(model_class.config_class(**fields))
         built = time.perf_counter()
         set_seeded_values(paddle, model, seed)
         seeded = time.perf_counter()
@@ -227,16 +230,24 @@ def parameter_sizes(model: Any) -> list[int]:
     return [int(parameter.size) for _, parameter in model.named_parameters()]
 
 
-def build_without_initialisation(paddle: ModuleType, model_class: Any, config: Any) -> Any:
-    """Build a model whose values are all about to be replaced, without drawing random ones first."""
-    from paddlenlp.transformers.model_utils import no_init_weights
+@contextmanager
+def initial_values(paddle: ModuleType, value: float) -> Iterator[None]:
+    """Let models start from one value instead of random ones, which take longer to draw than a file to load.
 
-    zero = paddle.nn.initializer.Constant(0.0)
-    paddle.nn.initializer.set_global_initializer(zero, zero)
+    PaddleNLP's own initialisation still runs: in some families it sets more than values.
+    """
+    drawn = paddle.tensor.normal
+
+    def constant(mean: float = 0.0, std: float = 1.0, shape: Any = None, name: Any = None) -> Any:
+        return drawn(mean, std, shape, name) if shape is None else paddle.full(shape, value, paddle.get_default_dtype())
+
+    initializer = paddle.nn.initializer.Constant(value)
+    paddle.nn.initializer.set_global_initializer(initializer, initializer)
+    paddle.tensor.normal = constant
     try:
-        with no_init_weights():
-            return model_class(config)
+        yield
     finally:
+        paddle.tensor.normal = drawn
         paddle.nn.initializer.set_global_initializer(None)
 
 

@@ -48,7 +48,7 @@ class Tensor:
         flat = np.empty(self.size, self.dtype.storage)
         source.read_into(_bytes_of(flat), offset)
         if self.fortran:
-            return np.ascontiguousarray(flat.reshape(self.shape, order="F"))
+            return np.asarray(flat.reshape(self.shape, order="F"), order="C")
         return flat.reshape(self.shape)
 
     def chunks(self, transposed: bool = False) -> Iterator[Array]:

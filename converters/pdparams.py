@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,9 +66,10 @@ def open_pdparams(path: Path) -> PdparamsFile:
     Raises UnreadableFileError when the file is of another kind, truncated, or contradicts itself, and
     RefusedFileError when it asks for something to be executed. Either message begins with the path.
     """
-    if path.is_dir():
+    # These ask without raising, whatever the path is; opening it then says what is wrong.
+    if os.path.isdir(path):
         raise UnreadableFileError(f"{path}: is a folder; give the .pdparams file in it")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise UnreadableFileError(f"{path}: is not a regular file; copy it to one first")
     source = ByteSource(path)
     try:

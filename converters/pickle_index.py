@@ -17,7 +17,7 @@ from .pickle_objects import Calls, Node, Span, Symbol, shown
 WINDOW_BYTES = 16 << 10
 """Read at a time."""
 
-MAX_OPERATIONS = 5_000_000
+MAX_OPERATIONS = 2_000_000
 """A checkpoint takes about forty operations a tensor; this bounds time and memory for a file made only of them."""
 
 MAX_GLOBAL_BYTES = 256

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -351,7 +352,7 @@ def zip_archive(folder: Path) -> bytes:
 
 SAFETENSORS = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n"
-KINDS = {
+KINDS: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
     "empty": (b"", "is empty"),
     "zip": (zip_archive, "how PyTorch saves"),
     "old torch": (pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2), "old PyTorch checkpoint"),

@@ -141,9 +141,11 @@ class RunnerProcess:
             raise RunnerError(f"{self.title} gave a malformed answer: {line[:80]!r}")
         if answer["ok"]:
             return answer
+        # Frameworks spread their messages over several lines; an error of this package is one line.
+        message = " ".join(str(answer.get("error")).split())
         if answer.get("missing"):
-            raise self._missing(str(answer.get("error")))
-        raise RunnerAnswerError(f"{self.title} failed: {answer.get('error')}")
+            raise self._missing(message)
+        raise RunnerAnswerError(f"{self.title} failed: {message}")
 
 
 class _Child:

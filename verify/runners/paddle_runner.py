@@ -157,10 +157,14 @@ class PaddleRunner:
         seed = int(protocol.field(request, "seed"))
 
         started = time.perf_counter()
-        with initial_values(paddle, math.nan):
+        # Paddle numbers its layers, and saves those names too: starting over makes equal seeds give equal files.
+        with initial_values(paddle, math.nan), paddle.utils.unique_name.guard():
             model = model_class(model_class.config_class(**fields))
         built = time.perf_counter()
         set_seeded_values(paddle, model, seed)
+        for name, buffer in model.named_buffers():
+            # Otherwise called after a counter of the whole process, which would end up in the file.
+            buffer.name = name
         seeded = time.perf_counter()
         model.save_pretrained(folder)
         return {

@@ -99,51 +99,57 @@ class TorchRunner:
         loader = transformers.AutoModel if architecture.endswith("Model") else known
         # Parameters that the folder lacks would get random values; the seed makes them repeatable.
         torch.manual_seed(0)
-        try:
-            model, loading = loader.from_pretrained(
-                folder,
-                output_loading_info=True,
-                attn_implementation="eager",
-                torch_dtype=getattr(torch, dtype),
-                local_files_only=True,
-                use_safetensors=True,
-            )
-        except RuntimeError as error:
-            # Wrong shapes are raised; the message lists the tensors over several lines.
-            raise protocol.RequestError(" ".join(str(error).split())) from error
+        model, loading = loader.from_pretrained(
+            folder,
+            output_loading_info=True,
+            # Not to let them pass, but to have them listed by name below.
+            ignore_mismatched_sizes=True,
+            attn_implementation="eager",
+            torch_dtype=getattr(torch, dtype),
+            local_files_only=True,
+            use_safetensors=True,
+        )
         if type(model).__name__ != architecture:
             raise protocol.RequestError(f"the folder describes a {type(model).__name__}, not a {architecture}")
         model.eval()
-        problems = loading_problems(loading, stored_names(folder), model.state_dict())
+        problems = loading_problems(loading, stored_shapes(folder), model.state_dict())
         if problems:
             raise protocol.RequestError(f"{architecture} does not fit its folder: {'; '.join(problems)}")
         return model
 
 
-def stored_names(folder: str) -> set[str]:
-    """Return the names of all tensors in a folder's safetensors files."""
+def stored_shapes(folder: str) -> dict[str, list[int]]:
+    """Return the names and shapes of all tensors in a folder's safetensors files."""
     from safetensors import safe_open
 
-    names: set[str] = set()
+    shapes: dict[str, list[int]] = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.safetensors"))):
         with safe_open(path, framework="np") as tensors:
-            names.update(tensors.keys())
-    return names
+            shapes.update({name: list(tensors.get_slice(name).get_shape()) for name in tensors.keys()})  # noqa: SIM118
+    return shapes
 
 
-def loading_problems(loading: Mapping[str, Any], stored: set[str], state: Mapping[str, Any]) -> list[str]:
-    """List what did not fit, as transformers reports it and as the two sets of names show.
+def loading_problems(
+    loading: Mapping[str, Any], stored: Mapping[str, list[int]], state: Mapping[str, Any]
+) -> list[str]:
+    """List what did not fit, as transformers reports it and as names and shapes show.
 
     transformers keeps quiet about names that a class is declared to ignore, hence the second look.
     """
     shared = {state[name].data_ptr() for name in stored if name in state}
-    found = {
-        "missing": {name for name in state if name not in stored and state[name].data_ptr() not in shared},
-        "unexpected": {name for name in stored if name not in state},
-        "mismatched": set(),
+    missing = {name for name in state if name not in stored and state[name].data_ptr() not in shared}
+    unexpected = {name for name in stored if name not in state}
+    mismatched = {
+        f"{name} (stored {stored[name]}, expected {list(state[name].shape)})"
+        for name in stored
+        if name in state and list(state[name].shape) != stored[name]
     }
-    for label in found:
-        found[label].update(str(name) for name in loading.get(f"{label}_keys", ()))
+    found = {
+        "missing": missing.union(loading.get("missing_keys", ())),
+        "unexpected": unexpected.union(loading.get("unexpected_keys", ())),
+        # Names or tuples, depending on the version; the shapes above say the same and more.
+        "mismatched": mismatched or {str(entry) for entry in loading.get("mismatched_keys", ())},
+    }
     problems = [f"{label} {', '.join(sorted(names))}" for label, names in found.items() if names]
     return problems + [str(message) for message in loading.get("error_msgs", ())]
 

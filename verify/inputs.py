@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from ..converters.dtypes import Array
 
-TOKENS = 32
+TOKENS = 20
 """Tokens per row, or fewer where the position table is shorter."""
 
 _TEXT_IDS: dict[int, tuple[int, ...]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -44,8 +45,8 @@ class StateDifference:
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is within the limit; a NaN never is."""
-        return bool(self.difference <= self.limit)
+        """Whether the difference is within the limit; NaN and infinity on either side never are."""
+        return math.isfinite(self.difference) and math.isfinite(self.limit) and self.difference <= self.limit
 
     @property
     def where(self) -> str:

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 from ..converters.checkpoint import Checkpoint, Recognised
 from ..converters.dtypes import Array
+from ..mappings.errors import RunnerAnswerError
 from ..mappings.plan import Plan
 from .inputs import Inputs
 from .runner_process import RunnerProcess
@@ -80,13 +81,17 @@ class Run:
 
 @dataclass
 class Runs:
-    """The runs of a verification that were needed; `torch64_as_is` is without declared epsilons aligned."""
+    """The runs of a verification that were needed; `torch64_as_is` is without declared epsilons aligned.
+
+    `torch_failure` says why torch could not load or run the converted folder: that is a finding, not an accident.
+    """
 
     paddle32: Run | None = None
     paddle64: Run | None = None
     torch32: Run | None = None
     torch64: Run | None = None
     torch64_as_is: Run | None = None
+    torch_failure: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -103,7 +108,7 @@ def run_both(
     """Run Paddle on `source_folder` and torch on `converted` in each of `dtypes`; float32 runs come with digests.
 
     `aligned` are epsilons that torch's LayerNorms get for the comparison; when there are any, torch also runs as it is.
-    Raises RunnerAnswerError when a model cannot be loaded or run, RunnerError when a runner dies.
+    Raises RunnerError when a runner dies or PaddleNLP cannot run the source.
     """
     inputs.save(scratch / "inputs.safetensors")
     runs = Runs()
@@ -133,6 +138,12 @@ def run_both(
         runs.paddle64 = forward(runners.paddle64, source_folder, plan.architecture, "float64", "paddle float64")
 
     def torch() -> None:
+        try:
+            torch_runs()
+        except RunnerAnswerError as error:
+            runs.torch_failure = str(error)
+
+    def torch_runs() -> None:
         target = plan.target_architecture
         if "float64" in dtypes:
             options = {"layer_norm_eps": dict(aligned)} if aligned else {}

@@ -14,7 +14,7 @@ from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, rec
 from ..converters.comparison import settle_values
 from ..converters.dtypes import Array
 from ..converters.tensors import Tensor
-from ..mappings.errors import RunnerAnswerError, UnknownNameError
+from ..mappings.errors import UnknownNameError
 from ..mappings.plan import Plan
 from ..mappings.schema import DeclaredDifference
 from .compare import compare_float32, compare_float64, largest_difference
@@ -98,21 +98,16 @@ class _Job:
 
     def run(self, runners: Runners, inputs: Inputs, scratch: Path) -> Report:
         """Run the wanted checks and make the report."""
-        runs, failure = Runs(), None
+        runs = Runs()
         dtypes = self._dtypes()
         versions: dict[str, str] = {}
         if dtypes:
             self.progress(f"running Paddle and torch in {' and '.join(dtypes)}")
             versions = runners.versions()
             staged = stage_source(self.checkpoint, self.recognised, scratch / "source")
-            try:
-                runs = run_both(runners, staged, self.converted, self.plan, inputs, dtypes, self._aligned(), scratch)
-            except RunnerAnswerError as error:
-                failure = str(error)
+            runs = run_both(runners, staged, self.converted, self.plan, inputs, dtypes, self._aligned(), scratch)
         self.progress("comparing weights and states")
-        checks = [
-            check for name in CHECKS if name in self.wanted and (check := self._check(name, runs, failure, inputs))
-        ]
+        checks = [check for name in CHECKS if name in self.wanted and (check := self._check(name, runs, inputs))]
         return Report(
             source=str(self.checkpoint.source.path),
             converted=str(self.converted),
@@ -144,7 +139,7 @@ class _Job:
             if difference.epsilon
         }
 
-    def _check(self, name: str, runs: Runs, failure: str | None, inputs: Inputs) -> Check | None:
+    def _check(self, name: str, runs: Runs, inputs: Inputs) -> Check | None:
         mask = inputs.attention_mask
         if name == "weights":
             return check_weights(
@@ -154,8 +149,8 @@ class _Job:
                 runs.paddle32.answer["digests"] if runs.paddle32 else None,
                 runs.torch32.answer["digests"] if runs.torch32 else None,
             )
-        if failure is not None or runs.paddle32 is None or runs.torch32 is None:
-            return _failed(name, failure or "the frameworks gave no answer")
+        if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None:
+            return _failed(name, runs.torch_failure or "the frameworks gave no answer")
         if name == "config":
             torch = runs.torch64_as_is or runs.torch64 or runs.torch32
             return check_configuration(self.plan, runs.paddle32.answer, torch.answer, self.declared)

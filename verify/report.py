@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,8 @@ class Check:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The check as plain JSON values."""
-        return {
+        """The check as plain JSON values; a number that is not finite, which JSON lacks, is its name."""
+        document = {
             "name": self.name,
             "passed": self.passed,
             "worst": self.worst,
@@ -35,6 +36,8 @@ class Check:
             "problems": list(self.problems),
             "details": dict(self.details),
         }
+        plain: dict[str, Any] = _without_infinities(document)
+        return plain
 
 
 @dataclass(frozen=True)
@@ -98,3 +101,13 @@ class Report:
             "versions": dict(self.versions),
             "seconds": dict(self.seconds),
         }
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _without_infinities(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(inner) for inner in value]
+    return value

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+
 from paddle2torch.converters import payloads
 from paddle2torch.converters.pdparams import open_pdparams
 from paddle2torch.mappings.errors import UnreadableFileError

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from paddle2torch.converters import pdparams, pickle_index
 from paddle2torch.converters.pdparams import open_pdparams
 from paddle2torch.mappings.errors import Paddle2TorchError, RefusedFileError, UnreadableFileError

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from paddle2torch.converters.pdparams import open_pdparams
 from paddle2torch.mappings.errors import UnreadableFileError
 

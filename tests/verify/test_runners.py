@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
+
 from paddle2torch.mappings.errors import MissingDependencyError, RunnerError
 from paddle2torch.verify import runner_process
 from paddle2torch.verify.runner_process import Kind, RunnerProcess
-from safetensors.numpy import load_file, save_file
 
 LAYERS, HIDDEN, VOCABULARY = 3, 24, 50
 BASE = {

@@ -205,7 +205,8 @@ def collect_outputs(
     """Flatten a framework's output object into arrays under neutral names."""
     arrays: dict[str, Array] = {}
     for key, value in items:
-        if value is None:
+        # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) follows from the hidden states.
+        if value is None or key == "past_key_values":
             continue
         if key in ("hidden_states", "attentions"):
             label = "hidden_state" if key == "hidden_states" else "attention"
@@ -233,6 +234,11 @@ def configuration_of(config: Any) -> dict[str, Any]:
     """Read the fields that describe the computation from a live configuration, leaving out absent ones."""
     values = {name: getattr(config, name, None) for name in CONFIGURATION_FIELDS}
     return {name: value for name, value in values.items() if isinstance(value, (str, int, float))}
+
+
+def as_float32(value: float) -> float:
+    """Round a number to float32."""
+    return float(np.float32(value))
 
 
 def set_layer_norm_eps(modules: Mapping[str, Any], attribute: str, wanted: Mapping[str, float]) -> None:

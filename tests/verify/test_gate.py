@@ -1,0 +1,107 @@
+"""The gate as its users run it: the command line over all pretrained names, and wrong mappings that must turn it red."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import paddle2torch
+from paddle2torch.mappings.registry import PRETRAINED
+from paddle2torch.verify.job import CHECKS
+
+NAMES = list(PRETRAINED)
+"""What is tested here: every pretrained name."""
+
+ROOT = Path(paddle2torch.__file__).parent
+
+
+def run(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "paddle2torch", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=1500)
+
+
+@pytest.fixture(scope="module")
+def gate_of_all(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("gate")
+    return run(["gate", "--all", "--seeded", "--report-dir", "reports"], folder), folder / "reports"
+
+
+@pytest.fixture(scope="module")
+def models(gate_of_all: tuple[subprocess.CompletedProcess[str], Path]) -> dict[str, dict[str, Any]]:
+    document = json.loads((gate_of_all[1] / "gate.json").read_text())
+    return {model["name"]: model for model in document["models"]}
+
+
+def test_the_gate_passes_over_all_names(gate_of_all: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    finished, _ = gate_of_all
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stdout.rstrip().endswith("14 of 14 passed (seeded weights)")
+    for name in NAMES:
+        assert sum(line.startswith(name + " ") for line in finished.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_proven(name: str, models: dict[str, dict[str, Any]]) -> None:
+    model = models[name]
+    assert model["passed"] is True
+    report = model["report"]
+    assert report["weights"] == "seeded"
+    assert report["parameters"] == PRETRAINED[name].parameters["AlbertModel"]
+    assert [check["name"] for check in report["checks"]] == list(CHECKS)
+    assert all(check["passed"] for check in report["checks"])
+    assert report["not_run"] == []
+    by_name = {check["name"]: check for check in report["checks"]}
+    assert by_name["weights"]["details"]["live_models_compared"] == ["paddle", "torch"]
+    states = {state["name"] for state in by_name["float64"]["details"]["states"]}
+    layers = PRETRAINED[name].configuration["num_hidden_layers"]
+    assert states == {*(f"hidden_state.{n:02d}" for n in range(layers + 1)), "last_hidden_state", "pooler_output"}
+    assert by_name["float64"]["worst"] < 1e-11
+    assert 0 < by_name["float32"]["worst"] < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("rule", "replacement", "culprit"),
+    [
+        pytest.param(
+            'Linear(f"{LAYER}.attention.query", "hidden_size", "hidden_size"),',
+            'Embedding(f"{LAYER}.attention.query", "hidden_size", "hidden_size"),\n'
+            '        Parameter(f"{LAYER}.attention.query.bias", ("hidden_size",)),',
+            "hidden state 1 (output of layer 1)",
+            id="a square query weight is not transposed",
+        ),
+        pytest.param(
+            'Linear("pooler", "hidden_size", "hidden_size")',
+            'Embedding("pooler", "hidden_size", "hidden_size"), Parameter("pooler.bias", ("hidden_size",))',
+            "pooler_output",
+            id="the pooler is not transposed",
+        ),
+        pytest.param(
+            'Norm(f"{LAYER}.attention.layer_norm", "hidden_size", f"{LAYER}.attention.LayerNorm"),',
+            'Norm(f"{LAYER}.attention.layer_norm", "hidden_size", f"{LAYER}.full_layer_layer_norm"),',
+            "two rules share the target",
+            id="two norms get one target",
+        ),
+    ],
+)
+def test_a_wrong_rule_turns_the_gate_red(rule: str, replacement: str, culprit: str, tmp_path: Path) -> None:
+    """The weight check shares the mapping and stays green: only running both frameworks can see this."""
+    package = tmp_path / "paddle2torch"
+    shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns(".*", "tests", "reports", "build", "*.egg-info"))
+    mapping = package / "mappings" / "albert.py"
+    text = mapping.read_text()
+    assert text.count(rule) == 1
+    mapping.write_text(text.replace(rule, replacement))
+    finished = run(["gate", "albert-chinese-tiny", "--seeded"], tmp_path)
+    if culprit.startswith("two rules"):
+        assert finished.returncode != 0
+        assert culprit in finished.stderr
+        return
+    assert finished.returncode == 1, finished.stdout + finished.stderr
+    assert f"first diverging state: {culprit}" in finished.stdout
+    assert "FAILED" in finished.stdout

@@ -1,0 +1,86 @@
+"""Every registered architecture, converted from what PaddleNLP wrote and compared in both real frameworks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.mappings.registry import FAMILIES
+from paddle2torch.verify.forward import Runners
+from paddle2torch.verify.job import CHECKS, verify_checkpoint
+from paddle2torch.verify.report import Report
+
+from .conftest import Seed
+
+ARCHITECTURES = [(family.name, model.source) for family in FAMILIES.values() for model in family.models]
+"""What is tested here: all of the registry."""
+
+
+def convert_and_verify(source: Path, runners: Runners) -> Report:
+    converted = source.parent / "converted"
+    convert_checkpoint(source, converted)
+    return verify_checkpoint(source, converted, runners=runners)
+
+
+@pytest.mark.parametrize(("family", "architecture"), ARCHITECTURES)
+def test_every_architecture_is_the_same_model(
+    family: str, architecture: str, seed_small: Seed, runners: Runners
+) -> None:
+    report = convert_and_verify(seed_small(architecture), runners).assert_passed()
+    assert [check.name for check in report.checks] == list(CHECKS)
+    assert report.not_run == ()
+    assert report.architecture == architecture
+    states = {state["name"] for check in report.checks if check.name == "float64" for state in check.details["states"]}
+    layers = 4 if family == "albert" else 3
+    assert {f"hidden_state.{index:02d}" for index in range(layers + 1)} <= states
+    heads = {"Pretraining": "mlm_logits", "MaskedLM": "mlm_logits", "QuestionAnswering": "qa_logits"}
+    head = next((output for name, output in heads.items() if architecture.endswith(name)), "logits")
+    assert architecture.endswith("Model") or head in states
+    assert ("pooler_output" in states) == FAMILIES[family].model(architecture).pooler
+
+
+@pytest.mark.parametrize(("groups", "inner"), [(1, 1), (1, 3), (3, 1), (2, 2)])
+def test_groups_and_inner_groups(groups: int, inner: int, seed_small: Seed, runners: Runners) -> None:
+    source = seed_small("AlbertModel", num_hidden_layers=6, num_hidden_groups=groups, inner_group_num=inner)
+    convert_and_verify(source, runners).assert_passed()
+
+
+@pytest.mark.parametrize(
+    ("family", "activation"), [(family.name, name) for family in FAMILIES.values() for name in family.activations]
+)
+def test_every_permitted_activation(family: str, activation: str, seed_small: Seed, runners: Runners) -> None:
+    source = seed_small(FAMILIES[family].base, hidden_act=activation)
+    report = convert_and_verify(source, runners).assert_passed()
+    config = report.check("config")
+    assert config is not None
+    assert config.details["activation"] == activation
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-3])
+@pytest.mark.parametrize("architecture", ["AlbertForMaskedLM", "BertForPretraining"])
+def test_large_epsilons(architecture: str, epsilon: float, seed_small: Seed, runners: Runners) -> None:
+    convert_and_verify(seed_small(architecture, layer_norm_eps=epsilon), runners).assert_passed()
+
+
+@pytest.mark.parametrize("labels", [1, 5])
+def test_label_counts(labels: int, seed_small: Seed, runners: Runners) -> None:
+    convert_and_verify(seed_small("BertForTokenClassification", num_labels=labels), runners).assert_passed()
+
+
+def test_declared_differences_are_measured(seed_small: Seed, runners: Runners) -> None:
+    report = convert_and_verify(seed_small("AlbertForMaskedLM"), runners).assert_passed()
+    seen = {difference.name: difference.measured for difference in report.declared_differences}
+    assert set(seen) == {"padding_row", "mlm_head_epsilon", "dropped"}
+    assert seen["padding_row"] is not None
+    assert seen["padding_row"] > 0.1
+    assert seen["mlm_head_epsilon"] is not None
+    assert 0 < seen["mlm_head_epsilon"] < 0.4
+
+
+def test_question_answering_end_logits_are_declared(seed_small: Seed, runners: Runners) -> None:
+    report = convert_and_verify(seed_small("AlbertForQuestionAnswering"), runners).assert_passed()
+    seen = {difference.name: difference.measured for difference in report.declared_differences}
+    assert seen["question_answering_end_logits"] is not None
+    assert seen["question_answering_end_logits"] > 1e-3

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .mappings.errors import Paddle2TorchError
     from .verify.job import verify_checkpoint
 
+__version__ = "0.1.0"
+
 __all__ = ["Paddle2TorchError", "convert_checkpoint", "open_checkpoint", "verify_checkpoint"]
 
 

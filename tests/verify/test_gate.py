@@ -1,4 +1,4 @@
-"""The gate as its users run it: the command line over all pretrained names, and wrong mappings that must turn it red."""
+"""The gate as its users run it: the command line over all names, and wrong mappings that must turn it red."""
 
 from __future__ import annotations
 

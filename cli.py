@@ -5,7 +5,9 @@ Modules are imported inside the commands, so that `--help` and `list` start with
 
 from __future__ import annotations
 
+import io
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,7 @@ from .mappings.errors import Paddle2TorchError, UnknownNameError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-INTERRUPTED = 130
+BAD_INPUT = 2
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 family_option = click.option("--family", metavar="F", help="Model family, when the configuration does not say it.")
@@ -289,9 +291,14 @@ def gate(
 def _chosen(checks: str | None) -> dict[str, Any]:
     if checks is None:
         return {}
+    from .verify.job import CHECKS
+
     names = tuple(name.strip() for name in checks.split(",") if name.strip())
     if not names:
         raise UnknownNameError("--check names no check")
+    # Before a gate spends minutes on weights.
+    if unknown := [name for name in names if name not in CHECKS]:
+        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(CHECKS)}")
     return {"checks": names}
 
 
@@ -299,29 +306,67 @@ def _print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+class _Output(io.FileIO):
+    """Standard output whose reader may leave early, as `head` does: what it no longer reads is dropped, and the exit
+    status stays that of the work. Any other failure is raised once; the interpreter would try again at its end."""
+
+    failed = False
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+        except OSError:
+            if self.failed:
+                return len(data)
+            self.failed = True
+            raise
+
+
+class _Terminated(BaseException):
+    """The process was asked to end; like an interrupt, it removes what is unfinished on the way out."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _guard_process() -> None:
+    signal.signal(signal.SIGTERM, _terminate)
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        raw = _Output(out.fileno(), "wb", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), out.encoding, out.errors, line_buffering=out.line_buffering
+        )
+
+
 def main() -> None:
     """Run the command line; every expected error is one line on standard error and exit status 2."""
     try:
+        _guard_process()
         status = cli.main(prog_name="paddle2torch", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        sys.exit(2)
+        command = error.ctx.command_path if error.ctx is not None else "paddle2torch"
+        _fail(f"{command}: a command is missing; those above are known")
     except click.ClickException as error:
         _fail(error.format_message())
     except Paddle2TorchError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Error: interrupted; unfinished output was removed", err=True)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough; python would complain again while closing standard output.
-        sys.stdout = None
-        sys.exit(0)
+        _fail("interrupted; unfinished output was removed", 128 + signal.SIGINT)
+    except _Terminated:
+        _fail("interrupted; unfinished output was removed", 128 + signal.SIGTERM)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
 
 
-def _fail(message: str) -> None:
-    click.echo("Error: " + " ".join(message.split()), err=True)
-    sys.exit(2)
+def _fail(message: str, status: int = BAD_INPUT) -> None:
+    from .converters.console import printable
+
+    click.echo("Error: " + printable(" ".join(message.split())), err=True)
+    sys.exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from ..mappings.errors import ConfigurationError, UnknownNameError, UnreadableFileError
 from ..mappings.plan import Plan, TensorFacts, fitting_architectures, make_plan
-from ..mappings.registry import family_of_architecture, get_family
+from ..mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..mappings.schema import Family
 from .byte_source import ByteSource
 from .configuration import complete_fields
@@ -79,10 +80,10 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
 
 def _check_index(source: Source, tensors: Mapping[str, Tensor]) -> None:
     """A sharded checkpoint holds exactly the tensors that its index lists."""
-    for index in source.path.glob("*.index.json") if len(source.files) > 1 and source.path.is_dir() else ():
-        listed = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    if source.index is not None:
+        listed = set(json.loads(source.index.read_text(encoding="utf-8"))["weight_map"])
         if different := sorted(listed ^ set(tensors)):
-            raise UnreadableFileError(f"{index}: disagrees with its shards about {', '.join(different[:5])}")
+            raise UnreadableFileError(f"{source.index}: disagrees with its shards about {', '.join(different[:5])}")
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,14 @@ def _family(
         if name is not None and (found := family_of_architecture(name)) is not None:
             return found
     if architecture is not None:
-        raise UnknownNameError(f"unknown architecture {architecture!r}")
+        near = difflib.get_close_matches(architecture, [m.source for f in FAMILIES.values() for m in f.models], 3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UnknownNameError(f"unknown architecture {architecture!r}{hint}")
     if model_type is not None:
-        return get_family(model_type)
+        try:
+            return get_family(model_type)
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{origin}: {error}") from error
     if named is not None:
         raise UnknownNameError(f"{origin}: names the architecture {named!r}, which belongs to no known family")
     raise ConfigurationError(f"{origin}: names neither model_type nor architectures; choose with --family")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..mappings.errors import ConfigurationError, UnreadableFileError
-from ..mappings.schema import REQUIRED, Family
+from ..mappings.schema import REQUIRED, Family, Field
 
 CONFIG_FILES = ("config.json", "model_config.json")
 """PaddleNLP's file since 2023, and the one before."""
@@ -19,6 +20,8 @@ _ALIASES = {"num_classes": "num_labels", "dropout": "classifier_dropout"}
 
 _CARRIED = ("problem_type",)
 """Fields outside the tables that Hugging Face knows under the same name; carried over where a source has them."""
+
+_PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,23 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
             if entry.default is REQUIRED:
                 raise ConfigurationError(f"configuration field {entry.name} is missing")
             complete[entry.name] = entry.default
-    id2label = complete.get("id2label")
-    if isinstance(id2label, dict):
-        complete["num_labels"] = len(id2label)
-    elif not isinstance(complete.setdefault("num_labels", 2), int):
-        raise ConfigurationError(f"num_labels is {complete['num_labels']!r}, a whole number is expected")
-    for name in ("hidden_size", "num_attention_heads", "num_hidden_layers", *family.repeat.values()):
+    if complete.get("id2label") is not None:
+        _check_labels(complete["id2label"])
+        complete["num_labels"] = len(complete["id2label"])
+    complete.setdefault("num_labels", 2)
+    for name in ("hidden_size", "num_attention_heads", "num_hidden_layers", "num_labels", *family.repeat.values()):
         value = complete[name]
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigurationError(f"configuration field {name} is {value!r}; a whole number from 1 on is needed")
-    epsilon = complete["layer_norm_eps"]
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or epsilon <= 0:
-        raise ConfigurationError(f"layer_norm_eps is {epsilon!r}; a positive number is expected")
+    for entry in family.fields:
+        _check_number(entry, complete[entry.name])
+    if complete["layer_norm_eps"] == 0:
+        raise ConfigurationError("layer_norm_eps is 0; a positive number is expected")
+    padding = complete["pad_token_id"]
+    if padding is not None and padding >= complete["vocab_size"]:
+        raise ConfigurationError(f"pad_token_id {padding} is not below vocab_size {complete['vocab_size']}")
+    if complete.get("problem_type") not in (None, *_PROBLEM_TYPES):
+        raise ConfigurationError(f"problem_type is {complete['problem_type']!r}; known are {', '.join(_PROBLEM_TYPES)}")
     if complete["hidden_act"] not in family.activations:
         known = ", ".join(family.activations)
         raise ConfigurationError(
@@ -115,12 +123,38 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
     return complete
 
 
+def _check_number(entry: Field, value: Any) -> None:
+    """Raise ConfigurationError for anything but a finite number from 0 on; ids and fields without default may be
+    null, and a name is left to others."""
+    identifier = entry.name.endswith("_token_id")
+    if isinstance(entry.default, str) or (value is None and (identifier or entry.default is None)):
+        return
+    whole = identifier or entry.name == "vocab_size"
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        kind = "whole number" if whole else "number"
+        raise ConfigurationError(f"configuration field {entry.name} is {value!r}; a {kind} from 0 on is expected")
+
+
+def _check_labels(labels: Any) -> None:
+    """Raise ConfigurationError unless `labels` leads from numbers to texts."""
+    try:
+        for index, label in labels.items():
+            int(index)
+            label.encode()
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"id2label does not lead from numbers to texts: {error}") from error
+
+
 def translate_configuration(
     family: Family, target_architecture: str, complete: Mapping[str, Any], torch_dtype: str, tie_word_embeddings: bool
 ) -> dict[str, Any]:
     """Hugging Face's config.json for PaddleNLP's `complete` fields: every field stated, Paddle-only ones left out."""
     labels = complete.get("id2label")
-    if isinstance(labels, dict):
+    needed = family.model(target_architecture).labels
+    if needed is not None and needed != complete["num_labels"]:
+        id2label = {str(index): f"LABEL_{index}" for index in range(needed)}
+    elif isinstance(labels, dict):
         id2label = {str(index): label for index, label in labels.items()}
     else:
         id2label = {str(index): f"LABEL_{index}" for index in range(complete["num_labels"])}

@@ -6,25 +6,42 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-PLAIN_WIDTH = 400
-"""Width of tables that go to a file or a pipe, where folding would break the lines."""
+
+def printable(text: str) -> str:
+    """A text from a file made safe to print: control characters, line breaks and the like as escapes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
     """Print a table on standard output; columns in `right` (indices) are aligned to the right."""
+    safe = [[printable(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        _print_plain([list(headings), *safe], right)
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index in right else "left", overflow="fold")
-    for row in rows:
+    for row in safe:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(width=None if terminal else PLAIN_WIDTH, highlight=False, soft_wrap=False)
-    console.print(table)
+    Console(highlight=False, soft_wrap=False).print(table)
+
+
+def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    """One line per row, columns two spaces apart; nothing is folded, so that lines stay lines for other programs."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join(cells).rstrip())
 
 
 @contextmanager
@@ -50,4 +67,4 @@ def byte_progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 def note(text: str) -> None:
     """Print a line about work under way on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

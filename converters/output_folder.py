@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..mappings.errors import OutputError
 
-WRITTEN_SUFFIXES = (".json", ".safetensors", ".pdparams", ".model", ".txt", ".md")
-"""What a folder of this package may hold; --overwrite refuses to replace anything else."""
+_CONVERTED = re.compile(
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity|report)\.json"
+    r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|spiece\.model|vocab\.txt|README\.md"
+)
+"""Names of the files of a converted folder; --overwrite refuses to replace anything else."""
+
+_SEEDED = re.compile(r"(config|model_config|seeded_weights)\.json|model_state(-.*)?\.pdparams(\.index\.json)?")
+"""Names of the files of a folder with seeded weights, which `_SEED_MARK` tells from someone's own weights."""
+
+_SEED_MARK = "seeded_weights.json"
 
 
 def check_output(output: Path, source: Path, overwrite: bool) -> None:
-    """Raise OutputError when `output` may not be (re)placed: it exists, holds foreign files, or touches the source."""
-    resolved, origin = output.resolve(), source.resolve()
-    if resolved == origin or resolved in origin.parents:
-        raise OutputError(f"{output}: is or contains the source {source}; choose another output folder")
+    """Raise OutputError when `output` may not be (re)placed: it exists, holds foreign files, or touches the source.
+
+    What links in a source folder lead to belongs to the source.
+    """
+    origins = [source, *source.iterdir()] if source.is_dir() else [source]
+    resolved = _real(output)
+    for origin in map(_real, origins):
+        if resolved == origin or resolved in origin.parents:
+            raise OutputError(f"{output}: is or contains the source {source}; choose another output folder")
+    _check_replaceable(output, overwrite)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _check_replaceable(output: Path, overwrite: bool) -> None:
     if not os.path.lexists(output):
         return
     if not overwrite:
         raise OutputError(f"{output}: exists already; choose another folder or pass --overwrite")
     if output.is_symlink() or not output.is_dir():
         raise OutputError(f"{output}: is not a folder, so --overwrite does not replace it")
-    foreign = [entry.name for entry in output.iterdir() if entry.is_dir() or entry.suffix not in WRITTEN_SUFFIXES]
+    entries = sorted(output.iterdir())
+    own = _SEEDED if any(entry.name == _SEED_MARK for entry in entries) else _CONVERTED
+    foreign = [entry.name for entry in entries if entry.is_dir() or not own.fullmatch(entry.name)]
     if foreign:
         raise OutputError(f"{output}: holds {foreign[0]}, which no conversion wrote; --overwrite does not replace it")
 
@@ -35,8 +59,9 @@ def check_output(output: Path, source: Path, overwrite: bool) -> None:
 def new_folder(output: Path, overwrite: bool) -> Iterator[Path]:
     """Give a temporary folder beside `output`; after the block it takes that name, after an exception it is removed.
 
-    Raises OutputError when the folder cannot be made or moved.
+    Raises OutputError when the folder cannot be made or moved, or when what is there may not be replaced.
     """
+    _check_replaceable(output, overwrite)
     temporary = output.parent / f".{output.name}.{secrets.token_hex(6)}.partial"
     made = [parent for parent in output.parents if not parent.exists()]
     try:
@@ -53,18 +78,23 @@ def new_folder(output: Path, overwrite: bool) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
-            if parent.is_dir() and not any(parent.iterdir()):
+            # Not there, or someone else has put something into it meanwhile.
+            with suppress(OSError):
                 parent.rmdir()
         raise
 
 
 def _move(temporary: Path, output: Path, overwrite: bool) -> None:
+    # A folder is replaced by renaming only when it is empty, so this never takes away what appeared meanwhile.
+    _check_replaceable(output, overwrite)
     if not os.path.lexists(output):
         temporary.rename(output)
         return
-    if not overwrite:
-        raise OutputError(f"{output}: appeared while the conversion ran; nothing was replaced")
     old = output.parent / f".{output.name}.{secrets.token_hex(6)}.old"
     output.rename(old)
-    temporary.rename(output)
+    try:
+        temporary.rename(output)
+    except BaseException:
+        old.rename(output)
+        raise
     shutil.rmtree(old, ignore_errors=True)

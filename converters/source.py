@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..mappings.errors import UnknownNameError, UnreadableFileError
@@ -17,14 +18,24 @@ INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
 
 @dataclass(frozen=True)
 class Source:
-    """Where a checkpoint lies: its weight files, its configuration where one is known, and its pretrained
-    name. `looked_up`: it was found by that name in a cache of published weights."""
+    """Where a checkpoint lies: its weight files, with the index that lists them where one does, and its pretrained
+    name where it has one. `looked_up`: it was found by that name in a cache of published weights."""
 
     path: Path
     files: tuple[Path, ...]
-    configuration: SourceConfiguration | None
+    index: Path | None = None
     pretrained: str | None = None
     looked_up: bool = False
+
+    @cached_property
+    def configuration(self) -> SourceConfiguration | None:
+        """The configuration beside the weights, else the published one of the pretrained name, else None.
+
+        Read when first asked for, so that tensors can be listed whatever lies beside them. Raises UnreadableFileError
+        for a file that is no JSON object.
+        """
+        folder = self.path if self.path.is_dir() else self.path.parent
+        return read_configuration(folder) or _published_configuration(self.pretrained)
 
 
 def paddlenlp_cache() -> Path:
@@ -47,6 +58,8 @@ def find_source(source: str | Path) -> Source:
     A path that exists is taken before a pretrained name. Raises UnreadableFileError when nothing usable is there,
     UnknownNameError for a name that is neither a path nor known.
     """
+    if not str(source):
+        raise UnreadableFileError("the name of the source is empty; a pretrained name, a folder or a file is expected")
     path = Path(source)
     if path.is_dir():
         return _in_folder(path)
@@ -97,15 +110,19 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         names = ", ".join(candidate.name for candidate in candidates)
         raise UnreadableFileError(f"{folder}: holds several sets of weights ({names}); pass the file that is meant")
     weights = candidates[0]
-    files = _shards(weights) if weights.suffix == ".json" else (weights,)
     name = name or _known_name(weights) or (folder.name if folder.name in PRETRAINED else None)
-    return Source(folder, files, read_configuration(folder) or _published_configuration(name), name, looked_up)
+    return Source(folder, *_files_of(weights), name, looked_up)
 
 
 def _single_file(path: Path) -> Source:
-    name = _known_name(path)
-    files = _shards(path) if path.name.endswith(".index.json") else (path,)
-    return Source(path, files, read_configuration(path.parent) or _published_configuration(name), name)
+    if not path.is_file():
+        raise UnreadableFileError(f"{path}: is not a regular file")
+    return Source(path, *_files_of(path), _known_name(path))
+
+
+def _files_of(weights: Path) -> tuple[tuple[Path, ...], Path | None]:
+    """The weight files that a file of weights or an index of shards stands for, and that index."""
+    return (_shards(weights), weights) if weights.name.endswith(".index.json") else ((weights,), None)
 
 
 def _known_name(path: Path) -> str | None:
@@ -128,6 +145,8 @@ def _shards(index: Path) -> tuple[Path, ...]:
         names = list(dict.fromkeys(weight_map.values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableFileError(f"{index}: is not an index of shards: {error}") from error
+    if not names:
+        raise UnreadableFileError(f"{index}: lists no shard")
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
             raise UnreadableFileError(f"{index}: lists {name!r}, which is not the name of a file beside it")

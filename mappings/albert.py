@@ -113,6 +113,7 @@ ALBERT = Family(
             pooler=False,
             head=(Linear("qa_outputs", "hidden_size", 2),),
             auto_class="AutoModelForQuestionAnswering",
+            labels=2,
         ),
         Model(
             "AlbertForMultipleChoice",
@@ -144,6 +145,20 @@ ALBERT = Family(
     constants={"position_embedding_type": "absolute"},
     left_out=("add_pooling_layer",),
     activations=("gelu", "gelu_new", "relu"),
+    roles={
+        "words": "embeddings.word_embeddings",
+        "positions": "embeddings.position_embeddings",
+        "query": f"{LAYER}.attention.query",
+        "key": f"{LAYER}.attention.key",
+        "value": f"{LAYER}.attention.value",
+        "attention_out": f"{LAYER}.attention.dense",
+        "attention_norm": f"{LAYER}.attention.layer_norm",
+        "feed_forward_in": f"{LAYER}.ffn",
+        "feed_forward_out": f"{LAYER}.ffn_output",
+        "feed_forward_norm": f"{LAYER}.full_layer_layer_norm",
+        "pooler": "pooler",
+        "decoder": "predictions.decoder",
+    },
     check_configuration=_check,
     declared_differences=(
         DeclaredDifference(

@@ -80,6 +80,7 @@ BERT = Family(
             pooler=False,
             head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
             auto_class="AutoModelForQuestionAnswering",
+            labels=2,
         ),
         Model(
             "BertForMultipleChoice",
@@ -107,5 +108,19 @@ BERT = Family(
     left_out=("pool_act", "fuse", "use_cache"),
     # PaddleNLP's BERT looks the name up in paddle.nn.functional, which knows these.
     activations=("gelu", "relu"),
+    roles={
+        "words": "embeddings.word_embeddings",
+        "positions": "embeddings.position_embeddings",
+        "query": f"{PADDLE}.self_attn.q_proj",
+        "key": f"{PADDLE}.self_attn.k_proj",
+        "value": f"{PADDLE}.self_attn.v_proj",
+        "attention_out": f"{PADDLE}.self_attn.out_proj",
+        "attention_norm": f"{PADDLE}.norm1",
+        "feed_forward_in": f"{PADDLE}.linear1",
+        "feed_forward_out": f"{PADDLE}.linear2",
+        "feed_forward_norm": f"{PADDLE}.norm2",
+        "pooler": "pooler.dense",
+        "decoder": "cls.predictions.decoder",
+    },
     check_configuration=_check,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,11 +133,12 @@ def _unexpected(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str
     if not names:
         return []
     known = fold_names(rules)
-    texts = []
-    for name in names:
+
+    def with_nearest(name: str) -> str:
         near = difflib.get_close_matches(name, known, 1, 0.6)
-        texts.append(f"{name} (nearest rule: {near[0]})" if near else name)
-    return [f"no rule for {_listed(texts)}"]
+        return f"{name} (nearest rule: {near[0]})" if near else name
+
+    return [f"no rule for {_listed(names, with_nearest)}"]
 
 
 def _missing(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str]:
@@ -146,21 +147,25 @@ def _missing(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str]:
 
 
 def _contradictions(rules: Mapping[str, Rule], tensors: Mapping[str, TensorFacts]) -> list[str]:
-    problems = []
+    by_problem: dict[str, list[str]] = {}
     for name, rule in rules.items():
         facts = tensors.get(name)
         if facts is None:
             continue
         if facts.shape != rule.shape:
-            problems.append(f"{name} has shape {list(facts.shape)}, the configuration says {list(rule.shape)}")
+            problem = f" has shape {list(facts.shape)}, the configuration says {list(rule.shape)}"
         elif rule.kind is not Kind.IGNORED and "float" not in facts.dtype:
-            problems.append(f"{name} holds {facts.dtype}, a floating-point type is expected")
-    return problems
+            problem = f" holds {facts.dtype}, a floating-point type is expected"
+        else:
+            continue
+        by_problem.setdefault(problem, []).append(name)
+    texts = [name + problem for problem, names in by_problem.items() for name in fold_names(names)]
+    return [_listed(texts)] if texts else []
 
 
-def _listed(names: list[str], limit: int = 12) -> str:
+def _listed(names: list[str], shown: Callable[[str], str] = str, limit: int = 12) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    return ", ".join(shown(name) for name in names[:limit]) + more
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -166,7 +166,8 @@ class Model:
     """One architecture: PaddleNLP's class, Hugging Face's class when its name differs, and the task head's rows.
 
     `pooler` says whether the Hugging Face class has one; where it has none the source's pooler is dropped by name.
-    `auto_class` is the class of transformers that loads the converted folder.
+    `auto_class` is the class of transformers that loads the converted folder. `labels` is the number of labels that
+    the Hugging Face class must be given where PaddleNLP's head has a fixed size whatever its configuration says.
     """
 
     source: str
@@ -174,6 +175,7 @@ class Model:
     pooler: bool = True
     head: tuple[Row, ...] = ()
     auto_class: str = "AutoModel"
+    labels: int | None = None
 
     @property
     def target_architecture(self) -> str:
@@ -213,7 +215,11 @@ class DeclaredDifference:
 
 @dataclass(frozen=True)
 class Family:
-    """All that is known of one model family. Building one checks its rows; a faulty mapping raises MappingError."""
+    """All that is known of one model family. Building one checks its rows; a faulty mapping raises MappingError.
+
+    `roles` names the source modules by what they do ("query", "feed_forward_in", ...), wildcards included, so that a
+    fault can be described once for all families.
+    """
 
     name: str
     base: str
@@ -228,9 +234,15 @@ class Family:
     activations: tuple[str, ...]
     check_configuration: Callable[[Mapping[str, Any]], None]
     declared_differences: tuple[DeclaredDifference, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        architectures = [model.source for model in self.models]
+        if twice := [name for name in architectures if architectures.count(name) > 1]:
+            raise MappingError(f"{self.name}: two models are called {twice[0]}")
+        if self.base not in architectures:
+            raise MappingError(f"{self.name}: the base {self.base} is none of its models")
         sample: dict[str, Any] = {size: 7 for row in self._all_rows() for size in _sizes(row) if isinstance(size, str)}
         sample.update(dict.fromkeys(self.repeat.values(), 2))
         for model in self.models:
@@ -260,8 +272,8 @@ class Family:
         """One rule per tensor that a checkpoint of `architecture` can hold.
 
         `configuration` is PaddleNLP's; `prefixed` says whether the source's backbone carries the family's prefix.
-        Raises MappingError for a row that expands to nothing and for a source or target that two rules share,
-        ConfigurationError for a missing or impossible size.
+        Raises MappingError for a row that expands to nothing, for a source or target that two rules share and for a
+        twin that no rule has, ConfigurationError for a missing or impossible size.
         """
         model = self.model(architecture)
         source_prefix = self.source_prefix if prefixed else ""
@@ -275,6 +287,10 @@ class Family:
         for row in model.head:
             rules += self._expand(row, configuration, "", "", source_prefix, None)
         _refuse_duplicates(rules)
+        sources = {rule.source for rule in rules}
+        for rule in rules:
+            if rule.twin is not None and rule.twin not in sources:
+                raise MappingError(f"{self.name}: no rule has the twin {rule.twin} of {rule.source}")
         return tuple(rules)
 
     def _expand(
@@ -286,8 +302,9 @@ class Family:
         backbone: str,
         drop_reason: str | None,
     ) -> list[Rule]:
-        wildcards = sorted({name for _, name, _, _ in string.Formatter().parse(row.source) if name})
-        if unknown := [name for name in wildcards if name not in self.repeat]:
+        wildcards = _wildcards(row.source)
+        named = wildcards if isinstance(row, Tied | Ignored) else _wildcards(row.target or "")
+        if unknown := [name for name in (*wildcards, *named) if name not in self.repeat or name not in wildcards]:
             raise MappingError(f"{self.name}: row {row.source} has the unknown wildcard {{{unknown[0]}}}")
         counts = [_size_of(self.repeat[name], configuration) for name in wildcards]
         rules: list[Rule] = []
@@ -330,6 +347,11 @@ def _rules_of(
             target = target_prefix + part.target.format(**values)
             rules.append(Rule(Kind.MAPPED, source, target, shape, part.transform))
     return rules
+
+
+def _wildcards(text: str) -> list[str]:
+    """The names in braces, sorted; a nameless one is an empty name."""
+    return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name is not None})
 
 
 def _sizes(row: Row) -> tuple[Size, ...]:

@@ -1,0 +1,121 @@
+"""What tests of several folders share: framework children, real checkpoints, and the command line as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paddle2torch.verify.runner_process import RunnerProcess
+
+TESTS = Path(__file__).parent
+
+ALBERT_SMALL: dict[str, Any] = {
+    "vocab_size": 50,
+    "embedding_size": 12,
+    "hidden_size": 24,
+    "num_hidden_layers": 4,
+    "num_hidden_groups": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 36,
+    "max_position_embeddings": 20,
+    "type_vocab_size": 2,
+}
+BERT_SMALL: dict[str, Any] = {
+    "vocab_size": 50,
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 36,
+    "max_position_embeddings": 20,
+    "type_vocab_size": 2,
+}
+
+TINY = "albert-chinese-tiny"
+
+SMALL = {"albert": ALBERT_SMALL, "bert": BERT_SMALL}
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def run_child(script: Path, request: Any, timeout: int = 300) -> Any:
+    """Run a script that reads one JSON document and prints one; frameworks are imported in such children only."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
+    child = subprocess.run(
+        [sys.executable, str(script)],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=environment,
+    )
+    assert child.returncode == 0, child.stderr[-4000:]
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def paddle_runner() -> Iterator[RunnerProcess]:
+    """The real Paddle runner in float32, one for the whole session."""
+    with RunnerProcess("paddle", timeout_seconds=300) as runner:
+        yield runner
+
+
+@pytest.fixture(scope="session")
+def seeded(paddle_runner: RunnerProcess, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`seeded(architecture, **fields)`: a small checkpoint that PaddleNLP wrote, shared between tests."""
+    made: dict[str, Path] = {}
+
+    def seed(architecture: str, **fields: Any) -> Path:
+        key = json.dumps([architecture, fields], sort_keys=True)
+        if key not in made:
+            folder = tmp_path_factory.mktemp("seeded") / "source"
+            family = "albert" if architecture.startswith("Albert") else "bert"
+            configuration = {**SMALL[family], **fields}
+            paddle_runner.request(
+                {
+                    "operation": "seed",
+                    "architecture": architecture,
+                    "configuration": configuration,
+                    "folder": str(folder),
+                    "seed": 5,
+                }
+            )
+            made[key] = folder
+        return made[key]
+
+    return seed
+
+
+@pytest.fixture
+def paddle2torch(tmp_path: Path) -> Run:
+    """`paddle2torch(*arguments, cwd=..., home=...)`: the real command line in a process of its own.
+
+    PaddleNLP's cache is an empty folder unless `home` names another.
+    """
+
+    def run(
+        *arguments: str | Path, cwd: Path | None = None, home: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PPNLP_HOME": str(home or tmp_path / "no-cache")}
+        command = [sys.executable, "-m", "paddle2torch", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, env=environment, cwd=cwd or tmp_path, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny(paddle_runner: RunnerProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """albert-chinese-tiny at its true size with seeded weights, as PaddleNLP writes it; shared, never changed."""
+    folder = tmp_path_factory.mktemp("tiny") / "source"
+    paddle_runner.request(
+        {"operation": "seed", "architecture": "AlbertModel", "name": TINY, "folder": str(folder), "seed": 5}
+    )
+    return folder

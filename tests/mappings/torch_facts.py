@@ -1,0 +1,48 @@
+"""Prints the state dicts of transformers' models, without allocating them, and what its auto classes make of things.
+
+Runs as a child process that reads {"models": [[architecture, configuration], ...], "auto_classes": [[auto class,
+architecture], ...], "folders": [folder, ...]} and prints one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import torch
+import transformers
+
+
+def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    model_class = getattr(transformers, architecture)
+    with torch.device("meta"):
+        model = model_class(model_class.config_class(**configuration))
+    return {
+        "state": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
+        "tied": list(model_class._tied_weights_keys or ()),
+    }
+
+
+def auto_class(name: str, architecture: str) -> str:
+    """The class that the auto class `name` loads for the configuration class of `architecture`."""
+    found = getattr(transformers, name)._model_mapping[getattr(transformers, architecture).config_class]
+    return str((found[0] if isinstance(found, tuple) else found).__name__)
+
+
+def main() -> None:
+    transformers.utils.logging.set_verbosity_error()
+    request = json.load(sys.stdin)
+    answer = {
+        "models": [facts_of(architecture, configuration) for architecture, configuration in request.get("models", [])],
+        "auto_classes": [auto_class(*pair) for pair in request.get("auto_classes", [])],
+        "configurations": [
+            {**transformers.AutoConfig.from_pretrained(folder).to_dict(), "torch_dtype": None}
+            for folder in request.get("folders", [])
+        ],
+    }
+    print(json.dumps(answer, default=str), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Files written by Paddle itself, in one child process for all tests."""
+"""Files written by Paddle and PaddleNLP themselves, in child processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from paddle2torch.mappings.registry import FAMILIES
+
+from ..conftest import SMALL, run_child
 
 
 @pytest.fixture(scope="session")
@@ -19,4 +23,17 @@ def paddle_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = Path(__file__).with_name("write_with_paddle.py")
     child = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ARCHITECTURE/FORM folders that PaddleNLP wrote, and ARCHITECTURE/values.npz; shared, never changed."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    models = [
+        [model.source, {**SMALL[family.name], "num_labels": 3}]
+        for family in FAMILIES.values()
+        for model in family.models
+    ]
+    run_child(Path(__file__).with_name("write_checkpoints.py"), {"folder": str(folder), "models": models})
     return folder

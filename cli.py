@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -291,14 +292,14 @@ def gate(
 def _chosen(checks: str | None) -> dict[str, Any]:
     if checks is None:
         return {}
-    from .verify.job import CHECKS
+    from .verify.job import ALL_CHECKS
 
     names = tuple(name.strip() for name in checks.split(",") if name.strip())
     if not names:
         raise UnknownNameError("--check names no check")
     # Before a gate spends minutes on weights.
-    if unknown := [name for name in names if name not in CHECKS]:
-        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(CHECKS)}")
+    if unknown := [name for name in names if name not in ALL_CHECKS]:
+        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
     return {"checks": names}
 
 
@@ -307,8 +308,8 @@ def _print_json(document: dict[str, Any]) -> None:
 
 
 class _Output(io.FileIO):
-    """Standard output whose reader may leave early, as `head` does: what it no longer reads is dropped, and the exit
-    status stays that of the work. Any other failure is raised once; the interpreter would try again at its end."""
+    """A stream whose reader may leave early, as `head` does: what it no longer reads is dropped, and the exit status
+    stays that of the work. Any other failure is raised once; the interpreter would try again at its end."""
 
     failed = False
 
@@ -334,12 +335,18 @@ def _terminate(number: int, frame: object) -> None:
 
 def _guard_process() -> None:
     signal.signal(signal.SIGTERM, _terminate)
-    out = sys.stdout
-    if isinstance(out, io.TextIOWrapper):
-        raw = _Output(out.fileno(), "wb", closefd=False)
-        sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(raw), out.encoding, out.errors, line_buffering=out.line_buffering
-        )
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Closed by the caller; the number of the stream must not go to a file that is opened later.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            buffer = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
+            setattr(
+                sys,
+                name,
+                io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering),
+            )
 
 
 def main() -> None:

@@ -466,6 +466,34 @@ def test_a_closed_pipe_is_no_error(arguments: list[str], source: Path) -> None:
     assert (child.returncode, child.stderr) == (0, "")
 
 
+def test_a_closed_pipe_for_messages_is_no_error(source: Path, tiny: Path) -> None:
+    """As in `2>&1 | head`: a note that nobody reads changes neither the work nor the exit status."""
+    shutil.copy(tiny / "model_state.pdparams", source.parent / "albert-chinese-tiny.pdparams")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "paddle2torch", "convert", "albert-chinese-tiny.pdparams", "out"]
+    child = subprocess.run(command, cwd=source.parent, stdout=subprocess.PIPE, stderr=writer, text=True, timeout=60)
+    os.close(writer)
+    assert child.returncode == 0
+    assert "out: AlbertModel" in child.stdout
+    assert (source.parent / "out" / "config.json").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str, work: Path, tiny: Path) -> None:
+    shutil.copy(tiny / "model_state.pdparams", work / "albert-chinese-tiny.pdparams")
+    command = f"'{sys.executable}' -m paddle2torch convert albert-chinese-tiny.pdparams out --json {closed}"
+    child = subprocess.run(["bash", "-c", command], cwd=work, capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr
+    # What was meant for a closed stream does not turn up in the other.
+    assert child.stdout == "" or json.loads(child.stdout)["architecture"] == "AlbertModel"
+    assert child.stderr in ("", "guessed: architecture AlbertModel, from the names of the tensors\n")
+    listed = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' -m paddle2torch list {closed}"], cwd=work, capture_output=True, timeout=60
+    )
+    assert listed.returncode == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_an_error(work: Path) -> None:
     with Path("/dev/full").open("w") as full:

@@ -110,7 +110,7 @@ def test_half_precision_stays_as_it_is(architecture: str, dtype: str, checkpoint
     source = checkpoints / architecture
     convert_checkpoint(source / dtype, tmp_path / "out")
     arrays = expected(architecture, values_of(source, f"values-{dtype}"), untied=False)
-    tensors = dict(deserialize((tmp_path / "out" / "model.safetensors").read_bytes()))
+    tensors = dict(deserialize((tmp_path / "out" / "model.safetensors").read_bytes()))  # type: ignore[no-untyped-call]
     assert tensors.keys() == arrays.keys()
     for name, facts in tensors.items():
         assert facts["dtype"] == {"float16": "F16", "bfloat16": "BF16"}[dtype]

@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench fuzz clean
+
+# Seconds that `make fuzz` runs.
+FUZZ_SECONDS ?= 60
 
 demo: $(INSTALLED)
 	$(BIN)/paddle2torch gate --all --seeded --report-dir reports
@@ -19,6 +22,10 @@ check: $(INSTALLED) $(VENV)/types/paddle2torch
 
 bench: $(INSTALLED)
 	$(BIN)/python -m paddle2torch.benchmarks.convert
+
+fuzz: $(INSTALLED)
+	$(BIN)/pip install -q -c constraints.txt atheris
+	$(BIN)/python tests/fuzz/fuzz_pdparams.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=1024
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -42,18 +42,21 @@ class ByteSource:
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` (bytes) from `offset`; raises SourceChangedError when the file ends before that."""
-        done = 0
-        while done < len(buffer):
-            try:
-                count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
-            except OSError as error:
-                raise UnreadableFileError(f"{self.path}: reading failed: {error.strerror or error}") from error
-            if count == 0:
-                raise SourceChangedError(
-                    f"{self.path}: ends at byte {offset + done} although it had {self.size} bytes when it was opened; "
-                    "let whatever writes it finish, then try again"
-                )
-            done += count
+        try:
+            count = os.preadv(self._descriptor, (buffer,), offset)
+            # Nearly every read ends here: matrices are transposed with several hundred thousand of them.
+            if count == len(buffer):
+                return
+            while count < len(buffer):
+                more = os.preadv(self._descriptor, (buffer[count:],), offset + count)
+                if more == 0:
+                    raise SourceChangedError(
+                        f"{self.path}: ends at byte {offset + count} although it had {self.size} bytes when it was "
+                        "opened; let whatever writes it finish, then try again"
+                    )
+                count += more
+        except OSError as error:
+            raise UnreadableFileError(f"{self.path}: reading failed: {error.strerror or error}") from error
 
     def read(self, count: int, offset: int) -> bytes:
         """`count` bytes from `offset`; raises as `read_into`."""

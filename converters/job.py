@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +86,8 @@ def convert_checkpoint(
 
 
 def entry_of(checkpoint: Checkpoint, move: Move) -> Entry:
-    """The tensor a move writes: the source's chunks, transposed where the move says so."""
-    tensor = checkpoint.tensors[move.source]
-    transposed = move.transform is Transform.TRANSPOSE
-    return Entry(move.target, tensor.dtype, move.target_shape, partial(tensor.chunks, transposed))
+    """The tensor a move writes: the source's, transposed where the move says so."""
+    return Entry(move.target, checkpoint.tensors[move.source], move.transform is Transform.TRANSPOSE)
 
 
 def target_configuration(checkpoint: Checkpoint, recognised: Recognised, plan: Plan) -> dict[str, object]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -15,27 +18,50 @@ from safetensors import SafetensorError, safe_open
 from ..mappings.errors import OutputError, UnreadableFileError
 from .byte_source import ByteSource
 from .dtypes import DTYPES_BY_CODE, Array, DType
-from .tensors import Tensor
+from .tensors import Piece, Scratch, Tensor, matrix_shape
+
+WORKERS = 2
+"""Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
+
+RELOAD_BYTES = 2 << 20
+"""Bytes read back at a time: small enough to stay in the processor's cache until they are compared."""
+
+ORDER = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL")
+"""Codes of element types in the order in which the library writes them."""
 
 _LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor to be written: `chunks` gives its elements in C order as 1-D arrays of `dtype.storage`."""
+    """A tensor to be written under `name`: `tensor`, or its transpose."""
 
     name: str
-    dtype: DType
-    shape: tuple[int, ...]
-    chunks: Callable[[], Iterator[Array]]
+    tensor: Tensor
+    transposed: bool = False
+
+    @property
+    def dtype(self) -> DType:
+        """Element type."""
+        return self.tensor.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape as written."""
+        return self.tensor.shape[::-1] if self.transposed else self.tensor.shape
 
     @property
     def nbytes(self) -> int:
         """Bytes of the elements."""
-        size = self.dtype.itemsize
-        for length in self.shape:
-            size *= length
-        return size
+        return self.tensor.nbytes
+
+    def pieces(self) -> Iterator[Piece]:
+        """Pieces that cover what is written, once."""
+        return self.tensor.pieces(self.transposed)
+
+    def read(self, piece: Piece, scratch: Scratch) -> Array:
+        """A piece of what is written, as a C-ordered matrix in the memory of `scratch`."""
+        return self.tensor.read_piece(piece, scratch, self.transposed)
 
 
 @dataclass(frozen=True)
@@ -83,44 +109,96 @@ def _place(source: ByteSource, offset: int) -> tuple[ByteSource, int]:
 def write_safetensors(
     path: Path, entries: Sequence[Entry], metadata: Mapping[str, str], progress: Callable[[int], None]
 ) -> None:
-    """Write `entries` to the new file `path`, one chunk in memory at a time; `progress` gets bytes as they are written.
+    """Write `entries` to the new file `path`, a few pieces in memory at a time; `progress` gets the bytes of each.
 
     Tensors are ordered as the `safetensors` library orders them, so that the file equals one of its own. Raises
     OutputError when the file cannot be written.
     """
-    ordered = sorted(entries, key=lambda entry: (-entry.dtype.itemsize, entry.name))
+    ordered = sorted(entries, key=lambda entry: (ORDER.index(str(entry.dtype.code)), entry.name))
     header: dict[str, object] = {"__metadata__": dict(metadata)}
-    offset = 0
+    places: dict[str, int] = {}
+    end = 0
     for entry in ordered:
+        places[entry.name] = end
+        end += entry.nbytes
         header[entry.name] = {
             "dtype": entry.dtype.code,
             "shape": list(entry.shape),
-            "data_offsets": [offset, offset + entry.nbytes],
+            "data_offsets": [places[entry.name], end],
         }
-        offset += entry.nbytes
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    start = _LENGTH.size + len(text)
     try:
         with path.open("xb", buffering=0) as file:
-            file.write(_LENGTH.pack(len(text)) + text)
-            for entry in ordered:
-                for chunk in entry.chunks():
-                    _write_all(file.write, chunk.view(np.uint8).data)
-                    progress(chunk.nbytes)
-            written = file.tell() - _LENGTH.size - len(text)
+            descriptor = file.fileno()
+            _write_all(descriptor, memoryview(_LENGTH.pack(len(text)) + text), 0)
+
+            def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
+                _write_piece(descriptor, entry, piece, scratch, start + places[entry.name])
+
+            _on_every_piece(ordered, write, progress)
+            size = os.fstat(descriptor).st_size
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    if written != offset:
-        raise OutputError(f"{path}: {written} bytes of tensors were written, {offset} were announced")
+    if size != start + end:
+        raise OutputError(f"{path}: {size} bytes were written, {start + end} were announced")
 
 
-def _write_all(write: Callable[[memoryview], int | None], data: memoryview) -> None:
+def _write_piece(descriptor: int, entry: Entry, piece: Piece, scratch: Scratch, place: int) -> None:
+    """Write a piece of the tensor that begins at byte `place` of the file."""
+    block = entry.read(piece, scratch)
+    columns = matrix_shape(entry.shape)[1]
+    if piece.width == columns:
+        _write_all(descriptor, _bytes_of(block), place + piece.top * columns * block.itemsize)
+        return
+    place += (piece.top * columns + piece.left) * block.itemsize
+    for row in block:
+        _write_all(descriptor, _bytes_of(row), place)
+        place += columns * block.itemsize
+
+
+def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
     while data:
-        data = data[write(data) or 0 :]
+        count = os.pwrite(descriptor, data, offset)
+        data = data[count:]
+        offset += count
+
+
+def _bytes_of(array: Array) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _on_every_piece(
+    entries: Sequence[Entry], work: Callable[[Entry, Piece, Scratch], None], progress: Callable[[int], None]
+) -> None:
+    """Do `work` on every piece of `entries`, `WORKERS` at a time; `progress` gets the bytes of each, in order.
+
+    Raises the first exception, in the order of the pieces, when the work under way has ended; no other is begun then.
+    """
+    scratches: SimpleQueue[Scratch] = SimpleQueue()
+    for _ in range(WORKERS):
+        scratches.put(Scratch())
+
+    def task(entry: Entry, piece: Piece) -> int:
+        scratch = scratches.get()
+        try:
+            work(entry, piece, scratch)
+        finally:
+            scratches.put(scratch)
+        return piece.height * piece.width * entry.dtype.itemsize
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for future in [pool.submit(task, entry, piece) for entry in entries for piece in entry.pieces()]:
+                progress(future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
-    """Read `path` back with the `safetensors` library and compare every bit with `entries`.
+    """Read `path` back with the `safetensors` library and compare every bit with `entries`, which are read again.
 
     Raises OutputError naming the first tensor that is missing, unexpected or different.
     """
@@ -128,51 +206,47 @@ def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable
     try:
         with safe_open(str(path), framework="np") as written:
             names = set(written.keys())
+            if names != set(expected):
+                raise OutputError(f"{path}: reads back with other tensors: {sorted(names ^ set(expected))}")
+            for entry in entries:
+                facts = written.get_slice(entry.name)
+                if facts.get_dtype() != entry.dtype.code or tuple(facts.get_shape()) != entry.shape:
+                    raise OutputError(
+                        f"{path}: tensor {entry.name} reads back as {facts.get_dtype()} {facts.get_shape()}, "
+                        f"expected {entry.dtype.code} {list(entry.shape)}"
+                    )
+        _on_every_piece(entries, partial(_compare_piece, path), progress)
     except (SafetensorError, OSError) as error:
         raise OutputError(f"{path}: does not read back: {error}") from error
-    if names != set(expected):
-        raise OutputError(f"{path}: reads back with other tensors: {sorted(names ^ set(expected))}")
-    for entry in entries:
-        read = _reader(path, entry)
-        start = 0
-        for chunk in entry.chunks():
-            if not np.array_equal(chunk.view(np.uint8), read(start, start + chunk.size).view(np.uint8)):
-                raise OutputError(
-                    f"{path}: tensor {entry.name} did not read back as it was written; is the disk sound?"
-                )
-            start += chunk.size
-            progress(chunk.nbytes)
 
 
-def _reader(path: Path, entry: Entry) -> Callable[[int, int], Array]:
-    """A function that returns elements [start, stop) of a written tensor, flat, in bounded memory."""
-    with safe_open(str(path), framework="np") as written:
-        facts = written.get_slice(entry.name)
-        if facts.get_dtype() != entry.dtype.code or tuple(facts.get_shape()) != entry.shape:
-            raise OutputError(
-                f"{path}: tensor {entry.name} reads back as {facts.get_dtype()} {facts.get_shape()}, "
-                f"expected {entry.dtype.code} {list(entry.shape)}"
-            )
+def _compare_piece(path: Path, entry: Entry, piece: Piece, scratch: Scratch) -> None:
+    """Compare a piece of `entry` with the file, some rows at a time."""
+    block = entry.read(piece, scratch)
+    bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
+    step = max(1, RELOAD_BYTES // (piece.width * entry.dtype.itemsize))
+    for top in range(piece.top, piece.bottom, step):
+        part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
+        expected = block[part.top - piece.top : part.bottom - piece.top]
+        if not np.array_equal(_reload(path, entry, part).view(bits), expected.view(bits)):
+            raise OutputError(f"{path}: tensor {entry.name} did not read back as it was written; is the disk sound?")
+
+
+def _reload(path: Path, entry: Entry, piece: Piece) -> Array:
+    """A piece of a written tensor as a C-ordered matrix."""
     if entry.dtype.name == "bfloat16":
         # The library has no numpy dtype for it; its bytes are read from the place the library's header check accepted.
-        tensor = open_safetensors(path).tensors[entry.name]
-        source, offset = tensor.open_source()
-        size = entry.dtype.itemsize
-
-        def read_raw(start: int, stop: int) -> Array:
-            data = source.read((stop - start) * size, offset + start * size)
-            return np.frombuffer(data, entry.dtype.storage)
-
-        return read_raw
-    row = entry.nbytes // entry.dtype.itemsize // entry.shape[0] if entry.shape and entry.shape[0] else 1
-
-    def read_rows(start: int, stop: int) -> Array:
-        # Opened anew for every piece: the library maps the file, and its pages would add up otherwise.
-        with safe_open(str(path), framework="np") as written:
-            if not entry.shape:
-                return np.ascontiguousarray(written.get_tensor(entry.name)).reshape(-1)
-            first, last = start // row, -(-stop // row)
-            rows = np.ascontiguousarray(written.get_slice(entry.name)[first:last]).reshape(-1)
-            return rows[start - first * row : stop - first * row]
-
-    return read_rows
+        opened = open_safetensors(path)
+        try:
+            return opened.tensors[entry.name].read_piece(piece, Scratch())
+        finally:
+            opened.source.close()
+    # Opened anew for every piece: the library maps the file, and its pages would add up otherwise.
+    with safe_open(str(path), framework="np") as written:
+        if not entry.shape:
+            found = written.get_tensor(entry.name)
+        elif piece.width == matrix_shape(entry.shape)[1]:
+            found = written.get_slice(entry.name)[piece.top : piece.bottom]
+        else:
+            found = written.get_slice(entry.name)[piece.top : piece.bottom, piece.left : piece.right]
+    return np.ascontiguousarray(found).reshape(piece.height, piece.width)

@@ -3,19 +3,80 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .byte_source import ByteSource
 from .dtypes import Array, DType
 
-CHUNK_BYTES = 16 << 20
-"""Upper bound of one piece, apart from tensors of which a single row is longer."""
+CHUNK_BYTES = 20 << 20
+"""Upper bound of one piece, apart from tensors other than matrices of which a single row is longer."""
 
-TILE_ROWS = 64
-"""Source rows transposed at a time: measured best by far for a 4096 x 16384 float32 matrix."""
+SEGMENT_BYTES = 32 << 10
+"""Upper bound of a row of a transposed piece, on either side of the transpose.
+
+Each row is a read, and a write unless the piece has all columns. Rows of the one side grow at the cost of the other:
+whole rows of a long matrix would leave so short ones in the source that the reads cost more than the copying.
+"""
+
+TILE_ROWS = 128
+"""Source rows transposed at a time."""
+
+CACHE_LINE = 64
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows [top, bottom) and columns [left, right) of a tensor seen as the matrix `matrix_shape` gives."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.right - self.left
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a tensor seen as a matrix: its first dimension by all the others."""
+    return (shape[0], math.prod(shape[1:])) if shape else (1, 1)
+
+
+@dataclass
+class Scratch:
+    """Memory that is used again for every piece: fresh memory would cost as much time as the copying into it."""
+
+    _buffers: dict[str, Array] = field(default_factory=dict)
+
+    def take(self, purpose: str, rows: int, columns: int, dtype: np.dtype[np.generic]) -> Array:
+        """An array for `purpose`, with any content, that is valid until the same purpose is asked for again."""
+        nbytes = rows * columns * dtype.itemsize
+        if purpose not in self._buffers or self._buffers[purpose].size < nbytes:
+            self._buffers[purpose] = np.frombuffer(_memory(max(nbytes, CHUNK_BYTES)), np.uint8)
+        return self._buffers[purpose][:nbytes].view(dtype).reshape(rows, columns)
+
+
+def _memory(nbytes: int) -> mmap.mmap:
+    """Anonymous memory that goes back to the system when it is dropped.
+
+    The allocator would keep it, and would from then on also keep every smaller array that is dropped.
+    """
+    memory = mmap.mmap(-1, nbytes)
+    with suppress(AttributeError, OSError):  # Not every system has large pages; they only save time.
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 @dataclass(frozen=True)
@@ -56,46 +117,86 @@ class Tensor:
 
         Each array is valid until the next one is asked for. Raises SourceChangedError when the file ends early.
         """
+        scratch = Scratch()
+        for piece in self.pieces(transposed, whole_rows=True):
+            yield self.read_piece(piece, scratch, transposed).reshape(-1)
+
+    def pieces(self, transposed: bool = False, whole_rows: bool = False) -> Iterator[Piece]:
+        """Pieces that cover the tensor, or its transpose (2-D only), once, in the order of their first elements.
+
+        With `whole_rows` every piece has all columns.
+        """
         if transposed and len(self.shape) != 2:
             raise ValueError(f"{self.name}: only a matrix can be transposed, not shape {list(self.shape)}")
         if self.size == 0:
             return
-        if self.fortran and len(self.shape) > 2:
-            yield self.read().reshape(-1)
-            return
-        # In Fortran order the stored matrix is the transpose already.
-        flip = transposed != (self.fortran and len(self.shape) == 2)
-        if flip:
-            rows, columns = self.shape[::-1] if self.fortran else self.shape
-            yield from self._transposed_blocks(rows, columns)
-        else:
-            yield from self._plain_blocks()
+        rows, columns = matrix_shape(self.shape[::-1] if transposed else self.shape)
+        height, width = self._piece_shape(rows, columns, transposed, whole_rows)
+        for top in range(0, rows, height):
+            for left in range(0, columns, width):
+                yield Piece(top, min(top + height, rows), left, min(left + width, columns))
 
-    def _plain_blocks(self) -> Iterator[Array]:
-        source, offset = self.open_source()
-        step = max(1, CHUNK_BYTES // self.dtype.itemsize)
-        buffer = np.empty(min(step, self.size), self.dtype.storage)
-        for start in range(0, self.size, step):
-            piece = buffer[: min(step, self.size - start)]
-            source.read_into(_bytes_of(piece), offset + start * self.dtype.itemsize)
-            yield piece
-
-    def _transposed_blocks(self, rows: int, columns: int) -> Iterator[Array]:
-        """Blocks of whole rows of the transpose of the stored `rows` x `columns` matrix."""
-        source, offset = self.open_source()
+    def _piece_shape(self, rows: int, columns: int, transposed: bool, whole_rows: bool) -> tuple[int, int]:
         itemsize = self.dtype.itemsize
-        width = min(columns, max(1, CHUNK_BYTES // (rows * itemsize)))
-        tile = np.empty((TILE_ROWS, width), self.dtype.storage)
-        block = np.empty((width, rows), self.dtype.storage)
-        for left in range(0, columns, width):
-            count = min(width, columns - left)
-            for top in range(0, rows, TILE_ROWS):
-                height = min(TILE_ROWS, rows - top)
-                for row in range(height):
-                    start = offset + ((top + row) * columns + left) * itemsize
-                    source.read_into(_bytes_of(tile[row, :count]), start)
-                block[:count, top : top + height] = tile[:height, :count].T
-            yield block[:count].reshape(-1)
+        if self._is_shuffled:
+            return rows, columns
+        flipped = self._is_flipped(transposed)
+        segment = max(1, (SEGMENT_BYTES if flipped else CHUNK_BYTES) // itemsize)
+        # Parts of equal width: a narrow rest would be read in short segments.
+        parts = 1 if whole_rows or len(self.shape) != 2 else -(-columns // segment)
+        width = -(-columns // parts)
+        height = max(1, CHUNK_BYTES // (width * itemsize))
+        return min(rows, height, segment) if flipped else min(rows, height), width
+
+    def read_piece(self, piece: Piece, scratch: Scratch, transposed: bool = False) -> Array:
+        """The piece of the tensor, or of its transpose, as a C-ordered matrix in the memory of `scratch`.
+
+        Raises SourceChangedError when the file ends early.
+        """
+        if self._is_shuffled:
+            whole = self.read().reshape(matrix_shape(self.shape))
+            return whole[piece.top : piece.bottom, piece.left : piece.right]
+        source, offset = self.open_source()
+        rows, columns = matrix_shape(self.shape[::-1] if transposed else self.shape)
+        itemsize = self.dtype.itemsize
+        block = scratch.take("block", piece.height, piece.width, self.dtype.storage)
+        if self._is_flipped(transposed):
+            start = offset + (piece.left * rows + piece.top) * itemsize
+            self._read_flipped(block, source, start, rows * itemsize, scratch)
+        elif piece.width == columns:
+            source.read_into(_bytes_of(block.reshape(-1)), offset + piece.top * columns * itemsize)
+        else:
+            start = offset + (piece.top * columns + piece.left) * itemsize
+            for index, row in enumerate(block):
+                source.read_into(_bytes_of(row), start + index * columns * itemsize)
+        return block
+
+    @property
+    def _is_shuffled(self) -> bool:
+        """Whether no piece can be read without the rest."""
+        return self.fortran and len(self.shape) > 2
+
+    def _is_flipped(self, transposed: bool) -> bool:
+        """Whether the matrix that is asked for is the transpose of the C-ordered matrix in the file."""
+        return transposed != (self.fortran and len(self.shape) == 2)
+
+    def _read_flipped(self, block: Array, source: ByteSource, start: int, stride: int, scratch: Scratch) -> None:
+        """Fill `block` with the transpose of a part of the stored matrix, which begins at byte `start` of the file.
+
+        `stride` is the length of the stored matrix's rows in bytes.
+        """
+        width, height = block.shape
+        # With an odd number of cache lines per row, the elements of a column do not compete for the same few places
+        # of the processor's cache; without it the transposing takes more than twice as long.
+        lines = (width * self.dtype.itemsize // CACHE_LINE + 1) | 1
+        tile = scratch.take("tile", min(TILE_ROWS, height), lines * CACHE_LINE // self.dtype.itemsize, block.dtype)
+        segments = [_bytes_of(row[:width]) for row in tile]
+        for top in range(0, height, TILE_ROWS):
+            count = min(TILE_ROWS, height - top)
+            for segment in segments[:count]:
+                source.read_into(segment, start)
+                start += stride
+            block[:, top : top + count] = tile[:count, :width].T
 
 
 def _bytes_of(array: Array) -> memoryview:

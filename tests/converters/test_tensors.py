@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from paddle2torch.converters import tensors
 from paddle2torch.converters.byte_source import ByteSource
 from paddle2torch.converters.dtypes import DTYPES
-from paddle2torch.converters.tensors import Tensor
+from paddle2torch.converters.tensors import Piece, Scratch, Tensor, matrix_shape
 from paddle2torch.mappings.errors import SourceChangedError
 
 SHAPES = [(), (1,), (17,), (0,), (0, 3), (3, 0), (1, 1), (1, 9), (9, 1), (5, 7), (64, 64), (65, 130), (200, 3)]
@@ -90,3 +91,35 @@ def test_a_file_that_shrinks_is_reported(tmp_path: Path, way: Callable[[Tensor],
         way(tensor)
     with pytest.raises(SourceChangedError, match="changed while"):
         tensor.open_source()[0].check_unchanged()
+
+
+@pytest.mark.parametrize("segment", [4, 12, 100, 32 << 10])
+@pytest.mark.parametrize("chunk", [4, 60, 1000, 20 << 20])
+@pytest.mark.parametrize("fortran", [False, True])
+def test_rectangles_cover_the_matrix_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, segment: int, fortran: bool
+) -> None:
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(tensors, "SEGMENT_BYTES", segment)
+    for shape in [(1, 1), (1, 9), (9, 1), (5, 7), (33, 65), (65, 33), (17,), (), (2, 3, 4)]:
+        value = np.asarray(np.random.default_rng(3).standard_normal(shape).astype("f4"))
+        tensor = stored(tmp_path, value, "float32", 3, fortran)
+        for transposed in (False, True) if len(shape) == 2 else (False,):
+            target = (value.T if transposed else value).reshape(matrix_shape(shape[::-1] if transposed else shape))
+            found, covered, scratch = np.zeros_like(target), np.zeros(target.shape, int), Scratch()
+            for piece in tensor.pieces(transposed):
+                place = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
+                found[place] = tensor.read_piece(piece, scratch, transposed)
+                covered[place] += 1
+                if len(shape) == 2:
+                    assert piece.height * piece.width * 4 <= max(chunk, segment)
+            assert (covered == 1).all()
+            assert found.tobytes() == target.tobytes()
+
+
+def test_scratch_is_used_again(tmp_path: Path) -> None:
+    tensor = stored(tmp_path, np.arange(12, dtype="f4").reshape(3, 4), "float32")
+    scratch = Scratch()
+    first, second = (tensor.read_piece(piece, scratch) for piece in (Piece(0, 2, 0, 4), Piece(1, 3, 0, 4)))
+    assert np.shares_memory(first, second)
+    assert second.tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]

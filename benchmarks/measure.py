@@ -1,0 +1,74 @@
+"""Fresh processes, their seconds and peak memory, and the machine they ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: wall seconds from start to end, peak resident memory in MiB, and what it printed."""
+
+    seconds: float
+    peak_mib: float
+    output: str
+
+
+def run_process(command: Sequence[str]) -> Run:
+    """Run `command` to its end. Raises RuntimeError with its standard error when it fails."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        printed, complaint = output.read(), errors.read()
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {complaint.strip()[-2000:]}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Run(seconds, usage.ru_maxrss * unit / MIB, printed)
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Median, smallest and largest of `values`, and the values in the order they were measured."""
+    return {
+        "median": round(statistics.median(values), 4),
+        "min": round(min(values), 4),
+        "max": round(max(values), 4),
+        "all": [round(value, 4) for value in values],
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, cores, memory and versions; nothing that tells which machine it is."""
+    packages = ("numpy", "safetensors", "paddlepaddle", "torch")
+    return {
+        "processor": _first_match("/proc/cpuinfo", r"model name\s*:\s*(.+)") or platform.processor() or "unknown",
+        "cores": os.cpu_count(),
+        "memory_gib": round(int(_first_match("/proc/meminfo", r"MemTotal:\s*(\d+)") or 0) / MIB, 1),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def _first_match(path: str, pattern: str) -> str | None:
+    file = Path(path)
+    found = re.search(pattern, file.read_text()) if file.exists() else None
+    return found.group(1).strip() if found else None

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -176,7 +176,11 @@ def convert(
 @click.argument("source")
 @click.argument("converted", type=click.Path(path_type=Path))
 @click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
-@click.option("--report-dir", type=click.Path(path_type=Path), help="Also write report.json there.")
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the inputs.")
 @family_option
 @architecture_option
@@ -198,27 +202,44 @@ def verify(
 ) -> None:
     """Check that CONVERTED is the same model as SOURCE, by running both frameworks."""
     from .converters.console import note
+    from .verify.gate import GateResult, ModelResult
     from .verify.job import verify_checkpoint
-    from .verify.report_files import report_lines, write_json
+    from .verify.provenance import with_files
+    from .verify.report_files import Reports, command_line
+    from .verify.report_text import report_lines
 
-    report = verify_checkpoint(
-        source,
-        converted,
-        **_chosen(checks),
-        family=family,
-        architecture=architecture,
-        paddle_python=paddle_python,
-        torch_python=torch_python,
-        seed=seed,
-        progress=None if as_json else note,
+    command = command_line(
+        ["verify", source, str(converted)],
+        {
+            "check": checks,
+            "seed": seed or None,
+            "family": family,
+            "architecture": architecture,
+            "paddle-python": paddle_python,
+            "torch-python": torch_python,
+        },
     )
-    if report_dir is not None:
-        write_json(report_dir / "report.json", report.to_json())
+    reports = Reports(report_dir, [str(converted)], command, quiet=as_json)
+    with reports.guard():
+        report = verify_checkpoint(
+            source,
+            converted,
+            **_chosen(checks),
+            family=family,
+            architecture=architecture,
+            paddle_python=paddle_python,
+            torch_python=torch_python,
+            seed=seed,
+            progress=None if as_json else note,
+        )
+        report = with_files(report, source, converted, command)
     if as_json:
         _print_json(report.to_json())
     else:
         for line in report_lines(report):
             click.echo(line)
+    model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
+    reports.finish(GateResult((model,), command), report.to_json())
     context.exit(0 if report.passed else 1)
 
 
@@ -229,7 +250,11 @@ def verify(
 @click.option("--seed", default=0, show_default=True, help="Seed of the weights.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Names at a time.")
 @click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
-@click.option("--report-dir", type=click.Path(path_type=Path), help="Also write gate.json and a report per name there.")
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
+)
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep source and converted weights in this folder.")
 @python_options
 @as_json
@@ -249,62 +274,66 @@ def gate(
     as_json: bool,
 ) -> None:
     """For each NAME: get the checkpoint, convert it, verify it. One table, one exit status: the gate for CI."""
-    from .converters.console import note, print_table
+    from .converters.console import note
     from .mappings.registry import PRETRAINED
     from .verify.gate import ModelResult, run_gate
-    from .verify.report_files import GATE_HEADINGS, GATE_RIGHT, gate_rows, write_json
+    from .verify.report_files import Reports, command_line
+    from .verify.report_text import print_gate, verdict
 
     if bool(names) == all_names:
         raise click.UsageError("give pretrained names, or --all for all of them")
     chosen = list(PRETRAINED) if all_names else list(dict.fromkeys(names))
     count = 0
 
+    def repeat(some: Sequence[str]) -> str:
+        options = {"all": all_names and len(some) == len(chosen), "seeded": seeded, "seed": seed or None}
+        pythons = {"paddle-python": paddle_python, "torch-python": torch_python}
+        return command_line(["gate", *(() if options["all"] else some)], {**options, "check": checks, **pythons})
+
     def on_result(result: ModelResult) -> None:
         nonlocal count
         count += 1
-        note(f"[{count}/{len(chosen)}] {result.name}: {result.verdict} ({result.seconds:.1f} s)")
-        if report_dir is not None and result.report is not None:
-            write_json(report_dir / f"{result.name}.json", result.report.to_json())
+        note(f"[{count}/{len(chosen)}] {result.name}: {verdict(result)} ({result.seconds:.1f} s)")
+        reports.model(result)
 
-    result = run_gate(
-        chosen,
-        seeded=seeded,
-        seed=seed,
-        **_chosen(checks),
-        jobs=jobs,
-        keep=keep,
-        paddle_python=paddle_python,
-        torch_python=torch_python,
-        on_result=on_result,
-    )
-    if report_dir is not None:
-        write_json(report_dir / "gate.json", result.to_json())
+    reports = Reports(report_dir, chosen, repeat(chosen), gate=True, quiet=as_json)
+    with reports.guard():
+        result = run_gate(
+            chosen,
+            seeded=seeded,
+            seed=seed,
+            **_chosen(checks),
+            jobs=jobs,
+            keep=keep,
+            paddle_python=paddle_python,
+            torch_python=torch_python,
+            repeat=repeat,
+            on_result=on_result,
+        )
     if as_json:
         _print_json(result.to_json())
     else:
-        print_table(GATE_HEADINGS, gate_rows(result), GATE_RIGHT)
-        weights = "seeded" if seeded else "published"
-        passed = sum(model.passed for model in result.models)
-        click.echo(f"{passed} of {len(result.models)} passed ({weights} weights)")
+        print_gate(result)
+    reports.finish(result, result.to_json())
     context.exit(result.exit_status)
 
 
 def _chosen(checks: str | None) -> dict[str, Any]:
     if checks is None:
         return {}
-    from .verify.job import CHECKS
+    from .verify.job import ALL_CHECKS
 
     names = tuple(name.strip() for name in checks.split(",") if name.strip())
     if not names:
         raise UnknownNameError("--check names no check")
     # Before a gate spends minutes on weights.
-    if unknown := [name for name in names if name not in CHECKS]:
-        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(CHECKS)}")
+    if unknown := [name for name in names if name not in ALL_CHECKS]:
+        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
     return {"checks": names}
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    click.echo(json.dumps(document, indent=2))
+    click.echo(json.dumps(document, indent=2, allow_nan=False))
 
 
 class _Output(io.FileIO):

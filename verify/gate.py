@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..mappings.errors import MissingDependencyError, Paddle2TorchError, Unreada
 from ..mappings.registry import get_pretrained
 from .forward import Runners
 from .job import CHECKS, verify_checkpoint
-from .report import Report
+from .provenance import with_files
+from .report import TOOL, Report, utc_now, without_infinities
 from .seeding import seed_checkpoint
 
 
@@ -55,9 +56,13 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class GateResult:
-    """All outcomes, in the order of the names."""
+    """All outcomes, in the order of the names. `command` repeats the run; `faults` are as in a report."""
 
     models: tuple[ModelResult, ...]
+    command: str | None = None
+    faults: tuple[Mapping[str, Any], ...] = ()
+    tool: str = TOOL
+    date: str = field(default_factory=utc_now)
 
     @property
     def passed(self) -> bool:
@@ -73,7 +78,16 @@ class GateResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
-        return {"passed": self.passed, "models": [model.to_json() for model in self.models]}
+        document = {
+            "passed": self.passed,
+            "models": [model.to_json() for model in self.models],
+            "command": self.command,
+            "faults": [dict(fault) for fault in self.faults],
+            "tool": self.tool,
+            "date": self.date,
+        }
+        plain: dict[str, Any] = without_infinities(document)
+        return plain
 
 
 def run_gate(
@@ -86,6 +100,7 @@ def run_gate(
     keep: str | Path | None = None,
     paddle_python: str | None = None,
     torch_python: str | None = None,
+    repeat: Callable[[Sequence[str]], str] | None = None,
     on_stage: Callable[[str, str], None] | None = None,
     on_result: Callable[[ModelResult], None] | None = None,
 ) -> GateResult:
@@ -93,6 +108,7 @@ def run_gate(
 
     `seeded` takes seeded weights, otherwise the published ones are looked up in PaddleNLP's cache. `keep` is a folder
     that keeps source and converted weights of each name; without it they go to a temporary folder and are deleted.
+    `repeat(names)` gives the command that repeats the run for these names, for the reports.
     `on_stage(name, stage)` and `on_result` are called as work goes on. Raises UnknownNameError for an unknown name and
     UnreadableFileError when published weights are absent; later errors are outcomes of their name.
     """
@@ -108,17 +124,20 @@ def run_gate(
         results = []
         with Runners(paddle_python, torch_python) as runners:
             for name in assigned:
-                results.append(_run_one(name, runners, seeded, seed, checks, keep, on_stage or (lambda n, s: None)))
+                command = repeat([name]) if repeat is not None else None
+                tell = on_stage or (lambda n, s: None)
+                results.append(_run_one(name, runners, seeded, seed, checks, keep, command, tell))
                 if on_result is not None:
                     on_result(results[-1])
         return results
 
+    command = repeat(names) if repeat is not None else None
     if jobs <= 1:
-        return GateResult(tuple(run_some(names)))
+        return GateResult(tuple(run_some(names)), command)
     with ThreadPoolExecutor(jobs) as pool:
         shares = list(pool.map(run_some, [names[start::jobs] for start in range(jobs)]))
     by_name = {result.name: result for share in shares for result in share}
-    return GateResult(tuple(by_name[name] for name in names))
+    return GateResult(tuple(by_name[name] for name in names), command)
 
 
 def _run_one(
@@ -128,6 +147,7 @@ def _run_one(
     seed: int,
     checks: Sequence[str],
     keep: str | Path | None,
+    command: str | None,
     on_stage: Callable[[str, str], None],
 ) -> ModelResult:
     started = time.perf_counter()
@@ -144,6 +164,7 @@ def _run_one(
             convert_checkpoint(source, folder / "converted", overwrite=True)
             on_stage(name, "verifying")
             report = verify_checkpoint(source, folder / "converted", checks=checks, runners=runners)
+            report = with_files(report, source, folder / "converted", command)
         except MissingDependencyError:
             # The same for every name: one error, not one per name.
             raise

@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
+from .. import __version__
 from ..mappings.errors import ParityError
+
+TOOL = f"paddle2torch {__version__}"
+
+
+def utc_now() -> str:
+    """The date and time in UTC, to the second, such as 2026-03-01T12:00:00Z."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class Check:
             "problems": list(self.problems),
             "details": dict(self.details),
         }
-        plain: dict[str, Any] = _without_infinities(document)
+        plain: dict[str, Any] = without_infinities(document)
         return plain
 
 
@@ -51,7 +60,11 @@ class DeclaredDifferenceSeen:
 
 @dataclass(frozen=True)
 class Report:
-    """What was verified and how it went. `weights` is "published", "seeded" or "local"."""
+    """What was verified and how it went. `weights` is "published", "seeded" or "local".
+
+    `files` holds sha256 and size by file name, for `source` and `output`; `command` repeats the verification; `faults`
+    are faults injected on purpose: what was changed, the checks that caught it (none: it escaped), and where.
+    """
 
     source: str
     converted: str
@@ -65,6 +78,11 @@ class Report:
     inputs_digest: str | None
     versions: Mapping[str, str]
     seconds: Mapping[str, float]
+    files: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    command: str | None = None
+    faults: tuple[Mapping[str, Any], ...] = ()
+    tool: str = TOOL
+    date: str = field(default_factory=utc_now)
 
     @property
     def passed(self) -> bool:
@@ -84,7 +102,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        return {
+        document = {
             "passed": self.passed,
             "weights": self.weights,
             "source": self.source,
@@ -100,14 +118,22 @@ class Report:
             "inputs_digest": self.inputs_digest,
             "versions": dict(self.versions),
             "seconds": dict(self.seconds),
+            "files": {side: dict(files) for side, files in self.files.items()},
+            "command": self.command,
+            "faults": [dict(fault) for fault in self.faults],
+            "tool": self.tool,
+            "date": self.date,
         }
+        plain: dict[str, Any] = without_infinities(document)
+        return plain
 
 
-def _without_infinities(value: Any) -> Any:
+def without_infinities(value: Any) -> Any:
+    """The value with every number that is not finite, which JSON lacks, replaced by its name."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, dict):
-        return {name: _without_infinities(inner) for name, inner in value.items()}
+    if isinstance(value, Mapping):
+        return {name: without_infinities(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_infinities(inner) for inner in value]
+        return [without_infinities(inner) for inner in value]
     return value

@@ -1,0 +1,150 @@
+"""The composite action and the example workflow: their shell steps are run as GitHub runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).resolve().parent.parent
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "example-workflow.yml").read_text("utf-8"))
+STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
+WORKFLOW_STEPS: list[dict[str, Any]] = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+SEEDED = Callable[..., Path]
+PADDLE2TORCH = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def check_step() -> dict[str, Any]:
+    return next(step for step in STEPS if step.get("id") == "check")
+
+
+def run_check(folder: Path, **inputs: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run the action's main step with these inputs in `folder`; also what it put out."""
+    values = {name: str(given["default"]) for name, given in ACTION["inputs"].items()}
+    values.update({name.replace("_", "-"): value for name, value in inputs.items()})
+    step = check_step()
+    environment = {
+        name: EXPRESSION.sub(lambda found: values.get(found[1].removeprefix("inputs."), found[0]), value)
+        for name, value in step["env"].items()
+    }
+    command = folder / "bin" / "paddle2torch"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m paddle2torch "$@"\n')
+    command.chmod(0o755)
+    script, output = folder / "step.sh", folder / "output.txt"
+    script.write_text(step["run"])
+    output.write_text("")
+    finished = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
+        env={**os.environ, **environment, "PADDLE2TORCH": str(command), "GITHUB_OUTPUT": str(output)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return finished, output.read_text()
+
+
+@pytest.fixture
+def pair(seeded: SEEDED, paddle2torch: PADDLE2TORCH, tmp_path: Path) -> tuple[Path, Path]:
+    """A small checkpoint and its conversion."""
+    source = seeded("AlbertModel")
+    converted = tmp_path / "con verted"
+    assert paddle2torch("convert", source, converted).returncode == 0
+    return source, converted
+
+
+@pytest.mark.parametrize("step", [step for step in [*STEPS, *WORKFLOW_STEPS] if "run" in step], ids=lambda s: s["name"])
+def test_every_shell_step_is_valid_bash_and_safe(step: dict[str, Any], tmp_path: Path) -> None:
+    script = tmp_path / "step.sh"
+    script.write_text(step["run"])
+    checked = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    assert step["shell"] == "bash"
+    # An expression inside a script would let an input become code.
+    assert "${{" not in step["run"]
+
+
+def test_every_input_exists_is_described_and_used() -> None:
+    used = set(re.findall(r"inputs\.([\w-]+)", (ROOT / "action.yml").read_text("utf-8")))
+    assert used == set(ACTION["inputs"])
+    documented = (ROOT / "docs" / "ci.md").read_text("utf-8")
+    for name, given in ACTION["inputs"].items():
+        assert given["description"], name
+        assert f"| `{name}` |" in documented
+
+
+def test_the_action_installs_itself_with_its_constraints() -> None:
+    step = next(step for step in STEPS if "constraints" in step.get("run", ""))
+    assert step["env"]["ACTION_PATH"] == "${{ github.action_path }}"
+    assert '"$ACTION_PATH[verify]"' in step["run"]
+    assert (ROOT / "constraints.txt").is_file()
+
+
+def test_the_example_workflow_uses_inputs_and_outputs_that_exist() -> None:
+    calls = [step for step in WORKFLOW_STEPS if "paddle2torch@" in step.get("uses", "")]
+    assert calls
+    for step in calls:
+        assert set(step["with"]) <= set(ACTION["inputs"])
+    for name in re.findall(r"steps\.parity\.outputs\.([\w-]+)", (ROOT / "docs" / "example-workflow.yml").read_text()):
+        assert name in ACTION["outputs"]
+
+
+def test_the_reports_are_uploaded_whatever_the_verdict() -> None:
+    upload = next(step for step in STEPS if "upload-artifact" in step.get("uses", ""))
+    assert upload["if"].startswith("always()")
+    assert upload["with"]["path"] == "${{ inputs.report-dir }}"
+
+
+def test_status_0_the_gate_over_a_pretrained_name(tmp_path: Path) -> None:
+    finished, output = run_check(tmp_path, names="albert-chinese-tiny", seeded="true", checks="weights")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert output == "exit-status=0\n"
+    assert "checks not run: config, float64" in finished.stdout
+    written = {path.name for path in (tmp_path / "paddle2torch-report").iterdir()}
+    assert written == {"gate.json", "albert-chinese-tiny.json", "junit.xml", "summary.md", "report.html"}
+
+
+def test_status_1_a_changed_byte(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    source, converted = pair
+    inputs = {"source": str(source), "converted": str(converted), "checks": "weights", "report_dir": "re ports"}
+    finished, output = run_check(tmp_path, **inputs)
+    assert (finished.returncode, output) == (0, "exit-status=0\n"), finished.stdout + finished.stderr
+    weights = converted / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    finished, output = run_check(tmp_path, **inputs)
+    assert (finished.returncode, output) == (1, "exit-status=1\n"), finished.stdout + finished.stderr
+    assert "FAILED" in (tmp_path / "re ports" / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"names": "albert-chinese-tyni", "seeded": "true"}, "albert-chinese-tyni"),
+        ({"names": "albert-chinese-tiny", "seeded": "true", "checks": "wieghts"}, "wieghts"),
+        ({"source": "nowhere", "converted": "nowhere"}, "nowhere"),
+        ({"names": "albert-chinese-tiny", "seeded": "yes"}, "neither true nor false"),
+        ({"names": "albert-chinese-tiny", "source": "a", "converted": "b"}, "not both"),
+        ({"source": "a"}, "both source and converted"),
+        ({"source": "a", "converted": "b", "seeded": "true"}, "seeded belongs to names"),
+        ({}, "both source and converted"),
+        ({"names": "$(touch hacked) --all"}, "unknown"),
+    ],
+)
+def test_status_2_what_cannot_be_run(inputs: dict[str, str], message: str, tmp_path: Path) -> None:
+    finished, output = run_check(tmp_path, **inputs)
+    assert (finished.returncode, output) == (2, "exit-status=2\n"), finished.stdout + finished.stderr
+    assert message in finished.stdout + finished.stderr
+    assert "passed" not in finished.stdout
+    assert not (tmp_path / "hacked").exists()

@@ -1,0 +1,28 @@
+"""What a verification was about: the files on both sides, by their hashes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..converters.source import find_source
+from .certificate import CERTIFICATE, hash_files
+from .report import Report
+
+
+def with_files(report: Report, source: str | Path, converted: str | Path, command: str | None = None) -> Report:
+    """The report with sha256 and size of the files of both sides, and with the command that repeats it.
+
+    The source counts with weights and configuration, the converted folder with every visible file but the certificate,
+    which is itself a record of a verification. Raises UnreadableFileError.
+    """
+    found = find_source(source)
+    files = list(found.files)
+    if found.configuration is not None and found.configuration.file is not None:
+        files.append(found.configuration.file)
+    outputs = [
+        path
+        for path in sorted(Path(converted).iterdir())
+        if path.is_file() and not path.name.startswith(".") and path.name != CERTIFICATE
+    ]
+    return replace(report, files={"source": hash_files(files), "output": hash_files(outputs)}, command=command)

@@ -20,6 +20,8 @@ FLOAT32_NOISE = 32
 FLOAT32_FLOOR = 1e-5
 """Times the largest value of the state, added to the above."""
 
+_OF_STATE = "largest difference of a state over its largest value"
+
 _PER_TOKEN = frozenset({"last_hidden_state", "mlm_logits", "start_logits", "end_logits", "qa_logits"})
 
 
@@ -56,15 +58,22 @@ class StateDifference:
 
 def describe(name: str) -> str:
     """An output's name in words: `hidden_state.03` is hidden state 3, the output of layer 3."""
-    if not name.startswith("hidden_state."):
+    kind, _, number = name.partition(".")
+    if kind == "attention" and number:
+        return f"attention map {int(number) + 1}"
+    if kind != "hidden_state":
         return name
-    index = int(name.removeprefix("hidden_state."))
+    index = int(number)
     return "hidden state 0 (mapped embedding)" if index == 0 else f"hidden state {index} (output of layer {index})"
 
 
 def compare_float64(paddle: Mapping[str, Array], torch: Mapping[str, Array], mask: Array) -> Check:
     """End to end in float64: every output within FLOAT64_LIMIT of the state's largest value."""
-    return _compare("float64", paddle, torch, mask, lambda name, scale: FLOAT64_LIMIT * scale)
+
+    def difference(name: str) -> StateDifference:
+        return state_difference(name, paddle[name], torch[name], mask, lambda scale: FLOAT64_LIMIT * scale)
+
+    return compare_outputs("float64", _OF_STATE, paddle, torch, difference)
 
 
 def compare_float32(
@@ -72,34 +81,62 @@ def compare_float32(
 ) -> Check:
     """End to end in float32: the limit of each state follows from torch's own rounding error on the same inputs."""
 
+    def difference(name: str) -> StateDifference:
+        return state_difference(name, paddle[name], torch[name], mask, lambda scale: limit(name, scale))
+
     def limit(name: str, scale: float) -> float:
         if name not in torch64 or torch64[name].shape != torch[name].shape:
             return float("nan")
-        noise = np.abs(
-            _attended(name, torch[name].astype(np.float64), mask) - _attended(name, torch64[name], mask)
-        ).max()
-        return FLOAT32_NOISE * float(noise) + FLOAT32_FLOOR * scale
+        noise = largest_difference(name, torch[name], torch64[name], mask)
+        return FLOAT32_NOISE * noise + FLOAT32_FLOOR * scale
 
-    return _compare("float32", paddle, torch, mask, limit)
+    return compare_outputs("float32", _OF_STATE, paddle, torch, difference)
 
 
 def largest_difference(name: str, paddle: Array, torch: Array, mask: Array) -> float:
     """The largest absolute difference of one output at attended positions; infinite when the shapes differ."""
     if paddle.shape != torch.shape:
         return float("inf")
-    difference = np.abs(paddle.astype(np.float64) - torch.astype(np.float64))
-    return float(np.max(_attended(name, difference, mask), initial=0.0))
+    return state_difference(name, paddle, torch, mask, lambda scale: scale).difference
 
 
-def _compare(
+def state_difference(
+    name: str, paddle: Array, torch: Array, mask: Array, limit: Callable[[float], float]
+) -> StateDifference:
+    """The largest difference of two arrays of one shape at attended positions; `limit` follows from Paddle's largest
+    value there. An attention map is compared for the queries of attended tokens."""
+    paddle, torch = _tokens_first(name, paddle), _tokens_first(name, torch)
+    attended = attended_positions(name, paddle.shape, mask)
+    difference = _absolute_difference(paddle, torch, attended)
+    scale = float(np.max(np.abs(paddle[attended]).astype(np.float64), initial=0.0))
+    # argmax takes a NaN for the largest value, so that a NaN is found and reported.
+    place = tuple(int(index) for index in np.unravel_index(int(np.argmax(difference)), difference.shape))
+    return StateDifference(name, float(difference[place]), scale, limit(scale), place)
+
+
+def token_difference(name: str, paddle: Array, torch: Array, mask: Array, factor: float) -> StateDifference:
+    """The attended token of [..., hidden] whose difference is the largest share of its own largest value in Paddle;
+    the limit is `factor` times that value."""
+    difference = _absolute_difference(paddle, torch, attended_positions(name, paddle.shape, mask))
+    scales = np.abs(paddle).astype(np.float64).max(axis=-1)
+    largest = difference.max(axis=-1)
+    shares = np.divide(largest, scales, out=np.where(largest == 0, 0.0, np.inf), where=scales != 0)
+    token = tuple(int(index) for index in np.unravel_index(int(np.argmax(shares)), shares.shape))
+    place = (*token, int(np.argmax(difference[token])))
+    scale = float(scales[token])
+    return StateDifference(name, float(difference[place]), scale, factor * scale, place)
+
+
+def compare_outputs(
     check: str,
+    measure: str,
     paddle: Mapping[str, Array],
     torch: Mapping[str, Array],
-    mask: Array,
-    limit: Callable[[str, float], float],
+    difference: Callable[[str], StateDifference],
 ) -> Check:
-    measure = "largest difference of a state over its largest value"
-    problems = _key_problems(paddle, torch)
+    """Compare all outputs: names and counts first, then shapes, then values by `difference(name)`."""
+    counts = _count_problems(paddle, torch)
+    problems = counts + _name_problems(paddle, torch)
     states: list[StateDifference] = []
     for name in sorted(set(paddle) & set(torch), key=_order):
         if paddle[name].shape != torch[name].shape:
@@ -107,13 +144,13 @@ def _compare(
                 f"{describe(name)} has shape {paddle[name].shape} in Paddle and {torch[name].shape} in torch"
             )
             continue
-        states.append(_difference(name, paddle[name], torch[name], mask, limit))
+        states.append(difference(name))
     if not any(state.name.startswith("hidden_state.") for state in states):
         problems.append("no hidden state was compared")
     failed = [state for state in states if not state.holds]
     problems += [f"{state.where}: difference {state.difference:.2e}, limit {state.limit:.2e}" for state in failed]
-    worst = max(states, key=lambda state: _nan_last(state.share_of_limit), default=None)
-    if failed:
+    worst = max(states, key=lambda state: nan_last(state.share_of_limit), default=None)
+    if failed and not counts:
         where = f"first diverging state: {failed[0].where}"
     elif problems:
         where = problems[0]
@@ -131,52 +168,60 @@ def _compare(
             "states": [
                 {"name": state.name, "difference": state.difference, "scale": state.scale, "limit": state.limit}
                 for state in states
-            ]
+            ],
+            "first_failed": failed[0].name if failed else None,
         },
     )
 
 
-def _key_problems(paddle: Mapping[str, Array], torch: Mapping[str, Array]) -> list[str]:
-    problems = []
-    counts = [sum(name.startswith("hidden_state.") for name in side) for side in (paddle, torch)]
-    if counts[0] != counts[1]:
-        problems.append(f"Paddle has {counts[0]} hidden states, torch {counts[1]}")
-    for name in sorted(set(paddle) ^ set(torch), key=_order):
-        problems.append(f"{describe(name)} exists only in {'Paddle' if name in paddle else 'torch'}")
-    return problems
-
-
-def _difference(
-    name: str, paddle: Array, torch: Array, mask: Array, limit: Callable[[str, float], float]
-) -> StateDifference:
-    difference = np.abs(paddle.astype(np.float64) - torch.astype(np.float64))
-    attended = _mask_of(name, paddle.shape, mask)
-    scale = float(np.max(np.abs(paddle[attended]).astype(np.float64), initial=0.0))
-    difference = np.where(attended.reshape(attended.shape + (1,) * (difference.ndim - attended.ndim)), difference, 0.0)
-    # argmax takes a NaN for the largest value, so that a NaN is found and reported.
-    place = tuple(int(index) for index in np.unravel_index(int(np.argmax(difference)), difference.shape))
-    return StateDifference(name, float(difference[place]), scale, limit(name, scale), place)
-
-
-def _has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether an output is [rows, tokens, ...]; `logits` are when they have three axes (token classification)."""
-    return name.startswith("hidden_state.") or name in _PER_TOKEN or (name == "logits" and len(shape) == 3)
-
-
-def _mask_of(name: str, shape: tuple[int, ...], mask: Array) -> Array:
+def attended_positions(name: str, shape: tuple[int, ...], mask: Array) -> Array:
     """Which leading positions of an output count: attended ones, or all when it has no token axis."""
     if _has_token_axis(name, shape):
         return mask.astype(bool)
     return np.ones(shape[:1], bool)
 
 
-def _attended(name: str, values: Array, mask: Array) -> Array:
-    return values[_mask_of(name, values.shape, mask)]
+def _count_problems(paddle: Mapping[str, Array], torch: Mapping[str, Array]) -> list[str]:
+    problems = []
+    for prefix, what in (("hidden_state.", "hidden states"), ("attention.", "attention maps")):
+        counts = [sum(name.startswith(prefix) for name in side) for side in (paddle, torch)]
+        if counts[0] != counts[1]:
+            problems.append(f"Paddle has {counts[0]} {what}, torch {counts[1]}")
+    return problems
+
+
+def _name_problems(paddle: Mapping[str, Array], torch: Mapping[str, Array]) -> list[str]:
+    return [
+        f"{describe(name)} exists only in {'Paddle' if name in paddle else 'torch'}"
+        for name in sorted(set(paddle) ^ set(torch), key=_order)
+    ]
+
+
+def _absolute_difference(paddle: Array, torch: Array, attended: Array) -> Array:
+    """In float64, zero at positions that do not count."""
+    difference = np.abs(paddle.astype(np.float64) - torch.astype(np.float64))
+    counted: Array = np.where(
+        attended.reshape(attended.shape + (1,) * (difference.ndim - attended.ndim)), difference, 0.0
+    )
+    return counted
+
+
+def _tokens_first(name: str, values: Array) -> Array:
+    """An attention map [batch, heads, queries, keys] as [batch, queries, heads, keys]; anything else as it is."""
+    return values.swapaxes(1, 2) if name.startswith("attention.") else values
+
+
+def _has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an output is [rows, tokens, ...]; `logits` are when they have three axes (token classification)."""
+    if name.startswith(("hidden_state.", "attention.")) or name in _PER_TOKEN:
+        return True
+    return name == "logits" and len(shape) == 3
 
 
 def _order(name: str) -> tuple[int, str]:
     return (0 if name.startswith("hidden_state.") else 1, name)
 
 
-def _nan_last(value: float) -> float:
+def nan_last(value: float) -> float:
+    """A key to sort by in which NaN counts as infinite."""
     return float("inf") if np.isnan(value) else value

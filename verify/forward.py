@@ -7,19 +7,21 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from safetensors.numpy import load_file
+import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from ..converters.checkpoint import Checkpoint, Recognised
 from ..converters.dtypes import Array
-from ..mappings.errors import RunnerAnswerError
+from ..mappings.errors import RunnerAnswerError, RunnerError
 from ..mappings.plan import Plan
 from .inputs import Inputs
 from .runner_process import RunnerProcess
@@ -73,17 +75,103 @@ class Runners:
 
 @dataclass(frozen=True)
 class Run:
-    """One forward run: the runner's answer and its output arrays."""
+    """One run: the runner's answer and its output arrays."""
 
     answer: Mapping[str, Any]
     outputs: Mapping[str, Array]
 
 
+class Session:
+    """The requests of one verification: the same model, inputs and options every time.
+
+    `folder` is what PaddleNLP loads, `converted` what transformers loads. `aligned` are epsilons that torch's
+    LayerNorms get for the comparison. Files go to `scratch`. Runners keep their models until `release`.
+    """
+
+    def __init__(
+        self,
+        runners: Runners,
+        folder: Path,
+        converted: Path,
+        plan: Plan,
+        inputs: Inputs,
+        aligned: Mapping[str, float],
+        scratch: Path,
+    ) -> None:
+        self.runners = runners
+        self.folder = folder
+        self.converted = converted
+        self.plan = plan
+        self.aligned = dict(aligned)
+        self.scratch = scratch
+        self.seconds: dict[str, float] = {}
+        self._name = uuid.uuid4().hex
+        self._inputs = scratch / "inputs.safetensors"
+        inputs.save(self._inputs)
+
+    def paddle(self, dtype: str, operation: str, **fields: Any) -> Run:
+        """Ask Paddle in `dtype`. Raises RunnerError when the runner dies or PaddleNLP cannot run the source."""
+        runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
+        return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
+
+    def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
+        """Ask torch in `dtype`; `as_it_is` leaves epsilons alone.
+
+        Raises RunnerAnswerError when it cannot load or run the converted folder, which is a finding.
+        """
+        if self.aligned and not as_it_is:
+            fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
+        fields["auto_class"] = self.plan.family.model(self.plan.architecture).auto_class
+        return self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
+
+    def save(self, name: str, arrays: Mapping[str, Array]) -> str:
+        """Write arrays for a request; returns the path."""
+        path = str(self.scratch / f"{name}.safetensors")
+        save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, path)
+        return path
+
+    def release(self) -> None:
+        """Let the runners drop their models."""
+        for runner in (self.runners.paddle32, self.runners.paddle64, self.runners.torch):
+            # A runner that is gone holds nothing.
+            if runner.pid is not None:
+                with suppress(RunnerError):
+                    runner.request({"operation": "release"})
+
+    def _ask(
+        self,
+        runner: RunnerProcess,
+        folder: Path,
+        architecture: str,
+        dtype: str,
+        operation: str,
+        fields: dict[str, Any],
+    ) -> Run:
+        started = time.perf_counter()
+        label = f"{runner.kind} {dtype} {fields.pop('label', operation)}"
+        outputs = self.scratch / f"{label}.safetensors"
+        request = {
+            "operation": operation,
+            "folder": str(folder),
+            "architecture": architecture,
+            "dtype": dtype,
+            "session": self._name,
+            "inputs": str(self._inputs),
+            "outputs": str(outputs),
+            **fields,
+        }
+        answer = runner.request(request)
+        self.seconds[label] = time.perf_counter() - started
+        return Run(answer, load_file(request["outputs"]) if os.path.isfile(request["outputs"]) else {})
+
+
 @dataclass
 class Runs:
-    """The runs of a verification that were needed; `torch64_as_is` is without declared epsilons aligned.
+    """The runs of a verification that were needed.
 
-    `torch_failure` says why torch could not load or run the converted folder: that is a finding, not an accident.
+    `torch64_as_is` is without declared epsilons aligned; `fed32` and `fed64` are torch's layers fed with Paddle's
+    states. A failure says why torch could not load or run the converted folder, or could not be fed: that is a
+    finding, not an accident.
     """
 
     paddle32: Run | None = None
@@ -91,84 +179,68 @@ class Runs:
     torch32: Run | None = None
     torch64: Run | None = None
     torch64_as_is: Run | None = None
+    fed32: Run | None = None
+    fed64: Run | None = None
     torch_failure: str | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
+    fed_failure: str | None = None
 
 
-def run_both(
-    runners: Runners,
-    source_folder: Path,
-    converted: Path,
-    plan: Plan,
-    inputs: Inputs,
-    dtypes: tuple[str, ...],
-    aligned: Mapping[str, float],
-    scratch: Path,
-) -> Runs:
-    """Run Paddle on `source_folder` and torch on `converted` in each of `dtypes`; float32 runs come with digests.
+def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Runs | None = None) -> Runs:
+    """Run both frameworks in each of `dtypes`; float32 runs come with digests. `fed` also feeds torch's layers.
 
-    `aligned` are epsilons that torch's LayerNorms get for the comparison; when there are any, torch also runs as it is.
+    `reference` are runs of the same source in the same types whose Paddle side is taken instead of running it again.
     Raises RunnerError when a runner dies or PaddleNLP cannot run the source.
     """
-    inputs.save(scratch / "inputs.safetensors")
     runs = Runs()
+    attentions: dict[str, Any] = {"options": {"attentions": True}}
 
-    def forward(runner: RunnerProcess, folder: Path, architecture: str, dtype: str, label: str, **options: Any) -> Run:
-        started = time.perf_counter()
-        outputs = scratch / f"{label}.safetensors"
-        answer = runner.request(
-            {
-                "operation": "forward",
-                "folder": str(folder),
-                "architecture": architecture,
-                "dtype": dtype,
-                "inputs": str(scratch / "inputs.safetensors"),
-                "outputs": str(outputs),
-                "digests": dtype == "float32",
-                "options": options,
-            }
-        )
-        runs.seconds[label] = time.perf_counter() - started
-        return Run(answer, load_file(str(outputs)))
+    def paddle32() -> Run:
+        known = reference.paddle32 if reference is not None else None
+        runs.paddle32 = known or session.paddle("float32", "forward", digests=True, **attentions)
+        return runs.paddle32
 
-    def paddle32() -> None:
-        runs.paddle32 = forward(runners.paddle32, source_folder, plan.architecture, "float32", "paddle float32")
+    def paddle64() -> Run:
+        known = reference.paddle64 if reference is not None else None
+        runs.paddle64 = known or session.paddle("float64", "forward", **attentions)
+        return runs.paddle64
 
-    def paddle64() -> None:
-        runs.paddle64 = forward(runners.paddle64, source_folder, plan.architecture, "float64", "paddle float64")
+    def feed(dtype: str, paddle: Future[Run]) -> Run | None:
+        try:
+            return session.torch(dtype, "layers", states=_save_states(session, dtype, paddle.result()))
+        except RunnerAnswerError as error:
+            runs.fed_failure = str(error)
+            return None
 
     def torch() -> None:
+        # In each type, what is fed comes after what is not: meanwhile Paddle makes the states.
         try:
-            torch_runs()
+            if "float32" in dtypes:
+                runs.torch32 = session.torch("float32", "forward", digests=True, **attentions)
+                runs.fed32 = feed("float32", paddles["float32"]) if fed else None
+            if "float64" in dtypes:
+                runs.torch64 = session.torch("float64", "forward", **attentions)
+                if session.aligned:
+                    runs.torch64_as_is = session.torch("float64", "forward", as_it_is=True, label="forward as it is")
+                runs.fed64 = feed("float64", paddles["float64"]) if fed else None
         except RunnerAnswerError as error:
             runs.torch_failure = str(error)
 
-    def torch_runs() -> None:
-        target = plan.target_architecture
-        if "float64" in dtypes:
-            options = {"layer_norm_eps": dict(aligned)} if aligned else {}
-            runs.torch64 = forward(runners.torch, converted, target, "float64", "torch float64", **options)
-            if aligned:
-                runs.torch64_as_is = forward(runners.torch, converted, target, "float64", "torch float64 as it is")
-        if "float32" in dtypes:
-            options = {"layer_norm_eps": dict(aligned)} if aligned else {}
-            runs.torch32 = forward(runners.torch, converted, target, "float32", "torch float32", **options)
-
-    tasks = [torch]
-    if "float32" in dtypes:
-        tasks.append(paddle32)
-    if "float64" in dtypes:
-        tasks.append(paddle64)
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        futures = [pool.submit(task) for task in tasks]
+    with ThreadPoolExecutor(3) as pool:
+        paddles = {dtype: pool.submit({"float32": paddle32, "float64": paddle64}[dtype]) for dtype in dtypes}
+        futures: list[Future[Any]] = [*paddles.values(), pool.submit(torch)]
         try:
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
             # Leaving the pool waits for its threads, which wait for the runners.
-            runners.kill()
+            session.runners.kill()
             raise
     return runs
+
+
+def _save_states(session: Session, dtype: str, paddle: Run) -> str:
+    states = {name: array for name, array in paddle.outputs.items() if name.startswith("hidden_state.")}
+    return session.save(f"states {dtype}", states)
 
 
 def stage_source(checkpoint: Checkpoint, recognised: Recognised, folder: Path) -> Path:

@@ -14,18 +14,24 @@ from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, rec
 from ..converters.comparison import settle_values
 from ..converters.dtypes import Array
 from ..converters.tensors import Tensor
-from ..mappings.errors import UnknownNameError
+from ..mappings.errors import RunnerAnswerError, UnknownNameError
 from ..mappings.plan import Plan
 from ..mappings.schema import DeclaredDifference
 from .compare import compare_float32, compare_float64, largest_difference
-from .forward import Runners, Runs, run_both, stage_source
+from .coverage import run_embeddings
+from .forward import Runners, Runs, Session, run_both, stage_source
+from .gradients import run_gradients
 from .inputs import Inputs, make_inputs
+from .layers import check_layers
 from .live_configuration import check_configuration
 from .report import Check, DeclaredDifferenceSeen, Report
 from .weights import check_weights, open_converted
 
-CHECKS = ("weights", "config", "float64", "float32")
-"""The checks, in the order they are reported."""
+CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers")
+"""The checks that run unless others are asked for, in the order they are reported."""
+
+ALL_CHECKS = (*CHECKS, "gradients")
+"""All checks, in the order they are reported."""
 
 SEED_FILE = "seeded_weights.json"
 """Marks a folder of seeded weights; holds name, architecture and seed."""
@@ -49,12 +55,12 @@ def verify_checkpoint(
 ) -> Report:
     """Check that the Hugging Face folder `converted` is the same model as the PaddleNLP checkpoint `source`.
 
-    `checks` chooses among CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
+    `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. A difference is a failed check in the report, never an exception; an exception
     (a Paddle2TorchError) means that a check could not be run.
     """
-    if unknown := [name for name in checks if name not in CHECKS]:
-        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(CHECKS)}")
+    if unknown := [name for name in checks if name not in ALL_CHECKS]:
+        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
     report_progress = progress or (lambda text: None)
     converted = Path(converted)
     started = time.perf_counter()
@@ -62,7 +68,7 @@ def verify_checkpoint(
         recognised = recognise(checkpoint, family, architecture)
         plan = settle_values(checkpoint, recognised.plan)
         written = open_converted(converted)
-        job = _Job(checkpoint, recognised, plan, converted, written, tuple(checks), report_progress)
+        job = Verification(checkpoint, recognised, plan, converted, written, tuple(checks), report_progress)
         used_inputs = inputs or make_inputs(recognised.configuration, seed)
         own = None if runners is not None else Runners(paddle_python, torch_python)
         try:
@@ -74,7 +80,7 @@ def verify_checkpoint(
     return _with_seconds(report, time.perf_counter() - started)
 
 
-class _Job:
+class Verification:
     """One verification under way."""
 
     def __init__(
@@ -98,16 +104,22 @@ class _Job:
 
     def run(self, runners: Runners, inputs: Inputs, scratch: Path) -> Report:
         """Run the wanted checks and make the report."""
-        runs = Runs()
-        dtypes = self._dtypes()
         versions: dict[str, str] = {}
-        if dtypes:
-            self.progress(f"running Paddle and torch in {' and '.join(dtypes)}")
+        seconds: dict[str, float] = {}
+        runs = Runs()
+        if not self._dtypes():
+            checks = self.checks(runs, inputs, None)
+        else:
+            self.progress(f"running Paddle and torch in {' and '.join(self._dtypes())}")
             versions = runners.versions()
             staged = stage_source(self.checkpoint, self.recognised, scratch / "source")
-            runs = run_both(runners, staged, self.converted, self.plan, inputs, dtypes, self._aligned(), scratch)
-        self.progress("comparing weights and states")
-        checks = [check for name in CHECKS if name in self.wanted and (check := self._check(name, runs, inputs))]
+            session = Session(runners, staged, self.converted, self.plan, inputs, self.aligned(), scratch)
+            try:
+                runs = run_both(session, self._dtypes(), fed="layers" in self.wanted)
+                checks = self.checks(runs, inputs, session)
+            finally:
+                session.release()
+            seconds = session.seconds
         return Report(
             source=str(self.checkpoint.source.path),
             converted=str(self.converted),
@@ -115,12 +127,12 @@ class _Job:
             weights=weights_origin(self.checkpoint),
             parameters=self.plan.parameters,
             tensors=len(self.plan.moves),
-            checks=tuple(checks),
-            not_run=tuple(name for name in CHECKS if name not in self.wanted),
+            checks=checks,
+            not_run=tuple(name for name in ALL_CHECKS if name not in self.wanted),
             declared_differences=self._declared_seen(runs, inputs),
-            inputs_digest=inputs.digest if dtypes else None,
+            inputs_digest=inputs.digest if self._dtypes() else None,
             versions=versions,
-            seconds=dict(runs.seconds),
+            seconds=dict(seconds),
         )
 
     def _dtypes(self) -> tuple[str, ...]:
@@ -128,9 +140,9 @@ class _Job:
         wanted = set(self.wanted)
         if wanted <= {"weights"}:
             return ()
-        return ("float64", "float32") if wanted & {"float32", "float64"} else ("float32",)
+        return ("float32",) if wanted <= {"weights", "config"} else ("float64", "float32")
 
-    def _aligned(self) -> dict[str, float]:
+    def aligned(self) -> dict[str, float]:
         """Epsilons that PaddleNLP hard-codes, for torch's LayerNorms by their target names, as Paddle's float32."""
         targets = {move.source: move.target for move in self.plan.moves}
         return {
@@ -139,17 +151,26 @@ class _Job:
             if difference.epsilon
         }
 
-    def _check(self, name: str, runs: Runs, inputs: Inputs) -> Check | None:
+    def checks(self, runs: Runs, inputs: Inputs, session: Session | None) -> tuple[Check, ...]:
+        """The wanted checks on these runs; without a session, those that need no framework."""
+        self.progress("comparing weights and states")
+        # What the runners compute on request comes first, while they hold their float64 models.
+        order = sorted(self.wanted, key=lambda name: (name in ("weights", "config"), ALL_CHECKS.index(name)))
+        checks = {name: self._check(name, runs, inputs, session) for name in order}
+        return tuple(checks[name] for name in ALL_CHECKS if name in checks)
+
+    def _check(self, name: str, runs: Runs, inputs: Inputs, session: Session | None) -> Check:
         mask = inputs.attention_mask
         if name == "weights":
             return check_weights(
                 self.checkpoint,
                 self.plan,
                 self.written,
-                runs.paddle32.answer["digests"] if runs.paddle32 else None,
-                runs.torch32.answer["digests"] if runs.torch32 else None,
+                self.recognised.configuration,
+                runs.paddle32.answer if runs.paddle32 else None,
+                runs.torch32.answer if runs.torch32 else None,
             )
-        if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None:
+        if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None or session is None:
             return _failed(name, runs.torch_failure or "the frameworks gave no answer")
         if name == "config":
             torch = runs.torch64_as_is or runs.torch64 or runs.torch32
@@ -160,18 +181,40 @@ class _Job:
             return compare_float64(
                 self._comparable(runs.paddle64.outputs), self._comparable(runs.torch64.outputs), mask
             )
-        return compare_float32(
-            self._comparable(runs.paddle32.outputs),
-            self._comparable(runs.torch32.outputs),
-            runs.torch64.outputs,
-            mask,
-        )
+        if name == "float32":
+            return compare_float32(
+                self._comparable(runs.paddle32.outputs),
+                self._comparable(runs.torch32.outputs),
+                runs.torch64.outputs,
+                mask,
+            )
+        if name == "layers":
+            if runs.fed32 is None or runs.fed64 is None:
+                return _failed(name, runs.fed_failure or "torch's layers gave no answer")
+            paddle = {"float64": runs.paddle64, "float32": runs.paddle32}
+            fed = {"float64": runs.fed64, "float32": runs.fed32}
+            return check_layers(paddle, fed, mask, self._left_out(), session)
+        try:
+            if name == "embeddings":
+                return run_embeddings(session, self.recognised.configuration, inputs, self._padding())
+            return run_gradients(session, self._comparable(runs.paddle64.outputs), mask, self._padding())
+        except RunnerAnswerError as error:
+            return _failed(name, str(error))
 
-    def _comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs without those that a declared difference or a dropped pooler takes out of the comparison."""
+    def _padding(self) -> int | None:
+        """The vocabulary id that the frameworks embed differently on purpose, where there is one."""
+        padding = self.recognised.configuration["pad_token_id"]
+        return int(padding) if padding is not None and any(one.padding for one in self.declared) else None
+
+    def _left_out(self) -> frozenset[str]:
+        """Outputs that a declared difference or a dropped pooler takes out of the comparison."""
         left_out = {name for difference in self.declared for name in difference.outputs}
         if not self.recognised.family.model(self.plan.architecture).pooler:
             left_out.add("pooler_output")
+        return frozenset(left_out)
+
+    def _comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        left_out = self._left_out()
         return {name: array for name, array in outputs.items() if name not in left_out}
 
     def _declared_seen(self, runs: Runs, inputs: Inputs) -> tuple[DeclaredDifferenceSeen, ...]:

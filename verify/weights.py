@@ -14,8 +14,8 @@ from ..converters.dtypes import Array
 from ..converters.safetensors_file import open_safetensors
 from ..converters.source import find_weights
 from ..converters.tensors import Tensor
-from ..mappings.plan import Plan
-from ..mappings.schema import Transform
+from ..mappings.plan import Plan, is_prefixed
+from ..mappings.schema import Kind, Transform
 from .report import Check
 
 
@@ -31,13 +31,15 @@ def check_weights(
     checkpoint: Checkpoint,
     plan: Plan,
     converted: Mapping[str, Tensor],
-    paddle_digests: Mapping[str, Any] | None = None,
-    torch_digests: Mapping[str, Any] | None = None,
+    configuration: Mapping[str, Any],
+    paddle: Mapping[str, Any] | None = None,
+    torch: Mapping[str, Any] | None = None,
 ) -> Check:
     """Compare each converted tensor with its source after the declared transform, bit for bit, both key sets closed.
 
-    With the digests of the live models' state dicts (sha256 of float32 bytes) also: what Paddle itself loaded is what
-    the reader read, and what torch loaded is what was written.
+    With the runners' answers also: what Paddle itself loaded is what the reader read, what torch loaded is what was
+    written (by the sha256 of float32 bytes), and Paddle's live model holds nothing that the file does not explain.
+    `configuration` is PaddleNLP's.
     """
     problems: list[str] = []
     targets = {move.target: move for move in plan.moves}
@@ -62,10 +64,11 @@ def check_weights(
     for rule in (*plan.tied, *plan.dropped):
         tensor = checkpoint.tensors[rule.source]
         source_digests[rule.source] = digest(tensor.read(), tensor.dtype.name)
-    if paddle_digests is not None:
-        problems += _digest_problems("Paddle's live model", source_digests, paddle_digests)
-    if torch_digests is not None:
-        problems += _digest_problems("torch's live model", target_digests, torch_digests)
+    if paddle is not None:
+        problems += _digest_problems("Paddle's live model", source_digests, paddle["digests"])
+        problems += _loading_problems(checkpoint, plan, configuration, paddle)
+    if torch is not None:
+        problems += _digest_problems("torch's live model", target_digests, torch["digests"])
     return Check(
         name="weights",
         passed=not problems,
@@ -77,7 +80,7 @@ def check_weights(
         details={
             "tensors": len(targets),
             "live_models_compared": [
-                name for name, given in (("paddle", paddle_digests), ("torch", torch_digests)) if given is not None
+                name for name, given in (("paddle", paddle), ("torch", torch)) if given is not None
             ],
         },
     )
@@ -112,3 +115,22 @@ def _digest_problems(side: str, expected: Mapping[str, str], live: Mapping[str, 
         elif live[name]["sha256"] != value:
             problems.append(f"{name} has other values in {side} than in its file")
     return problems
+
+
+def _loading_problems(
+    checkpoint: Checkpoint, plan: Plan, configuration: Mapping[str, Any], paddle: Mapping[str, Any]
+) -> list[str]:
+    """What PaddleNLP made up, left aside or could not fit when it loaded the source, unless a rule explains it.
+
+    A tensor that the file may lack is one that PaddleNLP ties or computes itself, or that has no place in the target.
+    """
+    rules = plan.family.rules(plan.architecture, configuration, is_prefixed(plan.family, checkpoint.tensors))
+    optional = {rule.source for rule in rules if rule.optional}
+    loading = paddle["loading"]
+    made_up = {*paddle["digests"], *loading["missing"]} - checkpoint.tensors.keys() - optional
+    unused = set(loading["unexpected"]) - {rule.source for rule in rules if rule.kind is not Kind.MAPPED}
+    return (
+        [f"{name} is not in the file: initialised anew by PaddleNLP" for name in sorted(made_up)]
+        + [f"{name} is in the file, but PaddleNLP does not load it" for name in sorted(unused)]
+        + [f"PaddleNLP finds that {name} does not fit its model" for name in loading["mismatched"]]
+    )

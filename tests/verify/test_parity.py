@@ -30,7 +30,7 @@ def test_every_architecture_is_the_same_model(
 ) -> None:
     report = convert_and_verify(seed_small(architecture), runners).assert_passed()
     assert [check.name for check in report.checks] == list(CHECKS)
-    assert report.not_run == ()
+    assert report.not_run == ("gradients",)
     assert report.architecture == architecture
     states = {state["name"] for check in report.checks if check.name == "float64" for state in check.details["states"]}
     layers = 4 if family == "albert" else 3

@@ -13,22 +13,26 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import protocol
+    from . import operations, protocol
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
+    import operations
     import protocol
 
 
-class PaddleRunner:
-    """The operations, and the frameworks once they are imported."""
+class PaddleRunner(operations.ModelRunner):
+    """The operations over PaddleNLP's models, and the frameworks once they are imported."""
+
+    epsilon_attribute = "_epsilon"
 
     def __init__(self, dtype: str) -> None:
+        super().__init__()
         self.dtype = dtype
         self._frameworks: tuple[Any, Any] | None = None
 
@@ -46,6 +50,7 @@ class PaddleRunner:
             logger.set_level("ERROR")
             paddle.set_device("cpu")
             self._frameworks = (paddle, paddlenlp.transformers)
+            protocol.settle_imports()
         return self._frameworks
 
     def model_class(self, architecture: str) -> Any:
@@ -71,50 +76,16 @@ class PaddleRunner:
             }
         }
 
-    def forward(self, request: protocol.Request) -> protocol.Answer:
-        """Load a folder, run one batch through it, write the outputs and describe the live model."""
+    def operations(self) -> dict[str, protocol.Operation]:
+        """The operations by name."""
+        return {**super().operations(), "seed": self.seed}
+
+    def load(self, request: protocol.Request) -> tuple[Any, Mapping[str, list[str]]]:
+        """Load a model with PaddleNLP's own code; also return the names that did not fit, which it only logs."""
         paddle, _ = self.frameworks()
         if protocol.requested_dtype(request) != self.dtype:
             raise protocol.RequestError(f"this process computes in {self.dtype} only")
-        architecture = str(protocol.field(request, "architecture"))
-        inputs = protocol.read_inputs(request, architecture)
-        options = request.get("options") or {}
-
-        started = time.perf_counter()
-        model, loading = self.load(architecture, protocol.existing_folder(request))
-        loaded = time.perf_counter()
-        modules = list(model.named_sublayers(include_self=True))
-        norms = {name: module for name, module in modules if isinstance(module, paddle.nn.LayerNorm)}
-        protocol.set_layer_norm_eps(norms, "_epsilon", options.get("layer_norm_eps") or {})
-        if architecture.endswith("ForMultipleChoice") and hasattr(model, "num_choices"):
-            # PaddleNLP's BERT shapes its answer by this number and not by its input.
-            model.num_choices = inputs["input_ids"].shape[1]
-
-        running = time.perf_counter()
-        arrays = run_model(paddle, model, architecture, inputs, bool(options.get("attentions")))
-        ran = time.perf_counter()
-        epsilons = {name: float(module._epsilon) for name, module in norms.items()}
-        return {
-            "outputs": protocol.write_outputs(request, arrays, self.dtype),
-            "digests": state_digests(model) if request.get("digests") else {},
-            "loading": loading,
-            "parameters": sum(parameter_sizes(model)),
-            **protocol.describe(
-                model.config, modules, epsilons, lambda function, points: self.evaluate(function, points)
-            ),
-            "seconds": {"load": loaded - started, "forward": ran - running},
-            "peak_memory_bytes": protocol.peak_memory_bytes(),
-        }
-
-    def evaluate(self, function: Any, points: protocol.Array) -> protocol.Array:
-        """Evaluate a live activation function at some points."""
-        paddle, _ = self.frameworks()
-        with paddle.no_grad():
-            return to_array(function(paddle.to_tensor(points.astype(self.dtype))))
-
-    def load(self, architecture: str, folder: str) -> tuple[Any, dict[str, list[str]]]:
-        """Load a model with PaddleNLP's own code; also return the names that did not fit, which it only logs."""
-        paddle, _ = self.frameworks()
+        architecture, folder = str(protocol.field(request, "architecture")), protocol.existing_folder(request)
         model_class = self.model_class(architecture)
         loading: dict[str, list[str]] = {"missing": [], "unexpected": [], "mismatched": []}
         original = model_class._load_pretrained_model
@@ -137,6 +108,49 @@ class PaddleRunner:
         model.eval()
         return model, loading
 
+    def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:
+        """PaddleNLP's BERT for multiple choice shapes its answer by a number and not by its input."""
+        if hasattr(model, "num_choices") and inputs["input_ids"].ndim == 3:
+            model.num_choices = inputs["input_ids"].shape[1]
+
+    def named_modules(self, model: Any) -> list[tuple[str, Any]]:
+        """All modules of a model, each before its parts and the model itself first."""
+        return list(model.named_sublayers(include_self=True))
+
+    def is_layer_norm(self, module: Any) -> bool:
+        """Whether a module is a layer normalisation."""
+        paddle, _ = self.frameworks()
+        return isinstance(module, paddle.nn.LayerNorm)
+
+    def is_module_list(self, module: Any) -> bool:
+        """Whether a module is a plain list of modules."""
+        paddle, _ = self.frameworks()
+        return isinstance(module, paddle.nn.LayerList)
+
+    def add_hook(self, module: Any, hook: Callable[..., Any]) -> Any:
+        """Call `hook(module, inputs, output)` after a module."""
+        return module.register_forward_post_hook(hook)
+
+    def no_gradients(self) -> AbstractContextManager[Any]:
+        """A context that computes without recording for gradients."""
+        paddle, _ = self.frameworks()
+        context: AbstractContextManager[Any] = paddle.no_grad()
+        return context
+
+    def from_array(self, array: protocol.Array) -> Any:
+        """Make a tensor of an array."""
+        paddle, _ = self.frameworks()
+        return paddle.to_tensor(array)
+
+    def to_array(self, tensor: Any) -> protocol.Array:
+        """Copy a tensor into an array."""
+        array: protocol.Array = tensor.numpy()
+        return array
+
+    def narrowed(self, tensor: Any) -> Any:
+        """A tensor as float32 where it holds floating-point numbers, else as it is."""
+        return tensor.astype("float32") if tensor.is_floating_point() else tensor
+
     def seed(self, request: protocol.Request) -> protocol.Answer:
         """Build a model with seeded weights and let PaddleNLP write it to a folder.
 
@@ -144,6 +158,7 @@ class PaddleRunner:
         pretrained name.
         """
         paddle, _ = self.frameworks()
+        self.release(request)
         if self.dtype != "float32":
             raise protocol.RequestError("seeded weights are written by a float32 process only")
         model_class = self.model_class(str(protocol.field(request, "architecture")))
@@ -169,7 +184,7 @@ class PaddleRunner:
         model.save_pretrained(folder)
         return {
             "folder": folder,
-            "digests": state_digests(model) if request.get("digests") else {},
+            "digests": self.state_digests(model) if request.get("digests") else {},
             "configuration": protocol.configuration_of(model.config),
             "parameters": sum(parameter_sizes(model)),
             "seconds": {
@@ -179,54 +194,6 @@ class PaddleRunner:
             },
             "peak_memory_bytes": protocol.peak_memory_bytes(),
         }
-
-
-def to_array(tensor: Any) -> protocol.Array:
-    """Copy a Paddle tensor into an array."""
-    array: protocol.Array = tensor.numpy()
-    return array
-
-
-def run_model(
-    paddle: ModuleType, model: Any, architecture: str, inputs: dict[str, protocol.Array], attentions: bool
-) -> dict[str, protocol.Array]:
-    """Run a model once and return every tensor it puts out, with those of its backbone."""
-    backbone: dict[str, Any] = {}
-    raw: dict[str, Any] = {}
-
-    def on_backbone(layer: Any, given: Any, result: Any) -> None:
-        backbone["last_hidden_state"] = result[0]
-        backbone["pooler_output"] = result["pooler_output"]
-
-    def on_question_answering(layer: Any, given: Any, result: Any) -> None:
-        raw["qa_logits"] = result
-
-    hooks = [model.base_model.register_forward_post_hook(on_backbone)]
-    if architecture.endswith("ForQuestionAnswering"):
-        linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
-        hooks.append(linear.register_forward_post_hook(on_question_answering))
-    try:
-        with paddle.no_grad():
-            result = model(
-                **{name: paddle.to_tensor(array) for name, array in inputs.items()},
-                output_hidden_states=True,
-                output_attentions=attentions,
-                return_dict=True,
-            )
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # The task's own tensors come last so that the backbone's never replace them.
-    items = [*backbone.items(), *raw.items(), *result.items()]
-    return protocol.collect_outputs(items, architecture, to_array)
-
-
-def state_digests(model: Any) -> dict[str, Any]:
-    """Return the digest of every entry of a model's state."""
-    return {
-        name: protocol.digest(to_array(tensor.astype("float32") if tensor.is_floating_point() else tensor))
-        for name, tensor in model.state_dict().items()
-    }
 
 
 def parameter_sizes(model: Any) -> list[int]:
@@ -286,9 +253,7 @@ def main() -> int:
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     dtype = parser.parse_args().dtype
     answers = protocol.prepare_process()
-    runner = PaddleRunner(dtype)
-    operations = {"versions": runner.versions, "forward": runner.forward, "seed": runner.seed}
-    status = protocol.serve(operations, answers)
+    status = protocol.serve(PaddleRunner(dtype).operations(), answers)
     sys.stderr.flush()
     # Skips the frameworks' own teardown, which has nothing left to do and sometimes crashes.
     os._exit(status)

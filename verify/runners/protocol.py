@@ -102,8 +102,6 @@ def serve(operations: Mapping[str, Operation], answers: BinaryIO) -> int:
             answer = answer_line(operations, line)
             answers.write(json.dumps(answer).encode("utf-8") + b"\n")
             answers.flush()
-            # Models hold cycles; without this, several large ones would be in memory at a time.
-            gc.collect()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -128,6 +126,12 @@ def answer_line(operations: Mapping[str, Operation], line: bytes) -> Answer:
         return {"ok": False, "error": str(error), "traceback": traceback.format_exc()}
     except Exception as error:
         return {"ok": False, "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+
+
+def settle_imports() -> None:
+    """Keep what importing the frameworks made out of later garbage collections, which it slows down a lot."""
+    gc.collect()
+    gc.freeze()
 
 
 def field(request: Request, name: str) -> Any:
@@ -199,25 +203,23 @@ def write_outputs(request: Request, arrays: Mapping[str, Array], dtype: str) -> 
     return sorted(arrays)
 
 
-def collect_outputs(
-    items: Iterable[tuple[str, Any]], architecture: str, to_array: Callable[[Any], Array]
-) -> dict[str, Array]:
-    """Flatten a framework's output object into arrays under neutral names."""
-    arrays: dict[str, Array] = {}
+def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict[str, Any]:
+    """Flatten a framework's output object into tensors under neutral names."""
+    tensors: dict[str, Any] = {}
     for key, value in items:
         # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) follows from the hidden states.
         if value is None or key == "past_key_values":
             continue
         if key in ("hidden_states", "attentions"):
             label = "hidden_state" if key == "hidden_states" else "attention"
-            arrays.update({f"{label}.{index:02d}": to_array(one) for index, one in enumerate(value)})
+            tensors.update({f"{label}.{index:02d}": one for index, one in enumerate(value)})
         elif isinstance(value, (tuple, list)):
-            arrays.update({f"{key}.{index:02d}": to_array(one) for index, one in enumerate(value)})
+            tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
         elif key == "logits" and architecture.endswith("ForMaskedLM"):
-            arrays["mlm_logits"] = to_array(value)
+            tensors["mlm_logits"] = value
         else:
-            arrays[OUTPUT_NAMES.get(key, key)] = to_array(value)
-    return arrays
+            tensors[OUTPUT_NAMES.get(key, key)] = value
+    return tensors
 
 
 def digest(array: Array) -> dict[str, Any]:

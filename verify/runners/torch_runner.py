@@ -11,22 +11,25 @@ import glob
 import os
 import platform
 import sys
-import time
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import protocol
+    from . import operations, protocol
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
+    import operations
     import protocol
 
 
-class TorchRunner:
-    """The operations, and the frameworks once they are imported."""
+class TorchRunner(operations.ModelRunner):
+    """The operations over transformers' models, and the frameworks once they are imported."""
+
+    epsilon_attribute = "eps"
 
     def __init__(self) -> None:
+        super().__init__()
         self._frameworks: tuple[Any, Any] | None = None
 
     def frameworks(self) -> tuple[Any, Any]:
@@ -38,6 +41,7 @@ class TorchRunner:
             except ImportError as error:
                 raise protocol.FrameworkMissingError(f"transformers cannot be imported: {error}") from error
             self._frameworks = (torch, transformers)
+            protocol.settle_imports()
         return self._frameworks
 
     def versions(self, request: protocol.Request) -> protocol.Answer:
@@ -56,51 +60,15 @@ class TorchRunner:
             }
         }
 
-    def forward(self, request: protocol.Request) -> protocol.Answer:
-        """Load a folder, run one batch through it, write the outputs and describe the live model."""
-        torch, _ = self.frameworks()
-        dtype = protocol.requested_dtype(request)
-        architecture = str(protocol.field(request, "architecture"))
-        inputs = protocol.read_inputs(request, architecture)
-        options = request.get("options") or {}
-
-        started = time.perf_counter()
-        model = self.load(architecture, protocol.existing_folder(request), dtype)
-        loaded = time.perf_counter()
-        modules = list(model.named_modules())
-        norms = {name: module for name, module in modules if isinstance(module, torch.nn.LayerNorm)}
-        if dtype == "float64":
-            # Paddle holds every epsilon as float32; in float64 that rounding alone would show.
-            for norm in norms.values():
-                norm.eps = protocol.as_float32(norm.eps)
-        protocol.set_layer_norm_eps(norms, "eps", options.get("layer_norm_eps") or {})
-
-        running = time.perf_counter()
-        arrays = run_model(torch, model, architecture, inputs, bool(options.get("attentions")))
-        ran = time.perf_counter()
-
-        def evaluate(function: Any, points: protocol.Array) -> protocol.Array:
-            with torch.inference_mode():
-                return to_array(function(torch.from_numpy(points.astype(dtype))))
-
-        return {
-            "outputs": protocol.write_outputs(request, arrays, dtype),
-            "digests": state_digests(model) if request.get("digests") else {},
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            **protocol.describe(
-                model.config, modules, {name: float(module.eps) for name, module in norms.items()}, evaluate
-            ),
-            "seconds": {"load": loaded - started, "forward": ran - running},
-            "peak_memory_bytes": protocol.peak_memory_bytes(),
-        }
-
-    def load(self, architecture: str, folder: str, dtype: str) -> Any:
+    def load(self, request: protocol.Request) -> tuple[Any, Mapping[str, list[str]]]:
         """Load a model as a user would, and refuse it unless every tensor of the folder was used and sufficed."""
         torch, transformers = self.frameworks()
-        known = getattr(transformers, architecture, None)
-        if known is None or not hasattr(known, "from_pretrained"):
-            raise protocol.RequestError(f"transformers has no architecture {architecture!r}")
-        loader = transformers.AutoModel if architecture.endswith("Model") else known
+        folder, dtype = protocol.existing_folder(request), protocol.requested_dtype(request)
+        architecture = str(protocol.field(request, "architecture"))
+        auto_class = str(request.get("auto_class") or ("AutoModel" if architecture.endswith("Model") else architecture))
+        loader = getattr(transformers, auto_class, None)
+        if loader is None or not hasattr(loader, "from_pretrained"):
+            raise protocol.RequestError(f"transformers has no architecture {auto_class!r}")
         # Parameters that the folder lacks would get random values; the seed makes them repeatable.
         torch.manual_seed(0)
         model, loading = loader.from_pretrained(
@@ -119,7 +87,50 @@ class TorchRunner:
         problems = loading_problems(loading, stored_shapes(folder), model.state_dict())
         if problems:
             raise protocol.RequestError(f"{architecture} does not fit its folder: {'; '.join(problems)}")
-        return model
+        if dtype == "float64":
+            # Paddle holds every epsilon as float32; in float64 that rounding alone would show.
+            for module in model.modules():
+                if self.is_layer_norm(module):
+                    module.eps = protocol.as_float32(module.eps)
+        return model, {}
+
+    def named_modules(self, model: Any) -> list[tuple[str, Any]]:
+        """All modules of a model, each before its parts and the model itself first."""
+        return list(model.named_modules())
+
+    def is_layer_norm(self, module: Any) -> bool:
+        """Whether a module is a layer normalisation."""
+        torch, _ = self.frameworks()
+        return isinstance(module, torch.nn.LayerNorm)
+
+    def is_module_list(self, module: Any) -> bool:
+        """Whether a module is a plain list of modules."""
+        torch, _ = self.frameworks()
+        return isinstance(module, torch.nn.ModuleList)
+
+    def add_hook(self, module: Any, hook: Callable[..., Any]) -> Any:
+        """Call `hook(module, inputs, output)` after a module."""
+        return module.register_forward_hook(hook)
+
+    def no_gradients(self) -> AbstractContextManager[Any]:
+        """A context that computes without recording for gradients."""
+        torch, _ = self.frameworks()
+        context: AbstractContextManager[Any] = torch.no_grad()
+        return context
+
+    def from_array(self, array: protocol.Array) -> Any:
+        """Make a tensor of an array."""
+        torch, _ = self.frameworks()
+        return torch.from_numpy(array)
+
+    def to_array(self, tensor: Any) -> protocol.Array:
+        """Make an array of a tensor; the two share memory."""
+        array: protocol.Array = tensor.detach().cpu().numpy()
+        return array
+
+    def narrowed(self, tensor: Any) -> Any:
+        """A tensor as float32 where it holds floating-point numbers, else as it is."""
+        return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def stored_shapes(folder: str) -> dict[str, list[int]]:
@@ -158,59 +169,11 @@ def loading_problems(
     return problems + [str(message) for message in loading.get("error_msgs", ())]
 
 
-def to_array(tensor: Any) -> protocol.Array:
-    """Copy a torch tensor into an array."""
-    array: protocol.Array = tensor.detach().cpu().numpy()
-    return array
-
-
-def run_model(
-    torch: ModuleType, model: Any, architecture: str, inputs: dict[str, protocol.Array], attentions: bool
-) -> dict[str, protocol.Array]:
-    """Run a model once and return every tensor it puts out, with those of its backbone."""
-    backbone: dict[str, Any] = {}
-    raw: dict[str, Any] = {}
-
-    def on_backbone(module: Any, given: Any, result: Any) -> None:
-        backbone["last_hidden_state"] = result[0]
-        backbone["pooler_output"] = result.get("pooler_output")
-
-    def on_question_answering(module: Any, given: Any, result: Any) -> None:
-        raw["qa_logits"] = result
-
-    hooks = [model.base_model.register_forward_hook(on_backbone)]
-    if architecture.endswith("ForQuestionAnswering"):
-        hooks.append(model.qa_outputs.register_forward_hook(on_question_answering))
-    try:
-        with torch.inference_mode():
-            result = model(
-                **{name: torch.from_numpy(array) for name, array in inputs.items()},
-                output_hidden_states=True,
-                output_attentions=attentions,
-                return_dict=True,
-            )
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # The task's own tensors come last so that the backbone's never replace them.
-    items = [*backbone.items(), *raw.items(), *result.items()]
-    return protocol.collect_outputs(items, architecture, to_array)
-
-
-def state_digests(model: Any) -> dict[str, Any]:
-    """Return the digest of every entry of a model's state."""
-    return {
-        name: protocol.digest(to_array(tensor.float() if tensor.is_floating_point() else tensor))
-        for name, tensor in model.state_dict().items()
-    }
-
-
 def main() -> int:
     """Serve requests until standard input ends."""
     argparse.ArgumentParser(description="Runs transformers models on request.").parse_args()
     answers = protocol.prepare_process()
-    runner = TorchRunner()
-    status = protocol.serve({"versions": runner.versions, "forward": runner.forward}, answers)
+    status = protocol.serve(TorchRunner().operations(), answers)
     sys.stderr.flush()
     # Skips the frameworks' own teardown, which has nothing left to do and sometimes crashes.
     os._exit(status)

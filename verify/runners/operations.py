@@ -1,0 +1,310 @@
+"""What a runner does with a model, the same for both frameworks; how a framework does it is left to subclasses.
+
+Operations that take a model name its `folder`, `architecture` and `dtype`. With a `session`, a text that the caller
+makes up for one verification, the model stays loaded for the next request of that session, because loading takes
+longer than running; a request for another model, or `release`, drops it.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+if TYPE_CHECKING:
+    from . import layer_calls, protocol
+else:
+    # Run beside the scripts, this file is in no package.
+    import layer_calls
+    import protocol
+
+BLOCK = 8192
+"""Tokens that go through the embeddings at a time, which bounds memory for large vocabularies."""
+
+
+@dataclass
+class Loaded:
+    """A live model: `loading` lists names that did not fit, `epsilons` are those of its LayerNorms as loaded."""
+
+    model: Any
+    architecture: str
+    loading: Mapping[str, list[str]]
+    modules: list[tuple[str, Any]]
+    norms: dict[str, Any]
+    epsilons: dict[str, float]
+    seconds: float
+
+
+class ModelRunner(ABC):
+    """The operations of a runner over one framework."""
+
+    epsilon_attribute: str
+    """Where a live LayerNorm holds its epsilon."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[str, ...], Loaded] | None = None
+
+    @abstractmethod
+    def versions(self, request: protocol.Request) -> protocol.Answer:
+        """Return the versions of everything that takes part in a computation."""
+
+    @abstractmethod
+    def load(self, request: protocol.Request) -> tuple[Any, Mapping[str, list[str]]]:
+        """Load the model of a request as a user would, ready to evaluate; also return names that did not fit."""
+
+    @abstractmethod
+    def named_modules(self, model: Any) -> list[tuple[str, Any]]:
+        """All modules of a model, each before its parts and the model itself first."""
+
+    @abstractmethod
+    def is_layer_norm(self, module: Any) -> bool:
+        """Whether a module is a layer normalisation."""
+
+    @abstractmethod
+    def is_module_list(self, module: Any) -> bool:
+        """Whether a module is a plain list of modules."""
+
+    @abstractmethod
+    def add_hook(self, module: Any, hook: Callable[..., Any]) -> Any:
+        """Call `hook(module, inputs, output)` after a module; what it returns, unless None, replaces the output."""
+
+    @abstractmethod
+    def no_gradients(self) -> AbstractContextManager[Any]:
+        """A context that computes without recording for gradients."""
+
+    @abstractmethod
+    def from_array(self, array: protocol.Array) -> Any:
+        """Make a tensor of an array."""
+
+    @abstractmethod
+    def to_array(self, tensor: Any) -> protocol.Array:
+        """Make an array of a tensor; the two may share memory."""
+
+    @abstractmethod
+    def narrowed(self, tensor: Any) -> Any:
+        """A tensor as float32 where it holds floating-point numbers, else as it is."""
+
+    def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:  # noqa: B027
+        """Adapt a live model to inputs where its class asks for that; by default nothing."""
+
+    def operations(self) -> dict[str, protocol.Operation]:
+        """The operations by name."""
+        return {
+            "versions": self.versions,
+            "forward": self.forward,
+            "layers": self.layers,
+            "trace": self.trace,
+            "embeddings": self.embeddings,
+            "gradients": self.gradients,
+            "release": self.release,
+        }
+
+    def forward(self, request: protocol.Request) -> protocol.Answer:
+        """Run one batch through a model, write the outputs and describe the live model."""
+        loaded = self._loaded(request)
+        options = request.get("options") or {}
+        started = time.perf_counter()
+        with self.no_gradients():
+            tensors = self._run(request, loaded, bool(options.get("attentions")))
+            arrays = {name: self.to_array(tensor) for name, tensor in tensors.items()}
+        seconds = time.perf_counter() - started
+
+        def evaluate(function: Any, points: protocol.Array) -> protocol.Array:
+            with self.no_gradients():
+                return self.to_array(function(self.from_array(points.astype(request["dtype"]))))
+
+        epsilons = {name: float(getattr(norm, self.epsilon_attribute)) for name, norm in loaded.norms.items()}
+        return {
+            "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
+            "digests": self.state_digests(loaded.model) if request.get("digests") else {},
+            "loading": dict(loaded.loading),
+            "parameters": sum(math.prod(parameter.shape) for _, parameter in loaded.model.named_parameters()),
+            **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate),
+            "seconds": {"load": loaded.seconds, "forward": seconds},
+            "peak_memory_bytes": protocol.peak_memory_bytes(),
+        }
+
+    def layers(self, request: protocol.Request) -> protocol.Answer:
+        """Feed `states`, a file with the reference's hidden states, into one layer call at a time.
+
+        Writes `hidden_state.00` as the model made it, `hidden_state.NN` as layer NN made it from the reference's
+        state NN - 1, and all else that the model puts out, made from the reference's last state.
+        """
+        loaded = self._loaded(request)
+        calls, _, tensors = self._run_fed(request, loaded, 0, {})
+        # The states that the model hands out are partly those that were fed.
+        given = ("hidden_state.", "attention.", "last_hidden_state")
+        arrays = {name: self.to_array(tensor) for name, tensor in tensors.items() if not name.startswith(given)}
+        arrays.update({f"hidden_state.{index:02d}": array for index, array in enumerate(calls.own)})
+        return {
+            "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
+            "seconds": {"load": loaded.seconds},
+            "peak_memory_bytes": protocol.peak_memory_bytes(),
+        }
+
+    def trace(self, request: protocol.Request) -> protocol.Answer:
+        """Feed `states` as `layers` does and write what the named `modules` take and give at one `stage`.
+
+        Stage 0 is before the layers, i is layer i, one more than the number of layers is behind them. Answers with
+        the `order` in which the modules were called; a module that is called twice is recorded the first time.
+        """
+        loaded = self._loaded(request)
+        wanted = set(protocol.field(request, "modules"))
+        modules = {name: module for name, module in loaded.modules if name in wanted}
+        _, recorder, _ = self._run_fed(request, loaded, int(protocol.field(request, "stage")), modules)
+        protocol.write_outputs(request, recorder.arrays, request["dtype"])
+        return {"order": recorder.order}
+
+    def embeddings(self, request: protocol.Request) -> protocol.Answer:
+        """Put one long row of ids through the embeddings alone; write `embeddings.NNNN`, BLOCK tokens each."""
+        loaded = self._loaded(request)
+        # Without an architecture, the inputs keep their two axes.
+        inputs = protocol.read_inputs(request, "")
+        inputs.pop("attention_mask")
+        module = loaded.model.base_model.embeddings
+        arrays = {}
+        with self.no_gradients():
+            for index, start in enumerate(range(0, inputs["input_ids"].shape[1], BLOCK)):
+                part = {
+                    name: self.from_array(np.ascontiguousarray(array[:, start : start + BLOCK]))
+                    for name, array in inputs.items()
+                }
+                arrays[f"embeddings.{index:04d}"] = self.to_array(module(**part))
+        return {
+            "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
+            "peak_memory_bytes": protocol.peak_memory_bytes(),
+        }
+
+    def gradients(self, request: protocol.Request) -> protocol.Answer:
+        """Write d(sum of outputs times projections) / d(parameter) for every parameter.
+
+        `projections` is a file of arrays with the names and shapes of outputs; `outputs` is an existing folder for
+        one `.npy` file per parameter. Answers with the file's name by parameter, None where there is no gradient.
+        """
+        loaded = self._loaded(request)
+        projections = load_file(protocol.field(request, "projections"))
+        tensors = self._run(request, loaded, False)
+        if absent := sorted(projections.keys() - tensors.keys()):
+            raise protocol.RequestError(f"the model puts out no {', '.join(absent)}")
+        parts = [(tensors[name] * self.from_array(array)).sum() for name, array in projections.items()]
+        total = sum(parts[1:], start=parts[0])
+        total.backward()
+        files: dict[str, str | None] = {}
+        for index, (name, parameter) in enumerate(loaded.model.named_parameters()):
+            files[name] = None
+            if parameter.grad is not None:
+                files[name] = f"{index:05d}.npy"
+                # One at a time: all together are as large as the model.
+                np.save(os.path.join(protocol.field(request, "outputs"), f"{index:05d}.npy"), self._gradient(parameter))
+        # The gradients live as long as the model.
+        self.release(request)
+        return {"files": files, "peak_memory_bytes": protocol.peak_memory_bytes()}
+
+    def release(self, request: protocol.Request) -> protocol.Answer:
+        """Drop the model that is kept."""
+        self._kept = None
+        # Models hold cycles; without this, several large ones would be in memory at a time.
+        gc.collect()
+        return {}
+
+    def state_digests(self, model: Any) -> dict[str, Any]:
+        """The digest of every entry of a model's state."""
+        return {
+            name: protocol.digest(self.to_array(self.narrowed(tensor))) for name, tensor in model.state_dict().items()
+        }
+
+    def _gradient(self, parameter: Any) -> protocol.Array:
+        return self.to_array(parameter.grad)
+
+    def _loaded(self, request: protocol.Request) -> Loaded:
+        """The model of a request, kept or loaded, with the epsilons that the request wants."""
+        dtype = protocol.requested_dtype(request)
+        architecture = str(protocol.field(request, "architecture"))
+        folder = protocol.existing_folder(request)
+        session = str(request.get("session") or "")
+        key = (session, folder, architecture, str(request.get("auto_class")), dtype)
+        if self._kept is not None and session and self._kept[0] == key:
+            loaded = self._kept[1]
+            loaded.seconds = 0.0
+        else:
+            self.release(request)
+            loaded = self._load(request, architecture)
+            if session:
+                self._kept = (key, loaded)
+        for name, norm in loaded.norms.items():
+            setattr(norm, self.epsilon_attribute, loaded.epsilons[name])
+        wanted = (request.get("options") or {}).get("layer_norm_eps") or {}
+        protocol.set_layer_norm_eps(loaded.norms, self.epsilon_attribute, wanted)
+        return loaded
+
+    def _load(self, request: protocol.Request, architecture: str) -> Loaded:
+        started = time.perf_counter()
+        model, loading = self.load(request)
+        seconds = time.perf_counter() - started
+        modules = self.named_modules(model)
+        norms = {name: module for name, module in modules if self.is_layer_norm(module)}
+        epsilons = {name: getattr(norm, self.epsilon_attribute) for name, norm in norms.items()}
+        return Loaded(model, architecture, loading, modules, norms, epsilons, seconds)
+
+    def _layer_modules(self, model: Any) -> list[Any]:
+        """What the encoder calls once per hidden state: the parts of the first list of modules in it."""
+        encoder = getattr(model.base_model, "encoder", None)
+        lists = [] if encoder is None else [one for _, one in self.named_modules(encoder) if self.is_module_list(one)]
+        if not lists:
+            raise protocol.RequestError(f"no list of layers was found in the encoder of {type(model).__name__}")
+        return list(lists[0])
+
+    def _run_fed(
+        self, request: protocol.Request, loaded: Loaded, stage: int, modules: Mapping[str, Any]
+    ) -> tuple[layer_calls.LayerCalls, layer_calls.ModuleRecorder, dict[str, Any]]:
+        states = layer_calls.read_states(load_file(protocol.field(request, "states")))
+        calls = layer_calls.LayerCalls(states, self.to_array, self.from_array)
+        recorder = layer_calls.ModuleRecorder(calls, stage, self.to_array)
+        layers = self._layer_modules(loaded.model)
+        with (
+            self.no_gradients(),
+            calls.feeding(layers, self.add_hook),
+            recorder.recording(modules, self.add_hook),
+        ):
+            return calls, recorder, self._run(request, loaded, False)
+
+    def _run(self, request: protocol.Request, loaded: Loaded, attentions: bool) -> dict[str, Any]:
+        """Run a model once and return every tensor it puts out, with those of its backbone, by neutral names."""
+        model = loaded.model
+        inputs = protocol.read_inputs(request, loaded.architecture)
+        self.prepare(model, inputs)
+        backbone: dict[str, Any] = {}
+        raw: dict[str, Any] = {}
+
+        def on_backbone(module: Any, given: Any, result: Any) -> None:
+            backbone["last_hidden_state"] = result[0]
+            backbone["pooler_output"] = result.get("pooler_output")
+
+        def on_question_answering(module: Any, given: Any, result: Any) -> None:
+            raw["qa_logits"] = result
+
+        hooks = [self.add_hook(model.base_model, on_backbone)]
+        if loaded.architecture.endswith("ForQuestionAnswering"):
+            linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
+            hooks.append(self.add_hook(linear, on_question_answering))
+        try:
+            result = model(
+                **{name: self.from_array(array) for name, array in inputs.items()},
+                output_hidden_states=True,
+                output_attentions=attentions,
+                return_dict=True,
+            )
+        finally:
+            for hook in hooks:
+                hook.remove()
+        # The task's own tensors come last so that the backbone's never replace them.
+        return protocol.collect_outputs([*backbone.items(), *raw.items(), *result.items()], loaded.architecture)

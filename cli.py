@@ -182,6 +182,8 @@ def convert(
     help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the inputs.")
+@click.option("--faults", is_flag=True, help="Also inject every known fault into a copy; a check must catch each.")
+@click.option("--certificate-only", is_flag=True, help="Only compare parity.json with the files; no framework runs.")
 @family_option
 @architecture_option
 @python_options
@@ -194,14 +196,25 @@ def verify(
     checks: str | None,
     report_dir: Path | None,
     seed: int,
+    faults: bool,
+    certificate_only: bool,
     family: str | None,
     architecture: str | None,
     paddle_python: str | None,
     torch_python: str | None,
     as_json: bool,
 ) -> None:
-    """Check that CONVERTED is the same model as SOURCE, by running both frameworks."""
+    """Check that CONVERTED is the same model as SOURCE, by running both frameworks.
+
+    When all default checks ran, parity.json in CONVERTED records what they found, bound to the hashes of all files.
+    """
+    if certificate_only:
+        if faults or checks is not None or report_dir is not None:
+            raise click.UsageError("--certificate-only goes with no other check and no report")
+        _certificate_only(context, source, converted, as_json)
     from .converters.console import note
+    from .verify.fault_runs import with_faults
+    from .verify.forward import Runners
     from .verify.gate import GateResult, ModelResult
     from .verify.job import verify_checkpoint
     from .verify.provenance import with_files
@@ -213,6 +226,7 @@ def verify(
         {
             "check": checks,
             "seed": seed or None,
+            "faults": faults,
             "family": family,
             "architecture": architecture,
             "paddle-python": paddle_python,
@@ -230,9 +244,22 @@ def verify(
             paddle_python=paddle_python,
             torch_python=torch_python,
             seed=seed,
+            certificate=True,
             progress=None if as_json else note,
         )
         report = with_files(report, source, converted, command)
+        if faults and report.passed:
+            with Runners(paddle_python, torch_python) as runners:
+                report = with_faults(
+                    report,
+                    source,
+                    converted,
+                    family=family,
+                    architecture=architecture,
+                    seed=seed,
+                    runners=runners,
+                    on_result=None if as_json else lambda result: note(result.line()),
+                )
     if as_json:
         _print_json(report.to_json())
     else:
@@ -241,6 +268,18 @@ def verify(
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
     reports.finish(GateResult((model,), command), report.to_json())
     context.exit(0 if report.passed else 1)
+
+
+def _certificate_only(context: click.Context, source: str, converted: Path, as_json: bool) -> None:
+    from .verify.certificate import check_certificate
+
+    check = check_certificate(source, converted)
+    if as_json:
+        _print_json({"passed": check.passed, "checks": [check.to_json()]})
+    else:
+        for line in (check.where,) if check.passed else check.problems:
+            click.echo(f"certificate {'passed' if check.passed else 'FAILED'}: {line}")
+    context.exit(0 if check.passed else 1)
 
 
 @cli.command()
@@ -256,6 +295,7 @@ def verify(
     help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep source and converted weights in this folder.")
+@click.option("--faults", is_flag=True, help="Also inject every known fault into the smallest model.")
 @python_options
 @as_json
 @click.pass_context
@@ -269,6 +309,7 @@ def gate(
     checks: str | None,
     report_dir: Path | None,
     keep: Path | None,
+    faults: bool,
     paddle_python: str | None,
     torch_python: str | None,
     as_json: bool,
@@ -287,6 +328,7 @@ def gate(
 
     def repeat(some: Sequence[str]) -> str:
         options = {"all": all_names and len(some) == len(chosen), "seeded": seeded, "seed": seed or None}
+        options["faults"] = faults
         pythons = {"paddle-python": paddle_python, "torch-python": torch_python}
         return command_line(["gate", *(() if options["all"] else some)], {**options, "check": checks, **pythons})
 
@@ -305,6 +347,7 @@ def gate(
             **_chosen(checks),
             jobs=jobs,
             keep=keep,
+            faults=faults,
             paddle_python=paddle_python,
             torch_python=torch_python,
             repeat=repeat,

@@ -14,6 +14,7 @@ from ..converters.job import convert_checkpoint
 from ..converters.source import cached_folder, paddlenlp_cache
 from ..mappings.errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.registry import get_pretrained
+from .fault_runs import with_faults
 from .forward import Runners
 from .job import CHECKS, verify_checkpoint
 from .provenance import with_files
@@ -98,6 +99,7 @@ def run_gate(
     checks: Sequence[str] = CHECKS,
     jobs: int = 1,
     keep: str | Path | None = None,
+    faults: bool = False,
     paddle_python: str | None = None,
     torch_python: str | None = None,
     repeat: Callable[[Sequence[str]], str] | None = None,
@@ -108,12 +110,13 @@ def run_gate(
 
     `seeded` takes seeded weights, otherwise the published ones are looked up in PaddleNLP's cache. `keep` is a folder
     that keeps source and converted weights of each name; without it they go to a temporary folder and are deleted.
+    `faults` also injects every fault into the smallest of the models, where a check must catch each.
     `repeat(names)` gives the command that repeats the run for these names, for the reports.
     `on_stage(name, stage)` and `on_result` are called as work goes on. Raises UnknownNameError for an unknown name and
     UnreadableFileError when published weights are absent; later errors are outcomes of their name.
     """
-    for name in names:
-        get_pretrained(name)
+    sizes = {name: max(get_pretrained(name).parameters.values()) for name in names}
+    injected = min(names, key=lambda name: sizes[name]) if faults and names else None
     if not seeded and (absent := [name for name in names if cached_folder(name) is None]):
         raise UnreadableFileError(
             f"not run: the published weights of {', '.join(absent)} are not in PaddleNLP's cache {paddlenlp_cache()}; "
@@ -126,7 +129,8 @@ def run_gate(
             for name in assigned:
                 command = repeat([name]) if repeat is not None else None
                 tell = on_stage or (lambda n, s: None)
-                results.append(_run_one(name, runners, seeded, seed, checks, keep, command, tell))
+                inject = name == injected
+                results.append(_run_one(name, runners, seeded, seed, checks, keep, inject, command, tell))
                 if on_result is not None:
                     on_result(results[-1])
         return results
@@ -147,6 +151,7 @@ def _run_one(
     seed: int,
     checks: Sequence[str],
     keep: str | Path | None,
+    inject: bool,
     command: str | None,
     on_stage: Callable[[str, str], None],
 ) -> ModelResult:
@@ -163,8 +168,13 @@ def _run_one(
             on_stage(name, "converting")
             convert_checkpoint(source, folder / "converted", overwrite=True)
             on_stage(name, "verifying")
-            report = verify_checkpoint(source, folder / "converted", checks=checks, runners=runners)
+            report = verify_checkpoint(
+                source, folder / "converted", checks=checks, runners=runners, certificate=keep is not None
+            )
             report = with_files(report, source, folder / "converted", command)
+            if inject and report.passed:
+                on_stage(name, "injecting faults")
+                report = with_faults(report, source, folder / "converted", runners=runners)
         except MissingDependencyError:
             # The same for every name: one error, not one per name.
             raise

@@ -17,6 +17,7 @@ from ..converters.tensors import Tensor
 from ..mappings.errors import RunnerAnswerError, UnknownNameError
 from ..mappings.plan import Plan
 from ..mappings.schema import DeclaredDifference
+from .certificate import make_certificate, write_certificate
 from .compare import compare_float32, compare_float64, largest_difference
 from .coverage import run_embeddings
 from .forward import Runners, Runs, Session, run_both, stage_source
@@ -51,13 +52,15 @@ def verify_checkpoint(
     seed: int = 0,
     inputs: Inputs | None = None,
     runners: Runners | None = None,
+    certificate: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Check that the Hugging Face folder `converted` is the same model as the PaddleNLP checkpoint `source`.
 
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. A difference is a failed check in the report, never an exception; an exception
-    (a Paddle2TorchError) means that a check could not be run.
+    (a Paddle2TorchError) means that a check could not be run. `certificate` writes parity.json into `converted` when
+    all of CHECKS ran, whether they hold or not.
     """
     if unknown := [name for name in checks if name not in ALL_CHECKS]:
         raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
@@ -76,6 +79,9 @@ def verify_checkpoint(
         finally:
             if own is not None:
                 own.close()
+        if certificate and set(CHECKS) <= set(checks):
+            report_progress("writing the certificate")
+            write_certificate(converted, make_certificate(report, plan, source, converted))
         checkpoint.check_unchanged()
     return _with_seconds(report, time.perf_counter() - started)
 

@@ -63,7 +63,7 @@ class Report:
     """What was verified and how it went. `weights` is "published", "seeded" or "local".
 
     `files` holds sha256 and size by file name, for `source` and `output`; `command` repeats the verification; `faults`
-    are faults injected on purpose: what was changed, the checks that caught it (none: it escaped), and where.
+    are faults injected on purpose: what was changed, the checks that caught it, whether those could see it, and where.
     """
 
     source: str
@@ -86,8 +86,14 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every check that was asked for ran and holds; a report without a check has not passed."""
-        return bool(self.checks) and all(check.passed for check in self.checks)
+        """Whether every check that was asked for ran and holds, and no injected fault escaped; a report without a
+        check has not passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks) and not self.escaped_faults
+
+    @property
+    def escaped_faults(self) -> tuple[str, ...]:
+        """Names of the injected faults that no check caught which can see them."""
+        return tuple(str(fault["fault"]) for fault in self.faults if not fault["caught"])
 
     def check(self, name: str) -> Check | None:
         """The check of this name, or None when it did not run."""
@@ -97,6 +103,7 @@ class Report:
         """Return the report; raise ParityError naming every failed check when one failed."""
         if not self.passed:
             failed = [f"{check.name}: {check.where}" for check in self.checks if not check.passed]
+            failed += [f"escaped fault: {name}" for name in self.escaped_faults]
             raise ParityError(f"{self.converted} is not the same model as {self.source}: " + "; ".join(failed))
         return self
 

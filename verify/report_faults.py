@@ -11,17 +11,14 @@ from .gate import GateResult
 
 @dataclass(frozen=True)
 class Fault:
-    """A change made on purpose: on which model, the checks that caught it, and where it first showed."""
+    """A change made on purpose: on which model, the checks that caught it, where it first showed, and whether it
+    escaped the checks that can see it."""
 
     name: str
     model: str
     caught_by: str
     where: str
-
-    @property
-    def escaped(self) -> bool:
-        """Whether no check caught it."""
-        return not self.caught_by
+    escaped: bool
 
 
 def faults_of(result: GateResult) -> list[Fault]:
@@ -37,5 +34,9 @@ def _fault(fault: Mapping[str, Any], model: str) -> Fault:
     caught = fault.get("caught_by") or ()
     names = [caught] if isinstance(caught, str) else [str(name) for name in caught]
     return Fault(
-        str(fault.get("fault", "")), str(fault.get("model") or model), ", ".join(names), str(fault.get("where") or "")
+        str(fault.get("fault", "")),
+        str(fault.get("model") or model),
+        ", ".join(names),
+        str(fault.get("where") or ""),
+        not fault.get("caught", bool(names)),
     )

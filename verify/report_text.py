@@ -101,7 +101,17 @@ def gate_footer(result: GateResult) -> list[str]:
         lines.append(f"checks not run: {', '.join(not_run)}")
     origins = sorted({model.report.weights for model in result.models if model.report is not None})
     weights = f" ({' and '.join(origins)} weights)" if origins else ""
+    lines += [line for model in result.models if model.report is not None for line in fault_lines(model.report)]
     return [*lines, f"{headline(result)}{weights}"]
+
+
+def fault_lines(report: Report) -> list[str]:
+    """How many injected faults were caught, and each that escaped; nothing when none was injected."""
+    if not report.faults:
+        return []
+    escaped = report.escaped_faults
+    lines = [f"faults injected on purpose: {len(report.faults) - len(escaped)} of {len(report.faults)} caught"]
+    return lines + [f"ESCAPED: {name}" for name in escaped]
 
 
 def headline(result: GateResult, noun: str = "") -> str:
@@ -143,6 +153,7 @@ def report_lines(report: Report) -> list[str]:
         lines.append(f"  declared difference {seen.name}{size}: {seen.text}")
     if report.not_run:
         lines.append(f"  not run: {', '.join(report.not_run)}")
+    lines += [f"  {line}" for line in fault_lines(report)]
     return [*lines, f"{report_verdict(report)} ({tally(report)})"]
 
 

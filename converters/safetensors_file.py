@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -129,13 +130,17 @@ def write_safetensors(
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     start = _LENGTH.size + len(text)
+    turn = threading.Lock()
     try:
         with path.open("xb", buffering=0) as file:
             descriptor = file.fileno()
             _write_all(descriptor, memoryview(_LENGTH.pack(len(text)) + text), 0)
 
             def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
-                _write_piece(descriptor, entry, piece, scratch, start + places[entry.name])
+                block = entry.read(piece, scratch)
+                # The system lets one thread at a time write a file; the other would spin, not sleep, while it waits.
+                with turn:
+                    _write_piece(descriptor, entry, piece, block, start + places[entry.name])
 
             _on_every_piece(ordered, write, progress)
             size = os.fstat(descriptor).st_size
@@ -145,9 +150,8 @@ def write_safetensors(
         raise OutputError(f"{path}: {size} bytes were written, {start + end} were announced")
 
 
-def _write_piece(descriptor: int, entry: Entry, piece: Piece, scratch: Scratch, place: int) -> None:
+def _write_piece(descriptor: int, entry: Entry, piece: Piece, block: Array, place: int) -> None:
     """Write a piece of the tensor that begins at byte `place` of the file."""
-    block = entry.read(piece, scratch)
     columns = matrix_shape(entry.shape)[1]
     if piece.width == columns:
         _write_all(descriptor, _bytes_of(block), place + piece.top * columns * block.itemsize)

@@ -32,21 +32,22 @@ def run_embeddings(session: Session, configuration: Mapping[str, Any], forward: 
     inputs = session.save("embeddings inputs", rows.arrays())
     paddle = session.paddle("float64", "embeddings", inputs=inputs)
     torch = session.torch("float64", "embeddings", inputs=inputs)
-    return check_embeddings(configuration, forward, rows, paddle.outputs, torch.outputs)
+    return check_embeddings(configuration, forward, rows, paddle.outputs, torch.outputs, padding)
 
 
 def all_rows(configuration: Mapping[str, Any], padding: int | None) -> Inputs:
-    """One long row of ids that holds each row of each table at least once, as inputs of shape [1, tokens].
-
-    The id `padding` is not attended.
+    """One long row of ids that holds each row of each table at least once, as inputs of shape [1, tokens], all of
+    them attended. The id `padding` is left out.
     """
-    rows = [int(configuration[field]) for field in TABLES.values()]
-    steps = np.arange(max(rows), dtype=np.int64)[None]
-    ids, positions, types = (steps % number for number in rows)
-    mask = np.ones_like(ids)
-    if padding is not None:
-        mask[ids == padding] = 0
-    return Inputs(input_ids=ids, attention_mask=mask, token_type_ids=types, position_ids=positions)
+    vocabulary, positions, types = (int(configuration[field]) for field in TABLES.values())
+    allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
+    steps = np.arange(max(len(allowed), positions, types), dtype=np.int64)[None]
+    return Inputs(
+        input_ids=allowed[steps % len(allowed)],
+        attention_mask=np.ones_like(steps),
+        token_type_ids=steps % types,
+        position_ids=steps % positions,
+    )
 
 
 def check_embeddings(
@@ -55,6 +56,7 @@ def check_embeddings(
     rows: Inputs,
     paddle: Mapping[str, Array],
     torch: Mapping[str, Array],
+    padding: int | None,
 ) -> Check:
     """Compare what the embeddings make of `rows`, given in blocks of tokens, and count rows also for `forward`."""
     problems: list[str] = []
@@ -74,14 +76,13 @@ def check_embeddings(
         if worst is None or nan_last(found.share_of_limit) > nan_last(worst.share_of_limit):
             worst, place = found, token_text(rows, start + found.place[1])
         if not found.holds:
-            differing.append(start + _differing_tokens(ours, theirs, mask))
+            differing.append(start + _differing_tokens(ours, theirs))
         start += ours.shape[1]
     if differing and worst is not None:
         place = _rows_text(rows, np.concatenate(differing))
         problems.append(f"{place}: difference {worst.difference:.2e}, limit {worst.limit:.2e}")
     elif not problems and start != rows.input_ids.shape[1]:
         problems.append(f"{start} of {rows.input_ids.shape[1]} tokens were compared")
-    excluded = [int(token) for token in rows.input_ids[rows.attention_mask == 0]]
     return Check(
         name="embeddings",
         passed=not problems,
@@ -100,7 +101,7 @@ def check_embeddings(
                 for table, field in TABLES.items()
             },
             # The declared difference of the padding row; its bits are compared by the check of the weights.
-            "excluded_vocabulary_ids": excluded,
+            "excluded_vocabulary_ids": [] if padding is None else [padding],
         },
     )
 
@@ -111,17 +112,16 @@ def token_text(rows: Inputs, token: int) -> str:
     return ", ".join(f"{table} row {row}" for table, row in named.items())
 
 
-def _differing_tokens(paddle: Array, torch: Array, mask: Array) -> Array:
+def _differing_tokens(paddle: Array, torch: Array) -> Array:
     with np.errstate(invalid="ignore"):
         holds = np.abs(paddle - torch).max(axis=-1) <= LIMIT * np.abs(paddle).max(axis=-1)
-    tokens: Array = np.nonzero(~holds[0] & (mask[0] == 1))[0]
+    tokens: Array = np.nonzero(~holds[0])[0]
     return tokens
 
 
 def _rows_text(rows: Inputs, tokens: Array) -> str:
     """The rows that explain which tokens differ: of the table in which fewest do, if it has rows that do not."""
-    attended = np.nonzero(rows.attention_mask[0] == 1)[0]
-    if len(tokens) == len(attended):
+    if len(tokens) == rows.input_ids.shape[1]:
         return "every token"
     ids = _ids(rows)
     table = min(ids, key=lambda name: len(np.unique(ids[name][0, tokens])))

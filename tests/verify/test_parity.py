@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from paddle2torch.converters.checkpoint import open_checkpoint, recognise
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.forward import Runners
+from paddle2torch.verify.inputs import make_inputs
 from paddle2torch.verify.job import CHECKS, verify_checkpoint
 from paddle2torch.verify.report import Report
+from paddle2torch.verify.weights import check_weights, open_converted
 
 from .conftest import Seed
 
@@ -38,6 +41,8 @@ def test_every_architecture_is_the_same_model(
     heads = {"Pretraining": "mlm_logits", "MaskedLM": "mlm_logits", "QuestionAnswering": "qa_logits"}
     head = next((output for name, output in heads.items() if architecture.endswith(name)), "logits")
     assert architecture.endswith("Model") or head in states
+    maps = layers * (2 if family == "albert" else 1)
+    assert {f"attention.{index:02d}" for index in range(maps)} <= states
     assert ("pooler_output" in states) == FAMILIES[family].model(architecture).pooler
 
 
@@ -84,3 +89,33 @@ def test_question_answering_end_logits_are_declared(seed_small: Seed, runners: R
     seen = {difference.name: difference.measured for difference in report.declared_differences}
     assert seen["question_answering_end_logits"] is not None
     assert seen["question_answering_end_logits"] > 1e-3
+
+
+def test_what_paddlenlp_makes_up_is_a_problem(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:
+    """PaddleNLP loads a base model's file into a task model and only logs that the head is new."""
+    source = seed_small("AlbertModel")
+    report = convert_and_verify(source, runners).assert_passed()
+    with open_checkpoint(source) as checkpoint:
+        recognised = recognise(checkpoint)
+        inputs = make_inputs(recognised.configuration)
+        inputs.save(tmp_path / "inputs")
+        answer = runners.paddle32.request(
+            {
+                "operation": "forward",
+                "folder": str(source),
+                "architecture": "AlbertForSequenceClassification",
+                "dtype": "float32",
+                "inputs": str(tmp_path / "inputs"),
+                "outputs": str(tmp_path / "outputs"),
+            }
+        )
+        loading = {**answer["loading"], "unexpected": ["pooler.weight"], "mismatched": ["pooler.bias"]}
+        converted = open_converted(Path(report.converted))
+        paddle = {"digests": {}, "loading": loading}
+        check = check_weights(checkpoint, recognised.plan, converted, recognised.configuration, paddle)
+    assert {
+        "classifier.weight is not in the file: initialised anew by PaddleNLP",
+        "classifier.bias is not in the file: initialised anew by PaddleNLP",
+        "pooler.weight is in the file, but PaddleNLP does not load it",
+        "PaddleNLP finds that pooler.bias does not fit its model",
+    } <= set(check.problems)

@@ -394,6 +394,84 @@ def test_bad_requests_leave_the_process_alive(
         forward(paddle, "AlbertModel", tmp_path, inputs, "float64")
 
 
+def test_a_session_keeps_its_model_and_epsilons_do_not_stay(
+    paddle: RunnerProcess, torch: RunnerProcess, torch_folders: dict[str, Path], inputs: Path, tmp_path: Path
+) -> None:
+    seed(paddle, "AlbertForMaskedLM", tmp_path)
+    sides = ((paddle, tmp_path, "layer_norm"), (torch, torch_folders["AlbertForMaskedLM"], "LayerNorm"))
+    for runner, folder, name in sides:
+        request = {
+            "operation": "forward",
+            "architecture": "AlbertForMaskedLM",
+            "folder": str(folder),
+            "dtype": "float32",
+            "inputs": str(inputs),
+            "outputs": str(tmp_path / "outputs"),
+            "session": "one",
+        }
+        first = runner.request(request)
+        changed = runner.request({**request, "options": {"layer_norm_eps": {name: 1e-3}}})
+        again = runner.request(request)
+        assert first["seconds"]["load"] > 0
+        assert changed["seconds"]["load"] == again["seconds"]["load"] == 0
+        assert 1e-3 in changed["layer_norm_eps"].values()
+        assert again["layer_norm_eps"] == first["layer_norm_eps"]
+        # Another session may find other weights in the same folder; no session keeps nothing.
+        assert runner.request({**request, "session": "two"})["seconds"]["load"] > 0
+        assert runner.request({**request, "session": ""})["seconds"]["load"] > 0
+        assert runner.request({**request, "session": ""})["seconds"]["load"] > 0
+        assert runner.request({**request, "session": "two"})["seconds"]["load"] > 0
+        assert runner.request({"operation": "release"})["ok"]
+        assert runner.request({**request, "session": "two"})["seconds"]["load"] > 0
+
+
+def test_layers_fed_with_a_models_own_states_change_nothing(
+    torch: RunnerProcess, torch_folders: dict[str, Path], inputs: Path, tmp_path: Path
+) -> None:
+    for architecture in ("AlbertForPreTraining", "BertForMaskedLM"):
+        folder = torch_folders[architecture.replace("PreTraining", "Pretraining")]
+        _, arrays = forward(torch, architecture, folder, inputs, "float64")
+        states = {name: array for name, array in arrays.items() if name.startswith("hidden_state.")}
+        request = {
+            "architecture": architecture,
+            "folder": str(folder),
+            "dtype": "float64",
+            "inputs": str(inputs),
+            "outputs": str(tmp_path / "outputs"),
+            "states": str(tmp_path / "states"),
+        }
+        save_file(states, tmp_path / "states")
+        torch.request({**request, "operation": "layers"})
+        fed = load_file(tmp_path / "outputs")
+        assert fed.keys() == arrays.keys() - {"last_hidden_state"}
+        for name, array in fed.items():
+            np.testing.assert_array_equal(array, arrays[name])
+        # A changed state shows in the next one only.
+        save_file({**states, "hidden_state.01": states["hidden_state.01"] + 1.0}, tmp_path / "states")
+        torch.request({**request, "operation": "layers"})
+        fed = load_file(tmp_path / "outputs")
+        assert [name for name in sorted(fed) if not np.array_equal(fed[name], arrays[name])] == ["hidden_state.02"]
+        save_file({name: array[..., 1:] for name, array in states.items()}, tmp_path / "states")
+        with pytest.raises(RunnerError, match=r"hidden state 0 has shape \[3, 8, 23\] in Paddle and \[3, 8, 24\]"):
+            torch.request({**request, "operation": "layers"})
+
+
+def test_auto_classes(torch: RunnerProcess, torch_folders: dict[str, Path], inputs: Path, tmp_path: Path) -> None:
+    request = {
+        "operation": "forward",
+        "architecture": "BertForMaskedLM",
+        "folder": str(torch_folders["BertForMaskedLM"]),
+        "dtype": "float32",
+        "inputs": str(inputs),
+        "outputs": str(tmp_path / "outputs"),
+    }
+    assert "mlm_logits" in torch.request({**request, "auto_class": "AutoModelForMaskedLM"})["outputs"]
+    with pytest.raises(RunnerError, match="describes a BertForTokenClassification, not a BertForMaskedLM"):
+        torch.request({**request, "auto_class": "AutoModelForTokenClassification"})
+    with pytest.raises(RunnerError, match="no architecture 'AutoModelForNothing'"):
+        torch.request({**request, "auto_class": "AutoModelForNothing"})
+
+
 # What follows needs a child, but no framework: scripts stand in for the runners.
 
 ECHO = """

@@ -86,6 +86,9 @@ def prepare_process() -> BinaryIO:
         USE_TF="0",
         USE_FLAX="0",
         GLOG_minloglevel="2",
+        # Several runners share the processors: one that waits must not keep a core busy.
+        OMP_WAIT_POLICY="PASSIVE",
+        KMP_BLOCKTIME="0",
     )
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "wb")

@@ -142,8 +142,9 @@ def test_the_module_of_another_family_is_named(seed_small: Seed, runners: Runner
         "others": [],
     }
     # Fed with Paddle's states, no other layer differs.
-    failed = [state["name"] for state in check.details["states"] if state["difference"] > state["limit"]]
-    assert failed == ["hidden_state.03", "hidden_state.03"]
+    failed = [state for state in check.details["states"] if state["difference"] > state["limit"]]
+    assert [state["name"] for state in failed if state["dtype"] == "float64"] == ["hidden_state.03"]
+    assert {state["name"] for state in failed} == {"hidden_state.03"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -34,12 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--warm-ups", type=int, default=1, help="rounds before, which do not count (default: 1)")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the results")
     options = parser.parse_args(arguments)
+    machine = {**describe_machine(), "load_before": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory(prefix="paddle2torch-bench-") as folder:
         models = {
             name: measure_model(name, options.rounds, options.warm_ups, Path(folder) / name) for name in options.names
         }
     goals = judge(medians_of(models))
-    document = {"machine": describe_machine(), "rounds": options.rounds, "models": models, "goals": goals}
+    document = {"machine": machine, "rounds": options.rounds, "models": models, "goals": goals}
     for headings, rows in (model_table(models), goal_table(goals)):
         print_table(headings, rows)
         print()
@@ -59,15 +61,18 @@ def measure_model(name: str, rounds: int, warm_ups: int, folder: Path) -> dict[s
     runs: dict[str, list[Run]] = {contestant: [] for contestant in CONTESTANTS}
     written: dict[str, str] = {}
     for turn in range(warm_ups + rounds):
-        for contestant in CONTESTANTS:
+        # There and back: nobody always runs after the same other contestant.
+        for contestant in CONTESTANTS[:: 1 if turn % 2 else -1]:
             outputs.mkdir()
+            # Nobody shares the disk with what another one left to write, and nobody waits for it: the source is in memory.
+            os.sync()
+            _digest(weights)
             run = run_process(_command(contestant, source, weights, outputs))
             print(f"{name}: {contestant} {run.seconds:.2f} s, {run.peak_mib:.0f} MiB", file=sys.stderr, flush=True)
             if turn >= warm_ups:
                 runs[contestant].append(run)
             if contestant != "copy" and contestant not in written:
                 written[contestant] = _digest(outputs / contestant / "model.safetensors")
-            # Left behind, it would be written to the disk while the next contestant runs.
             shutil.rmtree(outputs)
     if len(set(written.values())) > 1:
         raise RuntimeError(f"{name}: the contestants wrote different weights, so their speeds mean nothing: {written}")
@@ -164,7 +169,8 @@ def markdown(document: dict[str, Any]) -> str:
     lines = [
         "# Speed and memory of `paddle2torch convert`",
         "",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}; "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}, "
+        f"load average {machine['load_before']} before the start; "
         f"medians of {document['rounds']} rounds in which the contestants took turns, each a fresh process. `convert` "
         "is the command as a user runs it, with the reload and comparison of every bit; `usual` is "
         "`paddle.load`, rename, transpose, `safetensors.torch.save_file`; `copy` is `shutil.copyfile`.",

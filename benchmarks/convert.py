@@ -64,7 +64,7 @@ def measure_model(name: str, rounds: int, warm_ups: int, folder: Path) -> dict[s
         # There and back: nobody always runs after the same other contestant.
         for contestant in CONTESTANTS[:: 1 if turn % 2 else -1]:
             outputs.mkdir()
-            # Nobody shares the disk with what another one left to write, and nobody waits for it: the source is in memory.
+            # Nobody shares the disk with what another one left to write, and nobody reads from it.
             os.sync()
             _digest(weights)
             run = run_process(_command(contestant, source, weights, outputs))

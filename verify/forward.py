@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 import uuid
@@ -57,12 +56,10 @@ class Runners:
         for runner in (self.paddle32, self.paddle64, self.torch):
             runner.close()
 
-    def kill(self) -> None:
-        """End the processes at once; requests under way fail."""
+    def stop(self) -> None:
+        """End the processes at once and for good; requests under way fail."""
         for runner in (self.paddle32, self.paddle64, self.torch):
-            if runner.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(runner.pid, signal.SIGKILL)
+            runner.stop()
 
     def __enter__(self) -> Runners:
         return self
@@ -233,7 +230,7 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
                 future.result()
         except KeyboardInterrupt:
             # Leaving the pool waits for its threads, which wait for the runners.
-            session.runners.kill()
+            session.runners.stop()
             raise
     return runs
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ..converters.job import convert_checkpoint
@@ -123,10 +124,16 @@ def run_gate(
             "put them there, or use --seeded for seeded weights of the same size"
         )
 
+    interrupted = Event()
+    started: list[Runners] = []
+
     def run_some(assigned: Sequence[str]) -> list[ModelResult]:
-        results = []
+        results: list[ModelResult] = []
         with Runners(paddle_python, torch_python) as runners:
+            started.append(runners)
             for name in assigned:
+                if interrupted.is_set():
+                    break
                 command = repeat([name]) if repeat is not None else None
                 tell = on_stage or (lambda n, s: None)
                 inject = name == injected
@@ -139,7 +146,14 @@ def run_gate(
     if jobs <= 1:
         return GateResult(tuple(run_some(names)), command)
     with ThreadPoolExecutor(jobs) as pool:
-        shares = list(pool.map(run_some, [names[start::jobs] for start in range(jobs)]))
+        try:
+            shares = list(pool.map(run_some, [names[start::jobs] for start in range(jobs)]))
+        except KeyboardInterrupt:
+            # Leaving the pool waits for its threads, which wait for their runners.
+            interrupted.set()
+            for runners in started:
+                runners.stop()
+            raise
     by_name = {result.name: result for share in shares for result in share}
     return GateResult(tuple(by_name[name] for name in names), command)
 

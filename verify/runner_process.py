@@ -44,6 +44,7 @@ class RunnerProcess:
         self.arguments = tuple(arguments)
         self.timeout_seconds = timeout_seconds
         self._child: _Child | None = None
+        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -66,6 +67,13 @@ class RunnerProcess:
     ) -> None:
         self.close()
 
+    def stop(self) -> None:
+        """Kill the child at once and refuse every further request; the one under way fails. Safe from any thread."""
+        self._stopped = True
+        child = self._child
+        if child is not None:
+            child.process.kill()
+
     def close(self) -> None:
         """End the child, if it runs."""
         child, self._child = self._child, None
@@ -78,6 +86,8 @@ class RunnerProcess:
         Raises `RunnerAnswerError` if the child answers with an error, `RunnerError` if it dies, breaks the protocol or
         takes too long, and `MissingDependencyError` if it lacks its framework.
         """
+        if self._stopped:
+            raise RunnerError(f"{self.title} was stopped.")
         if self._child is not None and self._child.process.poll() is not None:
             self.close()
         if self._child is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +110,25 @@ def test_a_wrong_rule_turns_the_gate_red(rule: str, replacement: str, culprit: s
     assert finished.returncode == 1, finished.stdout + finished.stderr
     assert f"first diverging state: {culprit}" in finished.stdout
     assert "FAILED" in finished.stdout
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_gate_ends_at_once_and_leaves_nothing(jobs: int, tmp_path: Path) -> None:
+    """A signal to the command alone, as a CI system sends it: the runners do not get it themselves."""
+    (tmp_path / "tmp").mkdir()
+    names = ["albert-xlarge-v1", "albert-xlarge-v2", "albert-base-v1", "albert-base-v2"]
+    command = [sys.executable, "-m", "paddle2torch", "gate", *names, "--seeded", "--jobs", str(jobs)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    child = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(8)
+    assert child.poll() is None
+    started = time.perf_counter()
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert time.perf_counter() - started < 10
+    assert child.returncode == 130
+    assert errors.splitlines()[-1] == "Error: interrupted; unfinished output was removed"
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert "passed" not in errors

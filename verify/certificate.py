@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..converters.certificate import CERTIFICATE, FORMAT, differences, hash_files, read_certificate
 from ..converters.checkpoint import open_checkpoint
 from ..converters.inspection import inspect_checkpoint
 from ..converters.source import find_weights
-from ..mappings.errors import OutputError, UnreadableFileError
+from ..mappings.errors import OutputError
 from ..mappings.plan import Plan
 from .report import Check, Report
-
-CERTIFICATE = "parity.json"
-"""Its name, beside the converted weights."""
-
-FORMAT = 1
-
-_BLOCK = 1 << 20
-
-
-def hash_files(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """sha256 and size of each file, by file name. Raises UnreadableFileError."""
-    hashes: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        digest = hashlib.sha256()
-        try:
-            with path.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-                hashes[path.name] = {"sha256": digest.hexdigest(), "bytes": file.tell()}
-        except OSError as error:
-            raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return hashes
 
 
 def make_certificate(report: Report, plan: Plan, source: str | Path, converted: Path) -> dict[str, Any]:
     """The certificate of a report: hashes of source and output per file and per tensor (sha256 of the elements in
-    C order), the mapping, checks with limits and worst values, inputs, versions, origin of the weights."""
+    C order), the mapping, checks with limits and worst values, inputs, versions, origin of the weights. The source is
+    named by its pretrained name where that led to it, else by the last part of its path."""
     return {
         "format": FORMAT,
         "tool": {"name": "paddle2torch", "version": __version__},
@@ -65,6 +44,7 @@ def make_certificate(report: Report, plan: Plan, source: str | Path, converted: 
         "checks": [
             {name: value for name, value in check.to_json().items() if name != "details"} for check in report.checks
         ],
+        "not_run": list(report.not_run),
         "declared_differences": [
             {"name": seen.name, "text": seen.text, "measured": seen.measured} for seen in report.declared_differences
         ],
@@ -98,15 +78,9 @@ def check_certificate(source: str | Path, converted: Path) -> Check:
     compared = 0
     for side, title in (("source", "source"), ("output", "converted")):
         for kind in ("files", "tensors"):
-            recorded, present = certificate[side][kind], found[side][kind]
+            recorded = certificate[side][kind]
             compared += len(recorded)
-            for name in sorted(recorded.keys() | present.keys()):
-                if name not in present:
-                    problems.append(f"{title} {kind[:-1]} {name} is missing")
-                elif name not in recorded:
-                    problems.append(f"{title} {kind[:-1]} {name} is not in the certificate")
-                elif recorded[name] != present[name]:
-                    problems.append(f"{title} {kind[:-1]} {name} is not what was verified")
+            problems += differences(recorded, found[side][kind], f"{title} {kind[:-1]}")
     return Check(
         name="certificate",
         passed=not problems,
@@ -118,41 +92,17 @@ def check_certificate(source: str | Path, converted: Path) -> Check:
     )
 
 
-def read_certificate(converted: Path) -> dict[str, Any]:
-    """The certificate of a converted folder. Raises UnreadableFileError when it is absent or malformed."""
-    path = converted / CERTIFICATE
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise UnreadableFileError(f"{path}: no such file; `paddle2torch verify` writes it") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UnreadableFileError(f"{path}: cannot be read as JSON: {error}") from error
-    sides = (document.get("source"), document.get("output")) if isinstance(document, dict) else ()
-    well_formed = (
-        isinstance(document, dict)
-        and document.get("format") == FORMAT
-        and isinstance(document.get("passed"), bool)
-        and all(
-            isinstance(side, dict) and isinstance(side.get("files"), dict) and isinstance(side.get("tensors"), dict)
-            for side in sides
-        )
-    )
-    if not well_formed:
-        raise UnreadableFileError(f"{path}: is not a certificate of format {FORMAT}")
-    certificate: dict[str, Any] = document
-    return certificate
-
-
 def _bytes_of(source: str | Path, converted: Path) -> dict[str, Any]:
     """Hashes of both sides. The configurations count: a changed activation is another model."""
     with open_checkpoint(source) as checkpoint:
         configuration = checkpoint.source.configuration
+        name = checkpoint.source.pretrained if checkpoint.source.looked_up else checkpoint.source.path.resolve().name
         files = [*checkpoint.source.files]
         if configuration is not None and configuration.file is not None:
             files.append(configuration.file)
     outputs = [*find_weights(converted), *(p for p in (converted / "config.json",) if p.exists())]
     return {
-        "source": {"files": hash_files(files), "tensors": _tensors(source)},
+        "source": {"name": name, "files": hash_files(files), "tensors": _tensors(source)},
         "output": {"files": hash_files(outputs), "tensors": _tensors(converted)},
     }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ..converters.certificate import CERTIFICATE, hash_files
 from ..converters.source import find_source
-from .certificate import CERTIFICATE, hash_files
 from .report import Report
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from paddle2torch.converters.certificate import CERTIFICATE
 from paddle2torch.converters.checkpoint import open_checkpoint, recognise
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.mappings.errors import UnreadableFileError
-from paddle2torch.verify.certificate import CERTIFICATE, check_certificate, make_certificate, write_certificate
+from paddle2torch.verify.certificate import check_certificate, make_certificate, write_certificate
 from paddle2torch.verify.job import verify_checkpoint
 
 from .conftest import Seed
@@ -32,6 +33,9 @@ def test_unchanged_files_match(certified: tuple[Path, Path]) -> None:
     assert check.passed, check.problems
     document = json.loads((certified[1] / CERTIFICATE).read_text())
     assert document["passed"] is True
+    assert document["source"]["name"] == certified[0].name
+    assert "float64" in document["not_run"]
+    assert str(certified[0].parent) not in json.dumps(document)
     assert len(document["source"]["files"]) == 2
     assert set(document["output"]["files"]) == {"config.json", "model.safetensors"}
     assert len(document["mapping"]["moves"]) == len(document["output"]["tensors"])

@@ -150,10 +150,21 @@ def seed(
 @click.argument("output", type=click.Path(path_type=Path))
 @family_option
 @architecture_option
+@click.option("--dtype", metavar="D", help="Cast all weights: float32, float16 or bfloat16. Not bit-exact.")
+@click.option("--max-shard-size", metavar="S", help="Spread larger weights over files of at most S, such as 2GB.")
+@click.option("--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
 @as_json
 def convert(
-    source: str, output: Path, family: str | None, architecture: str | None, overwrite: bool, as_json: bool
+    source: str,
+    output: Path,
+    family: str | None,
+    architecture: str | None,
+    dtype: str | None,
+    max_shard_size: str | None,
+    zero_padding_row: bool,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT."""
     from .converters.console import byte_progress, note
@@ -161,7 +172,15 @@ def convert(
 
     with byte_progress(quiet=as_json) as progress:
         done = convert_checkpoint(
-            source, output, family=family, architecture=architecture, overwrite=overwrite, progress=progress
+            source,
+            output,
+            family=family,
+            architecture=architecture,
+            dtype=dtype,
+            max_shard_size=max_shard_size,
+            zero_padding_row=zero_padding_row,
+            overwrite=overwrite,
+            progress=progress,
         )
     for guess in done.guesses:
         note(f"guessed: {guess}")

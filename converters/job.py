@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..mappings.plan import Move, Plan
+from ..mappings.plan import Plan
 from ..mappings.schema import Transform
+from .alterations import Alterations, altered_plan, make_alterations, word_embeddings
 from .checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .comparison import settle_values
 from .configuration import translate_configuration
 from .output_folder import check_output, new_folder
 from .safetensors_file import Entry, compare_safetensors, write_safetensors
+from .shards import INDEX, Shard, index_of, parse_size, split_into_shards
 
 Progress = Callable[[str, int, int], None]
 """Called as work goes on with the stage ("write" or "compare"), bytes done and bytes in all."""
@@ -22,7 +24,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion did. `parameters` counts the elements written; names are the source's."""
+    """What a conversion did. `parameters` counts the elements written, `files` are those with weights; names are the
+    source's. `alterations` says what was changed in the values, in one line each; without any, all bits are kept."""
 
     source: Path
     output: Path
@@ -38,6 +41,9 @@ class Conversion:
     ignored: tuple[str, ...]
     guesses: tuple[str, ...]
     tie_word_embeddings: bool
+    dtype: str
+    files: tuple[str, ...]
+    alterations: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -47,7 +53,9 @@ class Conversion:
         """The conversion for people: what was written, and what was left out and why."""
         lines = [
             f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
-            f"{self.nbytes:,} bytes, read back and equal"
+            f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
+            "read back and equal",
+            *self.alterations,
         ]
         if self.tied:
             lines.append(f"tied, bit-equal to their twins: {', '.join(self.tied)}")
@@ -66,34 +74,57 @@ def convert_checkpoint(
     *,
     family: str | None = None,
     architecture: str | None = None,
+    dtype: str | None = None,
+    max_shard_size: int | str | None = None,
+    zero_padding_row: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a PaddleNLP checkpoint into a Hugging Face folder: `config.json` and `model.safetensors`.
 
-    `source` is a pretrained name, a folder or a file. Every weight keeps its element type and its bits. The output
-    appears only after it has been read back and found equal. Raises a Paddle2TorchError otherwise, and leaves nothing.
+    `source` is a pretrained name, a folder or a file. Every weight keeps its element type and its bits, unless `dtype`
+    ("float32", "float16" or "bfloat16") casts all of them or `zero_padding_row` writes the padding id's row of the word
+    embeddings as the zeros that PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights
+    are spread over several files with Hugging Face's index. The output appears only after it has been read back and
+    found equal. Raises a Paddle2TorchError otherwise, and leaves nothing.
     """
     output = Path(output)
+    limit = parse_size(max_shard_size) if isinstance(max_shard_size, str) else max_shard_size
     with open_checkpoint(source) as checkpoint:
         check_output(output, checkpoint.source.path, overwrite)
         recognised = recognise(checkpoint, family, architecture)
         plan = settle_values(checkpoint, recognised.plan)
+        stored = {checkpoint.tensors[move.source].dtype for move in plan.moves}
+        alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row)
+        plan = altered_plan(plan, recognised.configuration, alterations)
+        entries = entries_of(checkpoint, plan, alterations)
         with new_folder(output, overwrite) as folder:
-            _write(folder, checkpoint, recognised, plan, progress or (lambda stage, done, total: None))
+            shards = split_into_shards(entries, limit)
+            _write(folder, shards, alterations, progress or (lambda stage, done, total: None))
+            configuration = target_configuration(recognised, plan, entries)
+            (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
             checkpoint.check_unchanged()
-        return _summary(checkpoint, output, recognised, plan)
+        return _summary(checkpoint, output, recognised, plan, shards, alterations)
 
 
-def entry_of(checkpoint: Checkpoint, move: Move) -> Entry:
-    """The tensor a move writes: the source's, transposed where the move says so."""
-    return Entry(move.target, checkpoint.tensors[move.source], move.transform is Transform.TRANSPOSE)
+def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
+    """The tensors that a plan writes: the source's, transposed where the move says so, and altered."""
+    words = word_embeddings(plan)
+    return [
+        Entry(
+            move.target,
+            checkpoint.tensors[move.source],
+            move.transform is Transform.TRANSPOSE,
+            alterations.dtype,
+            alterations.zero_padding_row if move is words else None,
+        )
+        for move in plan.moves
+    ]
 
 
-def target_configuration(checkpoint: Checkpoint, recognised: Recognised, plan: Plan) -> dict[str, object]:
+def target_configuration(recognised: Recognised, plan: Plan, entries: Sequence[Entry]) -> dict[str, object]:
     """Hugging Face's config.json for a plan; `torch_dtype` is the widest element type of the written tensors."""
-    written = {checkpoint.tensors[move.source].dtype for move in plan.moves}
-    widest = max(written, key=lambda dtype: (dtype.itemsize, dtype.name))
+    widest = max({entry.dtype for entry in entries}, key=lambda dtype: (dtype.itemsize, dtype.name))
     return translate_configuration(
         recognised.family,
         plan.target_architecture,
@@ -103,14 +134,16 @@ def target_configuration(checkpoint: Checkpoint, recognised: Recognised, plan: P
     )
 
 
-def _write(folder: Path, checkpoint: Checkpoint, recognised: Recognised, plan: Plan, progress: Progress) -> None:
-    entries = [entry_of(checkpoint, move) for move in plan.moves]
-    total = sum(entry.nbytes for entry in entries)
-    weights = folder / "model.safetensors"
-    write_safetensors(weights, entries, {"format": "pt"}, _counter("write", total, progress))
-    configuration = target_configuration(checkpoint, recognised, plan)
-    (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    compare_safetensors(weights, entries, _counter("compare", total, progress))
+def _write(folder: Path, shards: Sequence[Shard], alterations: Alterations, progress: Progress) -> None:
+    """Write the files, then read all of them back and compare."""
+    total = sum(entry.nbytes for shard in shards for entry in shard.entries)
+    written, compared = _counter("write", total, progress), _counter("compare", total, progress)
+    for shard in shards:
+        write_safetensors(folder / shard.name, shard.entries, {"format": "pt", **alterations.metadata()}, written)
+    if len(shards) > 1:
+        (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
+    for shard in shards:
+        compare_safetensors(folder / shard.name, shard.entries, compared)
 
 
 def _counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:
@@ -124,7 +157,15 @@ def _counter(stage: str, total: int, progress: Progress) -> Callable[[int], None
     return count
 
 
-def _summary(checkpoint: Checkpoint, output: Path, recognised: Recognised, plan: Plan) -> Conversion:
+def _summary(
+    checkpoint: Checkpoint,
+    output: Path,
+    recognised: Recognised,
+    plan: Plan,
+    shards: Sequence[Shard],
+    alterations: Alterations,
+) -> Conversion:
+    entries = [entry for shard in shards for entry in shard.entries]
     return Conversion(
         source=checkpoint.source.path,
         output=output,
@@ -133,11 +174,14 @@ def _summary(checkpoint: Checkpoint, output: Path, recognised: Recognised, plan:
         target_architecture=plan.target_architecture,
         tensors=len(plan.moves),
         parameters=plan.parameters,
-        nbytes=sum(checkpoint.tensors[move.source].nbytes for move in plan.moves),
+        nbytes=sum(entry.nbytes for entry in entries),
         tied=tuple(rule.source for rule in plan.tied),
         dropped=tuple(rule.source for rule in plan.dropped),
         drop_reason=plan.dropped[0].reason if plan.dropped else None,
         ignored=tuple(rule.source for rule in plan.ignored),
         guesses=recognised.guesses,
         tie_word_embeddings=plan.tie_word_embeddings,
+        dtype=", ".join(sorted({entry.dtype.name for entry in entries})),
+        files=tuple(shard.name for shard in shards),
+        alterations=tuple(alterations.lines()),
     )

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..mappings.errors import OutputError, UnreadableFileError
 from .byte_source import ByteSource
+from .casting import cast_into
 from .dtypes import DTYPES_BY_CODE, Array, DType
 from .tensors import Piece, Scratch, Tensor, matrix_shape
 
@@ -35,16 +36,19 @@ _LENGTH = struct.Struct("<Q")
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor to be written under `name`: `tensor`, or its transpose."""
+    """A tensor to be written under `name`: `tensor`, or its transpose, cast to `cast` where that is given, and with
+    zeros in place of the row `zero_row` where that is given."""
 
     name: str
     tensor: Tensor
     transposed: bool = False
+    cast: DType | None = None
+    zero_row: int | None = None
 
     @property
     def dtype(self) -> DType:
-        """Element type."""
-        return self.tensor.dtype
+        """Element type as written."""
+        return self.cast or self.tensor.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,8 +57,8 @@ class Entry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the elements."""
-        return self.tensor.nbytes
+        """Bytes of the elements as written."""
+        return self.tensor.size * self.dtype.itemsize
 
     def pieces(self) -> Iterator[Piece]:
         """Pieces that cover what is written, once."""
@@ -62,7 +66,13 @@ class Entry:
 
     def read(self, piece: Piece, scratch: Scratch) -> Array:
         """A piece of what is written, as a C-ordered matrix in the memory of `scratch`."""
-        return self.tensor.read_piece(piece, scratch, self.transposed)
+        block = self.tensor.read_piece(piece, scratch, self.transposed)
+        if self.dtype != self.tensor.dtype:
+            given, block = block, scratch.take("cast", piece.height, piece.width, self.dtype.storage)
+            cast_into(given.reshape(-1), self.tensor.dtype, block.reshape(-1), self.dtype, self.tensor.name)
+        if self.zero_row is not None and piece.top <= self.zero_row < piece.bottom:
+            block[self.zero_row - piece.top] = 0
+        return block
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ class UnmatchedTensorsError(Paddle2TorchError):
     """Tensors without a rule, missing tensors, wrong shapes or twins that differ."""
 
 
+class CastError(Paddle2TorchError):
+    """A value is beyond the range of the element type that it is to be cast to."""
+
+
 class OutputError(Paddle2TorchError):
     """The output exists already, cannot be written, or did not read back as written."""
 

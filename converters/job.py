@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..mappings.plan import Plan
 from ..mappings.schema import Transform
@@ -14,58 +12,11 @@ from .alterations import Alterations, altered_plan, make_alterations, word_embed
 from .checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .comparison import settle_values
 from .configuration import translate_configuration
+from .conversion import Conversion, Progress, counter
 from .output_folder import check_output, new_folder
-from .safetensors_file import Entry, compare_safetensors, write_safetensors
+from .piecewise import Entry
+from .safetensors_file import compare_safetensors, write_safetensors
 from .shards import INDEX, Shard, index_of, parse_size, split_into_shards
-
-Progress = Callable[[str, int, int], None]
-"""Called as work goes on with the stage ("write" or "compare"), bytes done and bytes in all."""
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What a conversion did. `parameters` counts the elements written, `files` are those with weights; names are the
-    source's. `alterations` says what was changed in the values, in one line each; without any, all bits are kept."""
-
-    source: Path
-    output: Path
-    family: str
-    architecture: str
-    target_architecture: str
-    tensors: int
-    parameters: int
-    nbytes: int
-    tied: tuple[str, ...]
-    dropped: tuple[str, ...]
-    drop_reason: str | None
-    ignored: tuple[str, ...]
-    guesses: tuple[str, ...]
-    tie_word_embeddings: bool
-    dtype: str
-    files: tuple[str, ...]
-    alterations: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The conversion as plain JSON values."""
-        return {**asdict(self), "source": str(self.source), "output": str(self.output)}
-
-    def lines(self) -> list[str]:
-        """The conversion for people: what was written, and what was left out and why."""
-        lines = [
-            f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
-            f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
-            "read back and equal",
-            *self.alterations,
-        ]
-        if self.tied:
-            lines.append(f"tied, bit-equal to their twins: {', '.join(self.tied)}")
-        if not self.tie_word_embeddings:
-            lines.append("decoder and word embeddings differ and are both kept: tie_word_embeddings is false")
-        if self.dropped:
-            lines.append(f"dropped, {self.drop_reason}: {', '.join(self.dropped)}")
-        if self.ignored:
-            lines.append(f"ignored, computed by Hugging Face: {', '.join(self.ignored)}")
-        return lines
 
 
 def convert_checkpoint(
@@ -137,24 +88,13 @@ def target_configuration(recognised: Recognised, plan: Plan, entries: Sequence[E
 def _write(folder: Path, shards: Sequence[Shard], alterations: Alterations, progress: Progress) -> None:
     """Write the files, then read all of them back and compare."""
     total = sum(entry.nbytes for shard in shards for entry in shard.entries)
-    written, compared = _counter("write", total, progress), _counter("compare", total, progress)
+    written, compared = counter("write", total, progress), counter("compare", total, progress)
     for shard in shards:
         write_safetensors(folder / shard.name, shard.entries, {"format": "pt", **alterations.metadata()}, written)
     if len(shards) > 1:
         (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
     for shard in shards:
         compare_safetensors(folder / shard.name, shard.entries, compared)
-
-
-def _counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:
-    done = 0
-
-    def count(nbytes: int) -> None:
-        nonlocal done
-        done += nbytes
-        progress(stage, done, total)
-
-    return count
 
 
 def _summary(

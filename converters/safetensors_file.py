@@ -6,24 +6,19 @@ import json
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ..mappings.errors import OutputError, UnreadableFileError
 from .byte_source import ByteSource
-from .casting import cast_into
-from .dtypes import DTYPES_BY_CODE, Array, DType
+from .dtypes import DTYPES_BY_CODE, Array
+from .piecewise import Entry, on_every_piece, write_all, write_piece
 from .tensors import Piece, Scratch, Tensor, matrix_shape
-
-WORKERS = 2
-"""Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
 
 RELOAD_BYTES = 2 << 20
 """Bytes read back at a time: small enough to stay in the processor's cache until they are compared."""
@@ -32,47 +27,6 @@ ORDER = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", 
 """Codes of element types in the order in which the library writes them."""
 
 _LENGTH = struct.Struct("<Q")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A tensor to be written under `name`: `tensor`, or its transpose, cast to `cast` where that is given, and with
-    zeros in place of the row `zero_row` where that is given."""
-
-    name: str
-    tensor: Tensor
-    transposed: bool = False
-    cast: DType | None = None
-    zero_row: int | None = None
-
-    @property
-    def dtype(self) -> DType:
-        """Element type as written."""
-        return self.cast or self.tensor.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape as written."""
-        return self.tensor.shape[::-1] if self.transposed else self.tensor.shape
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the elements as written."""
-        return self.tensor.size * self.dtype.itemsize
-
-    def pieces(self) -> Iterator[Piece]:
-        """Pieces that cover what is written, once."""
-        return self.tensor.pieces(self.transposed)
-
-    def read(self, piece: Piece, scratch: Scratch) -> Array:
-        """A piece of what is written, as a C-ordered matrix in the memory of `scratch`."""
-        block = self.tensor.read_piece(piece, scratch, self.transposed)
-        if self.dtype != self.tensor.dtype:
-            given, block = block, scratch.take("cast", piece.height, piece.width, self.dtype.storage)
-            cast_into(given.reshape(-1), self.tensor.dtype, block.reshape(-1), self.dtype, self.tensor.name)
-        if self.zero_row is not None and piece.top <= self.zero_row < piece.bottom:
-            block[self.zero_row - piece.top] = 0
-        return block
 
 
 @dataclass(frozen=True)
@@ -144,71 +98,20 @@ def write_safetensors(
     try:
         with path.open("xb", buffering=0) as file:
             descriptor = file.fileno()
-            _write_all(descriptor, memoryview(_LENGTH.pack(len(text)) + text), 0)
+            write_all(descriptor, memoryview(_LENGTH.pack(len(text)) + text), 0)
 
             def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
                 block = entry.read(piece, scratch)
                 # The system lets one thread at a time write a file; the other would spin, not sleep, while it waits.
                 with turn:
-                    _write_piece(descriptor, entry, piece, block, start + places[entry.name])
+                    write_piece(descriptor, entry, piece, block, start + places[entry.name])
 
-            _on_every_piece(ordered, write, progress)
+            on_every_piece(ordered, write, progress)
             size = os.fstat(descriptor).st_size
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     if size != start + end:
         raise OutputError(f"{path}: {size} bytes were written, {start + end} were announced")
-
-
-def _write_piece(descriptor: int, entry: Entry, piece: Piece, block: Array, place: int) -> None:
-    """Write a piece of the tensor that begins at byte `place` of the file."""
-    columns = matrix_shape(entry.shape)[1]
-    if piece.width == columns:
-        _write_all(descriptor, _bytes_of(block), place + piece.top * columns * block.itemsize)
-        return
-    place += (piece.top * columns + piece.left) * block.itemsize
-    for row in block:
-        _write_all(descriptor, _bytes_of(row), place)
-        place += columns * block.itemsize
-
-
-def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    while data:
-        count = os.pwrite(descriptor, data, offset)
-        data = data[count:]
-        offset += count
-
-
-def _bytes_of(array: Array) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
-
-
-def _on_every_piece(
-    entries: Sequence[Entry], work: Callable[[Entry, Piece, Scratch], None], progress: Callable[[int], None]
-) -> None:
-    """Do `work` on every piece of `entries`, `WORKERS` at a time; `progress` gets the bytes of each, in order.
-
-    Raises the first exception, in the order of the pieces, when the work under way has ended; no other is begun then.
-    """
-    scratches: SimpleQueue[Scratch] = SimpleQueue()
-    for _ in range(WORKERS):
-        scratches.put(Scratch())
-
-    def task(entry: Entry, piece: Piece) -> int:
-        scratch = scratches.get()
-        try:
-            work(entry, piece, scratch)
-        finally:
-            scratches.put(scratch)
-        return piece.height * piece.width * entry.dtype.itemsize
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            for future in [pool.submit(task, entry, piece) for entry in entries for piece in entry.pieces()]:
-                progress(future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
@@ -229,7 +132,7 @@ def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable
                         f"{path}: tensor {entry.name} reads back as {facts.get_dtype()} {facts.get_shape()}, "
                         f"expected {entry.dtype.code} {list(entry.shape)}"
                     )
-        _on_every_piece(entries, partial(_compare_piece, path), progress)
+        on_every_piece(entries, partial(_compare_piece, path), progress)
     except (SafetensorError, OSError) as error:
         raise OutputError(f"{path}: does not read back: {error}") from error
 

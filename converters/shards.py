@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..mappings.errors import UnknownNameError
-from .safetensors_file import Entry
+from .piecewise import Entry
 
 INDEX = "model.safetensors.index.json"
 

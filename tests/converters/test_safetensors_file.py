@@ -16,7 +16,8 @@ import safetensors.numpy
 from paddle2torch.converters import safetensors_file, tensors
 from paddle2torch.converters.byte_source import ByteSource
 from paddle2torch.converters.dtypes import DTYPES
-from paddle2torch.converters.safetensors_file import Entry, compare_safetensors, open_safetensors, write_safetensors
+from paddle2torch.converters.piecewise import Entry
+from paddle2torch.converters.safetensors_file import compare_safetensors, open_safetensors, write_safetensors
 from paddle2torch.converters.tensors import Piece, Scratch, Tensor
 from paddle2torch.mappings.errors import OutputError, SourceChangedError, UnreadableFileError
 

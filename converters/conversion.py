@@ -1,0 +1,69 @@
+"""What a conversion did, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+Progress = Callable[[str, int, int], None]
+"""Called as work goes on with the stage ("write" or "compare"), bytes done and bytes in all."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion did. `parameters` counts the elements written, `files` are those with weights; names are the
+    source's. `alterations` says what was changed in the values, in one line each; without any, all bits are kept."""
+
+    source: Path
+    output: Path
+    family: str
+    architecture: str
+    target_architecture: str
+    tensors: int
+    parameters: int
+    nbytes: int
+    tied: tuple[str, ...]
+    dropped: tuple[str, ...]
+    drop_reason: str | None
+    ignored: tuple[str, ...]
+    guesses: tuple[str, ...]
+    tie_word_embeddings: bool
+    dtype: str
+    files: tuple[str, ...]
+    alterations: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The conversion as plain JSON values."""
+        return {**asdict(self), "source": str(self.source), "output": str(self.output)}
+
+    def lines(self) -> list[str]:
+        """The conversion for people: what was written, and what was left out and why."""
+        lines = [
+            f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
+            f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
+            "read back and equal",
+            *self.alterations,
+        ]
+        if self.tied:
+            lines.append(f"tied, bit-equal to their twins: {', '.join(self.tied)}")
+        if not self.tie_word_embeddings:
+            lines.append("decoder and word embeddings differ and are both kept: tie_word_embeddings is false")
+        if self.dropped:
+            lines.append(f"dropped, {self.drop_reason}: {', '.join(self.dropped)}")
+        if self.ignored:
+            lines.append(f"ignored, computed by Hugging Face: {', '.join(self.ignored)}")
+        return lines
+
+
+def counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:
+    """A function that adds up the bytes it is called with and reports them as progress of `stage`."""
+    done = 0
+
+    def count(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
+        progress(stage, done, total)
+
+    return count

@@ -54,6 +54,10 @@ class Alterations:
         return lines
 
 
+UNALTERED = Alterations()
+"""Every bit is the source's."""
+
+
 def make_alterations(
     plan: Plan, configuration: Mapping[str, Any], source_dtypes: set[DType], dtype: str | None, zero_padding_row: bool
 ) -> Alterations:

@@ -22,7 +22,7 @@ from .forward import Runners, Runs, Session, run_both, stage_source
 from .inputs import make_inputs
 from .job import Verification
 from .report import Check, Report
-from .weights import open_converted
+from .weights import open_converted, recorded_alterations
 
 FAULT_CHECKS = ("weights", "config", "float64", "float32", "layers")
 """The checks that faults are run against."""
@@ -122,6 +122,10 @@ def run_faults(
     with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
         scratch = Path(name)
         recognised = recognise(checkpoint, family, architecture)
+        if lines := recorded_alterations(converted).lines():
+            raise UnreadableFileError(
+                f"{converted}: faults are injected into plain conversions only, and this one was {lines[0]}"
+            )
         plan = settle_values(checkpoint, recognised.plan)
         inputs = make_inputs(recognised.configuration, seed)
         staged = stage_source(checkpoint, recognised, scratch / "source")

@@ -82,7 +82,8 @@ class Session:
     """The requests of one verification: the same model, inputs and options every time.
 
     `folder` is what PaddleNLP loads, `converted` what transformers loads. `aligned` are epsilons that torch's
-    LayerNorms get for the comparison. Files go to `scratch`. Runners keep their models until `release`.
+    LayerNorms get for the comparison. Files go to `scratch`. Runners keep their models until `release`. `cast` is an
+    element type that Paddle's weights are rounded to after loading.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Session:
         inputs: Inputs,
         aligned: Mapping[str, float],
         scratch: Path,
+        cast: str | None = None,
     ) -> None:
         self.runners = runners
         self.folder = folder
@@ -102,12 +104,18 @@ class Session:
         self.aligned = dict(aligned)
         self.scratch = scratch
         self.seconds: dict[str, float] = {}
+        self.cast = cast
         self._name = uuid.uuid4().hex
         self._inputs = scratch / "inputs.safetensors"
         inputs.save(self._inputs)
 
-    def paddle(self, dtype: str, operation: str, **fields: Any) -> Run:
-        """Ask Paddle in `dtype`. Raises RunnerError when the runner dies or PaddleNLP cannot run the source."""
+    def paddle(self, dtype: str, operation: str, *, uncast: bool = False, **fields: Any) -> Run:
+        """Ask Paddle in `dtype`; `uncast` leaves the weights as they were loaded.
+
+        Raises RunnerError when the runner dies or PaddleNLP cannot run the source.
+        """
+        if self.cast is not None and not uncast:
+            fields["cast"] = self.cast
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
 
@@ -166,12 +174,14 @@ class Session:
 class Runs:
     """The runs of a verification that were needed.
 
+    `paddle32_uncast` is of the weights as loaded where a cast is compared;
     `torch64_as_is` is without declared epsilons aligned; `fed32` and `fed64` are torch's layers fed with Paddle's
     states. A failure says why torch could not load or run the converted folder, or could not be fed: that is a
     finding, not an accident.
     """
 
     paddle32: Run | None = None
+    paddle32_uncast: Run | None = None
     paddle64: Run | None = None
     torch32: Run | None = None
     torch64: Run | None = None
@@ -192,6 +202,11 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
     attentions: dict[str, Any] = {"options": {"attentions": True}}
 
     def paddle32() -> Run:
+        if session.cast is not None:
+            # First, with the digests of what was loaded: the cast model is another one.
+            runs.paddle32_uncast = session.paddle(
+                "float32", "forward", uncast=True, label="forward uncast", digests=True, **attentions
+            )
         known = reference.paddle32 if reference is not None else None
         runs.paddle32 = known or session.paddle("float32", "forward", digests=True, **attentions)
         return runs.paddle32

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..converters.alterations import UNALTERED, Alterations, altered_plan, word_embeddings
+from ..converters.casting import widened
 from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from ..converters.comparison import settle_values
 from ..converters.dtypes import Array
@@ -26,7 +28,7 @@ from .inputs import Inputs, make_inputs
 from .layers import check_layers
 from .live_configuration import check_configuration
 from .report import Check, DeclaredDifferenceSeen, Report
-from .weights import check_weights, open_converted
+from .weights import check_weights, open_converted, recorded_alterations
 
 CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers")
 """The checks that run unless others are asked for, in the order they are reported."""
@@ -69,9 +71,13 @@ def verify_checkpoint(
     started = time.perf_counter()
     with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch:
         recognised = recognise(checkpoint, family, architecture)
+        alterations = recorded_alterations(converted)
         plan = settle_values(checkpoint, recognised.plan)
+        plan = altered_plan(plan, recognised.configuration, alterations)
         written = open_converted(converted)
-        job = Verification(checkpoint, recognised, plan, converted, written, tuple(checks), report_progress)
+        job = Verification(
+            checkpoint, recognised, plan, converted, written, tuple(checks), report_progress, alterations
+        )
         used_inputs = inputs or make_inputs(recognised.configuration, seed)
         own = None if runners is not None else Runners(paddle_python, torch_python)
         try:
@@ -98,6 +104,7 @@ class Verification:
         written: Mapping[str, Tensor],
         checks: tuple[str, ...],
         progress: Progress,
+        alterations: Alterations = UNALTERED,
     ) -> None:
         self.checkpoint = checkpoint
         self.recognised = recognised
@@ -106,7 +113,11 @@ class Verification:
         self.written = written
         self.wanted = checks
         self.progress = progress
+        self.alterations = alterations
         self.declared = recognised.family.declared(plan.architecture)
+        if alterations.zero_padding_row is not None:
+            # Both frameworks read zeros then: what was excused is compared.
+            self.declared = tuple(difference for difference in self.declared if not difference.padding)
 
     def run(self, runners: Runners, inputs: Inputs, scratch: Path) -> Report:
         """Run the wanted checks and make the report."""
@@ -119,7 +130,7 @@ class Verification:
             self.progress(f"running Paddle and torch in {' and '.join(self._dtypes())}")
             versions = runners.versions()
             staged = stage_source(self.checkpoint, self.recognised, scratch / "source")
-            session = Session(runners, staged, self.converted, self.plan, inputs, self.aligned(), scratch)
+            session = Session(runners, staged, self.converted, self.plan, inputs, self.aligned(), scratch, self.cast)
             try:
                 runs = run_both(session, self._dtypes(), fed="layers" in self.wanted)
                 checks = self.checks(runs, inputs, session)
@@ -148,6 +159,16 @@ class Verification:
             return ()
         return ("float32",) if wanted <= {"weights", "config"} else ("float64", "float32")
 
+    @property
+    def cast(self) -> str | None:
+        """The element type that Paddle's weights are rounded to before they are compared."""
+        return self.alterations.dtype.name if self.alterations.dtype is not None else None
+
+    def compared_positions(self, inputs: Inputs) -> Array:
+        """1 where hidden states are compared: everywhere when the padding row is zeros on both sides."""
+        everywhere = self.alterations.zero_padding_row is not None
+        return np.ones_like(inputs.attention_mask) if everywhere else inputs.attention_mask
+
     def aligned(self) -> dict[str, float]:
         """Epsilons that PaddleNLP hard-codes, for torch's LayerNorms by their target names, as Paddle's float32."""
         targets = {move.source: move.target for move in self.plan.moves}
@@ -166,15 +187,16 @@ class Verification:
         return tuple(checks[name] for name in ALL_CHECKS if name in checks)
 
     def _check(self, name: str, runs: Runs, inputs: Inputs, session: Session | None) -> Check:
-        mask = inputs.attention_mask
+        mask = self.compared_positions(inputs)
         if name == "weights":
             return check_weights(
                 self.checkpoint,
                 self.plan,
                 self.written,
                 self.recognised.configuration,
-                runs.paddle32.answer if runs.paddle32 else None,
+                as_loaded.answer if (as_loaded := runs.paddle32_uncast or runs.paddle32) else None,
                 runs.torch32.answer if runs.torch32 else None,
+                self.alterations,
             )
         if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None or session is None:
             return _failed(name, runs.torch_failure or "the frameworks gave no answer")
@@ -231,7 +253,35 @@ class Verification:
         if self.plan.dropped:
             names = ", ".join(rule.source for rule in self.plan.dropped)
             seen.append(DeclaredDifferenceSeen("dropped", f"{names}: {self.plan.dropped[0].reason}"))
-        return tuple(seen)
+        return (*seen, *self._alterations_seen(runs, inputs))
+
+    def _alterations_seen(self, runs: Runs, inputs: Inputs) -> list[DeclaredDifferenceSeen]:
+        """What the conversion was told to change, with the size of its effect on Paddle's hidden states and outputs."""
+        seen = []
+        if self.alterations.dtype is not None:
+            measured = None
+            if runs.paddle32_uncast is not None and runs.paddle32 is not None:
+                before, after = runs.paddle32_uncast.outputs, runs.paddle32.outputs
+                names = [name for name in self._comparable(before) if not name.startswith("attention.")]
+                measured = max(
+                    largest_difference(name, before[name], after[name], inputs.attention_mask) for name in names
+                )
+            text = (
+                f"every weight was cast to {self.cast}, so that the converted weights are not bit-equal to the source: "
+                "all checks compare with the source cast likewise; measured is the cast's effect on PaddleNLP's states"
+            )
+            seen.append(DeclaredDifferenceSeen("cast", text, measured))
+        if self.alterations.zero_padding_row is not None:
+            text = (
+                f"row {self.alterations.zero_padding_row} of the word embeddings, the padding id's, was written as "
+                "zeros, which is what PaddleNLP reads: hidden states are compared at all positions; measured is the "
+                "largest value of the row that was lost"
+            )
+            row = self.checkpoint.tensors[word_embeddings(self.plan).source].read()
+            lost = row[self.alterations.zero_padding_row]
+            dtype = self.checkpoint.tensors[word_embeddings(self.plan).source].dtype
+            seen.append(DeclaredDifferenceSeen("zero_padding_row", text, float(np.abs(widened(lost, dtype)).max())))
+        return seen
 
     def _measured(self, difference: DeclaredDifference, runs: Runs, inputs: Inputs) -> float | None:
         """The size of a declared difference on these inputs, in float64; None when float64 did not run."""

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ..converters.alterations import UNALTERED, Alterations, read_alterations, word_embeddings
+from ..converters.casting import cast, widened
 from ..converters.checkpoint import Checkpoint
-from ..converters.dtypes import Array
+from ..converters.dtypes import Array, DType
 from ..converters.safetensors_file import open_safetensors
 from ..converters.source import find_weights
 from ..converters.tensors import Tensor
+from ..mappings.errors import UnreadableFileError
 from ..mappings.plan import Plan, is_prefixed
 from ..mappings.schema import Kind, Transform
 from .report import Check
@@ -27,6 +30,18 @@ def open_converted(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def recorded_alterations(folder: Path) -> Alterations:
+    """What the files of a converted folder record as altered; all of them say the same. Raises UnreadableFileError."""
+    found: list[Alterations] = []
+    for path in find_weights(folder):
+        opened = open_safetensors(path)
+        opened.source.close()
+        found.append(read_alterations(path, opened.metadata))
+        if found[-1] != found[0]:
+            raise UnreadableFileError(f"{path}: records other alterations than the shards before it")
+    return found[0]
+
+
 def check_weights(
     checkpoint: Checkpoint,
     plan: Plan,
@@ -34,32 +49,38 @@ def check_weights(
     configuration: Mapping[str, Any],
     paddle: Mapping[str, Any] | None = None,
     torch: Mapping[str, Any] | None = None,
+    alterations: Alterations = UNALTERED,
 ) -> Check:
     """Compare each converted tensor with its source after the declared transform, bit for bit, both key sets closed.
 
     With the runners' answers also: what Paddle itself loaded is what the reader read, what torch loaded is what was
     written (by the sha256 of float32 bytes), and Paddle's live model holds nothing that the file does not explain.
-    `configuration` is PaddleNLP's.
+    `configuration` is PaddleNLP's. With `alterations`, a converted tensor must be bit-equal to the source's after
+    exactly these.
     """
     problems: list[str] = []
     targets = {move.target: move for move in plan.moves}
     problems += [f"{name} is missing in the converted weights" for name in sorted(targets.keys() - converted.keys())]
     problems += [f"{name} is in the converted weights without a rule" for name in sorted(converted.keys() - targets)]
+    words = word_embeddings(plan)
+    altered = 0
     source_digests: dict[str, str] = {}
     target_digests: dict[str, str] = {}
     for move in plan.moves:
-        source = checkpoint.tensors[move.source].read()
-        source_digests[move.source] = digest(source, checkpoint.tensors[move.source].dtype.name)
+        source, dtype = checkpoint.tensors[move.source].read(), checkpoint.tensors[move.source].dtype
+        source_digests[move.source] = digest(source, dtype.name)
+        expected_dtype = alterations.dtype or dtype
         if move.target in converted:
             target = converted[move.target]
             written = target.read()
             target_digests[move.target] = digest(written, target.dtype.name)
-            if target.dtype != checkpoint.tensors[move.source].dtype:
-                problems.append(
-                    f"{move.target} holds {target.dtype.name}, its source {checkpoint.tensors[move.source].dtype.name}"
-                )
+            if target.dtype != expected_dtype:
+                problems.append(f"{move.target} holds {target.dtype.name}, {expected_dtype.name} is expected")
             else:
-                expected = source.T if move.transform is Transform.TRANSPOSE else source
+                row = alterations.zero_padding_row if move is words else None
+                expected = _altered(source, dtype, expected_dtype, row, move.source)
+                altered += _changed(source, dtype, expected, expected_dtype)
+                expected = expected.T if move.transform is Transform.TRANSPOSE else expected
                 problems += _differences(move.target, expected, written)
     for rule in (*plan.tied, *plan.dropped):
         tensor = checkpoint.tensors[rule.source]
@@ -74,7 +95,7 @@ def check_weights(
         passed=not problems,
         worst=float(len(problems)),
         limit=0.0,
-        where=problems[0] if problems else f"all {len(targets)} tensors bit-equal",
+        where=problems[0] if problems else f"all {len(targets)} tensors bit-equal{_likewise(alterations)}",
         measure="tensors that are not bit-equal, missing or without a rule",
         problems=tuple(problems),
         details={
@@ -82,8 +103,35 @@ def check_weights(
             "live_models_compared": [
                 name for name, given in (("paddle", paddle), ("torch", torch)) if given is not None
             ],
+            **({"altered_elements": altered, "alterations": alterations.lines()} if alterations else {}),
         },
     )
+
+
+def _likewise(alterations: Alterations) -> str:
+    """Say what the source was compared after."""
+    cast_to = f"cast to {alterations.dtype.name}" if alterations.dtype is not None else ""
+    zeroed = "given a padding row of zeros" if alterations.zero_padding_row is not None else ""
+    done = " and ".join(text for text in (cast_to, zeroed) if text)
+    return f" to the source {done}" if done else ""
+
+
+def _altered(values: Array, dtype: DType, target: DType, zero_row: int | None, name: str) -> Array:
+    """The values as they are expected to be written, but for the transpose."""
+    if target != dtype:
+        values = cast(values, dtype, target, name)
+    if zero_row is not None:
+        values = values.copy()
+        values[zero_row] = 0
+    return values
+
+
+def _changed(values: Array, dtype: DType, altered: Array, target: DType) -> int:
+    """Number of elements that are not the same number any more."""
+    if altered is values:
+        return 0
+    before, after = widened(values.reshape(-1), dtype), widened(altered.reshape(-1), target)
+    return int((before != after).sum())
 
 
 def digest(values: Array, dtype: str) -> str:

@@ -231,7 +231,7 @@ class ModelRunner(ABC):
         architecture = str(protocol.field(request, "architecture"))
         folder = protocol.existing_folder(request)
         session = str(request.get("session") or "")
-        key = (session, folder, architecture, str(request.get("auto_class")), dtype)
+        key = (session, folder, architecture, str(request.get("auto_class")), dtype, str(request.get("cast")))
         if self._kept is not None and session and self._kept[0] == key:
             loaded = self._kept[1]
             loaded.seconds = 0.0

@@ -14,7 +14,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
     import operations
     import protocol
+
+PART_ELEMENTS = 1 << 24
+"""At least so many elements are cast and assigned at a time."""
 
 
 class PaddleRunner(operations.ModelRunner):
@@ -99,13 +102,18 @@ class PaddleRunner(operations.ModelRunner):
         model_class._load_pretrained_model = classmethod(recording)
         try:
             # A parameter that the folder lacks stays NaN, and so does all that is computed from it.
-            with initial_values(paddle, math.nan):
+            with initial_values(paddle, math.nan), casting_in_parts() if self.dtype == "float64" else nullcontext():
                 # The folder's configuration may name a type of its own, which would win over the default type.
                 model = model_class.from_pretrained(folder, dtype=self.dtype)
         finally:
             with suppress(AttributeError):
                 del model_class._load_pretrained_model
         model.eval()
+        if request.get("cast"):
+            with self.no_gradients():
+                for parameter in model.state_dict().values():
+                    if parameter.is_floating_point():
+                        parameter.set_value(protocol.rounded(parameter.numpy(), request["cast"]))
         return model, loading
 
     def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:
@@ -220,6 +228,39 @@ def initial_values(paddle: ModuleType, value: float) -> Iterator[None]:
     finally:
         paddle.tensor.normal = drawn
         paddle.nn.initializer.set_global_initializer(None)
+
+
+@contextmanager
+def casting_in_parts() -> Iterator[None]:
+    """Let PaddleNLP cast and assign the tensors of a file a few at a time instead of all at once.
+
+    Otherwise a float64 model is in memory twice while it is loaded: as cast tensors and as parameters. A PaddleNLP
+    that loads in another way is left alone.
+    """
+    from paddlenlp.transformers import model_utils
+
+    original = getattr(model_utils, "_load_state_dict_into_model", None)
+    if original is None:
+        yield
+        return
+
+    def in_parts(model: Any, state: dict[str, Any], *arguments: Any, **keywords: Any) -> list[str]:
+        messages: list[str] = []
+        part: dict[str, Any] = {}
+        size = 0
+        for name in list(state):
+            part[name] = state.pop(name)
+            size += int(part[name].size)
+            if size >= PART_ELEMENTS or not state:
+                messages += original(model, part, *arguments, **keywords)
+                part, size = {}, 0
+        return messages
+
+    model_utils._load_state_dict_into_model = in_parts
+    try:
+        yield
+    finally:
+        model_utils._load_state_dict_into_model = original
 
 
 def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:

@@ -246,6 +246,27 @@ def as_float32(value: float) -> float:
     return float(np.float32(value))
 
 
+def rounded(values: Array, dtype: str) -> Array:
+    """Values rounded to the nearest of a narrower type, ties to even, in their own type.
+
+    Apart from the way through float32, this is arithmetic of its own: what wrote the files works on bits.
+    """
+    single = values.astype(np.float32)
+    if dtype == "float32":
+        return single.astype(values.dtype)
+    if dtype == "float16":
+        return single.astype(np.float16).astype(values.dtype)
+    if dtype != "bfloat16":
+        raise RequestError(f"weights are rounded to float32, float16 or bfloat16, not to {dtype!r}")
+    wide = single.astype(np.float64)
+    _, exponents = np.frexp(wide)
+    # Eight significant bits; below 2**-126 all numbers have the same distance.
+    steps = np.ldexp(1.0, np.maximum(exponents, -125) - 8)
+    with np.errstate(invalid="ignore"):
+        result = np.where(np.isfinite(wide), np.rint(wide / steps) * steps, wide)
+    return result.astype(values.dtype)
+
+
 def set_layer_norm_eps(modules: Mapping[str, Any], attribute: str, wanted: Mapping[str, float]) -> None:
     """Set epsilons on live LayerNorm modules, named in full or by the end of their name."""
     for name, value in wanted.items():

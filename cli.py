@@ -12,11 +12,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
-from .mappings.errors import Paddle2TorchError, UnknownNameError
+from .mappings.errors import Paddle2TorchError, ParityError, UnknownNameError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -380,6 +380,41 @@ def gate(
     context.exit(result.exit_status)
 
 
+@cli.command()
+@click.argument("converted", type=click.Path(path_type=Path))
+@click.argument("repo_id")
+@click.option("--private", is_flag=True, help="Make a new repository private.")
+@click.option("--dry-run", is_flag=True, help="Write the model card and list what would be sent; send nothing.")
+@click.option("--allow-unverified", is_flag=True, help="Publish without proof; the model card says so.")
+@as_json
+def publish(converted: Path, repo_id: str, private: bool, dry_run: bool, allow_unverified: bool, as_json: bool) -> None:
+    """Publish the folder CONVERTED, with a model card, as the model REPO_ID (NAMESPACE/NAME) on the hub.
+
+    Only what parity.json proves byte for byte is published. A new repository takes the files directly, one with other
+    content gets a pull request. The token comes from HF_TOKEN or `hf auth login`, the hub from HF_ENDPOINT.
+    """
+    from .converters.console import note, print_table
+    from .hub.publish import publish_folder
+
+    try:
+        done = publish_folder(
+            converted,
+            repo_id,
+            private=private,
+            dry_run=dry_run,
+            allow_unverified=allow_unverified,
+            quiet=as_json,
+            tell=note,
+        )
+    except ParityError as error:
+        _fail(str(error), 1)
+    if as_json:
+        _print_json(done.to_json())
+        return
+    print_table(("file", "bytes", "sha256", "on the hub"), done.rows(), right=(1,))
+    click.echo(done.headline())
+
+
 def _chosen(checks: str | None) -> dict[str, Any]:
     if checks is None:
         return {}
@@ -463,7 +498,7 @@ def main() -> None:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
 
 
-def _fail(message: str, status: int = BAD_INPUT) -> None:
+def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:
     from .converters.console import printable
 
     click.echo("Error: " + printable(" ".join(message.split())), err=True)

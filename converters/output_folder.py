@@ -24,6 +24,11 @@ _SEEDED = re.compile(r"(config|model_config|seeded_weights)\.json|model_state(-.
 _SEED_MARK = "seeded_weights.json"
 
 
+def is_name_of_conversion(name: str) -> bool:
+    """Whether a conversion, a verification or a model card may have written a file of this name."""
+    return _CONVERTED.fullmatch(name) is not None
+
+
 def check_output(output: Path, source: Path, overwrite: bool) -> None:
     """Raise OutputError when `output` may not be (re)placed: it exists, holds foreign files, or touches the source.
 

@@ -59,5 +59,9 @@ class RunnerAnswerError(RunnerError):
     """A framework runner could not do what it was asked, and said why: it is alive and answers further requests."""
 
 
+class PublishError(Paddle2TorchError):
+    """A folder may not be published as it is, or the hub refused or failed to take it."""
+
+
 class ParityError(Paddle2TorchError, AssertionError):
     """A check ran and found a difference."""

@@ -1,0 +1,152 @@
+"""The text of a model card below its front matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..converters.certificate import CERTIFICATE
+from .citations import CITATIONS
+from .evidence import Evidence, RecordedCheck, RecordedFile
+from .markdown import fenced, plain, table
+from .proof import Proof
+
+TOKENIZER_FILES = frozenset({"tokenizer.json", "tokenizer_config.json"})
+"""With one of these a folder can be given to AutoTokenizer."""
+
+
+def card_body(proof: Proof, repo_id: str) -> list[str]:
+    """The lines of the card of a folder as it will be at `repo_id`; every text that others chose is escaped."""
+    return [
+        f"# {plain(repo_id.split('/')[-1])}",
+        "",
+        *_warnings(proof),
+        f"{plain(proof.model.target_architecture)} for PyTorch and transformers, converted from {_source(proof)} by "
+        "paddle2torch.",
+        "",
+        "## Use",
+        "",
+        *fenced(loading_lines(proof, repo_id), "python"),
+        *_conversion(proof),
+        *_proof(proof),
+        "## Files",
+        "",
+        *_file_table(proof.files),
+        *_citation(proof),
+    ]
+
+
+def loading_lines(proof: Proof, repo_id: str) -> list[str]:
+    """Python that loads the published model as `model`, and its tokenizer where the folder has one."""
+    name = proof.model.auto_class
+    load = f'model = {name}.from_pretrained("{repo_id}")'
+    if TOKENIZER_FILES.isdisjoint(file.name for file in proof.files):
+        return [f"from transformers import {name}", load]
+    tokenizer = f'tokenizer = AutoTokenizer.from_pretrained("{repo_id}")'
+    return [f"from transformers import {name}, AutoTokenizer", load, tokenizer]
+
+
+def _warnings(proof: Proof) -> list[str]:
+    if not proof.doubts:
+        return []
+    lines = []
+    if proof.seeded:
+        lines.append("> **The weights are random.** They were seeded to test the conversion and know no language.")
+    else:
+        lines.append("> **Not verified.** It is not proven that this is the model it was converted from.")
+    return [*lines, ">", *(f"> - {plain(doubt)}" for doubt in proof.doubts), ""]
+
+
+def _source(proof: Proof) -> str:
+    evidence = proof.evidence
+    if evidence is None or evidence.source_name is None:
+        return "a PaddleNLP checkpoint"
+    name = plain(evidence.source_name)
+    if evidence.pretrained is not None:
+        return f"PaddleNLP's published weights {name}"
+    kind = "random (seeded) weights" if evidence.weights == "seeded" else "a local checkpoint of PaddleNLP"
+    return f"{kind}, {name}"
+
+
+def _conversion(proof: Proof) -> list[str]:
+    evidence = proof.evidence
+    if evidence is None:
+        return []
+    lines = ["## What was converted", ""]
+    pretrained = evidence.pretrained
+    if pretrained is not None:
+        lines += [f"- Published at <{pretrained.weights_url}>"]
+        lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
+        if pretrained.license is None:
+            lines += ["- No license is stated for these weights, and this card claims none."]
+    elif evidence.weights == "local":
+        lines += ["- License: that of the checkpoint, which is not known here."]
+    lines += [
+        f"- {evidence.model.source} of PaddleNLP, {evidence.model.target_architecture} of Hugging Face, "
+        f"{evidence.tensors} tensors",
+        *([f"- Tied, bit-equal to their twins: {plain(', '.join(evidence.tied))}"] if evidence.tied else []),
+        *(f"- Dropped: {plain(name)}: {plain(reason)}" for name, reason in evidence.dropped),
+        "",
+        *_file_table(evidence.source_files),
+    ]
+    source = _as_argument(evidence)
+    options = f" --family {evidence.family.name} --architecture {evidence.model.source}"
+    commands = [f"paddle2torch {command} {source} CONVERTED{options}" for command in ("convert", "verify")]
+    return [*lines, *fenced(commands, "sh")]
+
+
+def _as_argument(evidence: Evidence) -> str:
+    """The source as the commands name it; a place on someone's machine is not shown."""
+    return evidence.source_name if evidence.pretrained is not None and evidence.source_name else "SOURCE"
+
+
+def _proof(proof: Proof) -> list[str]:
+    evidence = proof.evidence
+    if evidence is None:
+        return []
+    versions = ", ".join(f"{name} {version}" for name, version in evidence.versions.items())
+    lines = [
+        "## Proof",
+        "",
+        f"{plain(evidence.tool)} ran both frameworks on the same inputs on {plain(evidence.created)}"
+        + (f" ({plain(versions)})" if versions else "")
+        + f". The file {CERTIFICATE} holds the certificate: the hash of each file and tensor, the mapping, the checks.",
+        "",
+        *table(
+            ("check", "verdict", "worst", "limit", "measure", "where"),
+            [_check_row(check) for check in evidence.checks],
+            right=(2, 3),
+        ),
+    ]
+    if evidence.not_run:
+        lines += [f"Not run: {plain(', '.join(evidence.not_run))}.", ""]
+    if evidence.differences:
+        rows = [[plain(name), _number(measured), plain(text)] for name, text, measured in evidence.differences]
+        lines += ["### Declared differences", "", *table(("name", "size here", "what"), rows, right=(1,))]
+    return lines
+
+
+def _check_row(check: RecordedCheck) -> list[str]:
+    return [
+        plain(check.name),
+        "passed" if check.passed else "**FAILED**",
+        _number(check.worst),
+        _number(check.limit),
+        plain(check.measure),
+        plain(check.where),
+    ]
+
+
+def _number(value: float | str | None) -> str:
+    if value is None:
+        return "not measured"
+    return value if isinstance(value, str) else f"{value:.2g}"
+
+
+def _file_table(files: Sequence[RecordedFile]) -> list[str]:
+    rows = [[plain(file.name), f"{file.nbytes:,}", f"`{file.sha256}`"] for file in files]
+    return table(("file", "bytes", "sha256"), rows, right=(1,))
+
+
+def _citation(proof: Proof) -> list[str]:
+    entry = CITATIONS.get(proof.family.name)
+    return ["## Citation", "", *fenced(entry, "bibtex")] if entry is not None else []

@@ -1,0 +1,98 @@
+"""The model card: what was converted from what, and what was proven of it. It follows from the certificate alone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from ..mappings.errors import MissingDependencyError, OutputError, PublishError, UnreadableFileError
+from .card_body import card_body
+from .proof import MODEL_CARD, Proof
+
+LANGUAGES = {"English": "en", "Chinese": "zh"}
+"""Our words for languages -> ISO 639-1."""
+
+PIPELINE_TAGS = {
+    "AutoModel": "feature-extraction",
+    "AutoModelForMaskedLM": "fill-mask",
+    "AutoModelForPreTraining": "fill-mask",
+    "AutoModelForSequenceClassification": "text-classification",
+    "AutoModelForTokenClassification": "token-classification",
+    "AutoModelForQuestionAnswering": "question-answering",
+}
+"""The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice."""
+
+_MARK = "<!-- written by paddle2torch; sha256 of the text above: {} -->\n"
+_MARKED = re.compile(re.escape(_MARK).replace(re.escape("{}"), "([0-9a-f]{64})"))
+
+
+def make_card(proof: Proof, repo_id: str) -> str:
+    """The model card of a folder as it will be at `repo_id` (NAMESPACE/NAME), front matter included.
+
+    The license and the model's counterpart are stated for published weights only, and only where they are known.
+    Raises MissingDependencyError without huggingface_hub, PublishError when the front matter does not read back.
+    """
+    try:
+        from huggingface_hub import ModelCard, ModelCardData
+    except ImportError as error:
+        raise MissingDependencyError("the model card needs huggingface_hub: pip install 'paddle2torch[hub]'") from error
+    wanted = front_matter(proof)
+    body = "\n".join(card_body(proof, repo_id))
+    text = f"---\n{ModelCardData(**wanted).to_yaml()}\n---\n\n{body}"
+    card: Any = ModelCard(text)
+    if card.data.to_dict() != wanted or str(card) != text:
+        raise PublishError(f"{MODEL_CARD}: its front matter does not read back as written: {wanted}")
+    return text + _MARK.format(_digest(text))
+
+
+def front_matter(proof: Proof) -> dict[str, Any]:
+    """What the hub reads of a card, in its own words."""
+    pretrained = proof.evidence.pretrained if proof.evidence is not None else None
+    tags = [proof.family.name, "paddlepaddle", "paddlenlp", "paddle2torch", "converted"]
+    fields = {
+        "base_model": pretrained.counterpart if pretrained is not None else None,
+        "language": LANGUAGES.get(pretrained.language) if pretrained is not None else None,
+        "library_name": "transformers",
+        "license": pretrained.license if pretrained is not None else None,
+        "pipeline_tag": PIPELINE_TAGS.get(proof.model.auto_class),
+        "tags": [*tags, "unverified"] if proof.doubts else tags,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def write_card(folder: Path, card: str) -> None:
+    """Write the card into a folder, whole or not at all.
+
+    Raises PublishError when a card lies there that this program did not write or that was edited since, OutputError
+    when it cannot be written.
+    """
+    path = folder / MODEL_CARD
+    temporary = folder / f".{MODEL_CARD}.partial"
+    if path.exists() or path.is_symlink():
+        check_own_card(path)
+    try:
+        temporary.write_bytes(card.encode())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def check_own_card(path: Path) -> None:
+    """Raise PublishError unless the card `path` is as this program wrote it."""
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path}: cannot be read as text: {error}") from error
+    mark = _MARKED.search(text)
+    if mark is None or mark.end() != len(text) or mark[1] != _digest(text[: mark.start()]):
+        raise PublishError(
+            f"{path}: was not written by paddle2torch or was edited since, and is not overwritten; move it away, and "
+            "add its text to the model card on the hub afterwards"
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -110,6 +110,8 @@ def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: s
             "the file name is no pretrained name"
         )
     guesses: list[str] = []
+    if configuration.file is None and not source.looked_up:
+        guesses.append(f"configuration, from the name: {configuration.origin}")
     known = _family(family, architecture, configuration.model_type, configuration.architecture, configuration.origin)
     fields = complete_fields(known, configuration.fields)
     chosen = architecture or configuration.architecture

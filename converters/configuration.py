@@ -61,6 +61,11 @@ def _parse(path: Path) -> SourceConfiguration:
     if isinstance(architectures, list) and architectures and isinstance(architectures[0], str):
         classes.insert(0, architectures[0])
     model_type = fields.pop("model_type", None)
+    for older, name in _ALIASES.items():
+        if older in fields and name in fields and fields[older] != fields[name]:
+            raise ConfigurationError(
+                f"{path}: {older} is {fields[older]!r} and {name}, which means the same, is {fields[name]!r}; keep one"
+            )
     return SourceConfiguration(
         fields={_ALIASES.get(name, name): value for name, value in fields.items()},
         origin=str(path),

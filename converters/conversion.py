@@ -33,6 +33,7 @@ class Conversion:
     dtype: str
     files: tuple[str, ...]
     alterations: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -54,6 +55,8 @@ class Conversion:
             lines.append(f"dropped, {self.drop_reason}: {', '.join(self.dropped)}")
         if self.ignored:
             lines.append(f"ignored, computed by Hugging Face: {', '.join(self.ignored)}")
+        if self.set_aside:
+            lines.append(f"files of training, not part of the model: {', '.join(self.set_aside)}")
         return lines
 
 

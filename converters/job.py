@@ -124,4 +124,5 @@ def _summary(
         dtype=", ".join(sorted({entry.dtype.name for entry in entries})),
         files=tuple(shard.name for shard in shards),
         alterations=tuple(alterations.lines()),
+        set_aside=checkpoint.source.set_aside,
     )

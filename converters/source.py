@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from ..mappings.errors import UnknownNameError, UnreadableFileError
 from ..mappings.registry import PRETRAINED, get_pretrained
+from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
 from .configuration import SourceConfiguration, read_configuration
 
 WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
 INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
 
+TRAINING_FILE = re.compile(
+    r".*\.pdopt|(optimizer|scheduler|scaler|master_weights|rng_state)[-_.\w]*|trainer_state\.json"
+    r"|training_args\.(bin|json|pdparams)|all_results\.json|(train|eval|test)_results\.json|.*\.log|runs|checkpoint-\d+"
+)
+"""Names of what PaddleNLP's Trainer and its users leave beside the weights; none of it belongs to the model."""
+
 
 @dataclass(frozen=True)
 class Source:
     """Where a checkpoint lies: its weight files, with the index that lists them where one does, and its pretrained
-    name where it has one. `looked_up`: it was found by that name in a cache of published weights."""
+    name where it has one. `looked_up`: it was found by that name in a cache of published weights. `set_aside` are the
+    names of files of a training run in the folder, which are not part of the model."""
 
     path: Path
     files: tuple[Path, ...]
     index: Path | None = None
     pretrained: str | None = None
     looked_up: bool = False
+    set_aside: tuple[str, ...] = ()
 
     @cached_property
     def configuration(self) -> SourceConfiguration | None:
@@ -38,14 +48,11 @@ class Source:
         return read_configuration(folder) or _published_configuration(self.pretrained)
 
 
-def paddlenlp_cache() -> Path:
-    """PaddleNLP's cache of models: `$PPNLP_HOME/models`, else `~/.paddlenlp/models`."""
-    home = os.environ.get("PPNLP_HOME")
-    return (Path(home) if home else Path.home() / ".paddlenlp") / "models"
-
-
 def cached_folder(name: str) -> Path | None:
-    """The folder of a pretrained name in PaddleNLP's cache when it holds weights, else None."""
+    """The folder that holds the weights of a pretrained name, in this package's cache or PaddleNLP's, else None."""
+    fetched = fetched_folder(name)
+    if fetched is not None:
+        return fetched
     folder = paddlenlp_cache() / name
     if any((folder / file).is_file() for file in (*WEIGHT_FILES, *INDEX_FILES, f"{name}.pdparams")):
         return folder
@@ -55,8 +62,9 @@ def cached_folder(name: str) -> Path | None:
 def find_source(source: str | Path) -> Source:
     """Find the checkpoint that `source` names.
 
-    A path that exists is taken before a pretrained name. Raises UnreadableFileError when nothing usable is there,
-    UnknownNameError for a name that is neither a path nor known.
+    A path that exists is taken before a pretrained name, which is looked up in the caches; what was fetched must have
+    its recorded sha256. Raises UnreadableFileError when nothing usable is there, UnknownNameError for a name that is
+    neither a path nor known, and ChangedFileError.
     """
     if not str(source):
         raise UnreadableFileError("the name of the source is empty; a pretrained name, a folder or a file is expected")
@@ -70,10 +78,12 @@ def find_source(source: str | Path) -> Source:
         folder = cached_folder(text)
         if folder is None:
             raise UnreadableFileError(
-                f"{text}: its published weights are not in PaddleNLP's cache {paddlenlp_cache() / text}; download them "
-                f"from {get_pretrained(text).weights_url} and pass the file, or use `paddle2torch seed {text} FOLDER` "
-                "for seeded weights"
+                f"{text}: its published weights are neither in the cache {own_cache() / text} nor in PaddleNLP's cache "
+                f"{paddlenlp_cache() / text}; `paddle2torch fetch {text}` downloads them where there is a network, "
+                f"from {get_pretrained(text).weights_url}; `paddle2torch seed {text} FOLDER` makes seeded weights"
             )
+        if folder == fetched_folder(text):
+            check_fetched(folder)
         return _in_folder(folder, text)
     if os.sep in text or path.suffix:
         raise UnreadableFileError(f"{text}: no such file or folder")
@@ -92,7 +102,7 @@ def find_weights(path: Path) -> tuple[Path, ...]:
     if weights.is_file():
         return (weights,)
     if index.is_file():
-        return _shards(index)
+        return listed_shards(index)
     raise UnreadableFileError(f"{path}: holds no model.safetensors; was it written by `paddle2torch convert`?")
 
 
@@ -100,7 +110,11 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
     looked_up = name is not None
     candidates = [folder / file for file in (*WEIGHT_FILES, *INDEX_FILES) if (folder / file).is_file()]
     if not candidates:
-        candidates = sorted(folder.glob("*.pdparams"))
+        candidates = sorted(path for path in folder.glob("*.pdparams") if not TRAINING_FILE.fullmatch(path.name))
+    if not candidates and (inner := _checkpoints_in(folder)):
+        raise UnreadableFileError(
+            f"{folder}: holds no weights itself, but its folders {', '.join(inner)} do; pass the one that is meant"
+        )
     if not candidates:
         raise UnreadableFileError(
             f"{folder}: holds no weights; {', '.join(WEIGHT_FILES)}, one of them with .index.json and its shards, or a "
@@ -111,7 +125,14 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         raise UnreadableFileError(f"{folder}: holds several sets of weights ({names}); pass the file that is meant")
     weights = candidates[0]
     name = name or _known_name(weights) or (folder.name if folder.name in PRETRAINED else None)
-    return Source(folder, *_files_of(weights), name, looked_up)
+    set_aside = tuple(sorted(path.name for path in folder.iterdir() if TRAINING_FILE.fullmatch(path.name)))
+    return Source(folder, *_files_of(weights), name, looked_up, set_aside)
+
+
+def _checkpoints_in(folder: Path) -> list[str]:
+    """The names of folders in `folder` that hold weights, as a training run leaves them; at most five."""
+    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path.name for path in inner if any((path / name).is_file() for name in (*WEIGHT_FILES, *INDEX_FILES))][:5]
 
 
 def _single_file(path: Path) -> Source:
@@ -122,7 +143,7 @@ def _single_file(path: Path) -> Source:
 
 def _files_of(weights: Path) -> tuple[tuple[Path, ...], Path | None]:
     """The weight files that a file of weights or an index of shards stands for, and that index."""
-    return (_shards(weights), weights) if weights.name.endswith(".index.json") else ((weights,), None)
+    return (listed_shards(weights), weights) if weights.name.endswith(".index.json") else ((weights,), None)
 
 
 def _known_name(path: Path) -> str | None:
@@ -138,7 +159,7 @@ def _published_configuration(name: str | None) -> SourceConfiguration | None:
     )
 
 
-def _shards(index: Path) -> tuple[Path, ...]:
+def listed_shards(index: Path) -> tuple[Path, ...]:
     """The shard files an index lists, in order; each must be a plain file beside it."""
     try:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]

@@ -35,7 +35,13 @@ def _mlm_head(decoder_optional: bool) -> tuple[Row, ...]:
         Linear("predictions.dense", "hidden_size", "embedding_size"),
         Norm("predictions.layer_norm", "embedding_size", "predictions.LayerNorm"),
         Parameter("predictions.bias", ("vocab_size",)),
-        Tied("predictions.decoder.bias", "predictions.bias", ("vocab_size",), optional=True),
+        Tied(
+            "predictions.decoder.bias",
+            "predictions.bias",
+            ("vocab_size",),
+            optional=True,
+            repeated="predictions.decoder.bias",
+        ),
         Tied(
             "predictions.decoder.weight",
             BACKBONE + "embeddings.word_embeddings.weight",
@@ -64,7 +70,7 @@ ALBERT = Family(
     target_prefix="albert.",
     repeat={"group": "num_hidden_groups", "inner": "inner_group_num"},
     backbone=(
-        Ignored("embeddings.position_ids", (1, "max_position_embeddings")),
+        Ignored("embeddings.position_ids", (1, "max_position_embeddings"), stored=True),
         Embedding("embeddings.word_embeddings", "vocab_size", "embedding_size"),
         Embedding("embeddings.position_embeddings", "max_position_embeddings", "embedding_size"),
         Embedding("embeddings.token_type_embeddings", "type_vocab_size", "embedding_size"),
@@ -124,13 +130,13 @@ ALBERT = Family(
     fields=(
         Field("vocab_size", 30000),
         Field("embedding_size", 128),
-        Field("hidden_size", 768),
+        Field("hidden_size", 768, 4096),
         Field("num_hidden_layers", 12),
         Field("num_hidden_groups", 1),
-        Field("num_attention_heads", 12),
-        Field("intermediate_size", 3072),
+        Field("num_attention_heads", 12, 64),
+        Field("intermediate_size", 3072, 16384),
         Field("inner_group_num", 1),
-        Field("hidden_act", "gelu"),
+        Field("hidden_act", "gelu", "gelu_new"),
         Field("hidden_dropout_prob", 0),
         Field("attention_probs_dropout_prob", 0),
         Field("max_position_embeddings", 512),
@@ -144,6 +150,7 @@ ALBERT = Family(
     ),
     constants={"position_embedding_type": "absolute"},
     left_out=("add_pooling_layer",),
+    pooler_field="add_pooling_layer",
     activations=("gelu", "gelu_new", "relu"),
     roles={
         "words": "embeddings.word_embeddings",
@@ -163,8 +170,8 @@ ALBERT = Family(
     declared_differences=(
         DeclaredDifference(
             "padding_row",
-            "PaddleNLP makes the embedding of the padding id zero, PyTorch reads the stored row: the row is kept bit "
-            "for bit, and hidden states are compared at attended positions",
+            "PaddleNLP makes the embedding of the padding id zero, PyTorch reads the stored row: the row is kept, "
+            "and hidden states are compared at attended positions",
             padding=True,
         ),
         DeclaredDifference(

@@ -274,7 +274,10 @@ def test_a_file_named_after_a_pretrained_name(tiny: Path, tmp_path: Path) -> Non
     convert_checkpoint(tiny, tmp_path / "folder")
     assert alone.parameters == 4_080_520
     assert alone.architecture == "AlbertModel"
-    assert alone.guesses == ("architecture AlbertModel, from the names of the tensors",)
+    assert alone.guesses == (
+        "configuration, from the name: the published configuration of albert-chinese-tiny",
+        "architecture AlbertModel, from the names of the tensors",
+    )
     for name in ("model.safetensors", "config.json"):
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "folder" / name).read_bytes()
 

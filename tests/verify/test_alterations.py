@@ -124,6 +124,15 @@ def test_a_record_of_a_cast_that_was_not_done_is_red(seed_small: Seed, tmp_path:
         verify_checkpoint(source, converted, checks=("weights",))
 
 
+def put(name: str, place: int | tuple[int, int], value: float) -> Change:
+    """A change of a row or an element."""
+
+    def change(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> None:
+        arrays[name][place] = value
+
+    return change
+
+
 WORDS = "albert.embeddings.word_embeddings.weight"
 
 
@@ -132,9 +141,9 @@ WORDS = "albert.embeddings.word_embeddings.weight"
     [
         lambda arrays, metadata: metadata.pop("paddle2torch.zero_padding_row"),
         lambda arrays, metadata: metadata.update({"paddle2torch.zero_padding_row": "1"}),
-        lambda arrays, metadata: arrays[WORDS].__setitem__((0, 3), 1e-30),
-        lambda arrays, metadata: arrays[WORDS].__setitem__(1, 0),
-        lambda arrays, metadata: arrays["predictions.decoder.weight"].__setitem__(0, 0),
+        put(WORDS, (0, 3), 1e-30),
+        put(WORDS, 1, 0),
+        put("predictions.decoder.weight", 0, 0),
     ],
     ids=["no record", "another row recorded", "not all zeros", "another row too", "the decoder's row too"],
 )
@@ -153,7 +162,7 @@ def test_zeros_that_only_paddle_reads_are_seen_at_padding_positions(
     source, converted = seed_small("AlbertModel"), tmp_path / "converted"
     convert_checkpoint(source, converted, zero_padding_row=True)
     name = "embeddings.word_embeddings.weight"
-    edit(converted, lambda arrays, metadata: arrays[name].__setitem__((0, 3), 0.5))
+    edit(converted, put(name, (0, 3), 0.5))
     report = verify_checkpoint(source, converted, checks=("float64", "embeddings", "layers"), runners=runners)
     assert [check.passed for check in report.checks] == [False, False, False]
 

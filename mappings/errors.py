@@ -59,6 +59,18 @@ class RunnerAnswerError(RunnerError):
     """A framework runner could not do what it was asked, and said why: it is alive and answers further requests."""
 
 
+class FetchError(Paddle2TorchError):
+    """A download failed, is not allowed, or brought something else than was asked for."""
+
+
+class UnreachableError(FetchError):
+    """A server could not be reached at all."""
+
+
+class ChangedFileError(Paddle2TorchError):
+    """A fetched file is not the one whose sha256 was recorded at the first download."""
+
+
 class PublishError(Paddle2TorchError):
     """A folder may not be published as it is, or the hub refused or failed to take it."""
 

@@ -16,7 +16,13 @@ MLM_HEAD: tuple[Row, ...] = (
     Linear("cls.predictions.transform", "hidden_size", "hidden_size", "cls.predictions.transform.dense"),
     Norm("cls.predictions.layer_norm", "hidden_size", "cls.predictions.transform.LayerNorm"),
     Parameter("cls.predictions.decoder_bias", ("vocab_size",), "cls.predictions.bias"),
-    Tied("cls.predictions.decoder.bias", "cls.predictions.decoder_bias", ("vocab_size",), optional=True),
+    Tied(
+        "cls.predictions.decoder.bias",
+        "cls.predictions.decoder_bias",
+        ("vocab_size",),
+        optional=True,
+        repeated="cls.predictions.decoder.bias",
+    ),
     Tied(
         "cls.predictions.decoder.weight",
         BACKBONE + "embeddings.word_embeddings.weight",
@@ -98,7 +104,7 @@ BERT = Family(
         Field("hidden_dropout_prob", 0.1),
         Field("attention_probs_dropout_prob", 0.1),
         Field("max_position_embeddings", 512),
-        Field("type_vocab_size", 16),
+        Field("type_vocab_size", 16, 2),
         Field("initializer_range", 0.02),
         Field("layer_norm_eps", 1e-12),
         Field("classifier_dropout", None),
@@ -106,6 +112,7 @@ BERT = Family(
     ),
     constants={"position_embedding_type": "absolute", "use_cache": True},
     left_out=("pool_act", "fuse", "use_cache"),
+    source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
     # PaddleNLP's BERT looks the name up in paddle.nn.functional, which knows these.
     activations=("gelu", "relu"),
     roles={

@@ -89,7 +89,7 @@ def make_plan(
     missing tensor, every shape that contradicts the configuration and every element type that is no float.
     """
     rules = {rule.source: rule for rule in family.rules(architecture, configuration, is_prefixed(family, tensors))}
-    problems = _unexpected(rules, tensors) + _missing(rules, tensors) + _contradictions(rules, tensors)
+    problems = misfits(rules, tensors)
     if problems:
         hint = _better_architecture(family, architecture, configuration, tensors)
         raise UnmatchedTensorsError(f"the tensors do not fit {architecture}: " + "; ".join(problems) + hint)
@@ -109,6 +109,12 @@ def make_plan(
     )
 
 
+def misfits(rules: Mapping[str, Rule], tensors: Mapping[str, TensorFacts]) -> list[str]:
+    """What keeps tensors from fitting `rules`, which are by the tensors' names: those without a rule, missing ones,
+    wrong shapes and element types; empty when all fit."""
+    return _unexpected(rules, tensors) + _missing(rules, tensors) + _contradictions(rules, tensors)
+
+
 def fitting_architectures(
     family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> list[str]:
@@ -116,7 +122,7 @@ def fitting_architectures(
     fitting = []
     for model in family.models:
         rules = {rule.source: rule for rule in family.rules(model.source, configuration, is_prefixed(family, tensors))}
-        if not (_unexpected(rules, tensors) or _missing(rules, tensors) or _contradictions(rules, tensors)):
+        if not misfits(rules, tensors):
             fitting.append(model.source)
     return fitting
 

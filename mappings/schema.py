@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import product
 from typing import Any
@@ -118,7 +118,8 @@ class Tied:
     """A tensor that must be bit-equal to its `twin` (a source tensor) and is then left out.
 
     `untied` names its target when the twins differ; None means that Hugging Face cannot express a difference and the
-    conversion fails. `optional`: PaddleNLP ties the two itself, so a file may lack this one.
+    conversion fails. `optional`: PaddleNLP ties the two itself, so a file may lack this one. `repeated` is the name
+    under which a Hugging Face file may hold it all the same; default is `untied`.
     """
 
     source: str
@@ -126,14 +127,19 @@ class Tied:
     shape: tuple[Size, ...]
     untied: str | None = None
     optional: bool = False
+    repeated: str | None = None
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """A buffer that Hugging Face computes itself; its values must be 0, 1, 2, ... or the conversion fails."""
+    """A buffer that Hugging Face computes itself; its values must be 0, 1, 2, ... or the conversion fails.
+
+    `stored` says that PaddleNLP's own files hold it, as int64.
+    """
 
     source: str
     shape: tuple[Size, ...]
+    stored: bool = False
 
 
 Row = Linear | Norm | Embedding | Parameter | Tied | Ignored
@@ -144,6 +150,8 @@ class Rule:
     """What becomes of one source tensor; `shape` is the source's, numbers only.
 
     `target` is None for dropped and ignored tensors and for tied ones that cannot be untied. `reason` explains a drop.
+    `spare` is the name under which a Hugging Face file may hold a tensor that is not mapped, and `stored` says of an
+    ignored one that PaddleNLP's own files hold it: both are for the way back.
     """
 
     kind: Kind
@@ -154,6 +162,8 @@ class Rule:
     twin: str | None = None
     reason: str | None = None
     optional: bool = False
+    spare: str | None = None
+    stored: bool = False
 
     @property
     def size(self) -> int:
@@ -186,13 +196,18 @@ class Model:
 REQUIRED = object()
 """Default of a configuration field that has none."""
 
+SAME = object()
+"""Hugging Face's default of a configuration field where it is PaddleNLP's."""
+
 
 @dataclass(frozen=True)
 class Field:
-    """A configuration field under the same name in both frameworks, with PaddleNLP's default for an absent one."""
+    """A configuration field under the same name in both frameworks, with PaddleNLP's default for an absent one and
+    Hugging Face's where that differs."""
 
     name: str
     default: Any = REQUIRED
+    target_default: Any = SAME
 
 
 @dataclass(frozen=True)
@@ -218,7 +233,8 @@ class Family:
     """All that is known of one model family. Building one checks its rows; a faulty mapping raises MappingError.
 
     `roles` names the source modules by what they do ("query", "feed_forward_in", ...), wildcards included, so that a
-    fault can be described once for all families.
+    fault can be described once for all families. `source_constants` are fields that only PaddleNLP has, with the one
+    value that Hugging Face's model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any.
     """
 
     name: str
@@ -236,6 +252,8 @@ class Family:
     declared_differences: tuple[DeclaredDifference, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = field(default=())
+    source_constants: Mapping[str, Any] = field(default_factory=dict)
+    pooler_field: str | None = None
 
     def __post_init__(self) -> None:
         architectures = [model.source for model in self.models]
@@ -332,19 +350,22 @@ def _rules_of(
 
     if isinstance(row, Ignored):
         source = source_prefix + row.source.format(**values)
-        return [Rule(Kind.IGNORED, source, None, shape_of(row.shape), optional=True)]
+        spare = target_prefix + row.source.format(**values)
+        return [Rule(Kind.IGNORED, source, None, shape_of(row.shape), optional=True, spare=spare, stored=row.stored)]
     if isinstance(row, Tied):
         twin = row.twin.format(backbone=backbone)
         source = source_prefix + row.source.format(**values)
-        return [Rule(Kind.TIED, source, row.untied, shape_of(row.shape), twin=twin, optional=row.optional)]
+        rule = Rule(Kind.TIED, source, row.untied, shape_of(row.shape), twin=twin, optional=row.optional)
+        return [replace(rule, spare=row.repeated or row.untied)]
     rules = []
     for part in row.parts():
         source = source_prefix + part.source.format(**values)
         shape = shape_of(part.shape)
+        target = target_prefix + part.target.format(**values)
         if drop_reason is not None:
-            rules.append(Rule(Kind.DROPPED, source, None, shape, reason=drop_reason, optional=True))
+            rule = Rule(Kind.DROPPED, source, None, shape, part.transform, reason=drop_reason, optional=True)
+            rules.append(replace(rule, spare=target))
         else:
-            target = target_prefix + part.target.format(**values)
             rules.append(Rule(Kind.MAPPED, source, target, shape, part.transform))
     return rules
 

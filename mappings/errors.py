@@ -35,6 +35,10 @@ class MappingError(Paddle2TorchError):
     """A mapping itself is wrong: a dead row, or two rows with one source or one target."""
 
 
+class TokenizerError(Paddle2TorchError):
+    """A tokenizer has no form for the other side, though the weights may have one."""
+
+
 class UnmatchedTensorsError(Paddle2TorchError):
     """Tensors without a rule, missing tensors, wrong shapes or twins that differ."""
 

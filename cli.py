@@ -148,6 +148,7 @@ def seed(
 @cli.command()
 @click.argument("source")
 @click.argument("output", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Choice(["torch", "paddle"]), default="torch", show_default=True, help="The direction.")
 @family_option
 @architecture_option
 @click.option("--dtype", metavar="D", help="Cast all weights: float32, float16 or bfloat16. Not bit-exact.")
@@ -158,6 +159,7 @@ def seed(
 def convert(
     source: str,
     output: Path,
+    to: str,
     family: str | None,
     architecture: str | None,
     dtype: str | None,
@@ -166,7 +168,12 @@ def convert(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT."""
+    """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT.
+
+    With --to paddle, convert the Hugging Face folder SOURCE into the PaddleNLP folder OUTPUT.
+    """
+    if to == "paddle" and (dtype is not None or max_shard_size is not None or zero_padding_row):
+        raise click.UsageError("--dtype, --max-shard-size and --zero-padding-row do not go with --to paddle")
     from .converters.console import byte_progress, note
     from .converters.job import convert_checkpoint
 
@@ -174,6 +181,7 @@ def convert(
         done = convert_checkpoint(
             source,
             output,
+            to=to,
             family=family,
             architecture=architecture,
             dtype=dtype,

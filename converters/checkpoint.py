@@ -28,7 +28,7 @@ class Checkpoint:
     def __init__(self, source: Source, tensors: dict[str, Tensor], files: list[ByteSource]) -> None:
         self.source = source
         self.tensors = tensors
-        self._files = files
+        self.files = files
 
     @property
     def facts(self) -> dict[str, TensorFacts]:
@@ -37,12 +37,12 @@ class Checkpoint:
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError when a file changed since it was opened."""
-        for file in self._files:
+        for file in self.files:
             file.check_unchanged()
 
     def close(self) -> None:
         """Close the files."""
-        for file in self._files:
+        for file in self.files:
             file.close()
 
     def __enter__(self) -> Checkpoint:
@@ -60,7 +60,11 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     Executes nothing of the files and reads no tensor. Raises UnreadableFileError, RefusedFileError or
     UnknownNameError.
     """
-    found = find_source(source)
+    return open_files(find_source(source))
+
+
+def open_files(found: Source) -> Checkpoint:
+    """Open the weight files of a source that was found; raises as `open_checkpoint`."""
     files: list[ByteSource] = []
     tensors: dict[str, Tensor] = {}
     try:

@@ -14,7 +14,12 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Conversion:
     """What a conversion did. `parameters` counts the elements written, `files` are those with weights; names are the
-    source's. `alterations` says what was changed in the values, in one line each; without any, all bits are kept."""
+    source's. `alterations` says what was changed in the values, in one line each; without any, all bits are kept.
+
+    `to` is "torch" or "paddle", the framework whose library loads the output. On the way to Paddle, `made` are buffers
+    that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
+    PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know.
+    """
 
     source: Path
     output: Path
@@ -34,6 +39,10 @@ class Conversion:
     files: tuple[str, ...]
     alterations: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
+    to: str = "torch"
+    made: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
+    left_out_fields: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -50,11 +59,21 @@ class Conversion:
         if self.tied:
             lines.append(f"tied, bit-equal to their twins: {', '.join(self.tied)}")
         if not self.tie_word_embeddings:
-            lines.append("decoder and word embeddings differ and are both kept: tie_word_embeddings is false")
+            differ = "differ and are both kept" if self.to == "torch" else "are tensors of their own"
+            lines.append(f"decoder and word embeddings {differ}: tie_word_embeddings is false")
         if self.dropped:
             lines.append(f"dropped, {self.drop_reason}: {', '.join(self.dropped)}")
         if self.ignored:
             lines.append(f"ignored, computed by Hugging Face: {', '.join(self.ignored)}")
+        if self.made:
+            lines.append(f"made, as PaddleNLP stores them: {', '.join(self.made)}")
+        if self.random:
+            lines.append(
+                f"not in {self.architecture} of Hugging Face, so PaddleNLP initialises them at random, and no output "
+                f"of its task depends on them: {', '.join(self.random)}"
+            )
+        if self.left_out_fields:
+            lines.append(f"configuration fields that PaddleNLP does not know: {', '.join(self.left_out_fields)}")
         if self.set_aside:
             lines.append(f"files of training, not part of the model: {', '.join(self.set_aside)}")
         return lines

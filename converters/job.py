@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..mappings.errors import ConfigurationError, UnknownNameError
 from ..mappings.plan import Plan
 from ..mappings.schema import Transform
 from .alterations import Alterations, altered_plan, make_alterations, word_embeddings
@@ -17,12 +18,17 @@ from .output_folder import check_output, new_folder
 from .piecewise import Entry
 from .safetensors_file import compare_safetensors, write_safetensors
 from .shards import INDEX, Shard, index_of, parse_size, split_into_shards
+from .to_paddle import convert_to_paddle
+
+DIRECTIONS = ("torch", "paddle")
+"""The frameworks whose libraries the output can be for."""
 
 
 def convert_checkpoint(
     source: str | Path,
     output: str | Path,
     *,
+    to: str = "torch",
     family: str | None = None,
     architecture: str | None = None,
     dtype: str | None = None,
@@ -33,6 +39,9 @@ def convert_checkpoint(
 ) -> Conversion:
     """Convert a PaddleNLP checkpoint into a Hugging Face folder: `config.json` and `model.safetensors`.
 
+    With `to="paddle"`, convert a Hugging Face folder into a PaddleNLP one instead, as `convert_to_paddle` does; the
+    options that change values or spread the weights are refused then.
+
     `source` is a pretrained name, a folder or a file. Every weight keeps its element type and its bits, unless `dtype`
     ("float32", "float16" or "bfloat16") casts all of them or `zero_padding_row` writes the padding id's row of the word
     embeddings as the zeros that PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights
@@ -40,6 +49,14 @@ def convert_checkpoint(
     found equal. Raises a Paddle2TorchError otherwise, and leaves nothing.
     """
     output = Path(output)
+    if to not in DIRECTIONS:
+        raise UnknownNameError(f"unknown direction {to!r}; known are {', '.join(DIRECTIONS)}")
+    if to == "paddle":
+        if dtype is not None or max_shard_size is not None or zero_padding_row:
+            raise ConfigurationError("dtype, max_shard_size and zero_padding_row go with the way to torch only")
+        return convert_to_paddle(
+            source, output, family=family, architecture=architecture, overwrite=overwrite, progress=progress
+        )
     limit = parse_size(max_shard_size) if isinstance(max_shard_size, str) else max_shard_size
     with open_checkpoint(source) as checkpoint:
         check_output(output, checkpoint.source.path, overwrite)

@@ -1,0 +1,124 @@
+"""The conversion the other way: from a Hugging Face folder to one that PaddleNLP's `from_pretrained` loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..mappings.schema import Transform
+from .byte_source import ByteSource
+from .conversion import Conversion, Progress, counter
+from .dtypes import DTYPES
+from .output_folder import check_output, new_folder
+from .pdparams_writer import compare_pdparams, write_pdparams
+from .piecewise import Entry
+from .tensors import Tensor
+from .torch_checkpoint import RecognisedTorch, TorchCheckpoint, open_torch_checkpoint, recognise_torch
+from .torch_configuration import left_out_fields, paddle_configuration
+
+WEIGHTS = "model_state.pdparams"
+
+
+class _MemorySource(ByteSource):
+    """Bytes that were made and lie in no file."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        """`path` is for messages."""
+        self.path = path
+        self.size = len(data)
+        self._data = data
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer` from `offset`."""
+        buffer[:] = self._data[offset : offset + len(buffer)]
+
+    def check_unchanged(self) -> None:
+        """Nothing can change."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def convert_to_paddle(
+    source: str | Path,
+    output: Path,
+    *,
+    family: str | None = None,
+    architecture: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Convert a Hugging Face folder into a PaddleNLP one: `config.json` and `model_state.pdparams`.
+
+    Every weight keeps its element type and its bits. Tensors that PaddleNLP stores twice are written twice, and the
+    buffers that it stores are made. The output appears only after it has been read back and found equal. Raises a
+    Paddle2TorchError otherwise, and leaves nothing.
+    """
+    report = progress or (lambda stage, done, total: None)
+    with open_torch_checkpoint(source) as checkpoint:
+        check_output(output, checkpoint.source.path, overwrite)
+        recognised = recognise_torch(checkpoint, family, architecture)
+        entries = entries_of(checkpoint, recognised)
+        widest = max(
+            {checkpoint.tensors[move.source].dtype for move in recognised.plan.moves},
+            key=lambda dtype: (dtype.itemsize, dtype.name),
+        )
+        total = sum(entry.nbytes for entry in entries)
+        with new_folder(output, overwrite) as folder:
+            write_pdparams(folder / WEIGHTS, entries, counter("write", total, report))
+            compare_pdparams(folder / WEIGHTS, entries, counter("compare", total, report))
+            configuration = paddle_configuration(recognised.plan, recognised.fields, widest.name)
+            (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            checkpoint.check_unchanged()
+        return _summary(checkpoint, output, recognised, entries)
+
+
+def entries_of(checkpoint: TorchCheckpoint, recognised: RecognisedTorch) -> list[Entry]:
+    """The tensors that the plan writes, transposed where it says so, and the buffers that it makes."""
+    entries = [
+        Entry(move.target, checkpoint.tensors[move.source], move.transform is Transform.TRANSPOSE)
+        for move in recognised.plan.moves
+    ]
+    for name, shape in recognised.plan.made:
+        values = np.arange(np.prod(shape), dtype=np.int64).astype(DTYPES["int64"].storage)
+        source = _MemorySource(checkpoint.source.path, values.tobytes())
+        entries.append(Entry(name, Tensor(name, DTYPES["int64"], shape, partial(_at_start, source))))
+    return entries
+
+
+def _at_start(source: ByteSource) -> tuple[ByteSource, int]:
+    return source, 0
+
+
+def _summary(
+    checkpoint: TorchCheckpoint, output: Path, recognised: RecognisedTorch, entries: Sequence[Entry]
+) -> Conversion:
+    plan = recognised.plan
+    taken = {move.source: checkpoint.tensors[move.source] for move in plan.moves}
+    return Conversion(
+        source=checkpoint.source.path,
+        output=output,
+        family=recognised.family.name,
+        architecture=plan.target_architecture,
+        target_architecture=plan.architecture,
+        tensors=len(entries),
+        parameters=sum(tensor.size for tensor in taken.values()),
+        nbytes=sum(entry.nbytes for entry in entries),
+        tied=tuple(plan.repeated),
+        dropped=(),
+        drop_reason=None,
+        ignored=plan.ignored,
+        guesses=recognised.guesses,
+        tie_word_embeddings=plan.tie_word_embeddings,
+        dtype=", ".join(sorted({tensor.dtype.name for tensor in taken.values()})),
+        files=(WEIGHTS,),
+        set_aside=checkpoint.source.set_aside,
+        to="paddle",
+        made=tuple(name for name, _ in plan.made),
+        random=plan.random,
+        left_out_fields=left_out_fields(recognised.family, checkpoint.configuration),
+    )

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .tokenizer import TokenizerWritten
+
 Progress = Callable[[str, int, int], None]
 """Called as work goes on with the stage ("write" or "compare"), bytes done and bytes in all."""
 
@@ -43,6 +45,7 @@ class Conversion:
     made: tuple[str, ...] = ()
     random: tuple[str, ...] = ()
     left_out_fields: tuple[str, ...] = ()
+    tokenizer: TokenizerWritten | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -55,6 +58,7 @@ class Conversion:
             f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
             "read back and equal",
             *self.alterations,
+            self.tokenizer.line() if self.tokenizer is not None else "no tokenizer: there is none beside the weights",
         ]
         if self.tied:
             lines.append(f"tied, bit-equal to their twins: {', '.join(self.tied)}")

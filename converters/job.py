@@ -19,6 +19,7 @@ from .piecewise import Entry
 from .safetensors_file import compare_safetensors, write_safetensors
 from .shards import INDEX, Shard, index_of, parse_size, split_into_shards
 from .to_paddle import convert_to_paddle
+from .tokenizer import TokenizerWritten, read_tokenizer, write_huggingface_tokenizer
 
 DIRECTIONS = ("torch", "paddle")
 """The frameworks whose libraries the output can be for."""
@@ -66,13 +67,16 @@ def convert_checkpoint(
         alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
+        vocab_size = recognised.configuration["vocab_size"]
+        tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
         with new_folder(output, overwrite) as folder:
             shards = split_into_shards(entries, limit)
             _write(folder, shards, alterations, progress or (lambda stage, done, total: None))
             configuration = target_configuration(recognised, plan, entries)
             (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            tokens = write_huggingface_tokenizer(tokenizer, folder) if tokenizer is not None else None
             checkpoint.check_unchanged()
-        return _summary(checkpoint, output, recognised, plan, shards, alterations)
+        return _summary(checkpoint, output, recognised, plan, shards, alterations, tokens)
 
 
 def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
@@ -121,6 +125,7 @@ def _summary(
     plan: Plan,
     shards: Sequence[Shard],
     alterations: Alterations,
+    tokenizer: TokenizerWritten | None,
 ) -> Conversion:
     entries = [entry for shard in shards for entry in shard.entries]
     return Conversion(
@@ -136,10 +141,11 @@ def _summary(
         dropped=tuple(rule.source for rule in plan.dropped),
         drop_reason=plan.dropped[0].reason if plan.dropped else None,
         ignored=tuple(rule.source for rule in plan.ignored),
-        guesses=recognised.guesses,
+        guesses=(*recognised.guesses, *([tokenizer.guess] if tokenizer is not None and tokenizer.guess else [])),
         tie_word_embeddings=plan.tie_word_embeddings,
         dtype=", ".join(sorted({entry.dtype.name for entry in entries})),
         files=tuple(shard.name for shard in shards),
         alterations=tuple(alterations.lines()),
         set_aside=checkpoint.source.set_aside,
+        tokenizer=tokenizer,
     )

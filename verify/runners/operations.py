@@ -130,7 +130,6 @@ class ModelRunner(ABC):
             "parameters": sum(math.prod(parameter.shape) for _, parameter in loaded.model.named_parameters()),
             **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate),
             "seconds": {"load": loaded.seconds, "forward": seconds},
-            "peak_memory_bytes": protocol.peak_memory_bytes(),
         }
 
     def layers(self, request: protocol.Request) -> protocol.Answer:
@@ -148,7 +147,6 @@ class ModelRunner(ABC):
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
             "seconds": {"load": loaded.seconds},
-            "peak_memory_bytes": protocol.peak_memory_bytes(),
         }
 
     def trace(self, request: protocol.Request) -> protocol.Answer:
@@ -181,7 +179,6 @@ class ModelRunner(ABC):
                 arrays[f"embeddings.{index:04d}"] = self.to_array(module(**part))
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
-            "peak_memory_bytes": protocol.peak_memory_bytes(),
         }
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
@@ -207,13 +204,14 @@ class ModelRunner(ABC):
                 np.save(os.path.join(protocol.field(request, "outputs"), f"{index:05d}.npy"), self._gradient(parameter))
         # The gradients live as long as the model.
         self.release(request)
-        return {"files": files, "peak_memory_bytes": protocol.peak_memory_bytes()}
+        return {"files": files}
 
     def release(self, request: protocol.Request) -> protocol.Answer:
         """Drop the model that is kept."""
         self._kept = None
         # Models hold cycles; without this, several large ones would be in memory at a time.
         gc.collect()
+        protocol.return_free_memory()
         return {}
 
     def state_digests(self, model: Any) -> dict[str, Any]:

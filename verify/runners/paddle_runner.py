@@ -200,7 +200,6 @@ class PaddleRunner(operations.ModelRunner):
                 "values": seeded - built,
                 "save": time.perf_counter() - seeded,
             },
-            "peak_memory_bytes": protocol.peak_memory_bytes(),
         }
 
 

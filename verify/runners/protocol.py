@@ -6,6 +6,7 @@ and uses nothing beyond the standard library, numpy and safetensors.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import json
@@ -15,6 +16,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -122,7 +124,8 @@ def answer_line(operations: Mapping[str, Operation], line: bytes) -> Answer:
         if name not in operations:
             raise RequestError(f"unknown operation {name!r}; known: {', '.join(sorted(operations))}")
         reset_peak_memory()
-        return {"ok": True, **operations[name](request)}
+        answer = operations[name](request)
+        return {"ok": True, "peak_memory_bytes": peak_memory_bytes(), **answer}
     except FrameworkMissingError as error:
         return {"ok": False, "missing": True, "error": str(error), "traceback": traceback.format_exc()}
     except RequestError as error:
@@ -158,6 +161,12 @@ def existing_folder(request: Request) -> str:
     if not os.path.isdir(folder):
         raise RequestError(f"there is no folder {folder!r}")
     return os.path.abspath(folder)
+
+
+def return_free_memory() -> None:
+    """Give memory that was freed back to the system where the C library has a call for it (glibc)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def reset_peak_memory() -> None:

@@ -10,13 +10,17 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from .mappings.errors import Paddle2TorchError, ParityError, UnknownNameError
+
+if TYPE_CHECKING:
+    from .hub.fetch import Fetcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +42,42 @@ def python_options(command: F) -> F:
             help=f"Python of the environment that holds {side}; default: this one.",
         )(command)
     return command
+
+
+def network_options(command: F) -> F:
+    """Where published weights come from when no cache holds them."""
+    command = click.option(
+        "--offline",
+        is_flag=True,
+        envvar="PADDLE2TORCH_OFFLINE",
+        help="Never touch the network: pretrained names come from the caches. Also PADDLE2TORCH_OFFLINE=1.",
+    )(command)
+    return click.option(
+        "--base-url",
+        metavar="URL",
+        envvar="PADDLE2TORCH_BASE_URL",
+        help="A mirror: URL takes the place of https://bj.bcebos.com, and the path that is recorded follows, such as "
+        "/paddlenlp/models/transformers/albert/NAME.pdparams. URL may end in a path of its own. Also "
+        "PADDLE2TORCH_BASE_URL.",
+    )(command)
+
+
+@contextmanager
+def _fetcher(base_url: str | None, offline: bool, quiet: bool) -> Iterator[Fetcher]:
+    from .converters.console import byte_progress, note
+    from .hub.fetch import Fetcher
+
+    with byte_progress(quiet, line_seconds=10) as progress:
+        yield Fetcher(base_url, offline, progress=progress, tell=(lambda text: None) if quiet else note)
+
+
+def _make_available(source: str, base_url: str | None, offline: bool, quiet: bool) -> None:
+    """Fetch a pretrained name that stands as a source; paths and what a cache holds are left alone."""
+    from .mappings.registry import PRETRAINED
+
+    if source in PRETRAINED and not Path(source).exists():
+        with _fetcher(base_url, offline, quiet) as fetcher:
+            fetcher.make_available(source)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -128,6 +168,43 @@ def inspect(path: str, with_hash: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("name")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Also write copies into the new folder DIR, which then serves as a SOURCE.",
+)
+@network_options
+@as_json
+def fetch(name: str, output: Path | None, base_url: str | None, offline: bool, as_json: bool) -> None:
+    """Download the published weights and tokenizer of NAME into the cache, once.
+
+    The cache is PADDLE2TORCH_CACHE, else the platform's cache folder; what PaddleNLP's own cache holds is linked. A
+    download that broke off is continued. The sha256 of each file is recorded and checked whenever the name is used.
+    """
+    from .converters.cache import own_cache
+    from .converters.output_folder import check_output
+    from .hub.fetch import copy_to
+
+    if output is not None:
+        # Before minutes go into a download.
+        check_output(output, own_cache() / name, overwrite=False)
+    with _fetcher(base_url, offline, as_json) as fetcher:
+        fetched = fetcher.fetch(name)
+    if output is not None:
+        copy_to(fetched, output)
+    if as_json:
+        _print_json({**fetched.to_json(), "output": None if output is None else str(output)})
+        return
+    for line in fetched.lines():
+        click.echo(line)
+    if output is not None:
+        click.echo(f"{output}: copies of these files")
+
+
+@cli.command()
+@click.argument("name")
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
 @architecture_option
@@ -155,6 +232,7 @@ def seed(
 @click.option("--max-shard-size", metavar="S", help="Spread larger weights over files of at most S, such as 2GB.")
 @click.option("--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@network_options
 @as_json
 def convert(
     source: str,
@@ -166,6 +244,8 @@ def convert(
     max_shard_size: str | None,
     zero_padding_row: bool,
     overwrite: bool,
+    base_url: str | None,
+    offline: bool,
     as_json: bool,
 ) -> None:
     """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT.
@@ -177,6 +257,7 @@ def convert(
     from .converters.console import byte_progress, note
     from .converters.job import convert_checkpoint
 
+    _make_available(source, base_url, offline, as_json)
     with byte_progress(quiet=as_json) as progress:
         done = convert_checkpoint(
             source,
@@ -213,6 +294,7 @@ def convert(
 @click.option("--certificate-only", is_flag=True, help="Only compare parity.json with the files; no framework runs.")
 @family_option
 @architecture_option
+@network_options
 @python_options
 @as_json
 @click.pass_context
@@ -227,6 +309,8 @@ def verify(
     certificate_only: bool,
     family: str | None,
     architecture: str | None,
+    base_url: str | None,
+    offline: bool,
     paddle_python: str | None,
     torch_python: str | None,
     as_json: bool,
@@ -238,6 +322,7 @@ def verify(
     if certificate_only:
         if faults or checks is not None or report_dir is not None:
             raise click.UsageError("--certificate-only goes with no other check and no report")
+        _make_available(source, base_url, offline, as_json)
         _certificate_only(context, source, converted, as_json)
     from .converters.console import note
     from .verify.fault_runs import with_faults
@@ -262,6 +347,7 @@ def verify(
     )
     reports = Reports(report_dir, [str(converted)], command, quiet=as_json)
     with reports.guard():
+        _make_available(source, base_url, offline, as_json)
         report = verify_checkpoint(
             source,
             converted,
@@ -323,6 +409,7 @@ def _certificate_only(context: click.Context, source: str, converted: Path, as_j
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep source and converted weights in this folder.")
 @click.option("--faults", is_flag=True, help="Also inject every known fault into the smallest model.")
+@network_options
 @python_options
 @as_json
 @click.pass_context
@@ -337,12 +424,15 @@ def gate(
     report_dir: Path | None,
     keep: Path | None,
     faults: bool,
+    base_url: str | None,
+    offline: bool,
     paddle_python: str | None,
     torch_python: str | None,
     as_json: bool,
 ) -> None:
     """For each NAME: get the checkpoint, convert it, verify it. One table, one exit status: the gate for CI."""
-    from .converters.console import note
+    from .converters.console import byte_progress, note
+    from .hub.fetch import Fetcher
     from .mappings.registry import PRETRAINED
     from .verify.gate import ModelResult, run_gate
     from .verify.report_files import Reports, command_line
@@ -365,6 +455,12 @@ def gate(
         note(f"[{count}/{len(chosen)}] {result.name}: {verdict(result)} ({result.seconds:.1f} s)")
         reports.model(result)
 
+    fetcher = Fetcher(base_url, offline, tell=(lambda text: None) if as_json else note)
+
+    def obtain(name: str) -> None:
+        with byte_progress(as_json, line_seconds=10) as fetcher.progress:
+            fetcher.make_available(name)
+
     reports = Reports(report_dir, chosen, repeat(chosen), gate=True, quiet=as_json)
     with reports.guard():
         result = run_gate(
@@ -377,6 +473,7 @@ def gate(
             faults=faults,
             paddle_python=paddle_python,
             torch_python=torch_python,
+            obtain=None if offline else obtain,
             repeat=repeat,
             on_result=on_result,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -45,10 +46,13 @@ def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
 
 
 @contextmanager
-def byte_progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A function (stage, bytes done, bytes in all) that moves a bar on a terminal and is silent elsewhere."""
+def byte_progress(quiet: bool, line_seconds: float | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """A function (stage, bytes done, bytes in all, or 0 while unknown) that moves a bar on a terminal.
+
+    Elsewhere it is silent, or notes a line when `line_seconds` have passed since the last one.
+    """
     if quiet or not sys.stderr.isatty():
-        yield lambda stage, done, total: None
+        yield (lambda stage, done, total: None) if quiet or line_seconds is None else _line_progress(line_seconds)
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -59,10 +63,22 @@ def byte_progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
         def update(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done)
+                tasks[stage] = bars.add_task(stage, total=total or None)
+            bars.update(tasks[stage], completed=done, total=total or None)
 
         yield update
+
+
+def _line_progress(line_seconds: float) -> Callable[[str, int, int], None]:
+    last = time.monotonic()
+
+    def update(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= line_seconds:
+            last = time.monotonic()
+            note(f"{stage}: {done:,}{f' of {total:,}' if total else ''} bytes")
+
+    return update
 
 
 def note(text: str) -> None:

@@ -94,15 +94,20 @@ def seeded(paddle_runner: RunnerProcess, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def paddle2torch(tmp_path: Path) -> Run:
-    """`paddle2torch(*arguments, cwd=..., home=...)`: the real command line in a process of its own.
+    """`paddle2torch(*arguments, cwd=..., home=...)`: the real command line in a process of its own, offline.
 
-    PaddleNLP's cache is an empty folder unless `home` names another.
+    PaddleNLP's cache is an empty folder unless `home` names another; so is this package's own.
     """
 
     def run(
         *arguments: str | Path, cwd: Path | None = None, home: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PPNLP_HOME": str(home or tmp_path / "no-cache")}
+        environment = {
+            **os.environ,
+            "PPNLP_HOME": str(home or tmp_path / "no-cache"),
+            "PADDLE2TORCH_CACHE": str(tmp_path / "no-cache-either"),
+            "PADDLE2TORCH_OFFLINE": "1",
+        }
         command = [sys.executable, "-m", "paddle2torch", *map(str, arguments)]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=120, env=environment, cwd=cwd or tmp_path, check=False

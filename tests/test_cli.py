@@ -272,7 +272,8 @@ def test_a_typo_in_a_pretrained_name(command: str, paddle2torch: Run, work: Path
 def test_a_pretrained_name_that_is_not_cached(paddle2torch: Run, work: Path) -> None:
     line = refused(paddle2torch, work, "convert", "albert-base-v2", "out")
     assert PRETRAINED["albert-base-v2"].weights_url in line
-    assert "paddle2torch seed albert-base-v2" in line
+    assert "offline" in line
+    assert "paddle2torch seed" in line
 
 
 # Tensors that do not fit
@@ -533,7 +534,7 @@ def test_no_arguments(paddle2torch: Run) -> None:
         (["gate", "albert-base-v1", "--check", ","], "names no check"),
         (["gate", "albert-base-v1", "--seeded", "--check", "nope"], "unknown check 'nope'"),
         (["gate", "albert-base-v1", "--jobs", "0"], "--jobs"),
-        (["gate", "albert-base-v1", "albert-large-v1"], "albert-base-v1, albert-large-v1 are not in PaddleNLP's cache"),
+        (["gate", "albert-base-v1", "albert-large-v1"], "of albert-base-v1, albert-large-v1 are neither in the"),
         (["verify", "a", "b"], "a: no such file or folder"),
         (["seed", "albert-chinese-tiny", "out", "--architecture", "AlbertForNothing"], "AlbertForNothing"),
     ],

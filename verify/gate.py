@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from ..converters.cache import own_cache, paddlenlp_cache
 from ..converters.job import convert_checkpoint
-from ..converters.source import cached_folder, paddlenlp_cache
+from ..converters.source import cached_folder
 from ..mappings.errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.registry import get_pretrained
 from .fault_runs import with_faults
@@ -103,14 +104,16 @@ def run_gate(
     faults: bool = False,
     paddle_python: str | None = None,
     torch_python: str | None = None,
+    obtain: Callable[[str], None] | None = None,
     repeat: Callable[[Sequence[str]], str] | None = None,
     on_stage: Callable[[str, str], None] | None = None,
     on_result: Callable[[ModelResult], None] | None = None,
 ) -> GateResult:
     """Run the gate over pretrained `names`, `jobs` at a time.
 
-    `seeded` takes seeded weights, otherwise the published ones are looked up in PaddleNLP's cache. `keep` is a folder
-    that keeps source and converted weights of each name; without it they go to a temporary folder and are deleted.
+    `seeded` takes seeded weights, otherwise the published ones are looked up in the caches. `obtain(name)` puts them
+    there beforehand; a name for which it raises a Paddle2TorchError is not run. `keep` is a folder that keeps source
+    and converted weights of each name; without it they go to a temporary folder and are deleted.
     `faults` also injects every fault into the smallest of the models, where a check must catch each.
     `repeat(names)` gives the command that repeats the run for these names, for the reports.
     `on_stage(name, stage)` and `on_result` are called as work goes on. Raises UnknownNameError for an unknown name and
@@ -118,10 +121,14 @@ def run_gate(
     """
     sizes = {name: max(get_pretrained(name).parameters.values()) for name in names}
     injected = min(names, key=lambda name: sizes[name]) if faults and names else None
-    if not seeded and (absent := [name for name in names if cached_folder(name) is None]):
+    failures: dict[str, ModelResult] = {}
+    if not seeded and obtain is not None:
+        failures = _obtain_all(names, obtain, on_stage)
+    elif not seeded and (absent := [name for name in names if cached_folder(name) is None]):
         raise UnreadableFileError(
-            f"not run: the published weights of {', '.join(absent)} are not in PaddleNLP's cache {paddlenlp_cache()}; "
-            "put them there, or use --seeded for seeded weights of the same size"
+            f"not run: the published weights of {', '.join(absent)} are neither in the cache {own_cache()} nor in "
+            f"PaddleNLP's cache {paddlenlp_cache()}; `paddle2torch fetch` downloads them where there is a network, "
+            "--seeded takes seeded weights of the same size"
         )
 
     interrupted = Event()
@@ -137,7 +144,8 @@ def run_gate(
                 command = repeat([name]) if repeat is not None else None
                 tell = on_stage or (lambda n, s: None)
                 inject = name == injected
-                results.append(_run_one(name, runners, seeded, seed, checks, keep, inject, command, tell))
+                failed = failures.get(name)
+                results.append(failed or _run_one(name, runners, seeded, seed, checks, keep, inject, command, tell))
                 if on_result is not None:
                     on_result(results[-1])
         return results
@@ -156,6 +164,24 @@ def run_gate(
             raise
     by_name = {result.name: result for share in shares for result in share}
     return GateResult(tuple(by_name[name] for name in names), command)
+
+
+def _obtain_all(
+    names: Sequence[str], obtain: Callable[[str], None], on_stage: Callable[[str, str], None] | None
+) -> dict[str, ModelResult]:
+    """Obtain the weights of all names, in the main thread, where an interrupt ends it at once; the failures."""
+    failures = {}
+    for name in names:
+        started = time.perf_counter()
+        try:
+            if on_stage is not None:
+                on_stage(name, "fetching")
+            obtain(name)
+        except MissingDependencyError:
+            raise
+        except Paddle2TorchError as error:
+            failures[name] = ModelResult(name, None, str(error), time.perf_counter() - started)
+    return failures
 
 
 def _run_one(

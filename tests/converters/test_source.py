@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from paddle2torch.converters.source import cached_folder, find_source, find_weights, paddlenlp_cache
+from paddle2torch.converters.cache import paddlenlp_cache
+from paddle2torch.converters.source import cached_folder, find_source, find_weights
 from paddle2torch.mappings.errors import UnknownNameError, UnreadableFileError
 from paddle2torch.mappings.registry import PRETRAINED
 
@@ -18,6 +19,7 @@ NAME = "albert-base-v2"
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of NAME in a cache that holds nothing yet."""
     monkeypatch.setenv("PPNLP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PADDLE2TORCH_CACHE", str(tmp_path / "own"))
     return tmp_path / "home" / "models" / NAME
 
 
@@ -49,7 +51,7 @@ def test_a_name_is_looked_up_in_the_cache(file: str, cache: Path) -> None:
 
 def test_a_name_that_is_not_cached(cache: Path) -> None:
     cache.mkdir(parents=True)
-    with pytest.raises(UnreadableFileError, match="are not in PaddleNLP's cache"):
+    with pytest.raises(UnreadableFileError, match="nor in PaddleNLP's cache"):
         find_source(NAME)
 
 

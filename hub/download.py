@@ -1,0 +1,336 @@
+"""One file over HTTP: resumed after a broken connection, tried again with back-off, within bounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ..mappings.errors import FetchError, UnreachableError
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+BLOCK = 1 << 16
+"""Bytes read at a time."""
+
+LARGEST = 64 << 30
+"""Bytes that no checkpoint of a pretrained name has; a server that sends more is stopped."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with the file's name, bytes done and bytes in all (0 while unknown)."""
+
+_ADVICE = {
+    401: "it wants credentials; check the base URL",
+    403: "it refuses; check the base URL, and whether a proxy or a firewall stands in between",
+    404: "it has no such file; check the base URL",
+    407: "the proxy wants credentials; put them into HTTPS_PROXY",
+    410: "the file is gone; check the base URL",
+}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long and how often is tried. `attempts` is of requests per file, and no more than `connections` of them may
+    end without a connection. `backoff_seconds` doubles with each failed one up to `longest_wait`, which is also the
+    longest that a server may ask for with Retry-After. A server that is silent for `read_seconds` has stalled."""
+
+    attempts: int = 6
+    connections: int = 3
+    backoff_seconds: float = 1.0
+    longest_wait: float = 60.0
+    connect_seconds: float = 10.0
+    read_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A complete file that is not in place yet: `etag` is the server's, where it names one."""
+
+    partial: Path
+    etag: str | None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What is known of a partial file: address, the server's validator, size in all."""
+
+    url: str
+    validator: str | None = None
+    etag: str | None = None
+    size: int | None = None
+
+
+class _Interrupted(Exception):
+    """An attempt that failed in a way that another may mend; `wait` is what the server asked for."""
+
+    def __init__(self, reason: str, wait: float | None = None, unreachable: bool = False) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.unreachable = unreachable
+
+
+def download(
+    session: Session,
+    url: str,
+    target: Path,
+    *,
+    patience: Patience,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Downloaded:
+    """Bring `url` to `TARGET.partial` beside `target`, continuing what an earlier attempt left there.
+
+    A part is continued only when the server's entity tag or date says that it is of the same file. The file has as
+    many bytes as the server announced. Raises FetchError, UnreachableError when no connection could be made at all.
+    An interrupt leaves the partial file and what is known of it, nothing else.
+    """
+    partial, notes = partial_files(target)
+
+    def report(done: int, size: int) -> None:
+        progress(target.name, done, size)
+
+    failures: list[_Interrupted] = []
+    while len(failures) < patience.attempts and sum(one.unreachable for one in failures) < patience.connections:
+        if failures:
+            pause = _pause(patience, failures)
+            tell(f"{target.name}: {failures[-1]}; trying again in {pause:g} s")
+            time.sleep(pause)
+        try:
+            begun = _attempt(session, url, partial, notes, patience, report)
+            return Downloaded(partial, begun.etag)
+        except _Interrupted as error:
+            failures.append(error)
+    text = f"{shown(url)}: {failures[-1]}, after {len(failures)} attempts"
+    if failures[-1].unreachable:
+        raise UnreachableError(f"{text}; check the network, the proxy settings (HTTPS_PROXY) and the base URL")
+    kept = f"; the next one goes on from byte {_size(partial):,}" if _begun(notes, url).validator else ""
+    raise FetchError(f"{text}; try again later{kept}")
+
+
+def partial_files(target: Path) -> tuple[Path, Path]:
+    """The unfinished file beside `target`, and what is known of it."""
+    return target.with_name(f"{target.name}.partial"), target.with_name(f"{target.name}.partial.json")
+
+
+def discard(target: Path) -> None:
+    """Delete what an unfinished download left."""
+    for path in partial_files(target):
+        path.unlink(missing_ok=True)
+
+
+def shown(url: str) -> str:
+    """An address without user name, password and parameters, which may be secret."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _attempt(
+    session: Session,
+    url: str,
+    partial: Path,
+    notes: Path,
+    patience: Patience,
+    progress: Callable[[int, int], None],
+) -> _Begun:
+    begun = _begun(notes, url)
+    have = _size(partial)
+    if begun.validator is None or (begun.size is not None and have > begun.size):
+        have = 0
+    if have and have == begun.size:
+        return begun
+    # What is stored and counted are the file's own bytes: nothing on the way may compress them.
+    headers = {"Accept-Encoding": "identity"}
+    if have and begun.validator is not None:
+        headers |= {"Range": f"bytes={have}-", "If-Range": begun.validator}
+    with _request(session, url, headers, patience) as response:
+        if response.status_code == 206 and have:
+            _check_range(response, have, begun, partial, notes)
+        elif response.status_code == 200:
+            have = 0
+            begun = _describe(response, url)
+            partial.unlink(missing_ok=True)
+            notes.write_text(json.dumps(vars(begun)), "utf-8")
+        else:
+            _refuse(response, url, partial, notes, patience)
+        return _receive(response, partial, have, begun, notes, progress)
+
+
+def _request(session: Session, url: str, headers: dict[str, str], patience: Patience) -> Response:
+    import requests
+
+    timeout = (patience.connect_seconds, patience.read_seconds)
+    try:
+        response = session.get(url, headers=headers, timeout=timeout, stream=True)
+    except requests.exceptions.SSLError as error:
+        raise FetchError(
+            f"{shown(url)}: the server's certificate does not hold ({innermost(error)}); behind a proxy that inspects "
+            "traffic, name its certificates in REQUESTS_CA_BUNDLE"
+        ) from error
+    except requests.exceptions.TooManyRedirects as error:
+        raise FetchError(f"{shown(url)}: redirects without end; check the base URL") from error
+    except requests.exceptions.ReadTimeout as error:
+        raise _Interrupted(f"no answer within {patience.read_seconds:g} s") from error
+    except requests.exceptions.ProxyError as error:
+        raise _Interrupted(f"the proxy does not answer ({innermost(error)})", unreachable=True) from error
+    except requests.exceptions.ConnectionError as error:
+        # A server that accepts and then hangs up has been reached.
+        unreachable = any(type(cause).__name__ in _NO_CONNECTION for cause in causes(error))
+        raise _Interrupted(f"no connection ({innermost(error)})", unreachable=unreachable) from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise _Interrupted("the connection broke") from error
+    except (requests.exceptions.RequestException, ValueError) as error:
+        raise FetchError(f"{shown(url)}: cannot be asked for: {innermost(error)}") from error
+    if url.startswith("https:") and not response.url.startswith("https:"):
+        response.close()
+        raise FetchError(f"{shown(url)}: redirects to {shown(response.url)}, which is not encrypted")
+    return response
+
+
+_NO_CONNECTION = frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout"})
+
+
+def _refuse(response: Response, url: str, partial: Path, notes: Path, patience: Patience) -> None:
+    """Raise for an answer that brings no bytes: mendable ones as _Interrupted."""
+    status = response.status_code
+    if status in (206, 416):
+        # The part does not belong to the file as it is now, or the server is confused: from the beginning.
+        partial.unlink(missing_ok=True)
+        notes.unlink(missing_ok=True)
+        raise _Interrupted(f"the server answered {status} to what it was asked for")
+    if status in (408, 425, 429) or status >= 500:
+        wait = _retry_after(response)
+        if wait is not None and wait > patience.longest_wait:
+            raise FetchError(
+                f"{shown(url)}: the server answered {status} and asks to wait {wait:.0f} s, longer than "
+                f"{patience.longest_wait:g} s; try again then"
+            )
+        raise _Interrupted(f"the server answered {status}", wait)
+    raise FetchError(f"{shown(url)}: the server answered {status}: {_ADVICE.get(status, 'check the base URL')}")
+
+
+def _retry_after(response: Response) -> float | None:
+    """The seconds that the server asks to wait, from either form of Retry-After; None without or with a bad one."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    value = response.headers.get("Retry-After")
+    try:
+        return float(Retry().parse_retry_after(value)) if value is not None else None
+    except InvalidHeader:
+        return None
+
+
+def _pause(patience: Patience, failures: list[_Interrupted]) -> float:
+    """The seconds before the next attempt: what the server asked for, else back-off."""
+    asked = failures[-1].wait
+    if asked is not None:
+        return asked
+    return min(patience.longest_wait, float(patience.backoff_seconds * 2 ** (len(failures) - 1)))
+
+
+def _describe(response: Response, url: str) -> _Begun:
+    """What the headers of a full answer say of the file."""
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise FetchError(
+            f"{shown(url)}: comes compressed ({encoding}), which was not asked for; check proxy and base URL"
+        )
+    etag = response.headers.get("ETag")
+    # A weak tag does not promise the same bytes, so nothing can be continued by it.
+    strong = etag if etag and not etag.startswith("W/") else None
+    length = response.headers.get("Content-Length")
+    size = int(length) if length is not None and length.isascii() and length.isdigit() else None
+    if size is not None and size > LARGEST:
+        raise FetchError(f"{shown(url)}: the server announces {size:,} bytes, more than any checkpoint has")
+    return _Begun(shown(url), strong or response.headers.get("Last-Modified"), etag, size)
+
+
+def _check_range(response: Response, have: int, begun: _Begun, partial: Path, notes: Path) -> None:
+    """The part that comes must be the one that is missing."""
+    given = response.headers.get("Content-Range", "")
+    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", given)
+    fits = match is not None and int(match[1]) == have and match[3] in ("*", str(begun.size))
+    if not fits:
+        partial.unlink(missing_ok=True)
+        notes.unlink(missing_ok=True)
+        raise _Interrupted(f"the server sent another part ({given or 'without Content-Range'}) than the one missing")
+
+
+def _receive(
+    response: Response, partial: Path, have: int, begun: _Begun, notes: Path, progress: Callable[[int, int], None]
+) -> _Begun:
+    done = have
+    progress(done, begun.size or 0)
+    with partial.open("ab") as file:
+        while block := _read(response, done, begun):
+            done += len(block)
+            if done > (LARGEST if begun.size is None else begun.size):
+                raise FetchError(f"{begun.url}: the server sends more than {done - len(block):,} bytes")
+            file.write(block)
+            progress(done, begun.size or 0)
+        file.flush()
+        os.fsync(file.fileno())
+    if begun.size is not None and done < begun.size:
+        raise _Interrupted(f"the connection ended at {_of(done, begun)}")
+    complete = replace(begun, size=done)
+    # Without an announced size, only the end of the answer said that this is all.
+    notes.write_text(json.dumps(vars(complete)), "utf-8")
+    return complete
+
+
+def _read(response: Response, done: int, begun: _Begun) -> bytes:
+    """The next block as it came, empty at the end."""
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+    try:
+        return bytes(response.raw.read(BLOCK, decode_content=False))
+    except ReadTimeoutError as error:
+        raise _Interrupted(f"stalled at {_of(done, begun)}") from error
+    except (HTTPError, OSError) as error:
+        raise _Interrupted(f"the connection broke at {_of(done, begun)}") from error
+
+
+def _of(done: int, begun: _Begun) -> str:
+    return f"{done:,} of {begun.size:,} bytes" if begun.size is not None else f"{done:,} bytes"
+
+
+def _begun(notes: Path, url: str) -> _Begun:
+    """What an earlier attempt noted of this address; nothing for another or when the notes are unreadable."""
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        known = _Begun(**json.loads(notes.read_text("utf-8")))
+        if known.url == shown(url) and isinstance(known.size, int | None):
+            return known
+    return _Begun(shown(url))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """An exception and what led to it, outermost first."""
+    found: list[BaseException] = []
+    queue: list[Any] = [error]
+    while queue:
+        one = queue.pop(0)
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            queue += [getattr(one, "reason", None), *one.args, one.__cause__, one.__context__]
+    return found
+
+
+def innermost(error: BaseException) -> str:
+    """What the operating system or the library said first, in words."""
+    chain = causes(error)
+    for one in chain:
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror
+    return type(chain[-1]).__name__

@@ -1,0 +1,280 @@
+"""The published files of a pretrained name: from the cache, else downloaded, checked and recorded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .. import __version__
+from ..converters.cache import (
+    check_fetched,
+    fetched_folder,
+    own_cache,
+    paddlenlp_cache,
+    read_record,
+    record_entry,
+    sha256_of,
+    write_record,
+)
+from ..converters.output_folder import new_folder
+from ..converters.source import cached_folder
+from ..mappings.errors import ChangedFileError, FetchError, MissingDependencyError, UnreachableError
+from ..mappings.pretrained import Pretrained
+from ..mappings.registry import PRETRAINED, get_pretrained
+from .content import check_tokenizer, check_weights
+from .download import Downloaded, Patience, Progress, discard, download, shown
+
+if TYPE_CHECKING:
+    from requests import Session
+
+MOST_REDIRECTS = 5
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """A file of a pretrained name in the cache. `source` says where it is from in words, `downloaded` that this call
+    brought it."""
+
+    path: Path
+    url: str
+    sha256: str
+    size: int
+    downloaded: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The file as plain JSON values."""
+        return {**vars(self), "path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The files of a pretrained name: weights and tokenizer, all in `folder`."""
+
+    name: str
+    folder: Path
+    files: tuple[FetchedFile, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What was fetched as plain JSON values."""
+        return {"name": self.name, "folder": str(self.folder), "files": [file.to_json() for file in self.files]}
+
+    def lines(self) -> list[str]:
+        """What was fetched, for people."""
+        return [
+            f"{file.path}: {file.size:,} bytes, sha256 {file.sha256}, "
+            f"{'downloaded from' if file.downloaded else 'in the cache, from'} {file.url}"
+            for file in self.files
+        ]
+
+
+def _quiet_progress(name: str, done: int, total: int) -> None:
+    pass
+
+
+def _quiet(text: str) -> None:
+    pass
+
+
+@dataclass
+class Fetcher:
+    """Fetches pretrained names with the same settings. `base_url` takes the place of scheme, host and port of the
+    recorded addresses, their path stays; `offline` never touches the network. A server that could not be reached for
+    one name is not asked for the next. `progress` and `tell` are called as work goes on."""
+
+    base_url: str | None = None
+    offline: bool = False
+    patience: Patience = field(default_factory=Patience)
+    progress: Progress = _quiet_progress
+    tell: Callable[[str], None] = _quiet
+    _unreachable: dict[str, str] = field(default_factory=dict, init=False)
+
+    def fetch(self, name: str) -> Fetched:
+        """Weights and tokenizer of a pretrained name in the cache, downloaded where they are not there yet.
+
+        Two processes that want the same name download it once. Files that PaddleNLP's cache holds are linked, not
+        downloaded. Raises UnknownNameError, FetchError, ChangedFileError, UnreadableFileError for a damaged record and
+        MissingDependencyError without the extra `hub`.
+        """
+        pretrained = get_pretrained(name)
+        urls = {_file_of(url): self.address(url) for url in (pretrained.weights_url, pretrained.tokenizer_url)}
+        folder = own_cache() / name
+        check_fetched(folder)
+        brought = []
+        if any(not _is_there(folder / file) for file in urls):
+            with self._lock(folder):
+                for file, url in urls.items():
+                    # Another process may have brought it meanwhile.
+                    if not _is_there(folder / file):
+                        self._bring(pretrained, folder / file, url)
+                        brought.append(file)
+        record = read_record(folder)
+        return Fetched(name, folder, tuple(_fetched(folder / file, record[file], file in brought) for file in urls))
+
+    def make_available(self, source: str | Path) -> None:
+        """See to it that a pretrained name given as a source is in a cache; a path is left alone.
+
+        A name whose weights PaddleNLP's cache holds is taken as it is there. Raises what `fetch` raises.
+        """
+        name = str(source)
+        if name not in PRETRAINED or Path(source).exists():
+            return
+        if fetched_folder(name) is None and cached_folder(name) is not None:
+            return
+        entry = PRETRAINED[name]
+        if not all(_is_there(own_cache() / name / _file_of(url)) for url in (entry.weights_url, entry.tokenizer_url)):
+            self.fetch(name)
+
+    def address(self, url: str) -> str:
+        """A recorded address, at the mirror where one is set. Raises FetchError for a base that is no web address."""
+        if not self.base_url:
+            return url
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise FetchError(
+                f"the base URL {shown(self.base_url)} is none of the form http(s)://host[:port][/prefix]; "
+                f"{urlsplit(url).path} is appended to it"
+            )
+        return self.base_url.rstrip("/") + urlsplit(url).path
+
+    def _bring(self, pretrained: Pretrained, target: Path, url: str) -> None:
+        """Put one file into the cache: checked, recorded, then renamed to its name."""
+        check = check_weights if target.suffix == ".pdparams" else check_tokenizer
+        record = read_record(target.parent)
+        earlier = record.get(target.name)
+        link = _in_paddlenlp_cache(pretrained.name, target.name)
+        if link is not None:
+            discard(target)
+            target.unlink(missing_ok=True)
+            check(link, pretrained)
+            entry = record_entry(link, f"PaddleNLP's cache {link}", None)
+            _compare(target, entry, earlier)
+            write_record(target.parent, pretrained.name, {**record, target.name: entry})
+            _link(link, target)
+            return
+        brought = self._download(url, target)
+        try:
+            check(brought.partial, pretrained)
+        except FetchError as error:
+            discard(target)
+            text = str(error).replace(str(brought.partial), shown(url))
+            raise FetchError(f"{text}; nothing was kept, check the base URL and what stands in between") from error
+        entry = record_entry(brought.partial, shown(url), brought.etag)
+        try:
+            _compare(target, entry, earlier)
+        except ChangedFileError:
+            discard(target)
+            raise
+        write_record(target.parent, pretrained.name, {**record, target.name: entry})
+        os.replace(brought.partial, target)
+        discard(target)
+
+    def _download(self, url: str, target: Path) -> Downloaded:
+        host = urlsplit(url).netloc
+        if self.offline:
+            raise FetchError(
+                f"{target.name}: is in no cache ({own_cache()}, {paddlenlp_cache()}), and offline mode (--offline, "
+                f"PADDLE2TORCH_OFFLINE) forbids to download it from {shown(url)}; `paddle2torch seed` makes seeded "
+                "weights of the same size"
+            )
+        if host in self._unreachable:
+            raise UnreachableError(f"{shown(url)}: not tried, because {self._unreachable[host]}")
+        self.tell(f"{target.name}: downloading {shown(url)}")
+        try:
+            with _session() as session:
+                return download(session, url, target, patience=self.patience, progress=self.progress, tell=self.tell)
+        except UnreachableError as error:
+            self._unreachable[host] = str(error)
+            raise
+
+    @contextmanager
+    def _lock(self, folder: Path) -> Iterator[None]:
+        """Hold the lock of a name; it ends with the process, whatever happens to it."""
+        try:
+            from filelock import FileLock, Timeout
+        except ImportError as error:
+            raise _missing(error) from error
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.parent / f".{folder.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self.tell(f"{folder.name}: another process is fetching it; waiting")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+            # A folder in which nothing arrived is not left behind.
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def copy_to(fetched: Fetched, output: Path) -> None:
+    """Write copies of the fetched files into the new folder `output`, which is then a source as any other.
+
+    Raises OutputError when something is there already, ChangedFileError when a copy is not what was recorded.
+    """
+    with new_folder(output, overwrite=False) as folder:
+        for file in fetched.files:
+            shutil.copyfile(file.path, folder / file.path.name)
+            if sha256_of(folder / file.path.name) != file.sha256:
+                raise ChangedFileError(f"{file.path}: changed while it was copied to {output}; fetch again")
+
+
+def _file_of(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and path.name in read_record(path.parent)
+
+
+def _fetched(path: Path, entry: dict[str, Any], downloaded: bool) -> FetchedFile:
+    return FetchedFile(path, entry["url"], entry["sha256"], entry["size"], downloaded)
+
+
+def _in_paddlenlp_cache(name: str, file: str) -> Path | None:
+    """The published file in PaddleNLP's cache, where weights may also have PaddleNLP's general name."""
+    folder = paddlenlp_cache() / name
+    names = (file, "model_state.pdparams") if file.endswith(".pdparams") else (file,)
+    return next((folder / one for one in names if (folder / one).is_file()), None)
+
+
+def _compare(target: Path, entry: dict[str, Any], earlier: dict[str, Any] | None) -> None:
+    """The file must be the one of the first download, if there was one."""
+    if earlier is not None and entry["sha256"] != earlier["sha256"]:
+        raise ChangedFileError(
+            f"{entry['url']}: has changed since {earlier['date']}: sha256 {earlier['sha256']} was recorded at the "
+            f"first download, {entry['sha256']} came now; delete the folder {target.parent} to accept the new file"
+        )
+
+
+def _link(origin: Path, target: Path) -> None:
+    try:
+        target.symlink_to(origin.resolve())
+    except OSError:
+        # Not every system lets every user make links.
+        shutil.copyfile(origin, target)
+
+
+def _session() -> Session:
+    try:
+        import requests
+    except ImportError as error:
+        raise _missing(error) from error
+    session = requests.Session()
+    session.headers["User-Agent"] = f"paddle2torch/{__version__}"
+    session.max_redirects = MOST_REDIRECTS
+    return session
+
+
+def _missing(error: ImportError) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"downloading needs the extra hub ({error}): pip install 'paddle2torch[hub]', or put the files into the cache"
+    )

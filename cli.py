@@ -315,7 +315,8 @@ def verify(
     torch_python: str | None,
     as_json: bool,
 ) -> None:
-    """Check that CONVERTED is the same model as SOURCE, by running both frameworks.
+    """Check that CONVERTED is the same model as SOURCE, by running both frameworks. One of them is PaddleNLP's, the
+    other Hugging Face's.
 
     When all default checks ran, parity.json in CONVERTED records what they found, bound to the hashes of all files.
     """
@@ -332,6 +333,10 @@ def verify(
     from .verify.provenance import with_files
     from .verify.report_files import Reports, command_line
     from .verify.report_text import report_lines
+    from .verify.way_back import is_paddle_folder
+
+    if faults and is_paddle_folder(converted):
+        raise click.UsageError("--faults does not go with a PaddleNLP folder as CONVERTED; verify the way to torch")
 
     command = command_line(
         ["verify", source, str(converted)],

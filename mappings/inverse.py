@@ -18,7 +18,9 @@ class InversePlan:
     `moves` fill PaddleNLP's; a tensor that PaddleNLP stores twice has two. `repeated` leads from tensors that a file
     holds again to their twins, to which they must be bit-equal. `ignored` are buffers that must hold 0, 1, 2, ...;
     `made` are such buffers, with their shapes, that PaddleNLP's files hold and Hugging Face's do not. `random` are
-    tensors of PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew.
+    tensors of PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond` are
+    tensors that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands before
+    the names of a base model that was saved as part of a task model.
     """
 
     family: Family
@@ -29,6 +31,8 @@ class InversePlan:
     ignored: tuple[str, ...]
     made: tuple[tuple[str, tuple[int, ...]], ...]
     random: tuple[str, ...]
+    beyond: tuple[str, ...]
+    prefix: str
     pooler: bool
     tie_word_embeddings: bool
 
@@ -69,6 +73,8 @@ def make_inverse_plan(
         ignored=tuple(match.names[rule.source] for rule in match.present(Kind.IGNORED)),
         made=tuple((rule.source, rule.shape) for rule in match.rules if rule.stored),
         random=() if match.has_pooler or family.pooler_field is not None else tuple(dropped),
+        beyond=tuple(match.names[rule.source] for rule in match.present(Kind.DROPPED)),
+        prefix=match.prefix,
         pooler=match.has_pooler,
         tie_word_embeddings=tie_word_embeddings,
     )
@@ -101,8 +107,9 @@ class _Match:
         self.tensors = tensors
         self.tie = tie_word_embeddings
         # A base model may have been saved as part of a task model.
-        prefix = family.target_prefix if base and any(name.startswith(family.target_prefix) for name in tensors) else ""
-        self.names = {rule.source: prefix + (rule.target or rule.spare or "") for rule in self.rules}
+        prefixed = base and any(name.startswith(family.target_prefix) for name in tensors)
+        self.prefix = family.target_prefix if prefixed else ""
+        self.names = {rule.source: self.prefix + (rule.target or rule.spare or "") for rule in self.rules}
         self.by_source = {rule.source: rule for rule in self.rules}
         self.repeats = {rule.twin: self.names[rule.source] for rule in self.rules if self._is_tied(rule)}
         dropped = any(rule.kind is Kind.DROPPED for rule in self.rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from .. import __version__
 from ..converters.certificate import CERTIFICATE, FORMAT, differences, hash_files, read_certificate
 from ..converters.checkpoint import open_checkpoint
 from ..converters.inspection import inspect_checkpoint
-from ..converters.source import find_weights
+from ..converters.source import find_source, find_weights
+from ..converters.torch_checkpoint import find_torch_source
 from ..mappings.errors import OutputError
+from ..mappings.inverse import InversePlan
 from ..mappings.plan import Plan
 from .report import Check, Report
+from .way_back import is_paddle_folder
 
 
-def make_certificate(report: Report, plan: Plan, source: str | Path, converted: Path) -> dict[str, Any]:
+def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Path, converted: Path) -> dict[str, Any]:
     """The certificate of a report: hashes of source and output per file and per tensor (sha256 of the elements in
     C order), the mapping, checks with limits and worst values, inputs, versions, origin of the weights. The source is
     named by its pretrained name where that led to it, else by the last part of its path."""
@@ -28,6 +31,7 @@ def make_certificate(report: Report, plan: Plan, source: str | Path, converted: 
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "passed": report.passed,
         "weights": report.weights,
+        "direction": report.direction,
         **_bytes_of(source, converted),
         "mapping": {
             "family": plan.family.name,
@@ -37,9 +41,7 @@ def make_certificate(report: Report, plan: Plan, source: str | Path, converted: 
             "moves": [
                 {"source": move.source, "target": move.target, "transform": move.transform.value} for move in plan.moves
             ],
-            "tied": [{"source": rule.source, "twin": rule.twin} for rule in plan.tied],
-            "dropped": [{"source": rule.source, "reason": rule.reason} for rule in plan.dropped],
-            "ignored": [rule.source for rule in plan.ignored],
+            **_left_out(plan),
         },
         "checks": [
             {name: value for name, value in check.to_json().items() if name != "details"} for check in report.checks
@@ -50,6 +52,23 @@ def make_certificate(report: Report, plan: Plan, source: str | Path, converted: 
         ],
         "inputs_digest": report.inputs_digest,
         "versions": dict(report.versions),
+    }
+
+
+def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
+    """What of the source was left out, and on the way to Paddle also what was added."""
+    if isinstance(plan, InversePlan):
+        return {
+            "tied": [{"source": name, "twin": twin} for name, twin in plan.repeated.items()],
+            "dropped": [],
+            "ignored": list(plan.ignored),
+            "made": [name for name, _ in plan.made],
+            "random": list(plan.random),
+        }
+    return {
+        "tied": [{"source": rule.source, "twin": rule.twin} for rule in plan.tied],
+        "dropped": [{"source": rule.source, "reason": rule.reason} for rule in plan.dropped],
+        "ignored": [rule.source for rule in plan.ignored],
     }
 
 
@@ -94,21 +113,31 @@ def check_certificate(source: str | Path, converted: Path) -> Check:
 
 def _bytes_of(source: str | Path, converted: Path) -> dict[str, Any]:
     """Hashes of both sides. The configurations count: a changed activation is another model."""
+    if is_paddle_folder(converted):
+        found = find_torch_source(source)
+        return {
+            "source": _side([*found.files, _folder_of(found.path) / "config.json"], source, found.path.resolve().name),
+            "output": _side([*find_source(converted).files, converted / "config.json"], converted),
+        }
     with open_checkpoint(source) as checkpoint:
         configuration = checkpoint.source.configuration
         name = checkpoint.source.pretrained if checkpoint.source.looked_up else checkpoint.source.path.resolve().name
         files = [*checkpoint.source.files]
         if configuration is not None and configuration.file is not None:
             files.append(configuration.file)
-    outputs = [*find_weights(converted), *(p for p in (converted / "config.json",) if p.exists())]
-    return {
-        "source": {"name": name, "files": hash_files(files), "tensors": _tensors(source)},
-        "output": {"files": hash_files(outputs), "tensors": _tensors(converted)},
-    }
+    outputs = [*find_weights(converted), converted / "config.json"]
+    return {"source": _side(files, source, name), "output": _side(outputs, converted)}
 
 
-def _tensors(path: str | Path) -> dict[str, dict[str, Any]]:
-    return {
+def _side(files: Iterable[Path], path: str | Path, name: str | None = None) -> dict[str, Any]:
+    """Hashes of the files that exist and of the tensors, with the name where there is one."""
+    tensors = {
         tensor["name"]: {name: tensor[name] for name in ("dtype", "shape", "sha256")}
         for tensor in inspect_checkpoint(path, with_hash=True)
     }
+    named = {"name": name} if name is not None else {}
+    return {**named, "files": hash_files(file for file in files if file.exists()), "tensors": tensors}
+
+
+def _folder_of(path: Path) -> Path:
+    return path if path.is_dir() else path.parent

@@ -82,8 +82,10 @@ class Session:
     """The requests of one verification: the same model, inputs and options every time.
 
     `folder` is what PaddleNLP loads, `converted` what transformers loads. `aligned` are epsilons that torch's
-    LayerNorms get for the comparison. Files go to `scratch`. Runners keep their models until `release`. `cast` is an
-    element type that Paddle's weights are rounded to after loading.
+    LayerNorms get for the comparison. Files go to `scratch`. `seconds` by request, loading apart, and `memory`, the
+    largest resident bytes by framework and type, grow with every request. Runners keep their models until `release`.
+    `cast` is an element type that Paddle's weights are rounded to after loading. `stored_names` leads from names in
+    the files of `converted` to those in Hugging Face's model where they differ, None where that has no place for one.
     """
 
     def __init__(
@@ -104,7 +106,9 @@ class Session:
         self.aligned = dict(aligned)
         self.scratch = scratch
         self.seconds: dict[str, float] = {}
+        self.memory: dict[str, int] = {}
         self.cast = cast
+        self.stored_names: Mapping[str, str | None] = {}
         self._name = uuid.uuid4().hex
         self._inputs = scratch / "inputs.safetensors"
         inputs.save(self._inputs)
@@ -126,6 +130,8 @@ class Session:
         """
         if self.aligned and not as_it_is:
             fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
+        if self.stored_names:
+            fields["stored_names"] = dict(self.stored_names)
         fields["auto_class"] = self.plan.family.model(self.plan.architecture).auto_class
         return self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
 

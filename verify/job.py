@@ -17,6 +17,7 @@ from ..converters.comparison import settle_values
 from ..converters.dtypes import Array
 from ..converters.tensors import Tensor
 from ..mappings.errors import RunnerAnswerError, UnknownNameError
+from ..mappings.inverse import InversePlan
 from ..mappings.plan import Plan
 from ..mappings.schema import DeclaredDifference
 from .certificate import make_certificate, write_certificate
@@ -27,7 +28,8 @@ from .gradients import run_gradients
 from .inputs import Inputs, make_inputs
 from .layers import check_layers
 from .live_configuration import check_configuration
-from .report import Check, DeclaredDifferenceSeen, Report
+from .report import TO_PADDLE, TO_TORCH, Check, DeclaredDifferenceSeen, Report
+from .way_back import UnfitOutputError, WayBack, is_paddle_folder, open_way_back
 from .weights import check_weights, open_converted, recorded_alterations
 
 CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers")
@@ -57,7 +59,8 @@ def verify_checkpoint(
     certificate: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Check that the Hugging Face folder `converted` is the same model as the PaddleNLP checkpoint `source`.
+    """Check that the Hugging Face folder `converted` is the same model as the PaddleNLP checkpoint `source`, or the
+    PaddleNLP folder `converted` the same as the Hugging Face folder `source`; the report names the direction.
 
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. A difference is a failed check in the report, never an exception; an exception
@@ -69,6 +72,21 @@ def verify_checkpoint(
     report_progress = progress or (lambda text: None)
     converted = Path(converted)
     started = time.perf_counter()
+    if is_paddle_folder(converted):
+        report = _verify_way_back(
+            source,
+            converted,
+            tuple(checks),
+            family,
+            architecture,
+            runners or Runners(paddle_python, torch_python),
+            runners is None,
+            seed,
+            inputs,
+            certificate,
+            report_progress,
+        )
+        return _with_seconds(report, time.perf_counter() - started)
     with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch:
         recognised = recognise(checkpoint, family, architecture)
         alterations = recorded_alterations(converted)
@@ -92,6 +110,65 @@ def verify_checkpoint(
     return _with_seconds(report, time.perf_counter() - started)
 
 
+def _verify_way_back(
+    source: str | Path,
+    converted: Path,
+    checks: tuple[str, ...],
+    family: str | None,
+    architecture: str | None,
+    runners: Runners,
+    close_runners: bool,
+    seed: int,
+    inputs: Inputs | None,
+    certificate: bool,
+    progress: Progress,
+) -> Report:
+    """`verify_checkpoint` for a PaddleNLP folder that was converted from a Hugging Face one."""
+    try:
+        with (
+            open_way_back(source, converted, family, architecture) as pair,
+            tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
+        ):
+            job = Verification(
+                pair.paddle,
+                pair.recognised,
+                pair.plan,
+                pair.folder,
+                pair.written(),
+                checks,
+                progress,
+                way_back=pair,
+            )
+            report = job.run(runners, inputs or make_inputs(pair.recognised.configuration, seed), Path(scratch))
+            report = replace(report, source=str(pair.torch.source.path), converted=str(converted))
+            plan: Plan | InversePlan = pair.inverse
+            pair.paddle.check_unchanged()
+    except UnfitOutputError as error:
+        plan = error.inverse
+        report = Report(
+            source=str(source),
+            converted=str(converted),
+            architecture=plan.architecture,
+            weights="local",
+            parameters=0,
+            tensors=len(plan.moves),
+            checks=tuple(_failed(name, str(error)) for name in checks),
+            not_run=tuple(name for name in ALL_CHECKS if name not in checks),
+            declared_differences=(),
+            inputs_digest=None,
+            versions={},
+            seconds={},
+            direction=TO_PADDLE,
+        )
+    finally:
+        if close_runners:
+            runners.close()
+    if certificate and set(CHECKS) <= set(checks):
+        progress("writing the certificate")
+        write_certificate(converted, make_certificate(report, plan, source, converted))
+    return report
+
+
 class Verification:
     """One verification under way."""
 
@@ -105,8 +182,11 @@ class Verification:
         checks: tuple[str, ...],
         progress: Progress,
         alterations: Alterations = UNALTERED,
+        way_back: WayBack | None = None,
     ) -> None:
+        """`way_back` is the pair when the source was converted from `converted` and not the other way round."""
         self.checkpoint = checkpoint
+        self.way_back = way_back
         self.recognised = recognised
         self.plan = plan
         self.converted = converted
@@ -131,6 +211,8 @@ class Verification:
             versions = runners.versions()
             staged = stage_source(self.checkpoint, self.recognised, scratch / "source")
             session = Session(runners, staged, self.converted, self.plan, inputs, self.aligned(), scratch, self.cast)
+            if self.way_back is not None:
+                session.stored_names = self.way_back.stored_names()
             try:
                 runs = run_both(session, self._dtypes(), fed="layers" in self.wanted)
                 checks = self.checks(runs, inputs, session)
@@ -141,7 +223,7 @@ class Verification:
             source=str(self.checkpoint.source.path),
             converted=str(self.converted),
             architecture=self.plan.architecture,
-            weights=weights_origin(self.checkpoint),
+            weights=weights_origin(self.checkpoint) if self.way_back is None else "local",
             parameters=self.plan.parameters,
             tensors=len(self.plan.moves),
             checks=checks,
@@ -150,6 +232,7 @@ class Verification:
             inputs_digest=inputs.digest if self._dtypes() else None,
             versions=versions,
             seconds=dict(seconds),
+            direction=TO_TORCH if self.way_back is None else TO_PADDLE,
         )
 
     def _dtypes(self) -> tuple[str, ...]:
@@ -189,7 +272,7 @@ class Verification:
     def _check(self, name: str, runs: Runs, inputs: Inputs, session: Session | None) -> Check:
         mask = self.compared_positions(inputs)
         if name == "weights":
-            return check_weights(
+            check = check_weights(
                 self.checkpoint,
                 self.plan,
                 self.written,
@@ -198,6 +281,7 @@ class Verification:
                 runs.torch32.answer if runs.torch32 else None,
                 self.alterations,
             )
+            return check if self.way_back is None else self.way_back.with_problems(check)
         if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None or session is None:
             return _failed(name, runs.torch_failure or "the frameworks gave no answer")
         if name == "config":

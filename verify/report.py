@@ -13,6 +13,9 @@ from ..mappings.errors import ParityError
 
 TOOL = f"paddle2torch {__version__}"
 
+TO_TORCH, TO_PADDLE = "PaddleNLP to Hugging Face", "Hugging Face to PaddleNLP"
+"""The directions of a conversion."""
+
 
 def utc_now() -> str:
     """The date and time in UTC, to the second, such as 2026-03-01T12:00:00Z."""
@@ -60,9 +63,10 @@ class DeclaredDifferenceSeen:
 
 @dataclass(frozen=True)
 class Report:
-    """What was verified and how it went. `weights` is "published", "seeded" or "local".
+    """What was verified and how it went. `weights` is "published", "seeded" or "local"; `direction` says which of the
+    two folders is whose: TO_TORCH or TO_PADDLE. `architecture` is PaddleNLP's in both.
 
-    `files` holds sha256 and size by file name, for `source` and `output`; `command` repeats the verification; `faults`
+    `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for `source` and `output`; `command` repeats the verification; `faults`
     are faults injected on purpose: what was changed, the checks that caught it, whether those could see it, and where.
     """
 
@@ -78,11 +82,13 @@ class Report:
     inputs_digest: str | None
     versions: Mapping[str, str]
     seconds: Mapping[str, float]
+    memory: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     command: str | None = None
     faults: tuple[Mapping[str, Any], ...] = ()
     tool: str = TOOL
     date: str = field(default_factory=utc_now)
+    direction: str = TO_TORCH
 
     @property
     def passed(self) -> bool:
@@ -114,6 +120,7 @@ class Report:
             "weights": self.weights,
             "source": self.source,
             "converted": self.converted,
+            "direction": self.direction,
             "architecture": self.architecture,
             "parameters": self.parameters,
             "tensors": self.tensors,
@@ -125,6 +132,7 @@ class Report:
             "inputs_digest": self.inputs_digest,
             "versions": dict(self.versions),
             "seconds": dict(self.seconds),
+            "peak_memory_bytes": dict(self.memory),
             "files": {side: dict(files) for side, files in self.files.items()},
             "command": self.command,
             "faults": [dict(fault) for fault in self.faults],

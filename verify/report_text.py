@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 
 from .gate import GateResult, ModelResult
 from .job import CHECKS
-from .report import Check, Report
+from .report import TO_TORCH, Check, Report
 
 GATE_HEADINGS = (
     "name",
@@ -140,7 +140,8 @@ def where(report: Report) -> str:
 
 def report_lines(report: Report) -> list[str]:
     """The report for people, a line per check and per declared difference."""
-    lines = [f"{report.converted} against {report.source} ({report.architecture}, {report.weights} weights)"]
+    back = f", {report.direction}" if report.direction != TO_TORCH else ""
+    lines = [f"{report.converted} against {report.source} ({report.architecture}, {report.weights} weights{back})"]
     width = max((len(check.name) for check in report.checks), default=0)
     for check in report.checks:
         outcome = "passed" if check.passed else "FAILED"

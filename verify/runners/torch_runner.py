@@ -79,12 +79,14 @@ class TorchRunner(operations.ModelRunner):
             attn_implementation="eager",
             torch_dtype=getattr(torch, dtype),
             local_files_only=True,
-            use_safetensors=True,
+            # PyTorch's own files, which transformers reads without executing anything, where there are no others.
+            use_safetensors=all(path.endswith(".safetensors") for path in weight_files(folder)),
         )
         if type(model).__name__ != architecture:
             raise protocol.RequestError(f"the folder describes a {type(model).__name__}, not a {architecture}")
         model.eval()
-        problems = loading_problems(loading, stored_shapes(folder), model.state_dict())
+        names = request.get("stored_names") or {}
+        problems = loading_problems(loading, stored_shapes(folder), model.state_dict(), names)
         if problems:
             raise protocol.RequestError(f"{architecture} does not fit its folder: {'; '.join(problems)}")
         if dtype == "float64":
@@ -133,24 +135,43 @@ class TorchRunner(operations.ModelRunner):
         return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def weight_files(folder: str) -> list[str]:
+    """The safetensors files of a folder, or PyTorch's own where it has none."""
+    found = (glob.glob(os.path.join(glob.escape(folder), kind)) for kind in ("*.safetensors", "pytorch_model*.bin"))
+    return sorted(next((paths for paths in found if paths), []))
+
+
 def stored_shapes(folder: str) -> dict[str, list[int]]:
-    """Return the names and shapes of all tensors in a folder's safetensors files."""
+    """Return the names and shapes of all tensors in a folder's weight files."""
     from safetensors import safe_open
 
     shapes: dict[str, list[int]] = {}
-    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.safetensors"))):
+    for path in weight_files(folder):
+        if path.endswith(".bin"):
+            import torch
+
+            state = torch.load(path, map_location="meta", weights_only=True)
+            shapes.update({name: list(tensor.shape) for name, tensor in state.items()})
+            continue
         with safe_open(path, framework="np") as tensors:
             shapes.update({name: list(tensors.get_slice(name).get_shape()) for name in tensors.keys()})  # noqa: SIM118
     return shapes
 
 
 def loading_problems(
-    loading: Mapping[str, Any], stored: Mapping[str, list[int]], state: Mapping[str, Any]
+    loading: Mapping[str, Any],
+    files: Mapping[str, list[int]],
+    state: Mapping[str, Any],
+    names: Mapping[str, str | None],
 ) -> list[str]:
     """List what did not fit, as transformers reports it and as names and shapes show.
 
-    transformers keeps quiet about names that a class is declared to ignore, hence the second look.
+    `names` leads from names in the files to those in the model where they are known to differ, None where the model
+    is known to have no place for a tensor. transformers keeps quiet about names that a class is declared to ignore,
+    hence the second look.
     """
+    known = {stored: names.get(stored, stored) for stored in files}
+    stored = {name: files[file] for file, name in known.items() if name is not None}
     shared = {state[name].data_ptr() for name in stored if name in state}
     missing = {name for name in state if name not in stored and state[name].data_ptr() not in shared}
     unexpected = {name for name in stored if name not in state}
@@ -161,7 +182,7 @@ def loading_problems(
     }
     found = {
         "missing": missing.union(loading.get("missing_keys", ())),
-        "unexpected": unexpected.union(loading.get("unexpected_keys", ())),
+        "unexpected": unexpected.union(loading.get("unexpected_keys", ())) - {n for n in names if names[n] is None},
         # Names or tuples, depending on the version; the shapes above say the same and more.
         "mismatched": mismatched or {str(entry) for entry in loading.get("mismatched_keys", ())},
     }

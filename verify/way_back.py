@@ -1,0 +1,129 @@
+"""The verification of a conversion to Paddle: the same machinery with the roles of the two folders swapped.
+
+The PaddleNLP folder is what the machinery calls source, although it was converted, and the Hugging Face folder is what
+it calls converted. What is left out of the comparison that way, because PaddleNLP's files hold more, is compared here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
+from ..converters.comparison import settle_values
+from ..converters.source import INDEX_FILES, WEIGHT_FILES
+from ..converters.tensors import Tensor
+from ..converters.torch_checkpoint import TorchCheckpoint, open_torch_checkpoint, recognise_torch
+from ..mappings.errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
+from ..mappings.inverse import InversePlan
+from ..mappings.plan import Plan
+from ..mappings.schema import Transform
+from .report import Check
+
+_PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
+
+
+def is_paddle_folder(converted: Path) -> bool:
+    """Whether a converted folder is PaddleNLP's, which says in which direction it was converted."""
+    return any((converted / name).is_file() for name in _PADDLE_FILES)
+
+
+class UnfitOutputError(Exception):
+    """The folder to be verified cannot be what its source converts to: a finding, not an accident."""
+
+    def __init__(self, reason: str, inverse: InversePlan) -> None:
+        super().__init__(reason)
+        self.inverse = inverse
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """A Hugging Face source and the PaddleNLP folder that was converted from it; `plan` leads from that folder to the
+    source, `inverse` from the source to it."""
+
+    torch: TorchCheckpoint
+    inverse: InversePlan
+    paddle: Checkpoint
+    recognised: Recognised
+    plan: Plan
+
+    @property
+    def folder(self) -> Path:
+        """What transformers loads."""
+        path = self.torch.source.path
+        return path if path.is_dir() else path.parent
+
+    def written(self) -> dict[str, Tensor]:
+        """The source's tensors by the names of Hugging Face's model, as far as the plan leads to them."""
+        places = {move.target: move.source for move in self.inverse.moves}
+        return {
+            move.target: self.torch.tensors[places[move.source]] for move in self.plan.moves if move.source in places
+        }
+
+    def stored_names(self) -> dict[str, str | None]:
+        """Names in the source's files -> names in Hugging Face's model, None for what it has no place for; only
+        those that differ."""
+        absent = {*self.inverse.ignored, *self.inverse.beyond}
+        names = {
+            stored: None if name in absent else name.removeprefix(self.inverse.prefix)
+            for name, stored in self.torch.stored_names.items()
+        }
+        return {stored: name for stored, name in names.items() if stored != name}
+
+    def problems(self) -> list[str]:
+        """What differs among the tensors that PaddleNLP's files hold and the plan does not lead from: copies of tied
+        tensors, a pooler that Hugging Face's class lacks, and buffers."""
+        compared = {move.source for move in self.plan.moves}
+        problems = []
+        for move in self.inverse.moves:
+            if move.target not in self.paddle.tensors:
+                problems.append(f"{move.target} is missing in the converted weights")
+            elif move.target not in compared:
+                values = self.torch.tensors[move.source].read()
+                found = self.paddle.tensors[move.target].read()
+                expected = values.T if move.transform is Transform.TRANSPOSE else values
+                bits = np.dtype(f"u{expected.dtype.itemsize}")
+                if found.dtype != expected.dtype or found.shape != expected.shape:
+                    problems.append(f"{move.target} has another shape or element type than {move.source}")
+                elif not np.array_equal(np.ascontiguousarray(expected).view(bits), found.view(bits)):
+                    problems.append(f"{move.target} differs from {move.source}")
+        problems += [
+            f"{name} is missing in the converted weights"
+            for name, _ in self.inverse.made
+            if name not in self.paddle.tensors
+        ]
+        return problems
+
+    def with_problems(self, check: Check) -> Check:
+        """The check of the weights with what was compared here."""
+        problems = (*check.problems, *self.problems())
+        if not problems:
+            return check
+        return replace(check, passed=False, worst=float(len(problems)), where=problems[0], problems=problems)
+
+
+@contextmanager
+def open_way_back(
+    source: str | Path, converted: Path, family: str | None, architecture: str | None
+) -> Iterator[WayBack]:
+    """Open both folders. Raises a Paddle2TorchError when the source cannot be converted or a file cannot be read, and
+    UnfitOutputError when the converted folder holds another model."""
+    with open_torch_checkpoint(source) as torch, open_checkpoint(converted) as paddle:
+        inverse = recognise_torch(torch, family, architecture).plan
+        try:
+            recognised = recognise(paddle)
+            plan = settle_values(paddle, recognised.plan)
+            if not inverse.tie_word_embeddings:
+                for rule in plan.tied:
+                    plan = plan.untie(rule) if rule.target is not None else plan
+        except (ConfigurationError, UnknownNameError, UnmatchedTensorsError) as error:
+            raise UnfitOutputError(str(error), inverse) from error
+        if plan.architecture != inverse.architecture:
+            reason = f"the converted folder holds {plan.architecture}, the source converts to {inverse.architecture}"
+            raise UnfitOutputError(reason, inverse)
+        yield WayBack(torch, inverse, paddle, recognised, plan)
+        torch.check_unchanged()

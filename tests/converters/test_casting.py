@@ -56,6 +56,17 @@ def test_the_rounding_is_torchs(name: str, torch_rounded: dict[str, np.ndarray[A
     assert np.isnan(wide[nan]).all()
 
 
+def test_every_float16_number_and_all_between_two_of_them() -> None:
+    """Each finite number, the middle to the next, and the float32 neighbours of the middle, as numpy rounds them."""
+    exact = np.arange(0x7C00, dtype="u2").view("f2").astype("f4")
+    middle = ((exact[:-1].astype("f8") + exact[1:]) / 2).astype("f4")
+    around = [np.nextafter(middle, np.float32(side)) for side in (0, np.inf)]
+    values = np.concatenate([exact, middle, *around])
+    for signed in (values, -values):
+        mine = cast(signed, DTYPES["float32"], DTYPES["float16"], "w")
+        assert mine.tobytes() == signed.astype("f2").tobytes()
+
+
 def test_bfloat16_rounds_to_the_nearest_with_ties_to_even() -> None:
     values = np.random.default_rng(1).normal(0, 1, 2000).astype("f4")
     rounded = cast(values, DTYPES["float32"], DTYPES["bfloat16"], "w")

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test check bench fuzz clean
+.PHONY: demo test check docs bench fuzz clean
 
 # Seconds that `make fuzz` runs.
 FUZZ_SECONDS ?= 60
@@ -19,6 +19,9 @@ check: $(INSTALLED) $(VENV)/types/paddle2torch
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=$(VENV)/types $(BIN)/mypy -p paddle2torch
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/write_commands.py
 
 bench: $(INSTALLED)
 	$(BIN)/python -m paddle2torch.benchmarks.convert

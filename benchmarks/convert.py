@@ -24,7 +24,12 @@ from .measure import Run, describe_machine, run_process, spread
 
 HERE = Path(__file__).parent
 
-CONTESTANTS = ("convert", "copy", "convert, no reload", "usual")
+CONTESTANTS = ("convert", "copy", "convert, no reload", "usual", "convert to float16", "convert to shards")
+
+SAME_WEIGHTS = ("convert", "convert, no reload", "usual")
+"""Contestants whose files must be equal."""
+
+OPTIONS = {"convert to float16": ("--dtype", "float16"), "convert to shards": ("--max-shard-size", "200MB")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +76,7 @@ def measure_model(name: str, rounds: int, warm_ups: int, folder: Path) -> dict[s
             print(f"{name}: {contestant} {run.seconds:.2f} s, {run.peak_mib:.0f} MiB", file=sys.stderr, flush=True)
             if turn >= warm_ups:
                 runs[contestant].append(run)
-            if contestant != "copy" and contestant not in written:
+            if contestant in SAME_WEIGHTS and contestant not in written:
                 written[contestant] = _digest(outputs / contestant / "model.safetensors")
             shutil.rmtree(outputs)
     if len(set(written.values())) > 1:
@@ -92,8 +97,10 @@ def measure_model(name: str, rounds: int, warm_ups: int, folder: Path) -> dict[s
 
 def _command(contestant: str, source: Path, weights: Path, outputs: Path) -> list[str]:
     output = str(outputs / contestant)
+    convert = [sys.executable, "-m", "paddle2torch", "convert", str(source), output]
     return {
-        "convert": [sys.executable, "-m", "paddle2torch", "convert", str(source), output],
+        "convert": convert,
+        **{name: [*convert, *options] for name, options in OPTIONS.items()},
         "convert, no reload": [
             sys.executable,
             "-m",
@@ -172,7 +179,8 @@ def markdown(document: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}, "
         f"load average {machine['load_before']} before the start; "
         f"medians of {document['rounds']} rounds in which the contestants took turns, each a fresh process. `convert` "
-        "is the command as a user runs it, with the reload and comparison of every bit; `usual` is "
+        "is the command as a user runs it, with the reload and comparison of every bit, also with `--dtype float16` "
+        "and with `--max-shard-size 200MB`; `usual` is "
         "`paddle.load`, rename, transpose, `safetensors.torch.save_file`; `copy` is `shutil.copyfile`.",
         "",
     ]

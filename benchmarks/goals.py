@@ -29,8 +29,8 @@ def _ratio(model: str, above: str, below: str) -> Callable[[Medians], float]:
     return lambda medians: medians[model][above]["seconds"] / medians[model][below]["seconds"]
 
 
-def _peak(model: str) -> Callable[[Medians], float]:
-    return lambda medians: medians[model]["convert"]["peak_mib"]
+def _peak(model: str, contestant: str = "convert") -> Callable[[Medians], float]:
+    return lambda medians: medians[model][contestant]["peak_mib"]
 
 
 def _imbalance(medians: Medians) -> float:
@@ -49,6 +49,17 @@ GOALS = (
     ),
     Goal("xxlarge: times a plain copy", 5, False, True, (XXLARGE,), _ratio(XXLARGE, "convert", "copy")),
     Goal("xxlarge: times faster than the usual script", 8, True, True, (XXLARGE,), _ratio(XXLARGE, "usual", "convert")),
+    *(
+        Goal(
+            f"xxlarge, {what}: times the plain conversion",
+            1.25,
+            False,
+            True,
+            (XXLARGE,),
+            _ratio(XXLARGE, what, "convert"),
+        )
+        for what in ("convert to float16", "convert to shards")
+    ),
     Goal("seconds per GB, xlarge against xxlarge", 1.25, False, True, (XLARGE, XXLARGE), _imbalance),
     Goal(
         "growth of the peak from base to xxlarge, MiB",
@@ -61,6 +72,10 @@ GOALS = (
     *(
         Goal(f"peak of {model}, MiB", 120, False, False, (model,), _peak(model))
         for model in (TINY, BASE, XLARGE, XXLARGE)
+    ),
+    *(
+        Goal(f"peak of xxlarge, {what}, MiB", 120, False, False, (XXLARGE,), _peak(XXLARGE, what))
+        for what in ("convert to float16", "convert to shards")
     ),
     Goal("chinese-tiny, seconds", 0.35, False, False, (TINY,), lambda medians: medians[TINY]["convert"]["seconds"]),
 )

@@ -1,0 +1,53 @@
+"""The documents say what is so: commands as they are, links that lead somewhere, Python that runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_the_reference_of_commands_is_that_of_the_command_line() -> None:
+    code = "import runpy, sys; sys.stdout.write(runpy.run_path(sys.argv[1])['reference']())"
+    script = str(ROOT / "docs" / "write_commands.py")
+    child = subprocess.run([sys.executable, "-c", code, script], capture_output=True, text=True, timeout=60, check=True)
+    assert (ROOT / "docs" / "commands.md").read_text() == child.stdout, "run `make docs`"
+    assert child.stdout.count("\n## paddle2torch ") >= 8
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_links_lead_to_files_of_the_project(path: Path) -> None:
+    links = [link.split("#")[0] for link in LINK.findall(path.read_text()) if not link.startswith(("http", "#"))]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_every_document_is_linked_from_the_readme(path: Path) -> None:
+    assert path == ROOT / "README.md" or f"docs/{path.name}" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["docs/mappings.md"])
+def test_python_in_the_documents_runs(name: str, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "my_model")
+    blocks = FENCE.findall((ROOT / name).read_text())
+    assert len(blocks) >= 2
+    for block in blocks:
+        command = [sys.executable, "-c", block]
+        child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert child.returncode == 0, child.stderr
+    assert "encoder.embedding_hidden_mapping_in.weight -> encoder.embedding_hidden_mapping_in.weight transpose" in (
+        child.stdout
+    )

@@ -73,10 +73,8 @@ def test_the_profile_accounts_for_every_byte(tiny: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", module, str(tiny), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[0] for line in lines if line] == ["stage", "start", "write", "read", "conversion", "call"] + [
-        "preadv",
-        "pwrite",
-    ]
+    stages = ["stage", "start", "write", "read", "conversion", "call", "preadv", "pwrite"]
+    assert [line[0] for line in lines if line] == stages
     moved = {line[0]: int(line[2].replace(",", "")) for line in lines if line and line[0].startswith("p")}
     weights = (tmp_path / "out" / "model.safetensors").stat().st_size
     assert moved["pwrite"] == weights

@@ -122,7 +122,12 @@ def partial_files(target: Path) -> tuple[Path, Path]:
 
 def discard(target: Path) -> None:
     """Delete what an unfinished download left."""
-    for path in partial_files(target):
+    _discard(*partial_files(target))
+
+
+def _discard(*paths: Path) -> None:
+    """Delete a part and what is known of it."""
+    for path in paths:
         path.unlink(missing_ok=True)
 
 
@@ -159,7 +164,10 @@ def _attempt(
             partial.unlink(missing_ok=True)
             notes.write_text(json.dumps(vars(begun)), "utf-8")
         else:
-            _refuse(response, url, partial, notes, patience)
+            if response.status_code == 416 and have:
+                _discard(partial, notes)
+                raise _Interrupted(f"the server has nothing after byte {have:,}, although {_of(have, begun)} had come")
+            _refuse(response, url, patience)
         return _receive(response, partial, have, begun, notes, progress)
 
 
@@ -197,14 +205,9 @@ def _request(session: Session, url: str, headers: dict[str, str], patience: Pati
 _NO_CONNECTION = frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout"})
 
 
-def _refuse(response: Response, url: str, partial: Path, notes: Path, patience: Patience) -> None:
+def _refuse(response: Response, url: str, patience: Patience) -> None:
     """Raise for an answer that brings no bytes: mendable ones as _Interrupted."""
     status = response.status_code
-    if status in (206, 416):
-        # The part does not belong to the file as it is now, or the server is confused: from the beginning.
-        partial.unlink(missing_ok=True)
-        notes.unlink(missing_ok=True)
-        raise _Interrupted(f"the server answered {status} to what it was asked for")
     if status in (408, 425, 429) or status >= 500:
         wait = _retry_after(response)
         if wait is not None and wait > patience.longest_wait:
@@ -259,8 +262,7 @@ def _check_range(response: Response, have: int, begun: _Begun, partial: Path, no
     match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", given)
     fits = match is not None and int(match[1]) == have and match[3] in ("*", str(begun.size))
     if not fits:
-        partial.unlink(missing_ok=True)
-        notes.unlink(missing_ok=True)
+        _discard(partial, notes)
         raise _Interrupted(f"the server sent another part ({given or 'without Content-Range'}) than the one missing")
 
 

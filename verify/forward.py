@@ -28,7 +28,8 @@ from .runner_process import RunnerProcess
 
 class Runners:
     """The three runner processes of a verification: Paddle in float32 and in float64, and torch. They start when first
-    asked and can serve many verifications, which saves the frameworks' slow imports. Use it as a context manager."""
+    asked, or with `begin`, and can serve many verifications, which saves the frameworks' slow imports. Use it as a
+    context manager."""
 
     def __init__(self, paddle_python: str | None = None, torch_python: str | None = None) -> None:
         """`paddle_python` and `torch_python` are the interpreters of the environments; default is this one."""
@@ -36,11 +37,21 @@ class Runners:
         self.paddle32 = RunnerProcess("paddle", paddle, ("--dtype", "float32"))
         self.paddle64 = RunnerProcess("paddle", paddle, ("--dtype", "float64"))
         self.torch = RunnerProcess("torch", torch)
+        self._pool = ThreadPoolExecutor(2)
+        self._begun: dict[RunnerProcess, Future[dict[str, Any]]] = {}
+
+    def begin(self) -> None:
+        """Let torch and Paddle in float64 import their frameworks while Paddle in float32 is asked for something."""
+        for runner in (self.torch, self.paddle64):
+            if runner not in self._begun:
+                self._begun[runner] = self._pool.submit(runner.request, {"operation": "versions"})
 
     def versions(self) -> dict[str, str]:
-        """Versions of the frameworks, and of Python and numpy on each side."""
+        """Versions of the frameworks, and of Python and numpy on each side; all processes run afterwards."""
+        self.begin()
         paddle = self.paddle32.request({"operation": "versions"})["versions"]
-        torch = self.torch.request({"operation": "versions"})["versions"]
+        self._begun[self.paddle64].result()
+        torch = self._begun[self.torch].result()["versions"]
         shared = {
             f"{name} ({side})": found[name]
             for side, found in (("paddle", paddle), ("torch", torch))
@@ -53,6 +64,16 @@ class Runners:
 
     def close(self) -> None:
         """End the processes."""
+        for runner, future in self._begun.items():
+            # One that still imports would not notice for seconds that nobody asks any more.
+            if not future.done():
+                runner.stop()
+        self._pool.shutdown()
+        for runner in (self.paddle32, self.paddle64, self.torch):
+            runner.close()
+
+    def rest(self) -> None:
+        """End the processes for now; the next request starts them anew."""
         for runner in (self.paddle32, self.paddle64, self.torch):
             runner.close()
 
@@ -159,7 +180,8 @@ class Session:
         fields: dict[str, Any],
     ) -> Run:
         started = time.perf_counter()
-        label = f"{runner.kind} {dtype} {fields.pop('label', operation)}"
+        side = f"{runner.kind} {dtype}"
+        label = f"{side} {fields.pop('label', operation)}"
         outputs = self.scratch / f"{label}.safetensors"
         request = {
             "operation": operation,
@@ -172,7 +194,11 @@ class Session:
             **fields,
         }
         answer = runner.request(request)
-        self.seconds[label] = time.perf_counter() - started
+        elapsed = time.perf_counter() - started
+        load = min(float(answer.get("seconds", {}).get("load", 0.0)), elapsed)
+        for name, seconds in ((f"{side} load", load), (label, elapsed - load)):
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        self.memory[side] = max(self.memory.get(side, 0), int(answer.get("peak_memory_bytes", 0)))
         return Run(answer, load_file(request["outputs"]) if os.path.isfile(request["outputs"]) else {})
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 from ..converters.cache import own_cache, paddlenlp_cache
@@ -16,6 +20,8 @@ from ..converters.job import convert_checkpoint
 from ..converters.source import cached_folder
 from ..mappings.errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.registry import get_pretrained
+from .admission import MemoryBudget, available_memory, memory_needed
+from .costs import OWN_PROCESS, largest_memory, sum_stages, timed
 from .fault_runs import with_faults
 from .forward import Runners
 from .job import CHECKS, verify_checkpoint
@@ -26,12 +32,18 @@ from .seeding import seed_checkpoint
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One name's outcome: a report, or the error that kept it from being run; `seconds` from start to end."""
+    """One name's outcome: a report, or the error that kept it from being run; `seconds` from start to end.
+
+    `stages` are the elapsed seconds of each stage, some of which run side by side; `memory` is the largest resident
+    size in bytes of each process.
+    """
 
     name: str
     report: Report | None
     error: str | None
     seconds: float
+    stages: Mapping[str, float] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -53,6 +65,8 @@ class ModelResult:
             "verdict": self.verdict,
             "error": self.error,
             "seconds": self.seconds,
+            "stages": dict(self.stages),
+            "peak_memory_bytes": dict(self.memory),
             "report": self.report.to_json() if self.report is not None else None,
         }
 
@@ -73,6 +87,16 @@ class GateResult:
         return bool(self.models) and all(model.passed for model in self.models)
 
     @property
+    def stages(self) -> dict[str, float]:
+        """Elapsed seconds by stage, over all names."""
+        return sum_stages(model.stages for model in self.models)
+
+    @property
+    def memory(self) -> dict[str, tuple[int, str]]:
+        """The largest resident bytes of each kind of process, with the name of the model."""
+        return largest_memory((model.name, model.memory) for model in self.models)
+
+    @property
     def exit_status(self) -> int:
         """0: all hold; 1: a check found a difference; 2: something could not be run."""
         if any(model.verdict == "FAILED" for model in self.models):
@@ -86,6 +110,8 @@ class GateResult:
             "models": [model.to_json() for model in self.models],
             "command": self.command,
             "faults": [dict(fault) for fault in self.faults],
+            "stages": self.stages,
+            "peak_memory_bytes": {process: size for process, (size, _) in self.memory.items()},
             "tool": self.tool,
             "date": self.date,
         }
@@ -108,22 +134,27 @@ def run_gate(
     repeat: Callable[[Sequence[str]], str] | None = None,
     on_stage: Callable[[str, str], None] | None = None,
     on_result: Callable[[ModelResult], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+    memory: int | None = None,
 ) -> GateResult:
-    """Run the gate over pretrained `names`, `jobs` at a time.
+    """Run the gate over pretrained `names`, up to `jobs` at a time, as many as fit into the available memory.
 
     `seeded` takes seeded weights, otherwise the published ones are looked up in the caches. `obtain(name)` puts them
     there beforehand; a name for which it raises a Paddle2TorchError is not run. `keep` is a folder that keeps source
     and converted weights of each name; without it they go to a temporary folder and are deleted.
     `faults` also injects every fault into the smallest of the models, where a check must catch each.
     `repeat(names)` gives the command that repeats the run for these names, for the reports.
-    `on_stage(name, stage)` and `on_result` are called as work goes on. Raises UnknownNameError for an unknown name and
-    UnreadableFileError when published weights are absent; later errors are outcomes of their name.
+    `on_stage(name, stage)` and `on_result` are called as work goes on, `on_wait(text)` when a job is held back for lack
+    of memory; `memory` is the number of bytes for all jobs, by default what the machine says is available.
+    Raises UnknownNameError for an unknown name and UnreadableFileError when published weights are absent; later errors
+    are outcomes of their name.
     """
     sizes = {name: max(get_pretrained(name).parameters.values()) for name in names}
     injected = min(names, key=lambda name: sizes[name]) if faults and names else None
     failures: dict[str, ModelResult] = {}
+    fetched: dict[str, dict[str, float]] = {}
     if not seeded and obtain is not None:
-        failures = _obtain_all(names, obtain, on_stage)
+        failures, fetched = _obtain_all(names, obtain, on_stage)
     elif not seeded and (absent := [name for name in names if cached_folder(name) is None]):
         raise UnreadableFileError(
             f"not run: the published weights of {', '.join(absent)} are neither in the cache {own_cache()} nor in "
@@ -133,55 +164,79 @@ def run_gate(
 
     interrupted = Event()
     started: list[Runners] = []
+    todo = iter(names)
+    results: dict[str, ModelResult] = {}
+    # A single job never waits.
+    budget = MemoryBudget((memory or available_memory()) if jobs > 1 else None)
+    choosing = Lock()
 
-    def run_some(assigned: Sequence[str]) -> list[ModelResult]:
-        results: list[ModelResult] = []
+    def run_some() -> None:
         with Runners(paddle_python, torch_python) as runners:
             started.append(runners)
-            for name in assigned:
-                if interrupted.is_set():
+            while not interrupted.is_set():
+                with choosing:
+                    name = next(todo, None)
+                if name is None:
                     break
-                command = repeat([name]) if repeat is not None else None
-                tell = on_stage or (lambda n, s: None)
-                inject = name == injected
-                failed = failures.get(name)
-                results.append(failed or _run_one(name, runners, seeded, seed, checks, keep, inject, command, tell))
-                if on_result is not None:
-                    on_result(results[-1])
-        return results
+                result = failures.get(name)
+                if result is None:
+                    needed = memory_needed(sizes[name])
+                    with budget.hold(needed, partial(wait, runners, name, needed)):
+                        if interrupted.is_set():
+                            break
+                        command = repeat([name]) if repeat is not None else None
+                        tell = on_stage or (lambda n, s: None)
+                        result = _run_one(name, runners, seeded, seed, checks, keep, name == injected, command, tell)
+                        result = replace(result, stages={**fetched.get(name, {}), **result.stages})
+                results[name] = result
+                if on_result is not None and not interrupted.is_set():
+                    on_result(result)
+
+    def wait(runners: Runners, name: str, needed: int, left: int) -> None:
+        runners.rest()
+        if on_wait is not None:
+            on_wait(
+                f"{name} waits for other names to end: it takes about {needed / 2**30:.1f} GiB, and "
+                f"{left / 2**30:.1f} GiB of memory are left"
+            )
 
     command = repeat(names) if repeat is not None else None
     if jobs <= 1:
-        return GateResult(tuple(run_some(names)), command)
+        run_some()
+        return GateResult(tuple(results[name] for name in names), command)
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            shares = list(pool.map(run_some, [names[start::jobs] for start in range(jobs)]))
-        except KeyboardInterrupt:
+            for future in [pool.submit(run_some) for _ in range(min(jobs, len(names)))]:
+                future.result()
+        except BaseException:
             # Leaving the pool waits for its threads, which wait for their runners.
             interrupted.set()
+            budget.stop()
             for runners in started:
                 runners.stop()
             raise
-    by_name = {result.name: result for share in shares for result in share}
-    return GateResult(tuple(by_name[name] for name in names), command)
+    return GateResult(tuple(results[name] for name in names), command)
 
 
 def _obtain_all(
     names: Sequence[str], obtain: Callable[[str], None], on_stage: Callable[[str, str], None] | None
-) -> dict[str, ModelResult]:
-    """Obtain the weights of all names, in the main thread, where an interrupt ends it at once; the failures."""
-    failures = {}
+) -> tuple[dict[str, ModelResult], dict[str, dict[str, float]]]:
+    """Obtain the weights of all names, in the main thread, where an interrupt ends it at once; the failures, and the
+    seconds of each name as a stage."""
+    failures: dict[str, ModelResult] = {}
+    fetched: dict[str, dict[str, float]] = {}
     for name in names:
-        started = time.perf_counter()
+        stages = fetched[name] = {}
         try:
             if on_stage is not None:
                 on_stage(name, "fetching")
-            obtain(name)
+            with timed(stages, "fetching"):
+                obtain(name)
         except MissingDependencyError:
             raise
         except Paddle2TorchError as error:
-            failures[name] = ModelResult(name, None, str(error), time.perf_counter() - started)
-    return failures
+            failures[name] = ModelResult(name, None, str(error), stages["fetching"], stages)
+    return failures, fetched
 
 
 def _run_one(
@@ -197,27 +252,44 @@ def _run_one(
 ) -> ModelResult:
     started = time.perf_counter()
     report, error = None, None
+    stages: dict[str, float] = {}
+    memory: dict[str, int] = {}
+
+    @contextmanager
+    def stage(title: str) -> Iterator[None]:
+        on_stage(name, title)
+        with timed(stages, title):
+            yield
+
+    if set(checks) - {"weights"}:
+        runners.begin()
     with tempfile.TemporaryDirectory(prefix="paddle2torch-gate-") as temporary:
         folder = Path(keep or temporary) / name
         try:
             source: str | Path = name
             if seeded:
-                on_stage(name, "seeding")
                 source = folder / "source"
-                seed_checkpoint(name, source, seed=seed, overwrite=True, runner=runners.paddle32)
-            on_stage(name, "converting")
-            convert_checkpoint(source, folder / "converted", overwrite=True)
+                with stage("seeding"):
+                    seeding = seed_checkpoint(name, source, seed=seed, overwrite=True, runner=runners.paddle32)
+                memory["paddle seeding"] = int(seeding["peak_memory_bytes"])
+            with stage("converting"):
+                convert_checkpoint(source, folder / "converted", overwrite=True)
             on_stage(name, "verifying")
             report = verify_checkpoint(
                 source, folder / "converted", checks=checks, runners=runners, certificate=keep is not None
             )
-            report = with_files(report, source, folder / "converted", command)
+            stages.update({title: seconds for title, seconds in report.seconds.items() if title != "total"})
+            memory.update(report.memory)
+            with stage("hashing files"):
+                report = with_files(report, source, folder / "converted", command)
             if inject and report.passed:
-                on_stage(name, "injecting faults")
-                report = with_faults(report, source, folder / "converted", runners=runners)
+                with stage("injecting faults"):
+                    report = with_faults(report, source, folder / "converted", runners=runners)
         except MissingDependencyError:
             # The same for every name: one error, not one per name.
             raise
         except Paddle2TorchError as caught:
             error = str(caught)
-    return ModelResult(name, report, error, time.perf_counter() - started)
+    unit = 1 if sys.platform == "darwin" else 1024
+    memory[OWN_PROCESS] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return ModelResult(name, report, error, time.perf_counter() - started, stages, memory)

@@ -22,6 +22,7 @@ from ..mappings.plan import Plan
 from ..mappings.schema import DeclaredDifference
 from .certificate import make_certificate, write_certificate
 from .compare import compare_float32, compare_float64, largest_difference
+from .costs import COMPARING, FRAMEWORKS_START, timed
 from .coverage import run_embeddings
 from .forward import Runners, Runs, Session, run_both, stage_source
 from .gradients import run_gradients
@@ -203,22 +204,29 @@ class Verification:
         """Run the wanted checks and make the report."""
         versions: dict[str, str] = {}
         seconds: dict[str, float] = {}
+        memory: dict[str, int] = {}
         runs = Runs()
         if not self._dtypes():
             checks = self.checks(runs, inputs, None)
         else:
             self.progress(f"running Paddle and torch in {' and '.join(self._dtypes())}")
-            versions = runners.versions()
+            with timed(seconds, FRAMEWORKS_START):
+                versions = runners.versions()
             staged = stage_source(self.checkpoint, self.recognised, scratch / "source")
             session = Session(runners, staged, self.converted, self.plan, inputs, self.aligned(), scratch, self.cast)
             if self.way_back is not None:
                 session.stored_names = self.way_back.stored_names()
             try:
                 runs = run_both(session, self._dtypes(), fed="layers" in self.wanted)
-                checks = self.checks(runs, inputs, session)
+                asked = sum(session.seconds.values())
+                with timed(seconds, COMPARING):
+                    checks = self.checks(runs, inputs, session)
+                # What the runners computed on request counts as theirs.
+                seconds[COMPARING] -= sum(session.seconds.values()) - asked
             finally:
                 session.release()
-            seconds = session.seconds
+            seconds.update(session.seconds)
+            memory = session.memory
         return Report(
             source=str(self.checkpoint.source.path),
             converted=str(self.converted),
@@ -231,7 +239,8 @@ class Verification:
             declared_differences=self._declared_seen(runs, inputs),
             inputs_digest=inputs.digest if self._dtypes() else None,
             versions=versions,
-            seconds=dict(seconds),
+            seconds=seconds,
+            memory=memory,
             direction=TO_TORCH if self.way_back is None else TO_PADDLE,
         )
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from shutil import get_terminal_size
 
+from .costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
 from .gate import GateResult, ModelResult
 from .job import CHECKS
 from .report import TO_TORCH, Check, Report
@@ -90,12 +91,19 @@ def print_gate(result: GateResult) -> None:
             print(line)
     else:
         print_table(GATE_HEADINGS, rows, GATE_RIGHT)
+    for headings, costs, right in (
+        (COST_HEADINGS, cost_rows(result.stages), (1, 2)),
+        (MEMORY_HEADINGS, memory_rows(result.memory), (1,)),
+    ):
+        if costs:
+            print()
+            print_table(headings, costs, right)
     for line in gate_footer(result):
         print(line)
 
 
 def gate_footer(result: GateResult) -> list[str]:
-    """The lines under the table: what was not run, and how many passed."""
+    """The lines under the tables: what was not run, and how many passed."""
     lines = []
     if not_run := not_run_checks(result):
         lines.append(f"checks not run: {', '.join(not_run)}")

@@ -96,6 +96,10 @@ class RunnerProcess:
             self.close()
         if self._child is None:
             self._child = self._start()
+            if self._stopped:
+                # `stop` came while the child was being started and did not see it.
+                self._kill()
+                raise RunnerError(f"{self.title} was stopped.")
         child = self._child
         try:
             line = child.ask(json.dumps(payload), self.timeout_seconds)

@@ -50,6 +50,7 @@ def check_weights(
     paddle: Mapping[str, Any] | None = None,
     torch: Mapping[str, Any] | None = None,
     alterations: Alterations = UNALTERED,
+    both_types: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
 ) -> Check:
     """Compare each converted tensor with its source after the declared transform, bit for bit, both key sets closed.
 
@@ -88,6 +89,8 @@ def check_weights(
     if paddle is not None:
         problems += _digest_problems("Paddle's live model", source_digests, paddle["digests"])
         problems += _loading_problems(checkpoint, plan, configuration, paddle)
+    if both_types is not None:
+        problems += _type_problems(*both_types)
     if torch is not None:
         problems += _digest_problems("torch's live model", target_digests, torch["digests"])
     return Check(
@@ -163,6 +166,15 @@ def _digest_problems(side: str, expected: Mapping[str, str], live: Mapping[str, 
         elif live[name]["sha256"] != value:
             problems.append(f"{name} has other values in {side} than in its file")
     return problems
+
+
+def _type_problems(float32: Mapping[str, Any], float64: Mapping[str, Any]) -> list[str]:
+    names = sorted(float32.keys() | float64.keys())
+    return [
+        f"{name} is not the same in Paddle's live models of float32 and float64"
+        for name in names
+        if name not in float32 or name not in float64 or float32[name]["sha256"] != float64[name]["sha256"]
+    ]
 
 
 def _loading_problems(

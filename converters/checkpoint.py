@@ -16,10 +16,11 @@ from ..mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..mappings.schema import Family
 from .byte_source import ByteSource
 from .configuration import complete_fields
-from .pdparams import open_pdparams
-from .safetensors_file import open_safetensors
+from .pdparams import PdparamsFile, open_pdparams
+from .safetensors_file import SafetensorsFile, open_safetensors
 from .source import Source, find_source
 from .tensors import Tensor
+from .torch_file import is_torch_file, open_torch_file
 
 
 class Checkpoint:
@@ -69,7 +70,7 @@ def open_files(found: Source) -> Checkpoint:
     tensors: dict[str, Tensor] = {}
     try:
         for path in found.files:
-            opened = open_safetensors(path) if path.suffix == ".safetensors" else open_pdparams(path)
+            opened = _open(path)
             files.append(opened.source)
             if twice := next((name for name in opened.tensors if name in tensors), None):
                 raise UnreadableFileError(f"{path}: tensor {twice} is also in another shard")
@@ -80,6 +81,12 @@ def open_files(found: Source) -> Checkpoint:
             file.close()
         raise
     return Checkpoint(found, tensors, files)
+
+
+def _open(path: Path) -> SafetensorsFile | PdparamsFile:
+    if path.suffix == ".safetensors":
+        return open_safetensors(path)
+    return open_torch_file(path) if is_torch_file(path) else open_pdparams(path)
 
 
 def _check_index(source: Source, tensors: Mapping[str, Tensor]) -> None:

@@ -76,7 +76,7 @@ def open_pdparams(path: Path) -> PdparamsFile:
         refuse_other_kinds(source)
         index = PickleIndex(source)
         root = index.read()
-        collector = _Collector(source, index)
+        collector = TensorCollector(source, index)
         collector.collect_root(root)
         source.check_unchanged()
     except BaseException:
@@ -94,8 +94,8 @@ class _Split:
     parts: list[str]
 
 
-class _Collector:
-    """Walks the tree that a pickle holds and gathers its tensors."""
+class TensorCollector:
+    """Walks the tree that a pickle holds and gathers its tensors, whose elements lie in `source`."""
 
     def __init__(self, source: ByteSource, index: PickleIndex) -> None:
         self.tensors: dict[str, Tensor] = {}

@@ -64,8 +64,9 @@ class PickleIndex:
     `ArraySlot` for arrays. The tree may share parts and, in a hostile file, contain itself.
     """
 
-    def __init__(self, source: ByteSource) -> None:
-        self.calls = Calls(source)
+    def __init__(self, source: ByteSource, calls: Calls | None = None) -> None:
+        """`calls` are the permitted ones; default are those of Paddle's files."""
+        self.calls = calls or Calls(source)
         self.operations = 0
         self._source = source
         self._window = b""
@@ -258,6 +259,9 @@ class PickleIndex:
         arguments, function = self._pop(), self._pop()
         self._push(self.calls.call(function, arguments, self._at))
 
+    def _persistent(self) -> None:
+        self._push(self.calls.persistent(self._pop(), self._at))
+
     def _build(self) -> None:
         state, target = self._pop(), self._top()
         if isinstance(target, Symbol):
@@ -307,4 +311,5 @@ class PickleIndex:
             0x93: self._stack_global,
             ord("R"): self._reduce,
             ord("b"): self._build,
+            **({0x51: self._persistent} if self.calls.persistent_ids else {}),
         }

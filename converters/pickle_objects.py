@@ -7,7 +7,7 @@ one shape of arguments that a genuine file uses, and its result is written down 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,8 +125,12 @@ def shown(text: str) -> str:
 class Calls:
     """The permitted calls. Every method raises RefusedFileError or UnreadableFileError and nothing else."""
 
+    persistent_ids = False
+    """Whether objects outside the pickle, named by an id, are permitted."""
+
     def __init__(self, source: ByteSource) -> None:
         self._source = source
+        self._roles: Mapping[tuple[str, str], str] = _ROLES
         self._texts: dict[int, str] = {}
         self._at = 0
         self._symbol = Symbol("", "")
@@ -166,11 +170,15 @@ class Calls:
 
     def symbol(self, module: str, name: str, at: int) -> Symbol:
         """The symbol for a global; raises RefusedFileError for every one that no checkpoint needs."""
-        role = _ROLES.get((module, name))
+        role = self._roles.get((module, name))
         full = shown(f"{module}.{name}")
         if role is None:
             raise self.refused(f"asks for {full} at byte {at}, which no checkpoint needs")
         return Symbol(full, role)
+
+    def persistent(self, identifier: Node, at: int) -> Node:
+        """The object that an id stands for; raises RefusedFileError unless it is a permitted one."""
+        raise self.refused(f"names an object outside the file at byte {at}")
 
     def call(self, function: Node, arguments: Node, at: int) -> Node:
         """What `function(*arguments)` stands for; raises RefusedFileError unless it is a permitted call."""
@@ -179,7 +187,7 @@ class Calls:
         self._symbol, self._at = function, at
         shape = self._shapes.get(function.role)
         if shape is None or not isinstance(arguments, tuple):
-            raise self._mismatch()
+            raise self.mismatch()
         return shape(arguments)
 
     def build(self, target: Node, state: Node, at: int) -> None:
@@ -192,12 +200,13 @@ class Calls:
         else:
             raise self.refused(f"asks at byte {at} to set the state of something that is not an array")
 
-    def _mismatch(self) -> RefusedFileError:
+    def mismatch(self) -> RefusedFileError:
+        """The error for a permitted function that is called in another way than genuine files do."""
         return self.refused(
             f"asks at byte {self._at} for a call of {self._symbol.name} that differs from the one in genuine files"
         )
 
-    def _short_text(self, value: Node) -> str | None:
+    def short_text(self, value: Node) -> str | None:
         """A short string such as a dtype code, or None when `value` is anything else."""
         if isinstance(value, Span) and value.is_text and value.length <= 16:
             return self.text(value)
@@ -210,34 +219,34 @@ class Calls:
 
     def _array(self, arguments: tuple[Node, ...]) -> Node:
         if len(arguments) != 3:
-            raise self._mismatch()
+            raise self.mismatch()
         kind, shape, letter = arguments
         if not (isinstance(kind, Symbol) and kind.role == "ndarray" and shape == (0,) and self._is_letter_b(letter)):
-            raise self._mismatch()
+            raise self.mismatch()
         return ArraySlot()
 
     def _scalar(self, arguments: tuple[Node, ...]) -> Node:
         if len(arguments) != 2 or not isinstance(arguments[1], Span):
-            raise self._mismatch()
+            raise self.mismatch()
         dtype = self._finished_dtype(arguments[0])
         self._check_payload(arguments[1], dtype.itemsize)
         return NumpyScalar(dtype)
 
     def _buffer(self, arguments: tuple[Node, ...]) -> Node:
         if len(arguments) != 4:
-            raise self._mismatch()
+            raise self.mismatch()
         payload, dtype, shape, order = arguments
-        letter = self._short_text(order)
+        letter = self.short_text(order)
         if not isinstance(payload, Span) or letter not in ("C", "F"):
-            raise self._mismatch()
+            raise self.mismatch()
         return ArraySlot(self._checked_array(shape, dtype, letter == "F", payload))
 
     def _dtype(self, arguments: tuple[Node, ...]) -> Node:
         if len(arguments) != 3 or any(flag not in (0, 1) for flag in arguments[1:]):
-            raise self._mismatch()
-        code = self._short_text(arguments[0])
+            raise self.mismatch()
+        code = self.short_text(arguments[0])
         if code is None:
-            raise self._mismatch()
+            raise self.mismatch()
         if code.startswith("O"):
             raise self._object_array()
         name = _DTYPE_CODES.get(code)
@@ -246,44 +255,44 @@ class Calls:
         return DTypeRef(DTYPES[name])
 
     def _encode(self, arguments: tuple[Node, ...]) -> Node:
-        if len(arguments) != 2 or self._short_text(arguments[1]) != "latin1":
-            raise self._mismatch()
+        if len(arguments) != 2 or self.short_text(arguments[1]) != "latin1":
+            raise self.mismatch()
         text = arguments[0]
         if not isinstance(text, Span) or text.encoding != "text":
-            raise self._mismatch()
+            raise self.mismatch()
         return Span(text.offset, text.length, "latin1")
 
     def _ordered_dict(self, arguments: tuple[Node, ...]) -> Node:
         if arguments:
-            raise self._mismatch()
+            raise self.mismatch()
         return {}
 
     def _tuple(self, arguments: tuple[Node, ...]) -> Node:
         if len(arguments) != 1 or not isinstance(arguments[0], tuple):
-            raise self._mismatch()
+            raise self.mismatch()
         return arguments[0]
 
     def _bytes(self, arguments: tuple[Node, ...]) -> Node:
         if arguments:
-            raise self._mismatch()
+            raise self.mismatch()
         return Span(self._at, 0, "raw")
 
     def _eval(self, arguments: tuple[Node, ...]) -> Node:
         """The one odd call that Paddle itself writes for a nested static tensor: eval('data', {'data': array})."""
-        if len(arguments) != 2 or self._short_text(arguments[0]) != "data":
-            raise self._mismatch()
+        if len(arguments) != 2 or self.short_text(arguments[0]) != "data":
+            raise self.mismatch()
         names = arguments[1]
         if not isinstance(names, dict) or list(names) != ["data"]:
-            raise self._mismatch()
+            raise self.mismatch()
         slot = names["data"]
         if not isinstance(slot, ArraySlot) or slot.array is None:
-            raise self._mismatch()
+            raise self.mismatch()
         return slot
 
     def _complete_dtype(self, target: DTypeRef, state: Node) -> None:
         if not isinstance(state, tuple) or len(state) != 8 or target.complete:
             raise self.unreadable(f"the dtype at byte {self._at} is not one that numpy writes; the file is damaged")
-        order = self._short_text(state[1])
+        order = self.short_text(state[1])
         if order == ">" and target.dtype.itemsize > 1:
             raise self.unreadable(
                 f"holds big-endian arrays (dtype at byte {self._at}); save it again on a little-endian machine"

@@ -16,6 +16,8 @@ from .configuration import SourceConfiguration, read_configuration
 
 WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
 INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
+TORCH_FILES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+"""PyTorch's own files, taken where there is nothing else."""
 
 TRAINING_FILE = re.compile(
     r".*\.pdopt|(optimizer|scheduler|scaler|master_weights|rng_state)[-_.\w]*|trainer_state\.json"
@@ -111,6 +113,8 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
     candidates = [folder / file for file in (*WEIGHT_FILES, *INDEX_FILES) if (folder / file).is_file()]
     if not candidates:
         candidates = sorted(path for path in folder.glob("*.pdparams") if not TRAINING_FILE.fullmatch(path.name))
+    if not candidates:
+        candidates = [folder / name for name in TORCH_FILES if (folder / name).is_file()][:1]
     if not candidates and (inner := _checkpoints_in(folder)):
         raise UnreadableFileError(
             f"{folder}: holds no weights itself, but its folders {', '.join(inner)} do; pass the one that is meant"

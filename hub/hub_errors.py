@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from ..mappings.errors import PublishError
+
+T = TypeVar("T")
 
 _ADVICE = {
     400: "the hub does not accept what was sent; the message above says why",
@@ -24,27 +26,24 @@ _UNREACHABLE = "check the network and the proxy settings, and HF_ENDPOINT where 
 _TRY_AGAIN = "the hub has a problem of its own; try again later"
 
 
-@contextmanager
-def hub_errors(doing: str, token: str | None) -> Iterator[None]:
-    """Raise a PublishError in place of anything that the client raises while `doing` something.
+def ask(doing: str, token: str | None, call: Callable[[], T]) -> T:
+    """The result of `call`; raises a PublishError in place of anything that the client raises while `doing` it.
 
     Its message holds neither the token nor an address with a signature, and nothing is chained to it: the client's
-    exceptions hold the requests with their headers.
+    exceptions hold the requests with their headers. That takes a function: what a context manager raises is chained.
     """
-    failure = None
     try:
-        yield
+        return call()
     except PublishError:
         raise
     except Exception as error:
         failure = f"{doing} failed: {explain(error)}"
-    if failure is not None:
-        raise PublishError(without_secrets(failure, token))
+    raise PublishError(without_secrets(failure, token))
 
 
 def explain(error: BaseException) -> str:
     """The reason that an exception of the client gives, and what to do."""
-    from requests.exceptions import ConnectionError, Timeout
+    from requests.exceptions import ConnectionError, RequestException, Timeout
 
     chain = list(_causes(error))
     for one in chain:
@@ -60,6 +59,8 @@ def explain(error: BaseException) -> str:
             return f"no answer in time; {_UNREACHABLE}"
         if isinstance(one, ConnectionError):
             return f"no connection ({_innermost(chain)}); {_UNREACHABLE}"
+    if isinstance(error, KeyError | TypeError | AttributeError | RequestException):
+        return f"the answer is not that of a hub ({type(error).__name__}: {_short(str(error))}); is HF_ENDPOINT right?"
     return f"{_short(str(error)) or type(error).__name__}"
 
 

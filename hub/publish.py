@@ -173,12 +173,10 @@ class _Job:
         if remote is not None:
             return self._commit(planned, remote)
         self.repository.create(self.private)
-        made = None
         try:
-            made = self.repository.look_at_new()
-            return self._commit(planned, made)
+            return self._commit(planned, self.repository.look_at_new())
         except BaseException:
-            self._withdraw(made, tell)
+            self._withdraw(tell)
             raise
 
     def _plan(self, remote: Remote | None) -> Publication:
@@ -214,10 +212,10 @@ class _Job:
         )
         return replace(planned, url=done.url)
 
-    def _withdraw(self, made: Remote | None, tell: Tell) -> None:
+    def _withdraw(self, tell: Tell) -> None:
         """Remove the repository that was made for nothing; say so where that is not possible."""
         try:
-            self.repository.remove_untouched(made)
+            self.repository.remove_empty()
         except PublishError as error:
             tell(
                 f"{self.repository.url} was created and is still there, which the next run takes into account: {error}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..converters.console import printable
 from ..mappings.errors import PublishError
 from .evidence import RecordedFile
-from .hub_errors import hub_errors, status_of
+from .hub_errors import ask, status_of
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -70,29 +70,17 @@ class HubRepository:
 
     def look(self) -> Remote | None:
         """What is there now; None when there is no such repository that the token can see."""
-        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-        with hub_errors(f"looking at {self.repo_id}", self._token):
-            try:
-                info = self._client.model_info(self.repo_id)
-            except RepositoryNotFoundError as error:
-                # The class also stands for other refusals than "not found".
-                if isinstance(error, GatedRepoError) or status_of(error) != 404:
-                    raise
-                return None
-            if info.id != self.repo_id:
-                raise PublishError(
-                    f"{self.repo_id}: is now called {printable(info.id)} on the hub; give that as REPO_ID"
-                )
-            if info.sha is None:
-                raise PublishError(f"{self.repo_id}: the hub names no commit of it; try again later")
-            return Remote(info.sha, bool(info.private), self._files(info.sha))
+        return ask(f"looking at {self.repo_id}", self._token, self._look)
 
     def create(self, private: bool) -> None:
         """Make the repository, which must not exist."""
-        with hub_errors(f"creating {self.repo_id}", self._token):
-            # None leaves the choice to the settings of an organisation.
-            self._client.create_repo(self.repo_id, private=private or None)
+        # None leaves the choice to the settings of an organisation.
+        wanted = private or None
+        ask(
+            f"creating {self.repo_id}",
+            self._token,
+            lambda: self._client.create_repo(self.repo_id, private=wanted),
+        )
 
     def look_at_new(self) -> Remote:
         """What is in the repository that was just created."""
@@ -101,22 +89,16 @@ class HubRepository:
             raise PublishError(f"{self.repo_id}: was created, but the hub does not show it; run the command again")
         return remote
 
-    def remove_untouched(self, made: Remote | None) -> None:
-        """Delete the repository if it still is as it was made; raise PublishError if it is not."""
-        with hub_errors(f"removing {self.repo_id}", self._token):
-            if made is None or self._client.model_info(self.repo_id).sha != made.commit:
-                raise PublishError("it may hold something by now")
-            self._client.delete_repo(self.repo_id)
+    def remove_empty(self) -> None:
+        """Delete the repository; raise PublishError if it holds anything by now."""
+        if not self.look_at_new().empty:
+            raise PublishError(f"{self.repo_id}: holds files by now")
+        ask(f"removing {self.repo_id}", self._token, lambda: self._client.delete_repo(self.repo_id))
 
     def open_request(self, title: str, files: Sequence[RecordedFile], folder: Path) -> str | None:
         """The address of an open pull request of this title that already holds exactly these files."""
-        with hub_errors(f"looking at the pull requests of {self.repo_id}", self._token):
-            for request in self._client.get_repo_discussions(
-                self.repo_id, discussion_type="pull_request", discussion_status="open"
-            ):
-                if request.title == title and not changed(files, self._files(f"refs/pr/{request.num}"), folder):
-                    return request.url
-        return None
+        doing = f"looking at the pull requests of {self.repo_id}"
+        return ask(doing, self._token, lambda: self._open_request(title, files, folder))
 
     def commit(
         self,
@@ -142,18 +124,45 @@ class HubRepository:
                 raise PublishError(f"{path}: changed while it was being published; verify the folder again")
             operations.append(add)
         operations += [CommitOperationDelete(path_in_repo=name) for name in removed]
-        with hub_errors(f"publishing to {self.repo_id}", self._token):
-            done = self._client.create_commit(
+        done = ask(
+            f"publishing to {self.repo_id}",
+            self._token,
+            lambda: self._client.create_commit(
                 self.repo_id, operations, commit_message=title, parent_commit=parent, create_pr=pull_request
-            )
-        with hub_errors(f"reading back what was published as {done.oid} in {self.repo_id}", self._token):
-            different = changed(files, self._files(done.oid), folder)
+            ),
+        )
+        doing = f"reading back what was published as {done.oid} in {self.repo_id}"
+        different = changed(files, ask(doing, self._token, lambda: self._files(done.oid)), folder)
         if different:
             raise PublishError(
                 f"{self.repo_id}: the hub's commit {done.oid} does not hold {different[0].name} as it was sent; "
                 "is the name in the repository's .gitignore?"
             )
         return Commit(done.oid, done.pr_url or self.url)
+
+    def _look(self) -> Remote | None:
+        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+        try:
+            info = self._client.model_info(self.repo_id)
+        except RepositoryNotFoundError as error:
+            # The class also stands for other refusals than "not found".
+            if isinstance(error, GatedRepoError) or status_of(error) != 404:
+                raise
+            return None
+        if info.id != self.repo_id:
+            raise PublishError(f"{self.repo_id}: is now called {printable(info.id)} on the hub; give that as REPO_ID")
+        if info.sha is None:
+            raise PublishError(f"{self.repo_id}: the hub names no commit of it; try again later")
+        return Remote(info.sha, bool(info.private), self._files(info.sha))
+
+    def _open_request(self, title: str, files: Sequence[RecordedFile], folder: Path) -> str | None:
+        for request in self._client.get_repo_discussions(
+            self.repo_id, discussion_type="pull_request", discussion_status="open"
+        ):
+            if request.title == title and not changed(files, self._files(f"refs/pr/{request.num}"), folder):
+                return request.url
+        return None
 
     def _files(self, revision: str) -> dict[str, RemoteFile]:
         from huggingface_hub.hf_api import RepoFile

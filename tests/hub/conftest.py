@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from paddle2torch import convert_checkpoint, verify_checkpoint
+from paddle2torch.hub.publish import Publication, publish_folder
+from paddle2torch.mappings.errors import Paddle2TorchError
 from paddle2torch.verify.forward import Runners
 
 from .loopback_hub import TOKEN, LoopbackHub
@@ -29,6 +32,7 @@ main()
 """The command line, but the client's pauses between attempts are short and so is its patience."""
 
 Publish = Callable[..., "subprocess.CompletedProcess[str]"]
+PublishHere = Callable[..., tuple[Publication, list[str]]]
 
 
 @pytest.fixture
@@ -72,6 +76,31 @@ def certified(
 def converted(certified: Path, tmp_path: Path) -> Path:
     """A copy of that folder, to change."""
     return Path(shutil.copytree(certified, tmp_path / "converted"))
+
+
+@pytest.fixture
+def publish_here(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublishHere:
+    """`publish_here(folder, repo_id, **options)`: the same in this process, without the start of another; gives the
+    publication and the notes. The token is neither in an error nor in anything that an error leads to."""
+    wait = time.sleep
+    monkeypatch.setattr("time.sleep", lambda seconds: wait(min(seconds, 0.01)))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+
+    def run(folder: Path, repo_id: str, **options: bool) -> tuple[Publication, list[str]]:
+        notes: list[str] = []
+        failure: Paddle2TorchError | None = None
+        try:
+            return publish_folder(folder, repo_id, tell=notes.append, **options), notes
+        except Paddle2TorchError as error:
+            failure = error
+        assert TOKEN not in f"{failure} {notes}"
+        assert failure.__cause__ is None
+        assert failure.__context__ is None
+        raise failure
+
+    return run
 
 
 @pytest.fixture

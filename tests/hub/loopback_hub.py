@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -80,7 +81,8 @@ class Repository:
 class Fault:
     """What happens to a request instead of, or with `after`, as well as what it asks for.
 
-    A status answers with it; none drops the connection, after `read` bytes of the request's body.
+    A status answers with it; none drops the connection, after `read` bytes of the request's body or `stall` seconds.
+    `action` is called first, for what others do meanwhile; with nothing else wanted the request then goes its way.
     """
 
     method: str
@@ -90,6 +92,8 @@ class Fault:
     message: str
     after: bool
     read: int
+    stall: float
+    action: Callable[[], object] | None
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class LoopbackHub:
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
         self.warnings: list[str] = []
+        self.renamed: dict[str, str] = {}
+        self.stopped = threading.Event()
         self.lock = threading.RLock()
         hub = self
 
@@ -139,6 +145,7 @@ class LoopbackHub:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -153,9 +160,11 @@ class LoopbackHub:
         message: str = "on purpose",
         after: bool = False,
         read: int = 0,
+        stall: float = 0,
+        action: Callable[[], object] | None = None,
     ) -> None:
         """Let the next `times` requests that fit go wrong; in `message`, {token} is the header that was sent."""
-        self.faults.append(Fault(method, re.compile(path), status, times, message, after, read))
+        self.faults.append(Fault(method, re.compile(path), status, times, message, after, read, stall, action))
 
     def put(self, repo_id: str, files: dict[str, bytes], private: bool = False) -> Repository:
         """A repository that is there already."""
@@ -206,8 +215,12 @@ class _Handler(BaseHTTPRequestHandler):
         split = urlsplit(self.path)
         length = int(self.headers.get("Content-Length", 0))
         fault = self.hub.take_fault(self.command, self.path)
+        if fault is not None and fault.action is not None:
+            fault.action()
+            fault = None
         if fault is not None and fault.status is None and not fault.after:
             self.rfile.read(min(fault.read, length))
+            self.hub.stopped.wait(fault.stall)
             self._drop()
             return
         body = self.rfile.read(length)
@@ -309,7 +322,7 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = [{"rfilename": path} for path in files]
         return {
             "_id": "0",
-            "id": f"{owner}/{name}",
+            "id": self.hub.renamed.get(f"{owner}/{name}", f"{owner}/{name}"),
             "modelId": f"{owner}/{name}",
             "sha": commit,
             "private": repository.private,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from .conftest import Publish
-from .loopback_hub import LoopbackHub
+from .loopback_hub import TOKEN, LoopbackHub
 
 REPO = "me/albert-tiny"
 
@@ -40,3 +44,165 @@ def test_a_new_repository_holds_the_very_bytes(converted: Path, hub: LoopbackHub
     stored = {name for name, file in hub.repositories[REPO].at("main").items() if file.large}
     assert stored == {"model.safetensors"}
     assert all(one.headers["user-agent"].startswith("paddle2torch/") for one in hub.seen if "/api/" in one.path)
+
+
+def test_a_private_repository_stays_private(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    done = publish(converted, REPO, "--private")
+    assert done.returncode == 0, done.stderr
+    assert hub.repositories[REPO].private
+    assert hub.files(REPO) == contents(converted)
+    assert publish(converted, REPO, "--private").stdout.splitlines()[-1].startswith("unchanged, nothing sent")
+
+
+def test_private_is_refused_where_the_repository_is_public(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    hub.put(REPO, {})
+    before = hub.state()
+    assert "exists and is public" in error_of(publish(converted, REPO, "--private"))
+    assert hub.state() == before
+
+
+def test_nothing_is_sent_when_nothing_changed(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    publish(converted, REPO)
+    before, seen = hub.state(), len(writes(hub))
+    done = publish(converted, REPO, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["action"] == "unchanged"
+    assert [file["changed"] for file in document["files"]] == [False] * 4
+    assert hub.state() == before
+    assert len(writes(hub)) == seen
+
+
+def test_an_empty_repository_takes_the_files_directly(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    hub.put(REPO, {})
+    done = publish(converted, REPO, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["action"] == "committed"
+    assert hub.files(REPO) == contents(converted)
+
+
+def test_other_content_gets_a_pull_request(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    others = {"README.md": b"mine", "notes.txt": b"mine too", "model.safetensors": b"other weights"}
+    hub.put(REPO, others)
+    done = publish(converted, REPO, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["action"] == "pull_request"
+    assert document["url"] == f"{hub.endpoint}/{REPO}/discussions/1"
+    assert hub.files(REPO) == others
+    assert hub.files(REPO, "refs/pr/1") == {"notes.txt": b"mine too", **contents(converted)}
+    # The same again finds the open request.
+    before = hub.state()
+    again = publish(converted, REPO, "--json")
+    assert json.loads(again.stdout)["action"] == "unchanged"
+    assert json.loads(again.stdout)["url"] == document["url"]
+    assert "an open pull request holds these files already" in again.stderr
+    assert hub.state() == before
+    # A closed one does not count, nor does an open one with other bytes.
+    hub.repositories[REPO].requests[0]["status"] = "closed"
+    assert json.loads(publish(converted, REPO, "--json").stdout)["action"] == "pull_request"
+    assert len(hub.repositories[REPO].requests) == 2
+
+
+def test_a_pull_request_of_someone_without_write_permission(
+    converted: Path, hub: LoopbackHub, publish: Publish
+) -> None:
+    hub.put("others/model", {"README.md": b"theirs"})
+    done = publish(converted, "others/model")
+    assert done.returncode == 0, done.stderr
+    assert hub.files("others/model") == {"README.md": b"theirs"}
+    assert hub.files("others/model", "refs/pr/1") == contents(converted)
+
+
+def test_weights_that_would_be_loaded_instead_are_removed(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    stale = {"model-00001-of-00002.safetensors": b"1", "model.safetensors.index.json": b"{}", "pytorch_model.bin": b"b"}
+    hub.put(REPO, {**contents(converted), **stale})
+    document = json.loads(publish(converted, REPO, "--dry-run", "--json").stdout)
+    assert document["intended"] == "pull_request"
+    assert document["removed"] == ["model-00001-of-00002.safetensors", "model.safetensors.index.json"]
+    assert publish(converted, REPO).returncode == 0
+    assert set(hub.files(REPO, "refs/pr/1")) == {*contents(converted), "pytorch_model.bin"}
+
+
+def test_a_dry_run_sends_nothing(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    done = publish(converted, REPO, "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert {name: document[name] for name in ("repo_id", "url", "action", "intended", "verified")} == {
+        "repo_id": REPO,
+        "url": f"{hub.endpoint}/{REPO}",
+        "action": "dry_run",
+        "intended": "created",
+        "verified": True,
+    }
+    listed = {file["name"]: (file["bytes"], file["sha256"]) for file in document["files"]}
+    assert listed == {
+        name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in contents(converted).items()
+    }
+    assert writes(hub) == []
+    assert hub.repositories == {}
+    text = publish(converted, REPO, "--dry-run").stdout
+    assert f"dry run (verified weights): would create {hub.endpoint}/{REPO}" in text
+    assert all(digest in text for _, digest in listed.values())
+
+
+@pytest.mark.parametrize("token", [TOKEN, None])
+def test_a_dry_run_of_what_is_there(converted: Path, hub: LoopbackHub, publish: Publish, token: str | None) -> None:
+    publish(converted, REPO)
+    before = hub.state()
+    assert json.loads(publish(converted, REPO, "--dry-run", "--json", token=token).stdout)["intended"] == "unchanged"
+    hub.put(REPO, {**contents(converted), "config.json": b"{}"})
+    before = hub.state()
+    document = json.loads(publish(converted, REPO, "--dry-run", "--json", token=token).stdout)
+    assert document["intended"] == "pull_request"
+    assert [file["name"] for file in document["files"] if file["changed"]] == ["config.json"]
+    assert hub.state() == before
+
+
+@pytest.mark.parametrize(
+    "variables", [{"HF_ENDPOINT": "http://127.0.0.1:9"}, {"HF_HUB_OFFLINE": "1"}], ids=["unreachable", "offline"]
+)
+def test_a_dry_run_without_a_network(converted: Path, publish: Publish, variables: dict[str, str]) -> None:
+    done = publish(converted, REPO, "--dry-run", "--json", token=None, **variables)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["action"], document["intended"], len(document["files"])) == ("dry_run", None, 4)
+    assert "what the hub holds is not known" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "repo_id",
+    ["albert", "a/b/c", "me/", "/name", "me/a--b", "me/a..b", "me/-a", "me/a b", "me/x.git", "", "me/" + "x" * 99],
+)
+def test_a_wrong_name_is_refused_before_the_network(
+    converted: Path, hub: LoopbackHub, publish: Publish, repo_id: str
+) -> None:
+    assert error_of(publish(converted, repo_id)).startswith(f"Error: {repo_id!r} ")
+    assert hub.seen == []
+    assert not (converted / "README.md").exists()
+
+
+def test_the_token_of_a_login_is_taken(converted: Path, hub: LoopbackHub, publish: Publish, tmp_path: Path) -> None:
+    (tmp_path / "hf-home").mkdir()
+    (tmp_path / "hf-home" / "token").write_text(TOKEN + "\n")
+    assert publish(converted, REPO, token=None).returncode == 0
+    assert hub.files(REPO) == contents(converted)
+
+
+def test_without_a_token_nothing_is_asked(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    assert "hf auth login" in error_of(publish(converted, REPO, token=None))
+    assert hub.seen == []
+
+
+@pytest.mark.parametrize("token", ["hf_secret blank", "hf_sécret", "hf_secret\x01"])
+def test_a_broken_token_is_not_shown(converted: Path, hub: LoopbackHub, publish: Publish, token: str) -> None:
+    done = publish(converted, REPO, token=token)
+    assert "blanks or letters" in error_of(done)
+    assert "cret" not in done.stderr
+    assert hub.seen == []
+
+
+def test_the_storage_gets_no_token(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    publish(converted, REPO)
+    assert [one.headers.get("authorization") for one in hub.asked("PUT", "/storage/")] == [None]
+    assert TOKEN.encode() not in b"".join(one.body for one in hub.seen)

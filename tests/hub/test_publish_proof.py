@@ -1,0 +1,232 @@
+"""What may not be published: anything but the bytes that were verified, and what --allow-unverified makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paddle2torch.hub.model_card import make_card
+from paddle2torch.hub.proof import examine
+from paddle2torch.hub.publish import publish_folder
+from paddle2torch.mappings.errors import ParityError, PublishError
+
+from .conftest import Publish
+from .loopback_hub import LoopbackHub
+from .test_publish import REPO, contents, error_of
+
+
+def edit(converted: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = converted / "parity.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def fail_float64(document: dict[str, Any]) -> None:
+    check = next(check for check in document["checks"] if check["name"] == "float64")
+    check.update(passed=False, worst=0.25, where="first diverging state: hidden state 3")
+    document["passed"] = False
+
+
+def flip_weights(converted: Path) -> None:
+    path = converted / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(bytes(data))
+
+
+REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
+    "no certificate": (lambda folder: (folder / "parity.json").unlink(), 2, "there is no certificate"),
+    "not JSON": (lambda folder: (folder / "parity.json").write_text("{"), 2, "cannot be read as JSON"),
+    "other format": (lambda folder: edit(folder, lambda d: d.update(format=2)), 2, "not a certificate of format 1"),
+    "no checks": (lambda folder: edit(folder, lambda d: d.pop("checks")), 2, "it lacks 'checks'"),
+    "empty checks": (lambda folder: edit(folder, lambda d: d.update(checks=[])), 2, "a verification that did not pass"),
+    "odd weights": (lambda folder: edit(folder, lambda d: d.update(weights="fine")), 2, "says that the weights are"),
+    "odd hash": (
+        lambda folder: edit(folder, lambda d: d["source"]["files"].update({"x": {"sha256": "`a`", "bytes": 1}})),
+        2,
+        "is no sha256 and size",
+    ),
+    "changed weights": (flip_weights, 2, "converted file model.safetensors is not what was verified"),
+    "changed configuration": (
+        lambda folder: (folder / "config.json").write_text((folder / "config.json").read_text() + " "),
+        2,
+        "converted file config.json is not what was verified",
+    ),
+    "a new file": (
+        lambda folder: (folder / "vocab.txt").write_text("[PAD]"),
+        2,
+        "converted file vocab.txt is not in the certificate",
+    ),
+    "a lost file": (
+        lambda folder: edit(folder, lambda d: d["output"]["files"].update({"vocab.txt": {"sha256": "0" * 64}})),
+        2,
+        "converted file vocab.txt is missing",
+    ),
+    "a failed check": (lambda folder: edit(folder, fail_float64), 1, "the check float64 found a difference"),
+    "failed without a check": (
+        lambda folder: edit(folder, lambda d: d.update(passed=False)),
+        2,
+        "a verification that did not pass",
+    ),
+    "passed against its checks": (
+        lambda folder: edit(folder, lambda d: (fail_float64(d), d.update(passed=True))),
+        1,
+        "the check float64 found a difference",
+    ),
+    "seeded weights": (lambda folder: edit(folder, lambda d: d.update(weights="seeded")), 2, "seeded, that is random"),
+}
+
+
+ABOUT_THESE_BYTES = (
+    "a failed check",
+    "failed without a check",
+    "passed against its checks",
+    "seeded weights",
+    "empty checks",
+)
+"""Cases in which the certificate was made for the very bytes."""
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_is_not_proven_is_refused(converted: Path, case: str, dry_run: bool) -> None:
+    break_it, status, text = REFUSALS[case]
+    break_it(converted)
+    before = contents(converted)
+    with pytest.raises(ParityError if status == 1 else PublishError, match=re.escape(text)) as caught:
+        publish_folder(converted, REPO, dry_run=dry_run)
+    assert str(caught.value).startswith(f"{converted}: ")
+    assert contents(converted) == before
+
+
+@pytest.mark.parametrize("case", ["no certificate", "a failed check", "seeded weights"])
+def test_a_refusal_asks_the_hub_nothing(converted: Path, hub: LoopbackHub, publish: Publish, case: str) -> None:
+    break_it, status, text = REFUSALS[case]
+    break_it(converted)
+    assert text in error_of(publish(converted, REPO), status)
+    assert hub.seen == []
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_the_card_of_unverified_weights_says_so(converted: Path, case: str) -> None:
+    break_it, _, text = REFUSALS[case]
+    break_it(converted)
+    proof = examine(converted, allow_unverified=True)
+    card = make_card(proof, REPO)
+    # A certificate of something else is neither cited nor published.
+    about_these = case in ABOUT_THESE_BYTES
+    assert ("## Proof" in card) == ("parity.json" in {file.name for file in proof.files}) == about_these
+    assert "\n- unverified\n" in card
+    warning = "The weights are random." if case == "seeded weights" else "Not verified."
+    assert f"> **{warning}**" in card
+    assert text in card.replace("\\", "")
+    assert str(converted.parent) not in card
+    assert ("**FAILED**" in card) == (case in ("a failed check", "passed against its checks"))
+
+
+@pytest.mark.parametrize("case", ["no certificate", "changed weights", "a failed check"])
+def test_unverified_weights_are_published_when_that_is_wanted(
+    converted: Path, hub: LoopbackHub, publish: Publish, case: str
+) -> None:
+    REFUSALS[case][0](converted)
+    done = publish(converted, REPO, "--allow-unverified", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verified"] is False
+    expected = contents(converted)
+    if case == "changed weights":
+        del expected["parity.json"]
+    assert hub.files(REPO) == expected
+    assert b"> **Not verified.**" in expected["README.md"]
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "modeling.py", "pytorch_model.bin", "report.html", "model_state.pdparams"]
+)
+@pytest.mark.parametrize("allow_unverified", [False, True])
+def test_a_foreign_file_is_never_published(converted: Path, name: str, allow_unverified: bool) -> None:
+    (converted / name).write_text("secret")
+    with pytest.raises(PublishError, match=re.escape(f"{converted / name}: no conversion wrote this file")):
+        examine(converted, allow_unverified)
+
+
+def test_folders_and_broken_links_are_refused(converted: Path) -> None:
+    (converted / "onnx").mkdir()
+    with pytest.raises(PublishError, match="onnx: is not a regular file"):
+        examine(converted, allow_unverified=True)
+    (converted / "onnx").rmdir()
+    (converted / "vocab.txt").symlink_to("nowhere")
+    with pytest.raises(PublishError, match=r"vocab\.txt: is not a regular file"):
+        examine(converted, allow_unverified=True)
+
+
+def test_hidden_files_stay_at_home(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    (converted / ".env").write_text("secret")
+    (converted / ".git").mkdir()
+    (converted / ".gitattributes").write_text("* -text\n")
+    assert publish(converted, REPO).returncode == 0
+    assert hub.files(REPO) == contents(converted)
+    assert not any(name.startswith(".") for name in hub.files(REPO))
+
+
+def test_the_model_card_does_not_invalidate_the_certificate(
+    converted: Path, hub: LoopbackHub, publish: Publish
+) -> None:
+    before = contents(converted)
+    assert publish(converted, REPO, "--dry-run").returncode == 0
+    card = (converted / "README.md").read_bytes()
+    assert contents(converted) == {**before, "README.md": card}
+    assert publish(converted, REPO).returncode == 0
+    # Written from the certificate alone: the same at any time.
+    assert (converted / "README.md").read_bytes() == card == hub.files(REPO)["README.md"]
+
+
+@pytest.mark.parametrize("text", ["# My model\n", "", "---\nlicense: mit\n---\nmine"])
+def test_a_card_of_the_user_is_not_overwritten(converted: Path, hub: LoopbackHub, publish: Publish, text: str) -> None:
+    (converted / "README.md").write_text(text)
+    assert "README.md: was not written by paddle2torch or was edited" in error_of(publish(converted, REPO))
+    assert (converted / "README.md").read_text() == text
+    assert hub.seen == []
+
+
+def test_an_edited_card_is_not_overwritten(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    publish(converted, REPO, "--dry-run")
+    path = converted / "README.md"
+    written = path.read_text()
+    for edited in (written.replace("# albert", "# My albert", 1), written + "\nmore\n"):
+        path.write_text(edited)
+        assert "or was edited since" in error_of(publish(converted, REPO))
+        assert path.read_text() == edited
+    # Its own card, for another repository, is replaced.
+    path.write_text(written)
+    assert publish(converted, "my-org/other").returncode == 0
+    assert 'from_pretrained("my-org/other")' in path.read_text()
+
+
+def test_a_folder_that_cannot_be_published_is_an_error(
+    converted: Path, hub: LoopbackHub, publish: Publish, tmp_path: Path
+) -> None:
+    assert "no such folder" in error_of(publish(tmp_path / "absent", REPO))
+    (tmp_path / "empty").mkdir()
+    assert "holds no model.safetensors" in error_of(publish(tmp_path / "empty", REPO))
+    (converted / "config.json").write_text(
+        re.sub("AlbertForMaskedLM", "GPTModel", (converted / "config.json").read_text())
+    )
+    assert "belongs to no known family" in error_of(publish(converted, REPO, "--allow-unverified"))
+    (converted / "config.json").unlink()
+    assert "config.json" in error_of(publish(converted, REPO, "--allow-unverified"))
+    assert hub.seen == []
+
+
+def test_a_folder_that_cannot_take_the_card_is_an_error(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    (converted / ".README.md.partial").mkdir()
+    error = error_of(publish(converted, REPO))
+    assert "README.md: cannot be written" in error
+    assert hub.seen == []
+    shutil.rmtree(converted / ".README.md.partial")

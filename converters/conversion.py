@@ -20,7 +20,8 @@ class Conversion:
 
     `to` is "torch" or "paddle", the framework whose library loads the output. On the way to Paddle, `made` are buffers
     that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
-    PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know.
+    PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know. `kept`: the
+    output was there already, equal to what would have been written, and nothing was.
     """
 
     source: Path
@@ -46,6 +47,7 @@ class Conversion:
     random: tuple[str, ...] = ()
     left_out_fields: tuple[str, ...] = ()
     tokenizer: TokenizerWritten | None = None
+    kept: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -56,7 +58,7 @@ class Conversion:
         lines = [
             f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
             f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
-            "read back and equal",
+            f"{'there already' if self.kept else 'read back'} and equal",
             *self.alterations,
             self.tokenizer.line() if self.tokenizer is not None else "no tokenizer: there is none beside the weights",
         ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from ..mappings.errors import ConfigurationError, UnknownNameError
+from ..mappings.errors import ConfigurationError, DifferentOutputError, UnknownNameError
 from ..mappings.plan import Plan
 from ..mappings.schema import Transform
 from .alterations import Alterations, altered_plan, make_alterations, word_embeddings
@@ -14,6 +17,7 @@ from .checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .comparison import settle_values
 from .configuration import translate_configuration
 from .conversion import Conversion, Progress, counter
+from .existing_output import check_metadata, check_weight_files, compared_folder, comparing
 from .output_folder import check_output, new_folder
 from .piecewise import Entry
 from .safetensors_file import compare_safetensors, write_safetensors
@@ -36,6 +40,7 @@ def convert_checkpoint(
     max_shard_size: int | str | None = None,
     zero_padding_row: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a PaddleNLP checkpoint into a Hugging Face folder: `config.json` and `model.safetensors`.
@@ -47,7 +52,9 @@ def convert_checkpoint(
     ("float32", "float16" or "bfloat16") casts all of them or `zero_padding_row` writes the padding id's row of the word
     embeddings as the zeros that PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights
     are spread over several files with Hugging Face's index. The output appears only after it has been read back and
-    found equal. Raises a Paddle2TorchError otherwise, and leaves nothing.
+    found equal. With `resume`, an output that is there already is compared bit by bit with what would be written, and
+    kept when it is equal; otherwise it is replaced with `overwrite`, and a DifferentOutputError without. Raises a
+    Paddle2TorchError otherwise, and leaves nothing.
     """
     output = Path(output)
     if to not in DIRECTIONS:
@@ -55,12 +62,51 @@ def convert_checkpoint(
     if to == "paddle":
         if dtype is not None or max_shard_size is not None or zero_padding_row:
             raise ConfigurationError("dtype, max_shard_size and zero_padding_row go with the way to torch only")
-        return convert_to_paddle(
-            source, output, family=family, architecture=architecture, overwrite=overwrite, progress=progress
+        to_paddle = partial(
+            convert_to_paddle, source, output, family=family, architecture=architecture, progress=progress
         )
+        return _convert(to_paddle, output, overwrite, resume)
     limit = parse_size(max_shard_size) if isinstance(max_shard_size, str) else max_shard_size
+    to_torch = partial(
+        _convert_to_torch,
+        source,
+        output,
+        family=family,
+        architecture=architecture,
+        dtype=dtype,
+        limit=limit,
+        zero_padding_row=zero_padding_row,
+        progress=progress or (lambda stage, done, total: None),
+    )
+    return _convert(to_torch, output, overwrite, resume)
+
+
+def _convert(work: Callable[..., Conversion], output: Path, overwrite: bool, resume: bool) -> Conversion:
+    """Convert, or compare with what is there."""
+    if resume and os.path.lexists(output):
+        try:
+            return work(overwrite=overwrite, keep=True)
+        except DifferentOutputError:
+            if not overwrite:
+                raise
+    return work(overwrite=overwrite, keep=False)
+
+
+def _convert_to_torch(
+    source: str | Path,
+    output: Path,
+    *,
+    family: str | None,
+    architecture: str | None,
+    dtype: str | None,
+    limit: int | None,
+    zero_padding_row: bool,
+    overwrite: bool,
+    keep: bool,
+    progress: Progress,
+) -> Conversion:
     with open_checkpoint(source) as checkpoint:
-        check_output(output, checkpoint.source.path, overwrite)
+        check_output(output, checkpoint.source.path, overwrite, keep)
         recognised = recognise(checkpoint, family, architecture)
         plan = settle_values(checkpoint, recognised.plan)
         stored = {checkpoint.tensors[move.source].dtype for move in plan.moves}
@@ -69,14 +115,14 @@ def convert_checkpoint(
         entries = entries_of(checkpoint, plan, alterations)
         vocab_size = recognised.configuration["vocab_size"]
         tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
-        with new_folder(output, overwrite) as folder:
+        with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
             shards = split_into_shards(entries, limit)
-            _write(folder, shards, alterations, progress or (lambda stage, done, total: None))
+            _write(folder, shards, alterations, progress, output if keep else None)
             configuration = target_configuration(recognised, plan, entries)
             (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
             tokens = write_huggingface_tokenizer(tokenizer, folder) if tokenizer is not None else None
             checkpoint.check_unchanged()
-        return _summary(checkpoint, output, recognised, plan, shards, alterations, tokens)
+        return replace(_summary(checkpoint, output, recognised, plan, shards, alterations, tokens), kept=keep)
 
 
 def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
@@ -106,14 +152,24 @@ def target_configuration(recognised: Recognised, plan: Plan, entries: Sequence[E
     )
 
 
-def _write(folder: Path, shards: Sequence[Shard], alterations: Alterations, progress: Progress) -> None:
-    """Write the files, then read all of them back and compare."""
+def _write(
+    folder: Path, shards: Sequence[Shard], alterations: Alterations, progress: Progress, existing: Path | None
+) -> None:
+    """Write the files, then read all of them back and compare; weights that lie in `existing` are only compared."""
     total = sum(entry.nbytes for shard in shards for entry in shard.entries)
     written, compared = counter("write", total, progress), counter("compare", total, progress)
-    for shard in shards:
-        write_safetensors(folder / shard.name, shard.entries, {"format": "pt", **alterations.metadata()}, written)
+    metadata = {"format": "pt", **alterations.metadata()}
     if len(shards) > 1:
         (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
+    if existing is not None:
+        check_weight_files(existing, [shard.name for shard in shards])
+        for shard in shards:
+            with comparing(existing / shard.name):
+                check_metadata(existing / shard.name, metadata)
+                compare_safetensors(existing / shard.name, shard.entries, compared)
+        return
+    for shard in shards:
+        write_safetensors(folder / shard.name, shard.entries, metadata, written)
     for shard in shards:
         compare_safetensors(folder / shard.name, shard.entries, compared)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from ..mappings.schema import Transform
 from .byte_source import ByteSource
 from .conversion import Conversion, Progress, counter
 from .dtypes import DTYPES
+from .existing_output import check_weight_files, compared_folder, comparing
 from .output_folder import check_output, new_folder
 from .pdparams_writer import compare_pdparams, write_pdparams
 from .piecewise import Entry
 from .tensors import Tensor
+from .tokenizer_paddle import write_paddle_tokenizer
 from .torch_checkpoint import RecognisedTorch, TorchCheckpoint, open_torch_checkpoint, recognise_torch
 from .torch_configuration import left_out_fields, paddle_configuration
 
@@ -50,17 +53,19 @@ def convert_to_paddle(
     family: str | None = None,
     architecture: str | None = None,
     overwrite: bool = False,
+    keep: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
-    """Convert a Hugging Face folder into a PaddleNLP one: `config.json` and `model_state.pdparams`.
+    """Convert a Hugging Face folder into a PaddleNLP one: `config.json`, `model_state.pdparams` and the tokenizer.
 
     Every weight keeps its element type and its bits. Tensors that PaddleNLP stores twice are written twice, and the
-    buffers that it stores are made. The output appears only after it has been read back and found equal. Raises a
-    Paddle2TorchError otherwise, and leaves nothing.
+    buffers that it stores are made. The output appears only after it has been read back and found equal. With `keep`,
+    it exists and is only compared; DifferentOutputError says that it differs. Raises a Paddle2TorchError otherwise, and
+    leaves nothing.
     """
     report = progress or (lambda stage, done, total: None)
     with open_torch_checkpoint(source) as checkpoint:
-        check_output(output, checkpoint.source.path, overwrite)
+        check_output(output, checkpoint.source.path, overwrite, keep)
         recognised = recognise_torch(checkpoint, family, architecture)
         entries = entries_of(checkpoint, recognised)
         widest = max(
@@ -68,13 +73,20 @@ def convert_to_paddle(
             key=lambda dtype: (dtype.itemsize, dtype.name),
         )
         total = sum(entry.nbytes for entry in entries)
-        with new_folder(output, overwrite) as folder:
-            write_pdparams(folder / WEIGHTS, entries, counter("write", total, report))
-            compare_pdparams(folder / WEIGHTS, entries, counter("compare", total, report))
+        with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
+            if keep:
+                check_weight_files(output, (WEIGHTS,))
+                with comparing(output / WEIGHTS):
+                    compare_pdparams(output / WEIGHTS, entries, counter("compare", total, report))
+            else:
+                write_pdparams(folder / WEIGHTS, entries, counter("write", total, report))
+                compare_pdparams(folder / WEIGHTS, entries, counter("compare", total, report))
             configuration = paddle_configuration(recognised.plan, recognised.fields, widest.name)
             (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            vocab_size = recognised.fields["vocab_size"]
+            tokenizer = write_paddle_tokenizer(checkpoint.folder, folder, recognised.family.name, vocab_size)
             checkpoint.check_unchanged()
-        return _summary(checkpoint, output, recognised, entries)
+        return replace(_summary(checkpoint, output, recognised, entries), tokenizer=tokenizer, kept=keep)
 
 
 def entries_of(checkpoint: TorchCheckpoint, recognised: RecognisedTorch) -> list[Entry]:

@@ -51,6 +51,10 @@ class OutputError(Paddle2TorchError):
     """The output exists already, cannot be written, or did not read back as written."""
 
 
+class DifferentOutputError(OutputError):
+    """The output exists already and is not what the conversion would write."""
+
+
 class MissingDependencyError(Paddle2TorchError):
     """A command needs an extra that is not installed."""
 

@@ -29,6 +29,9 @@ _EMPTY_DICT, _MARK, _SET_ITEMS, _STOP = b"}", b"(", b"u", b"."
 _TUPLE, _TUPLE_1, _TUPLE_3, _REDUCE, _BUILD = b"t", b"\x85", b"\x87", b"R", b"b"
 _NONE, _FALSE = b"N", b"\x89"
 
+HEAD = _PROTOCOL_4 + _EMPTY_DICT + _MARK + b"X"
+"""How these files begin; Python's own pickler begins a file of this protocol with a frame."""
+
 _MINUS_ONE = b"J\xff\xff\xff\xff"
 
 _CODES = {"bfloat16": "u2"}

@@ -66,8 +66,12 @@ class TorchCheckpoint(Checkpoint):
             checkpoint.source, {new: checkpoint.tensors[old] for new, old in names.items()}, checkpoint.files
         )
         self.stored_names = names
-        folder = self.source.path if self.source.path.is_dir() else self.source.path.parent
-        self.configuration = read_torch_configuration(folder)
+        self.configuration = read_torch_configuration(self.folder)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the configuration, which transformers loads."""
+        return self.source.path if self.source.path.is_dir() else self.source.path.parent
 
     def __enter__(self) -> TorchCheckpoint:
         return self

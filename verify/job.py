@@ -134,7 +134,7 @@ def _verify_way_back(
                 pair.paddle,
                 pair.recognised,
                 pair.plan,
-                pair.folder,
+                pair.torch.folder,
                 pair.written(),
                 checks,
                 progress,

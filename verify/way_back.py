@@ -51,12 +51,6 @@ class WayBack:
     recognised: Recognised
     plan: Plan
 
-    @property
-    def folder(self) -> Path:
-        """What transformers loads."""
-        path = self.torch.source.path
-        return path if path.is_dir() else path.parent
-
     def written(self) -> dict[str, Tensor]:
         """The source's tensors by the names of Hugging Face's model, as far as the plan leads to them."""
         places = {move.target: move.source for move in self.inverse.moves}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..mappings.errors import UnreadableFileError
+from .output_folder import is_name_of_conversion
 
 CERTIFICATE = "parity.json"
 """Its name, beside the converted weights."""
@@ -59,6 +60,12 @@ def read_certificate(converted: Path) -> dict[str, Any]:
         raise UnreadableFileError(f"{path}: is not a certificate of format {FORMAT}")
     certificate: dict[str, Any] = document
     return certificate
+
+
+def is_certified(name: str) -> bool:
+    """Whether a certificate covers a file of this name where a converted folder holds one: weights and their index,
+    configuration, tokenizer."""
+    return is_name_of_conversion(name) and name not in NOT_CERTIFIED
 
 
 def visible_files(converted: Path) -> list[Path]:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..converters.certificate import CERTIFICATE, FORMAT, differences, hash_files, read_certificate
+from ..converters.certificate import (
+    CERTIFICATE,
+    FORMAT,
+    differences,
+    hash_files,
+    is_certified,
+    read_certificate,
+    visible_files,
+)
 from ..converters.checkpoint import open_checkpoint
 from ..converters.inspection import inspect_checkpoint
 from ..converters.source import find_source, find_weights
@@ -125,7 +133,8 @@ def _bytes_of(source: str | Path, converted: Path) -> dict[str, Any]:
         files = [*checkpoint.source.files]
         if configuration is not None and configuration.file is not None:
             files.append(configuration.file)
-    outputs = [*find_weights(converted), converted / "config.json"]
+    written = [path for path in visible_files(converted) if is_certified(path.name) and path.is_file()]
+    outputs = dict.fromkeys([*find_weights(converted), converted / "config.json", *written])
     return {"source": _side(files, source, name), "output": _side(outputs, converted)}
 
 

@@ -77,6 +77,27 @@ def test_a_lost_shard_entry_is_seen(certified: tuple[Path, Path]) -> None:
     assert "is not in the certificate" in check_certificate(*certified).where
 
 
+def test_index_and_tokenizer_are_bound_too(seed_small: Seed, tmp_path: Path) -> None:
+    source, converted = seed_small("AlbertForMaskedLM"), tmp_path / "converted"
+    convert_checkpoint(source, converted, max_shard_size=20_000)
+    (converted / "vocab.txt").write_text("[PAD]")
+    report = verify_checkpoint(source, converted, checks=("weights",))
+    with open_checkpoint(source) as checkpoint:
+        plan = recognise(checkpoint).plan
+    write_certificate(converted, make_certificate(report, plan, source, converted))
+    assert check_certificate(source, converted).passed
+    for name in ("model.safetensors.index.json", "vocab.txt"):
+        path = converted / name
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        assert f"{name} is not what was verified" in check_certificate(source, converted).where
+        path.write_bytes(content)
+    # Written from the certificate, so that it cannot be in it.
+    (converted / "README.md").write_text("card")
+    (converted / "tokenizer.json").write_text("{}")
+    assert check_certificate(source, converted).problems == ("converted file tokenizer.json is not in the certificate",)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "passed": "yes"}', '{"format": 2}', "nonsense"])
 def test_a_malformed_certificate_is_an_error(certified: tuple[Path, Path], text: str) -> None:
     (certified[1] / CERTIFICATE).write_text(text)

@@ -116,8 +116,10 @@ def open_torch_file(path: Path) -> PdparamsFile:
     try:
         if source.size >= len(LEGACY_HEAD) and source.read(len(LEGACY_HEAD), 0) == LEGACY_HEAD:
             raise UnreadableFileError(f"{path}: is in the format of PyTorch before 1.6; {SAVE_AGAIN}")
-        members = _members(source)
-        archive = _archive_name(path, members)
+        entries, directory = _entries(source)
+        archive = _archive_name(path, {entry.filename for entry in entries})
+        members = _members(source, entries, directory)
+        _check_byte_order(source, members.get(f"{archive}/byteorder"))
         pickled = _MemberSource(source, members[f"{archive}/data.pkl"])
         index = PickleIndex(pickled, _TorchCalls(pickled, archive, members))
         collector = TensorCollector(source, index)
@@ -129,9 +131,8 @@ def open_torch_file(path: Path) -> PdparamsFile:
     return PdparamsFile(source, collector.tensors, tuple(collector.ignored))
 
 
-def _members(source: ByteSource) -> dict[str, _Member]:
-    """The members of an archive by name. Raises UnreadableFileError unless each lies in the file as it is, apart from
-    all others."""
+def _entries(source: ByteSource) -> tuple[list[zipfile.ZipInfo], int]:
+    """The archive's directory, and where in the file it begins. Raises UnreadableFileError."""
     path = source.path
     try:
         with open(os.dup(source.descriptor), "rb") as file, zipfile.ZipFile(file) as archive:
@@ -143,6 +144,12 @@ def _members(source: ByteSource) -> dict[str, _Member]:
         ) from error
     if len(entries) > MAX_MEMBERS:
         raise UnreadableFileError(f"{path}: holds {len(entries)} members, far more than any checkpoint")
+    return entries, directory
+
+
+def _members(source: ByteSource, entries: list[zipfile.ZipInfo], directory: int) -> dict[str, _Member]:
+    """The members by name. Raises UnreadableFileError unless each lies in the file as it is, apart from all others."""
+    path = source.path
     members: dict[str, _Member] = {}
     spans: list[tuple[int, int, str]] = []
     for entry in entries:
@@ -168,7 +175,7 @@ def _members(source: ByteSource) -> dict[str, _Member]:
 def _begin_of(source: ByteSource, entry: zipfile.ZipInfo, directory: int) -> int:
     """Where the bytes of a member begin, by the header before them."""
     damaged = UnreadableFileError(
-        f"{source.path}: its member {shown(entry.filename)} does not lie in it; fetch it again"
+        f"{source.path}: its member {shown(entry.filename)} is not where its directory says; fetch it again"
     )
     if not 0 <= entry.header_offset <= directory - _LOCAL_HEADER_BYTES:
         raise damaged
@@ -183,24 +190,22 @@ def _begin_of(source: ByteSource, entry: zipfile.ZipInfo, directory: int) -> int
     return offset
 
 
-def _archive_name(path: Path, members: dict[str, _Member]) -> str:
+def _archive_name(path: Path, names: set[str]) -> str:
     """The folder that all members lie in. Raises UnreadableFileError for archives of another kind."""
-    tops = {name.partition("/")[0] for name in members}
+    tops = {name.partition("/")[0] for name in names}
     archive = next(iter(tops), "")
-    if len(tops) != 1 or f"{archive}/data.pkl" not in members:
+    if len(tops) != 1 or f"{archive}/data.pkl" not in names:
         raise UnreadableFileError(f"{path}: is a zip archive, but not one of torch.save; {SAVE_AGAIN}")
-    if f"{archive}/constants.pkl" in members or any(name.startswith(f"{archive}/code/") for name in members):
+    if f"{archive}/constants.pkl" in names or any(name.startswith(f"{archive}/code/") for name in names):
         raise UnreadableFileError(f"{path}: is a TorchScript program, not a checkpoint; {SAVE_AGAIN}")
-    order = members.get(f"{archive}/byteorder")
-    if order is not None:
-        source = ByteSource(path)
-        try:
-            written = source.read(min(order.size, 16), order.offset)
-        finally:
-            source.close()
-        if written != b"little":
-            raise UnreadableFileError(f"{path}: was saved in the byte order {shown(repr(written))}; {SAVE_AGAIN}")
     return archive
+
+
+def _check_byte_order(source: ByteSource, member: _Member | None) -> None:
+    """Raise UnreadableFileError unless the archive says that it is little-endian, or says nothing, as older ones."""
+    written = source.read(min(member.size, 16), member.offset) if member is not None else b"little"
+    if written != b"little":
+        raise UnreadableFileError(f"{source.path}: was saved in the byte order {shown(repr(written))}; {SAVE_AGAIN}")
 
 
 class _TorchCalls(Calls):

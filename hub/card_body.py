@@ -35,11 +35,16 @@ def card_body(proof: Proof, repo_id: str) -> list[str]:
     ]
 
 
+def has_tokenizer(proof: Proof) -> bool:
+    """Whether AutoTokenizer can be given the folder."""
+    return not TOKENIZER_FILES.isdisjoint(file.name for file in proof.files)
+
+
 def loading_lines(proof: Proof, repo_id: str) -> list[str]:
     """Python that loads the published model as `model`, and its tokenizer where the folder has one."""
     name = proof.model.auto_class
     load = f'model = {name}.from_pretrained("{repo_id}")'
-    if TOKENIZER_FILES.isdisjoint(file.name for file in proof.files):
+    if not has_tokenizer(proof):
         return [f"from transformers import {name}", load]
     tokenizer = f'tokenizer = AutoTokenizer.from_pretrained("{repo_id}")'
     return [f"from transformers import {name}, AutoTokenizer", load, tokenizer]
@@ -74,7 +79,9 @@ def _conversion(proof: Proof) -> list[str]:
     lines = ["## What was converted", ""]
     pretrained = evidence.pretrained
     if pretrained is not None:
-        lines += [f"- Published at <{pretrained.weights_url}>"]
+        lines += [f"- Weights published at <{pretrained.weights_url}>"]
+        if has_tokenizer(proof):
+            lines += [f"- Tokenizer published at <{pretrained.tokenizer_url}>"]
         lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
         if pretrained.license is None:
             lines += ["- No license is stated for these weights, and this card claims none."]

@@ -334,6 +334,12 @@ class _Handler(BaseHTTPRequestHandler):
         files = self._files(self._repository(owner, name), revision)
         return [file.entry(path) for path, file in sorted(files.items())]
 
+    def _folder(self, query: dict[str, str], body: bytes, owner: str, name: str, revision: str, folder: str) -> Any:
+        inside = [entry for entry in self._tree(query, body, owner, name, revision) if entry["path"].startswith(folder)]
+        if not inside:
+            raise Refused(404, f"{folder} does not exist", "EntryNotFound")
+        return inside
+
     def _preupload(self, query: dict[str, str], body: bytes, owner: str, name: str, revision: str) -> Any:
         repository = self._repository(owner, name)
         self._may_write(owner, pull_request=query.get("create_pr") == "1")
@@ -495,6 +501,7 @@ _ROUTES = (
     ("GET", _MODEL, "_info"),
     ("GET", f"{_MODEL}/revision/([^/]+)", "_info"),
     ("GET", f"{_MODEL}/tree/([^/]+)", "_tree"),
+    ("GET", f"{_MODEL}/tree/([^/]+)/(.+)", "_folder"),
     ("POST", f"{_MODEL}/preupload/([^/]+)", "_preupload"),
     ("POST", f"{_MODEL}/commit/([^/]+)", "_commit_files"),
     ("GET", f"{_MODEL}/discussions", "_discussions"),

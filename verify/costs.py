@@ -14,7 +14,7 @@ COMPARING = "comparing"
 OWN_PROCESS = "paddle2torch"
 
 BEFORE_RUNNERS = ("fetching", "seeding", "converting", FRAMEWORKS_START)
-AFTER_RUNNERS = (COMPARING, "hashing files", "injecting faults")
+BEHIND_RUNNERS = (COMPARING, "hashing files", "injecting faults")
 TITLES = {"paddle": "Paddle", "torch": "PyTorch"}
 
 
@@ -38,8 +38,9 @@ def sum_stages(models: Iterable[Mapping[str, float]]) -> dict[str, float]:
     for stages in models:
         for name, seconds in stages.items():
             total[name] = total.get(name, 0.0) + seconds
-    runners = sorted(name for name in total if name not in (*BEFORE_RUNNERS, *AFTER_RUNNERS))
-    return {name: total[name] for name in (*BEFORE_RUNNERS, *runners, *AFTER_RUNNERS) if name in total}
+    runners = sorted(name for name in total if name.partition(" ")[0] in TITLES)
+    order = dict.fromkeys((*BEFORE_RUNNERS, *runners, *BEHIND_RUNNERS, *total))
+    return {name: total[name] for name in order if name in total}
 
 
 def largest_memory(models: Iterable[tuple[str, Mapping[str, int]]]) -> dict[str, tuple[int, str]]:

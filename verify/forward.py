@@ -225,7 +225,8 @@ class Runs:
 
 
 def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Runs | None = None) -> Runs:
-    """Run both frameworks in each of `dtypes`; float32 runs come with digests. `fed` also feeds torch's layers.
+    """Run both frameworks in each of `dtypes`; Paddle's runs and torch's in float32 come with digests. `fed` also feeds
+    torch's layers.
 
     `reference` are runs of the same source in the same types whose Paddle side is taken instead of running it again.
     Raises RunnerError when a runner dies or PaddleNLP cannot run the source.
@@ -245,7 +246,7 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
 
     def paddle64() -> Run:
         known = reference.paddle64 if reference is not None else None
-        runs.paddle64 = known or session.paddle("float64", "forward", **attentions)
+        runs.paddle64 = known or session.paddle("float64", "forward", digests=True, **attentions)
         return runs.paddle64
 
     def feed(dtype: str, paddle: Future[Run]) -> Run | None:

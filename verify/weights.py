@@ -56,8 +56,9 @@ def check_weights(
 
     With the runners' answers also: what Paddle itself loaded is what the reader read, what torch loaded is what was
     written (by the sha256 of float32 bytes), and Paddle's live model holds nothing that the file does not explain.
-    `configuration` is PaddleNLP's. With `alterations`, a converted tensor must be bit-equal to the source's after
-    exactly these.
+    `configuration` is PaddleNLP's. `both_types` are the digests of Paddle's float32 and float64 models: both were
+    loaded from the same file, so they hold the same numbers. With `alterations`, a converted tensor must be bit-equal
+    to the source's after exactly these.
     """
     problems: list[str] = []
     targets = {move.target: move for move in plan.moves}

@@ -18,6 +18,7 @@ from typing import Any
 from ..converters.cache import own_cache, paddlenlp_cache
 from ..converters.job import convert_checkpoint
 from ..converters.source import cached_folder
+from ..mappings.albert_reference import Reference
 from ..mappings.errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.registry import get_pretrained
 from .admission import MemoryBudget, available_memory, memory_needed
@@ -26,6 +27,7 @@ from .fault_runs import with_faults
 from .forward import Runners
 from .job import CHECKS, verify_checkpoint
 from .provenance import with_files
+from .reference import REFERENCE, REFERENCES, with_reference
 from .report import TOOL, Report, utc_now, without_infinities
 from .seeding import seed_checkpoint
 
@@ -131,6 +133,7 @@ def run_gate(
     paddle_python: str | None = None,
     torch_python: str | None = None,
     obtain: Callable[[str], None] | None = None,
+    references: Mapping[str, Reference] = REFERENCES,
     repeat: Callable[[Sequence[str]], str] | None = None,
     on_stage: Callable[[str, str], None] | None = None,
     on_result: Callable[[ModelResult], None] | None = None,
@@ -140,8 +143,9 @@ def run_gate(
     """Run the gate over pretrained `names`, up to `jobs` at a time, as many as fit into the available memory.
 
     `seeded` takes seeded weights, otherwise the published ones are looked up in the caches. `obtain(name)` puts them
-    there beforehand; a name for which it raises a Paddle2TorchError is not run. `keep` is a folder that keeps source
-    and converted weights of each name; without it they go to a temporary folder and are deleted.
+    there beforehand; a name for which it raises a Paddle2TorchError is not run. `references` say what published weights
+    compute; with all default checks these are compared too. `keep` is a folder that keeps source and converted weights
+    of each name; without it they go to a temporary folder and are deleted.
     `faults` also injects every fault into the smallest of the models, where a check must catch each.
     `repeat(names)` gives the command that repeats the run for these names, for the reports.
     `on_stage(name, stage)` and `on_result` are called as work goes on, `on_wait(text)` when a job is held back for lack
@@ -186,7 +190,8 @@ def run_gate(
                             break
                         command = repeat([name]) if repeat is not None else None
                         tell = on_stage or (lambda n, s: None)
-                        result = _run_one(name, runners, seeded, seed, checks, keep, name == injected, command, tell)
+                        inject = name == injected
+                        result = _run_one(name, runners, seeded, seed, checks, keep, inject, references, command, tell)
                         result = replace(result, stages={**fetched.get(name, {}), **result.stages})
                 results[name] = result
                 if on_result is not None and not interrupted.is_set():
@@ -247,6 +252,7 @@ def _run_one(
     checks: Sequence[str],
     keep: str | Path | None,
     inject: bool,
+    references: Mapping[str, Reference],
     command: str | None,
     on_stage: Callable[[str, str], None],
 ) -> ModelResult:
@@ -280,6 +286,11 @@ def _run_one(
             )
             stages.update({title: seconds for title, seconds in report.seconds.items() if title != "total"})
             memory.update(report.memory)
+            if report.weights == "published" and set(CHECKS) <= set(checks):
+                with stage("reference"):
+                    report = with_reference(report, name, folder / "converted", runners, references)
+            elif report.weights == "published":
+                report = replace(report, not_run=(*report.not_run, REFERENCE))
             with stage("hashing files"):
                 report = with_files(report, source, folder / "converted", command)
             if inject and report.passed:

@@ -1,40 +1,51 @@
 """paddle2torch converts PaddleNLP checkpoints to PyTorch safetensors and proves that the result is the same model.
 
-`open_checkpoint`, `convert_checkpoint` and `verify_checkpoint` are the Python interface; each documents its errors,
-all of which derive from `Paddle2TorchError`.
+`open_checkpoint`, `convert_checkpoint` and `verify_checkpoint` are the Python interface, with `convert_many` and
+`verify_many` for what `find_checkpoints` and `read_checkpoint_list` find; each documents its errors, all of which
+derive from `Paddle2TorchError`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .converters.checkpoint import open_checkpoint
+    from .converters.finding import find_checkpoints, read_checkpoint_list
     from .converters.job import convert_checkpoint
+    from .converters.many import convert_many
     from .mappings.errors import Paddle2TorchError
     from .verify.job import verify_checkpoint
+    from .verify.many import verify_many
 
 __version__ = "0.1.0"
 
-__all__ = ["Paddle2TorchError", "convert_checkpoint", "open_checkpoint", "verify_checkpoint"]
+__all__ = [
+    "Paddle2TorchError",
+    "convert_checkpoint",
+    "convert_many",
+    "find_checkpoints",
+    "open_checkpoint",
+    "read_checkpoint_list",
+    "verify_checkpoint",
+    "verify_many",
+]
+
+_MODULES = {
+    "Paddle2TorchError": "mappings.errors",
+    "convert_checkpoint": "converters.job",
+    "convert_many": "converters.many",
+    "find_checkpoints": "converters.finding",
+    "open_checkpoint": "converters.checkpoint",
+    "read_checkpoint_list": "converters.finding",
+    "verify_checkpoint": "verify.job",
+    "verify_many": "verify.many",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first used: the command line starts without numpy.
-    if name == "open_checkpoint":
-        from .converters.checkpoint import open_checkpoint
-
-        return open_checkpoint
-    if name == "convert_checkpoint":
-        from .converters.job import convert_checkpoint
-
-        return convert_checkpoint
-    if name == "verify_checkpoint":
-        from .verify.job import verify_checkpoint
-
-        return verify_checkpoint
-    if name == "Paddle2TorchError":
-        from .mappings.errors import Paddle2TorchError
-
-        return Paddle2TorchError
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,7 @@ import click
 from .mappings.errors import Paddle2TorchError, ParityError, UnknownNameError
 
 if TYPE_CHECKING:
+    from .converters.finding import Found
     from .hub.fetch import Fetcher
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -231,10 +232,16 @@ def seed(
 @click.option("--dtype", metavar="D", help="Cast all weights: float32, float16 or bfloat16. Not bit-exact.")
 @click.option("--max-shard-size", metavar="S", help="Spread larger weights over files of at most S, such as 2GB.")
 @click.option("--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it.")
+@click.option("--tree", is_flag=True, help="SOURCE is a folder: convert each checkpoint in it and below.")
+@click.option("--list", "listed", is_flag=True, help="SOURCE is a text file that names a checkpoint per line.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Checkpoints at a time.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@click.option("--resume", is_flag=True, help="Keep an existing output that is equal to what would be written.")
 @network_options
 @as_json
+@click.pass_context
 def convert(
+    context: click.Context,
     source: str,
     output: Path,
     to: str,
@@ -243,7 +250,11 @@ def convert(
     dtype: str | None,
     max_shard_size: str | None,
     zero_padding_row: bool,
+    tree: bool,
+    listed: bool,
+    jobs: int,
     overwrite: bool,
+    resume: bool,
     base_url: str | None,
     offline: bool,
     as_json: bool,
@@ -251,26 +262,34 @@ def convert(
     """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT.
 
     With --to paddle, convert the Hugging Face folder SOURCE into the PaddleNLP folder OUTPUT.
+
+    With --tree or --list, convert many checkpoints, each into a folder of its own below OUTPUT: under its path in the
+    tree, or under the name that follows it in the list after a tab. One that fails stops no other.
     """
     if to == "paddle" and (dtype is not None or max_shard_size is not None or zero_padding_row):
         raise click.UsageError("--dtype, --max-shard-size and --zero-padding-row do not go with --to paddle")
+    options: dict[str, Any] = {
+        "to": to,
+        "family": family,
+        "architecture": architecture,
+        "dtype": dtype,
+        "max_shard_size": max_shard_size,
+        "zero_padding_row": zero_padding_row,
+        "overwrite": overwrite,
+        "resume": resume,
+    }
+    if tree or listed:
+        found = _found(source, tree, listed, to, output)
+        _make_listed_available(found, base_url, offline, as_json)
+        _convert_many(context, found, output, as_json, {**options, "jobs": jobs})
+    if jobs > 1:
+        raise click.UsageError("--jobs goes with --tree or --list")
     from .converters.console import byte_progress, note
     from .converters.job import convert_checkpoint
 
     _make_available(source, base_url, offline, as_json)
     with byte_progress(quiet=as_json) as progress:
-        done = convert_checkpoint(
-            source,
-            output,
-            to=to,
-            family=family,
-            architecture=architecture,
-            dtype=dtype,
-            max_shard_size=max_shard_size,
-            zero_padding_row=zero_padding_row,
-            overwrite=overwrite,
-            progress=progress,
-        )
+        done = convert_checkpoint(source, output, **options, progress=progress)
     for guess in done.guesses:
         note(f"guessed: {guess}")
     if as_json:
@@ -278,6 +297,51 @@ def convert(
         return
     for line in done.lines():
         click.echo(line)
+
+
+def _convert_many(
+    context: click.Context, found: Found, output: Path, as_json: bool, options: dict[str, Any]
+) -> NoReturn:
+    from .converters.console import note, print_table
+    from .converters.many import HEADINGS, RIGHT, ConversionResult, convert_many
+
+    count = 0
+
+    def on_result(result: ConversionResult) -> None:
+        nonlocal count
+        count += 1
+        note(f"[{count}/{len(found.items)}] {result.source}: {result.verdict} ({result.seconds:.1f} s)")
+        for guess in result.conversion.guesses if result.conversion is not None else ():
+            note(f"{result.source}: guessed: {guess}")
+
+    done = convert_many(found, output, **options, on_result=on_result)
+    if as_json:
+        _print_json(done.to_json())
+    else:
+        print_table(HEADINGS, done.rows(), RIGHT)
+        for line in done.lines():
+            click.echo(line)
+    context.exit(done.exit_status)
+
+
+def _found(source: str, tree: bool, listed: bool, to: str, output: Path | None) -> Found:
+    """The checkpoints in a tree, or those that a list names."""
+    if tree and listed:
+        raise click.UsageError("--tree and --list exclude each other")
+    from .converters.finding import find_checkpoints, read_checkpoint_list
+
+    return find_checkpoints(source, to=to, output=output) if tree else read_checkpoint_list(source)
+
+
+def _make_listed_available(found: Found, base_url: str | None, offline: bool, quiet: bool) -> None:
+    """Fetch the pretrained names of a list; one that cannot be had fails later, as one of many."""
+    from .converters.console import note
+
+    for item in found.items:
+        try:
+            _make_available(item.source, base_url, offline, quiet)
+        except Paddle2TorchError as error:
+            note(f"{item.source}: {error}")
 
 
 @cli.command()
@@ -403,6 +467,8 @@ def _certificate_only(context: click.Context, source: str, converted: Path, as_j
 @cli.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "all_names", is_flag=True, help="All pretrained names.")
+@click.option("--tree", is_flag=True, help="NAMES is a folder: take each checkpoint in it and below.")
+@click.option("--list", "listed", is_flag=True, help="NAMES is a text file that names a checkpoint per line.")
 @click.option("--seeded", is_flag=True, help="Seeded weights in place of the published ones.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the weights.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Names at a time.")
@@ -422,6 +488,8 @@ def gate(
     context: click.Context,
     names: tuple[str, ...],
     all_names: bool,
+    tree: bool,
+    listed: bool,
     seeded: bool,
     seed: int,
     jobs: int,
@@ -435,7 +503,19 @@ def gate(
     torch_python: str | None,
     as_json: bool,
 ) -> None:
-    """For each NAME: get the checkpoint, convert it, verify it. One table, one exit status: the gate for CI."""
+    """For each NAME: get the checkpoint, convert it, verify it. One table, one exit status: the gate for CI.
+
+    With --tree or --list, for each checkpoint in a folder tree or of a list, which --keep keeps converted.
+    """
+    if tree or listed:
+        if len(names) != 1 or all_names or seeded or seed or faults:
+            raise click.UsageError(
+                "--tree and --list take one folder or file, and neither --all, --seeded, --seed nor --faults"
+            )
+        found = _found(names[0], tree, listed, "torch", keep)
+        _make_listed_available(found, base_url, offline, as_json)
+        pythons = {"paddle_python": paddle_python, "torch_python": torch_python}
+        _gate_many(context, names[0], found, jobs, checks, report_dir, keep, pythons, tree, as_json)
     from .converters.console import byte_progress, note
     from .hub.fetch import Fetcher
     from .mappings.registry import PRETRAINED
@@ -480,6 +560,57 @@ def gate(
             torch_python=torch_python,
             obtain=None if offline else obtain,
             repeat=repeat,
+            on_result=on_result,
+            on_wait=note,
+        )
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        print_gate(result)
+    reports.finish(result, result.to_json())
+    context.exit(result.exit_status)
+
+
+def _gate_many(
+    context: click.Context,
+    source: str,
+    found: Found,
+    jobs: int,
+    checks: str | None,
+    report_dir: Path | None,
+    keep: Path | None,
+    pythons: dict[str, Any],
+    tree: bool,
+    as_json: bool,
+) -> NoReturn:
+    from .converters.console import note
+    from .verify.gate import ModelResult
+    from .verify.many import name_of_item, verify_many
+    from .verify.report_files import Reports, command_line
+    from .verify.report_text import print_gate, verdict
+
+    options = {option.replace("_", "-"): python for option, python in pythons.items()}
+    command = command_line(["gate", source], {"tree": tree, "list": not tree, "check": checks, **options})
+    count = 0
+
+    def on_result(result: ModelResult) -> None:
+        nonlocal count
+        count += 1
+        note(f"[{count}/{len(found.items)}] {result.name}: {verdict(result)} ({result.seconds:.1f} s)")
+        reports.model(result)
+
+    for left_out, reason in found.left_out:
+        note(f"left out: {left_out}: {reason}")
+    names = [name_of_item(item) for item in found.items]
+    reports = Reports(report_dir, names, command, gate=True, quiet=as_json)
+    with reports.guard():
+        result = verify_many(
+            found,
+            jobs=jobs,
+            keep=keep,
+            **_chosen(checks),
+            **pythons,
+            command=command,
             on_result=on_result,
         )
     if as_json:

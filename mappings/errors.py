@@ -67,6 +67,14 @@ class RunnerAnswerError(RunnerError):
     """A framework runner could not do what it was asked, and said why: it is alive and answers further requests."""
 
 
+class WorkerError(Paddle2TorchError):
+    """A worker that was to do one of many items was lost, or the item never reached one."""
+
+
+class NotBegunError(WorkerError):
+    """The executor would not take an item: it is broken or was shut down."""
+
+
 class FetchError(Paddle2TorchError):
     """A download failed, is not allowed, or brought something else than was asked for."""
 

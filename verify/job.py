@@ -16,7 +16,7 @@ from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, rec
 from ..converters.comparison import settle_values
 from ..converters.dtypes import Array
 from ..converters.tensors import Tensor
-from ..mappings.errors import RunnerAnswerError, UnknownNameError
+from ..mappings.errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.inverse import InversePlan
 from ..mappings.plan import Plan
 from ..mappings.schema import DeclaredDifference
@@ -30,11 +30,13 @@ from .inputs import Inputs, make_inputs
 from .layers import check_layers
 from .live_configuration import check_configuration
 from .report import TO_PADDLE, TO_TORCH, Check, DeclaredDifferenceSeen, Report
+from .tokenizer import TokenizerOutcome, run_tokenizer_check
 from .way_back import UnfitOutputError, WayBack, is_paddle_folder, open_way_back
 from .weights import check_weights, open_converted, recorded_alterations
 
-CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers")
-"""The checks that run unless others are asked for, in the order they are reported."""
+CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers", "tokenizer")
+"""The checks that run unless others are asked for, in the order they are reported. Without a tokenizer in the source,
+`tokenizer` is reported as not run for that reason."""
 
 ALL_CHECKS = (*CHECKS, "gradients")
 """All checks, in the order they are reported."""
@@ -227,6 +229,18 @@ class Verification:
                 session.release()
             seconds.update(session.seconds)
             memory = session.memory
+        outcome = TokenizerOutcome()
+        reasons = {}
+        if "tokenizer" in self.wanted:
+            with timed(seconds, "tokenizers"):
+                outcome = self._tokenizer(runners, scratch)
+            if outcome.check is not None:
+                versions = versions or runners.versions()
+            if outcome.reason is not None:
+                if not checks:
+                    raise UnreadableFileError(f"{self.checkpoint.source.path}: {outcome.reason}, nothing was verified")
+                reasons["tokenizer"] = outcome.reason
+                del seconds["tokenizers"]
         return Report(
             source=str(self.checkpoint.source.path),
             converted=str(self.converted),
@@ -234,19 +248,33 @@ class Verification:
             weights=weights_origin(self.checkpoint) if self.way_back is None else "local",
             parameters=self.plan.parameters,
             tensors=len(self.plan.moves),
-            checks=checks,
-            not_run=tuple(name for name in ALL_CHECKS if name not in self.wanted),
-            declared_differences=self._declared_seen(runs, inputs),
+            checks=tuple(sorted((*checks, *_present(outcome.check)), key=lambda check: ALL_CHECKS.index(check.name))),
+            not_run=tuple(name for name in ALL_CHECKS if name not in self.wanted or name in reasons),
+            declared_differences=(*self._declared_seen(runs, inputs), *outcome.declared),
             inputs_digest=inputs.digest if self._dtypes() else None,
             versions=versions,
             seconds=seconds,
             memory=memory,
             direction=TO_TORCH if self.way_back is None else TO_PADDLE,
+            not_run_reasons=reasons,
+        )
+
+    def _tokenizer(self, runners: Runners, scratch: Path) -> TokenizerOutcome:
+        self.progress("running the tokenizers")
+        vocab_size = int(self.recognised.configuration["vocab_size"])
+        return run_tokenizer_check(
+            self.checkpoint.source,
+            self.recognised.family.name,
+            vocab_size,
+            self.converted,
+            runners,
+            scratch,
+            original=self.way_back is not None,
         )
 
     def _dtypes(self) -> tuple[str, ...]:
         """Precisions to run in: the float32 limit needs torch's float64 run, live digests come from float32 runs."""
-        wanted = set(self.wanted)
+        wanted = set(self.wanted) - {"tokenizer"}
         if wanted <= {"weights"}:
             return ()
         return ("float32",) if wanted <= {"weights", "config"} else ("float64", "float32")
@@ -274,7 +302,8 @@ class Verification:
         """The wanted checks on these runs; without a session, those that need no framework."""
         self.progress("comparing weights and states")
         # What the runners compute on request comes first, while they hold their float64 models.
-        order = sorted(self.wanted, key=lambda name: (name in ("weights", "config"), ALL_CHECKS.index(name)))
+        asked = [name for name in self.wanted if name != "tokenizer"]
+        order = sorted(asked, key=lambda name: (name in ("weights", "config"), ALL_CHECKS.index(name)))
         checks = {name: self._check(name, runs, inputs, session) for name in order}
         return tuple(checks[name] for name in ALL_CHECKS if name in checks)
 
@@ -289,6 +318,9 @@ class Verification:
                 as_loaded.answer if (as_loaded := runs.paddle32_uncast or runs.paddle32) else None,
                 runs.torch32.answer if runs.torch32 else None,
                 self.alterations,
+                (runs.paddle32.answer["digests"], runs.paddle64.answer["digests"])
+                if runs.paddle32 is not None and runs.paddle64 is not None
+                else None,
             )
             return check if self.way_back is None else self.way_back.with_problems(check)
         if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None or session is None:
@@ -400,6 +432,10 @@ def weights_origin(checkpoint: Checkpoint) -> str:
     if path.is_dir() and (path / SEED_FILE).is_file():
         return "seeded"
     return "published" if checkpoint.source.looked_up else "local"
+
+
+def _present(check: Check | None) -> tuple[Check, ...]:
+    return () if check is None else (check,)
 
 
 def _failed(name: str, reason: str) -> Check:

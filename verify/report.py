@@ -68,7 +68,8 @@ class Report:
 
     `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for
     `source` and `output`; `command` repeats the verification; `faults` are faults injected on purpose: what was
-    changed, the checks that caught it, whether those could see it, and where.
+    changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
+    `not_run` why there was nothing to run it on; without a reason, it was not asked for.
     """
 
     source: str
@@ -90,6 +91,7 @@ class Report:
     tool: str = TOOL
     date: str = field(default_factory=utc_now)
     direction: str = TO_TORCH
+    not_run_reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -127,6 +129,7 @@ class Report:
             "tensors": self.tensors,
             "checks": [check.to_json() for check in self.checks],
             "not_run": list(self.not_run),
+            "not_run_reasons": dict(self.not_run_reasons),
             "declared_differences": [
                 {"name": seen.name, "text": seen.text, "measured": seen.measured} for seen in self.declared_differences
             ],

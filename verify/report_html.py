@@ -165,7 +165,8 @@ def _check_rows(report: Report, shown: Any) -> list[list[Any]]:
         ]
         for check in report.checks
     ]
-    return rows + [[name, shown(NOT_RUN), "-", "-", "-", "-"] for name in report.not_run]
+    reasons = report.not_run_reasons
+    return rows + [[name, shown(NOT_RUN), "-", "-", reasons.get(name, "-"), "-"] for name in report.not_run]
 
 
 def _parts(report: Report) -> list[Part]:

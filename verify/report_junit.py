@@ -64,7 +64,7 @@ def _add_cases(suite: TestSuite, model: ModelResult) -> None:
     for check in model.report.checks:
         suite.add_testcase(_check_case(check, class_name))
     for name in model.report.not_run:
-        suite.add_testcase(_skipped_case(name, class_name))
+        suite.add_testcase(_skipped_case(name, class_name, model.report.not_run_reasons.get(name)))
 
 
 def _check_case(check: Check, class_name: str) -> TestCase:
@@ -79,11 +79,11 @@ def _check_case(check: Check, class_name: str) -> TestCase:
     return case
 
 
-def _skipped_case(name: str, class_name: str) -> TestCase:
+def _skipped_case(name: str, class_name: str, reason: str | None) -> TestCase:
     from junitparser import Skipped, TestCase
 
     case = TestCase(_text(name), class_name)
-    case.result = [Skipped("not run", "not run")]
+    case.result = [Skipped(_text(f"not run: {reason}" if reason else "not run"), "not run")]
     return case
 
 

@@ -63,8 +63,8 @@ def report_verdict(report: Report) -> str:
 
 
 def left_out(report: Report) -> list[str]:
-    """The checks that were not run although they belong to every full run."""
-    return [name for name in report.not_run if name in CHECKS]
+    """The checks that were not run although they belong to every full run, and there was something to run them on."""
+    return [name for name in report.not_run if name in CHECKS and name not in report.not_run_reasons]
 
 
 def tally(report: Report) -> str:
@@ -76,7 +76,8 @@ def tally(report: Report) -> str:
         parts.append(f"{failed} FAILED")
     if missing:
         parts.append(f"{len(missing)} not run")
-    if optional := [name for name in report.not_run if name not in missing]:
+    parts += [f"{name} not run: {reason}" for name, reason in report.not_run_reasons.items()]
+    if optional := [name for name in report.not_run if name not in (*missing, *report.not_run_reasons)]:
         parts.append(f"{' and '.join(optional)} (optional) not run")
     return ", ".join(parts)
 
@@ -133,8 +134,14 @@ def headline(result: GateResult, noun: str = "") -> str:
 
 def not_run_checks(result: GateResult) -> list[str]:
     """The checks that at least one model's report names as not run, optional ones marked as such."""
-    names = dict.fromkeys(name for model in result.models if model.report for name in model.report.not_run)
-    return [name if name in CHECKS else f"{name} (optional)" for name in names]
+    reports = [model.report for model in result.models if model.report is not None]
+    return list(dict.fromkeys(not_run_label(report, name) for report in reports for name in report.not_run))
+
+
+def not_run_label(report: Report, name: str) -> str:
+    """A check that was not run, with why where that is known."""
+    reason = report.not_run_reasons.get(name) or ("" if name in CHECKS else "optional")
+    return f"{name} ({reason})" if reason else name
 
 
 def where(report: Report) -> str:
@@ -160,8 +167,10 @@ def report_lines(report: Report) -> list[str]:
     for seen in report.declared_differences:
         size = f" (here {seen.measured:.1e})" if seen.measured is not None else ""
         lines.append(f"  declared difference {seen.name}{size}: {seen.text}")
+    reasons = report.not_run_reasons
     if report.not_run:
-        lines.append(f"  not run: {', '.join(report.not_run)}")
+        names = (f"{name} ({reasons[name]})" if name in reasons else name for name in report.not_run)
+        lines.append(f"  not run: {', '.join(names)}")
     lines += [f"  {line}" for line in fault_lines(report)]
     return [*lines, f"{report_verdict(report)} ({tally(report)})"]
 

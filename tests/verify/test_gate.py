@@ -56,9 +56,9 @@ def test_every_name_is_proven(name: str, models: dict[str, dict[str, Any]]) -> N
     report = model["report"]
     assert report["weights"] == "seeded"
     assert report["parameters"] == PRETRAINED[name].parameters["AlbertModel"]
-    assert [check["name"] for check in report["checks"]] == list(CHECKS)
+    assert [check["name"] for check in report["checks"]] == [name for name in CHECKS if name != "tokenizer"]
     assert all(check["passed"] for check in report["checks"])
-    assert report["not_run"] == ["gradients"]
+    assert report["not_run"] == ["tokenizer", "gradients"]
     by_name = {check["name"]: check for check in report["checks"]}
     assert by_name["weights"]["details"]["live_models_compared"] == ["paddle", "torch"]
     states = {state["name"] for state in by_name["float64"]["details"]["states"]}

@@ -32,8 +32,9 @@ def test_every_architecture_is_the_same_model(
     family: str, architecture: str, seed_small: Seed, runners: Runners
 ) -> None:
     report = convert_and_verify(seed_small(architecture), runners).assert_passed()
-    assert [check.name for check in report.checks] == list(CHECKS)
-    assert report.not_run == ("gradients",)
+    assert [check.name for check in report.checks] == [name for name in CHECKS if name != "tokenizer"]
+    assert report.not_run == ("tokenizer", "gradients")
+    assert report.not_run_reasons == {"tokenizer": "the source has no tokenizer"}
     assert report.architecture == architecture
     states = {state["name"] for check in report.checks if check.name == "float64" for state in check.details["states"]}
     layers = 4 if family == "albert" else 3

@@ -19,13 +19,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import operations, protocol
+    from . import operations, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
     import operations
     import protocol
+    import tokenizer_calls
 
-PART_ELEMENTS = 1 << 24
+PART_ELEMENTS = 1 << 20
 """At least so many elements are cast and assigned at a time."""
 
 
@@ -81,7 +82,7 @@ class PaddleRunner(operations.ModelRunner):
 
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
-        return {**super().operations(), "seed": self.seed}
+        return {**super().operations(), "seed": self.seed, "tokenize": self.tokenize}
 
     def load(self, request: protocol.Request) -> tuple[Any, Mapping[str, list[str]]]:
         """Load a model with PaddleNLP's own code; also return the names that did not fit, which it only logs."""
@@ -159,6 +160,27 @@ class PaddleRunner(operations.ModelRunner):
         """A tensor as float32 where it holds floating-point numbers, else as it is."""
         return tensor.astype("float32") if tensor.is_floating_point() else tensor
 
+    def tokenize(self, request: protocol.Request) -> protocol.Answer:
+        """Run the cases of a request with PaddleNLP's `tokenizer_class` on the files of `folder`.
+
+        `settings` are laid over those of the folder. With a `name`, they are PaddleNLP's own for that pretrained name,
+        which otherwise hold only for what PaddleNLP downloads.
+        """
+        _, transformers = self.frameworks()
+        folder, name = protocol.existing_folder(request), str(protocol.field(request, "tokenizer_class"))
+        tokenizer_class = getattr(transformers, name, None)
+        if tokenizer_class is None:
+            raise protocol.RequestError(f"PaddleNLP has no tokenizer {name!r}")
+        settings = dict(request.get("settings") or {})
+        if request.get("name"):
+            settings.update(tokenizer_class.pretrained_init_configuration[request["name"]])
+            settings["model_max_length"] = tokenizer_class.max_model_input_sizes[request["name"]]
+        # AlbertTokenizer asks for the files of both kinds of vocabulary, and never finds the other one in a folder.
+        for argument, file in tokenizer_class.resource_files_names.items():
+            if not os.path.isfile(os.path.join(folder, file)):
+                settings[argument] = None
+        return tokenizer_calls.run_cases(request, tokenizer_class.from_pretrained(folder, **settings))
+
     def seed(self, request: protocol.Request) -> protocol.Answer:
         """Build a model with seeded weights and let PaddleNLP write it to a folder.
 
@@ -190,7 +212,7 @@ class PaddleRunner(operations.ModelRunner):
             buffer.name = name
         seeded = time.perf_counter()
         model.save_pretrained(folder)
-        return {
+        answer = {
             "folder": folder,
             "digests": self.state_digests(model) if request.get("digests") else {},
             "configuration": protocol.configuration_of(model.config),
@@ -201,6 +223,10 @@ class PaddleRunner(operations.ModelRunner):
                 "save": time.perf_counter() - seeded,
             },
         }
+        # Its memory is needed by what comes next.
+        del model
+        self.release(request)
+        return answer
 
 
 def parameter_sizes(model: Any) -> list[int]:

@@ -16,11 +16,12 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import operations, protocol
+    from . import operations, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
     import operations
     import protocol
+    import tokenizer_calls
 
 
 class TorchRunner(operations.ModelRunner):
@@ -38,6 +39,9 @@ class TorchRunner(operations.ModelRunner):
             try:
                 import torch
                 import transformers
+
+                # Imported lazily otherwise, at the first model; the same class is behind every model.
+                _ = transformers.PreTrainedModel
             except ImportError as error:
                 raise protocol.FrameworkMissingError(f"transformers cannot be imported: {error}") from error
             self._frameworks = (torch, transformers)
@@ -95,6 +99,19 @@ class TorchRunner(operations.ModelRunner):
                 if self.is_layer_norm(module):
                     module.eps = protocol.as_float32(module.eps)
         return model, {}
+
+    def operations(self) -> dict[str, protocol.Operation]:
+        """The operations by name."""
+        return {**super().operations(), "tokenize": self.tokenize}
+
+    def tokenize(self, request: protocol.Request) -> protocol.Answer:
+        """Run the cases of a request with the tokenizer of `folder`, the fast one if `fast` says so."""
+        _, transformers = self.frameworks()
+        folder, fast = protocol.existing_folder(request), bool(request.get("fast"))
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=fast, local_files_only=True)
+        if tokenizer.is_fast != fast:
+            raise protocol.RequestError(f"the folder has no {'fast' if fast else 'slow'} tokenizer")
+        return tokenizer_calls.run_cases(request, tokenizer)
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""

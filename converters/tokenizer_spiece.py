@@ -64,6 +64,9 @@ def read_spiece(path: Path) -> SentencePieceModel:
 
 
 def _model(path: Path, message: Fields) -> SentencePieceModel:
+    if 2 not in message or 3 not in message:
+        # They come after the pieces, so a file that was cut between two of these lacks them.
+        raise UnreadableFileError(f"{path}: is not a complete SentencePiece model: its specification is missing")
     trainer, normalizer = _submessage(message, 2), _submessage(message, 3)
     model_type = _number(trainer, 3, 1)
     if model_type != 1:

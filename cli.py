@@ -284,9 +284,15 @@ def convert(
         _convert_many(context, found, output, as_json, {**options, "jobs": jobs})
     if jobs > 1:
         raise click.UsageError("--jobs goes with --tree or --list")
+    from .converters.cache import own_cache
     from .converters.console import byte_progress, note
     from .converters.job import convert_checkpoint
+    from .converters.output_folder import check_output
+    from .mappings.registry import PRETRAINED
 
+    if source in PRETRAINED and not resume:
+        # Before minutes go into a download.
+        check_output(output, own_cache() / source, overwrite)
     _make_available(source, base_url, offline, as_json)
     with byte_progress(quiet=as_json) as progress:
         done = convert_checkpoint(source, output, **options, progress=progress)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -348,9 +350,10 @@ def test_the_command_offline(how: str, server: FileServer, tmp_path: Path) -> No
 
 def test_the_command_refuses_an_output_before_it_downloads(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    done = command("fetch", TINY, "-o", "out", "--base-url", server.url, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == "Error: out: exists already; choose another folder or pass --overwrite\n"
+    for words in (["fetch", TINY, "-o", "out"], ["convert", TINY, "out"]):
+        done = command(*words, "--base-url", server.url, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("Error: out: exists already")
     assert server.seen == []
 
 
@@ -408,3 +411,28 @@ def test_a_name_without_its_extra_still_comes_from_the_cache(server: FileServer,
     done = command("convert", "albert-base-v2", "out-too", cwd=tmp_path, PYTHONPATH=str(blocked))
     assert done.returncode == 2
     assert "pip install 'paddle2torch[hub]'" in done.stderr
+
+
+def test_the_bar_moves_on_a_terminal(server: FileServer, caches: Path, tmp_path: Path) -> None:
+    """Lines about attempts stand above the bar, and nothing of it is left when all is there."""
+    server.pause, server.faults = 0.005, [Fault(after=6_000_000)]
+    leader, follower = os.openpty()
+    words = [sys.executable, "-m", "paddle2torch", "fetch", TINY, "--base-url", server.url]
+    with subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    ) as child:
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):  # how the end of a terminal reads
+            while block := os.read(leader, 1 << 16):
+                shown += block
+        assert child.wait(timeout=30) == 0
+    os.close(leader)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert len(set(re.findall(r"([0-9.]+)/16\.3 MB", text))) > 3
+    assert text.count("the connection broke at") == 1
+    assert names_in(caches) == sorted([*FILES, RECORD])

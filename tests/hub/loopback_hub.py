@@ -94,6 +94,7 @@ class Fault:
     read: int
     stall: float
     action: Callable[[], object] | None
+    code: str | None
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,10 @@ class LoopbackHub:
         read: int = 0,
         stall: float = 0,
         action: Callable[[], object] | None = None,
+        code: str | None = None,
     ) -> None:
         """Let the next `times` requests that fit go wrong; in `message`, {token} is the header that was sent."""
-        self.faults.append(Fault(method, re.compile(path), status, times, message, after, read, stall, action))
+        self.faults.append(Fault(method, re.compile(path), status, times, message, after, read, stall, action, code))
 
     def put(self, repo_id: str, files: dict[str, bytes], private: bool = False) -> Repository:
         """A repository that is there already."""
@@ -228,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if fault is not None and not fault.after:
                 sent = self.headers.get("Authorization", "")
-                raise Refused(fault.status or 500, fault.message.replace("{token}", sent))
+                raise Refused(fault.status or 500, fault.message.replace("{token}", sent), fault.code)
             with self.hub.lock:
                 answer = self._route(
                     split.path, {name: values[0] for name, values in parse_qs(split.query).items()}, body

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Publish
+from .conftest import Publish, PublishHere
 from .loopback_hub import TOKEN, LoopbackHub
 
 REPO = "me/albert-tiny"
@@ -102,6 +102,16 @@ def test_other_content_gets_a_pull_request(converted: Path, hub: LoopbackHub, pu
     hub.repositories[REPO].requests[0]["status"] = "closed"
     assert json.loads(publish(converted, REPO, "--json").stdout)["action"] == "pull_request"
     assert len(hub.repositories[REPO].requests) == 2
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_one_bit_is_other_content(converted: Path, hub: LoopbackHub, publish_here: PublishHere, name: str) -> None:
+    publish_here(converted, REPO)
+    there = contents(converted)
+    hub.put(REPO, {**there, name: there[name][:-2] + bytes([there[name][-2] ^ 1]) + there[name][-1:]})
+    done, _ = publish_here(converted, REPO)
+    assert (done.action, done.changed) == ("pull_request", (name,))
+    assert hub.files(REPO, "refs/pr/1") == there
 
 
 def test_a_pull_request_of_someone_without_write_permission(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from paddle2torch.hub.hub_errors import ask
 from paddle2torch.mappings.errors import PublishError
 
 from .conftest import Publish, PublishHere
@@ -209,6 +210,25 @@ def test_a_busy_hub_is_not_asked_forever(converted: Path, hub: LoopbackHub, publ
     hub.faults.clear()
     hub.fail("POST", "/api/repos/create", 409, times=2, message=message)
     assert publish(converted, REPO).returncode == 0
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "GatedRepo"), (401, "RepoNotFound")])
+def test_a_repository_that_may_not_be_seen_is_not_taken_for_absent(
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere, status: int, code: str
+) -> None:
+    hub.fail("GET", "/api/models/", status, code=code)
+    with pytest.raises(PublishError, match=f"looking at {REPO} failed: the hub answered {status}"):
+        publish_here(converted, REPO)
+    assert hub.state() == {}
+
+
+def test_no_secret_is_in_an_error() -> None:
+    def fail() -> None:
+        raise ValueError(f"{TOKEN} is no good for https://storage.example/x?X-Signature=abc&name=b in this place")
+
+    with pytest.raises(PublishError) as caught:
+        ask("publishing", TOKEN, fail)
+    assert str(caught.value) == "publishing failed: <token> is no good for https://storage.example/x?... in this place"
 
 
 def test_a_wrong_token_is_an_error_that_does_not_show_it(converted: Path, hub: LoopbackHub, publish: Publish) -> None:

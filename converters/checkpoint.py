@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..mappings.errors import ConfigurationError, UnknownNameError, UnreadableFileError
+from ..mappings.errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
+from ..mappings.inverse import fitting_targets
 from ..mappings.plan import Plan, TensorFacts, fitting_architectures, make_plan
 from ..mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..mappings.schema import Family
@@ -135,7 +136,16 @@ def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: s
             )
         chosen = fitting[0] if fitting else known.base
         guesses.append(f"architecture {chosen}, from the names of the tensors")
-    return Recognised(known, fields, make_plan(known, chosen, fields, checkpoint.facts), tuple(guesses))
+    try:
+        plan = make_plan(known, chosen, fields, checkpoint.facts)
+    except UnmatchedTensorsError as error:
+        if fitting := fitting_targets(known, fields, checkpoint.facts, tie_word_embeddings=True):
+            raise UnmatchedTensorsError(
+                f"{source.path}: these are the tensors of Hugging Face's {' or '.join(fitting)}; `paddle2torch convert "
+                "--to paddle` makes a PaddleNLP folder of them"
+            ) from error
+        raise
+    return Recognised(known, fields, plan, tuple(guesses))
 
 
 def _family(

@@ -26,7 +26,7 @@ from .torch_configuration import left_out_fields, paddle_configuration
 WEIGHTS = "model_state.pdparams"
 
 
-class _MemorySource(ByteSource):
+class MemorySource(ByteSource):
     """Bytes that were made and lie in no file."""
 
     def __init__(self, path: Path, data: bytes) -> None:
@@ -97,7 +97,7 @@ def entries_of(checkpoint: TorchCheckpoint, recognised: RecognisedTorch) -> list
     ]
     for name, shape in recognised.plan.made:
         values = np.arange(np.prod(shape), dtype=np.int64).astype(DTYPES["int64"].storage)
-        source = _MemorySource(checkpoint.source.path, values.tobytes())
+        source = MemorySource(checkpoint.source.path, values.tobytes())
         entries.append(Entry(name, Tensor(name, DTYPES["int64"], shape, partial(_at_start, source))))
     return entries
 

@@ -101,6 +101,9 @@ def new_folder(output: Path, overwrite: bool) -> Iterator[Path]:
             _move(temporary, output, overwrite)
         except OSError as error:
             raise OutputError(f"{output}: cannot be put in place: {error.strerror or error}") from error
+        if output.parent not in TIDIED:
+            # What a killed process was replacing has its successor now.
+            remove_abandoned(output.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:

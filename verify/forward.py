@@ -35,7 +35,8 @@ class Runners:
         """`paddle_python` and `torch_python` are the interpreters of the environments; default is this one."""
         paddle, torch = paddle_python or sys.executable, torch_python or sys.executable
         self.paddle32 = RunnerProcess("paddle", paddle, ("--dtype", "float32"))
-        self.paddle64 = RunnerProcess("paddle", paddle, ("--dtype", "float64"))
+        # The largest of the three: gaps in its memory would bring it near 4 GiB with the largest models.
+        self.paddle64 = RunnerProcess("paddle", paddle, ("--dtype", "float64"), reuse_memory=False)
         self.torch = RunnerProcess("torch", torch)
         self._pool = ThreadPoolExecutor(2)
         self._begun: dict[RunnerProcess, Future[dict[str, Any]]] = {}

@@ -22,9 +22,9 @@ Kind = Literal["paddle", "torch"]
 
 STDERR_TAIL_BYTES = 4096
 SCRIPTS = Path(__file__).with_name("runners")
-MEMORY_SETTINGS = ":".join(f"glibc.malloc.{name}_threshold={1 << 34}" for name in ("mmap", "trim"))
+REUSE_MEMORY = ":".join(f"glibc.malloc.{name}_threshold={1 << 34}" for name in ("mmap", "trim"))
 """For glibc's allocator: memory that was freed is used again; otherwise every large tensor gets fresh pages, which the
-system has to zero: half of the time that loading takes. A runner returns memory when it drops its model."""
+system has to zero. Halves the system's share of loading, and costs up to a tenth more memory, for gaps."""
 
 TITLES: dict[Kind, str] = {"paddle": "Paddle", "torch": "PyTorch"}
 
@@ -42,11 +42,14 @@ class RunnerProcess:
         python: str = sys.executable,
         arguments: Sequence[str] = (),
         timeout_seconds: float | None = None,
+        reuse_memory: bool = True,
     ) -> None:
+        """`arguments` are for the runner's script; `reuse_memory` trades memory for time, see REUSE_MEMORY."""
         self.kind = kind
         self.python = python
         self.arguments = tuple(arguments)
         self.timeout_seconds = timeout_seconds
+        self.reuse_memory = reuse_memory
         self._child: _Child | None = None
         self._stopped = False
 
@@ -119,7 +122,8 @@ class RunnerProcess:
         environment = dict(os.environ)
         # The script finds its helper beside itself, which this variable forbids.
         environment.pop("PYTHONSAFEPATH", None)
-        environment.setdefault("GLIBC_TUNABLES", MEMORY_SETTINGS)
+        if self.reuse_memory:
+            environment.setdefault("GLIBC_TUNABLES", REUSE_MEMORY)
         try:
             return _Child([self.python, str(script), *self.arguments], environment)
         except OSError as error:

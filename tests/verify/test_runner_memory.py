@@ -36,7 +36,7 @@ def one_token(tmp_path: Path) -> Path:
 
 
 def test_a_float64_model_is_never_in_memory_twice(runners: Runners, xlarge: Path, one_token: Path) -> None:
-    """File as float32 and parameters as float64 are 12 bytes per parameter; the largest tensor comes on top twice."""
+    """The file as float32 and the model as float64 are 12 bytes per parameter; the largest tensor comes on top."""
     runners.paddle64.request({"operation": "release"})
     before = runners.paddle64.request({"operation": "versions"})["peak_memory_bytes"]
     request = {
@@ -49,7 +49,7 @@ def test_a_float64_model_is_never_in_memory_twice(runners: Runners, xlarge: Path
         "digests": True,
     }
     answer = runners.paddle64.request(request)
-    assert 8 * PARAMETERS < answer["peak_memory_bytes"] - before < 17 * PARAMETERS
+    assert 8 * PARAMETERS < answer["peak_memory_bytes"] - before < 15.5 * PARAMETERS
     plain = runners.paddle32.request({**request, "dtype": "float32"})
     # 34 tensors in several parts: each came into its place, and none was left out.
     assert answer["digests"] == plain["digests"]

@@ -242,8 +242,17 @@ def initial_values(paddle: ModuleType, value: float) -> Iterator[None]:
     """
     drawn = paddle.tensor.normal
 
+    filled: list[Any] = []
+
     def constant(mean: float = 0.0, std: float = 1.0, shape: Any = None, name: Any = None) -> Any:
-        return drawn(mean, std, shape, name) if shape is None else paddle.full(shape, value, paddle.get_default_dtype())
+        if shape is None:
+            return drawn(mean, std, shape, name)
+        # The last one serves again, as most layers have sisters of their size: fresh memory costs more than filling it.
+        size = math.prod(int(length) for length in shape)
+        if not filled or filled[0].size != size:
+            filled.clear()
+            filled.append(paddle.full([size], value, paddle.get_default_dtype()))
+        return paddle.reshape(filled[0], shape)
 
     initializer = paddle.nn.initializer.Constant(value)
     paddle.nn.initializer.set_global_initializer(initializer, initializer)

@@ -178,9 +178,11 @@ def _request(session: Session, url: str, headers: dict[str, str], patience: Pati
     try:
         response = session.get(url, headers=headers, timeout=timeout, stream=True)
     except requests.exceptions.SSLError as error:
+        reason = f"no secure connection ({innermost(error)})"
+        if not any(type(cause).__name__ == "SSLCertVerificationError" for cause in causes(error)):
+            raise _Interrupted(reason) from error
         raise FetchError(
-            f"{shown(url)}: the server's certificate does not hold ({innermost(error)}); behind a proxy that inspects "
-            "traffic, name its certificates in REQUESTS_CA_BUNDLE"
+            f"{shown(url)}: {reason}; where a proxy inspects traffic, name its certificates in REQUESTS_CA_BUNDLE"
         ) from error
     except requests.exceptions.TooManyRedirects as error:
         raise FetchError(f"{shown(url)}: redirects without end; check the base URL") from error
@@ -195,7 +197,8 @@ def _request(session: Session, url: str, headers: dict[str, str], patience: Pati
     except requests.exceptions.ChunkedEncodingError as error:
         raise _Interrupted("the connection broke") from error
     except (requests.exceptions.RequestException, ValueError) as error:
-        raise FetchError(f"{shown(url)}: cannot be asked for: {innermost(error)}") from error
+        reason = " ".join(str(error).replace(url, shown(url)).split())[:200]
+        raise FetchError(f"{shown(url)}: cannot be asked for: {reason}") from error
     if url.startswith("https:") and not response.url.startswith("https:"):
         response.close()
         raise FetchError(f"{shown(url)}: redirects to {shown(response.url)}, which is not encrypted")

@@ -134,11 +134,9 @@ class Fetcher:
         """A recorded address, at the mirror where one is set. Raises FetchError for a base that is no web address."""
         if not self.base_url:
             return url
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        if not _is_web_address(self.base_url):
             raise FetchError(
-                f"the base URL {shown(self.base_url)} is none of the form http(s)://host[:port][/prefix]; "
-                f"{urlsplit(url).path} is appended to it"
+                f"the base URL is none of the form http(s)://host[:port][/path]; {urlsplit(url).path} is appended to it"
             )
         return self.base_url.rstrip("/") + urlsplit(url).path
 
@@ -225,6 +223,14 @@ def copy_to(fetched: Fetched, output: Path) -> None:
             shutil.copyfile(file.path, folder / file.path.name)
             if sha256_of(folder / file.path.name) != file.sha256:
                 raise ChangedFileError(f"{file.path}: changed while it was copied to {output}; fetch again")
+
+
+def _is_web_address(base: str) -> bool:
+    try:
+        parts = urlsplit(base)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:
+        return False
 
 
 def _file_of(url: str) -> str:

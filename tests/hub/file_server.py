@@ -6,11 +6,13 @@ import hashlib
 import http.client
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,7 +51,8 @@ class FileServer:
     """Serves `files` by path with entity tags and ranges. `faults` are used up one per request, `always` is for every
     request after them. `pause` is waited before each 64 KiB."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None, key: Path | None = None) -> None:
+        """With a certificate and its key, over TLS."""
         self.files: dict[str, bytes] = {}
         self.etag: Callable[[bytes], str | None] = lambda content: f'"{hashlib.md5(content).hexdigest()}"'
         self.modified: str | None = None
@@ -58,7 +61,12 @@ class FileServer:
         self.pause = 0.0
         self.seen: list[Seen] = []
         self.sent = 0
+        self._scheme = "http" if certificate is None else "https"
         self._server = _serve(type("Handler", (_FileHandler,), {"owner": self}))
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def port(self) -> int:
@@ -66,7 +74,7 @@ class FileServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def asked(self, ending: str) -> list[Seen]:
         """The requests for a path that ends so."""

@@ -274,7 +274,9 @@ def test_a_mirror_keeps_the_path(base: str, server: FileServer) -> None:
     assert Fetcher(server.url + base, patience=HASTE).fetch(TINY).files[0].url == server.url + "/mirror" + WEIGHTS
 
 
-@pytest.mark.parametrize("base", ["ftp://host", "host", "https://", "https://host/?a=b", "file:///etc"])
+@pytest.mark.parametrize(
+    "base", ["ftp://host", "host", "https://", "https://host/?a=b", "file:///etc", "http://[host", "http://host:port"]
+)
 def test_a_base_that_is_no_web_address(base: str) -> None:
     with pytest.raises(FetchError, match=r"none of the form http"):
         Fetcher(base).fetch(TINY)

@@ -6,6 +6,8 @@ import email.utils
 import io
 import json
 import random
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -308,9 +310,38 @@ def test_credentials_and_parameters_are_in_no_message_and_no_file(server: FileSe
     assert "hidden" not in str(caught.value)
 
 
-def test_an_address_that_is_none(client: Client) -> None:
-    with pytest.raises(FetchError, match="cannot be asked for"):
-        client("ftp://127.0.0.1/x")
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/x", "http://127.0.0.1:port/x"])
+def test_an_address_that_is_none(address: str, client: Client) -> None:
+    with pytest.raises(FetchError, match="cannot be asked for: "):
+        client(address)
+
+
+def test_a_proxy_that_is_none(server: FileServer, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "nonsense://user:hidden@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(FetchError) as caught:
+        client(server.url + PATH)
+    assert "hidden" not in str(caught.value)
+    assert server.seen == []
+
+
+def test_a_server_that_speaks_no_tls(server: FileServer, client: Client) -> None:
+    with pytest.raises(FetchError, match=r"no secure connection \(.*after 4 attempts"):
+        client(server.url.replace("http:", "https:") + PATH)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_certificate_that_does_not_hold_is_not_asked_again(client: Client, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    made = subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=False)
+    assert made.returncode == 0, made.stderr
+    with FileServer(certificate, key) as server:
+        server.files[PATH] = CONTENT
+        with pytest.raises(FetchError, match=r"no secure connection \(.*certificate.*REQUESTS_CA_BUNDLE"):
+            client(server.url + PATH)
+        assert client.told == []
 
 
 def test_a_full_disk_is_not_a_broken_connection(

@@ -228,7 +228,8 @@ def copy_to(fetched: Fetched, output: Path) -> None:
 def _is_web_address(base: str) -> bool:
     try:
         parts = urlsplit(base)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return has_host and not parts.query and not parts.fragment
     except ValueError:
         return False
 

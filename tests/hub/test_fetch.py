@@ -275,7 +275,17 @@ def test_a_mirror_keeps_the_path(base: str, server: FileServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "base", ["ftp://host", "host", "https://", "https://host/?a=b", "file:///etc", "http://[host", "http://host:port"]
+    "base",
+    [
+        "ftp://host",
+        "host",
+        "https://",
+        "https://host/?a=b",
+        "https://host/#a",
+        "file:///etc",
+        "http://[host",
+        "http://host:port",
+    ],
 )
 def test_a_base_that_is_no_web_address(base: str) -> None:
     with pytest.raises(FetchError, match=r"none of the form http"):

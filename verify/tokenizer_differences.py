@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..converters.tokenizer import SourceTokenizer
-from ..converters.tokenizer_characters import is_symbol
+from ..converters.tokenizer_characters import is_removed, is_space, is_symbol
 from ..converters.tokenizer_json import UNDERLINE, ends_in_number_comma
 from ..mappings.tokenizers import SENTENCEPIECE, WORDPIECE
 
@@ -97,10 +97,27 @@ def _holds_symbol(character: str) -> bool:
     return any(is_symbol(one) for one in (character, *_folded(character)))
 
 
+def _joins_symbol(line: str) -> bool:
+    """Whether a symbol of the line has a neighbour that is no space, or is not a symbol all by itself."""
+
+    def parts(character: str) -> bool:
+        return is_space(character) and not is_removed(character)
+
+    around = zip([" ", *line], line, [*line[1:], " "], strict=False)
+    return any(
+        _holds_symbol(one) and not (_is_plain_symbol(one) and parts(before) and parts(after))
+        for before, one, after in around
+    )
+
+
+def _is_plain_symbol(character: str) -> bool:
+    return is_symbol(character) and _folded(character) == character
+
+
 def _apart(character: str) -> str:
     if not _holds_symbol(character):
         return character
-    return f" {character} " if is_symbol(character) and _folded(character) == character else " "
+    return f" {character} " if _is_plain_symbol(character) else " "
 
 
 _SYMBOLS = LineDifference(
@@ -108,7 +125,7 @@ _SYMBOLS = LineDifference(
     "a symbol inside a word: PaddleNLP makes it a token of its own, the slow tokenizer of transformers does so with "
     "punctuation only and has no setting for it" + WRITTEN_ALIKE,
     (SLOW,),
-    lambda line: any(_holds_symbol(character) for character in line),
+    _joins_symbol,
     lambda line: "".join(_apart(character) for character in line),
 )
 

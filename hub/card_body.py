@@ -92,13 +92,24 @@ def _conversion(proof: Proof) -> list[str]:
         f"{evidence.tensors} tensors",
         *([f"- Tied, bit-equal to their twins: {plain(', '.join(evidence.tied))}"] if evidence.tied else []),
         *(f"- Dropped: {plain(name)}: {plain(reason)}" for name, reason in evidence.dropped),
+        *(f"- Altered: {plain(line)}" for line in proof.alterations.lines()),
         "",
         *_file_table(evidence.source_files),
     ]
     source = _as_argument(evidence)
-    options = f" --family {evidence.family.name} --architecture {evidence.model.source}"
-    commands = [f"paddle2torch {command} {source} CONVERTED{options}" for command in ("convert", "verify")]
+    options = f"CONVERTED --family {evidence.family.name} --architecture {evidence.model.source}"
+    commands = [
+        " ".join(["paddle2torch convert", source, options, *_altering(proof)]),
+        f"paddle2torch verify {source} {options}",
+    ]
     return [*lines, *fenced(commands, "sh")]
+
+
+def _altering(proof: Proof) -> list[str]:
+    """The options of the conversion that altered values."""
+    dtype, row = proof.alterations.dtype, proof.alterations.zero_padding_row
+    cast = [f"--dtype {dtype.name}"] if dtype is not None else []
+    return [*cast, "--zero-padding-row"] if row is not None else cast
 
 
 def _as_argument(evidence: Evidence) -> str:

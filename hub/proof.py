@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..converters.alterations import UNALTERED, Alterations, read_alterations
 from ..converters.certificate import (
     CERTIFICATE,
     hash_files,
@@ -16,6 +17,7 @@ from ..converters.certificate import (
     visible_files,
 )
 from ..converters.output_folder import is_name_of_conversion
+from ..converters.safetensors_file import open_safetensors
 from ..converters.source import find_weights
 from ..mappings.errors import ParityError, PublishError, UnreadableFileError
 from ..mappings.registry import family_of_architecture
@@ -31,7 +33,8 @@ class Proof:
 
     `evidence` is that of a certificate made for these very bytes, else None. `doubts` say why the folder is not
     proven, without a path of this machine; none means that every byte was verified and every check passed. `files`
-    are those to publish, the model card excepted, in the order of their names.
+    are those to publish, the model card excepted, in the order of their names. `alterations` are those that the
+    weights record.
     """
 
     folder: Path
@@ -40,6 +43,7 @@ class Proof:
     files: tuple[RecordedFile, ...]
     family: Family
     model: Model
+    alterations: Alterations = UNALTERED
 
     @property
     def seeded(self) -> bool:
@@ -54,7 +58,7 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
     PublishError otherwise. Whatever is allowed, raises UnreadableFileError for a folder without weights or
     configuration and PublishError for a file that has no business there.
     """
-    find_weights(converted)
+    alterations = _alterations_of(find_weights(converted))
     family, model = _model_of(converted / "config.json")
     visible = visible_files(converted)
     if odd := [path for path in visible if not path.is_file()]:
@@ -78,7 +82,7 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
     if evidence is None:
         # A certificate of other bytes would only mislead.
         hashes.pop(CERTIFICATE, None)
-    return Proof(converted, evidence, tuple(doubts), recorded_files(hashes), family, model)
+    return Proof(converted, evidence, tuple(doubts), recorded_files(hashes), family, model, alterations)
 
 
 def _certificate_of(converted: Path) -> tuple[dict[str, Any] | None, list[str]]:
@@ -109,6 +113,13 @@ def _doubts_of(evidence: Evidence, converted: Path, allow_unverified: bool) -> l
     if evidence.weights == "seeded":
         doubts.append("the weights are seeded, that is random: good for tests only")
     return doubts
+
+
+def _alterations_of(weights: Sequence[Path]) -> Alterations:
+    """What the files of weights record as altered; without a certificate it may be the first of them alone."""
+    opened = open_safetensors(weights[0])
+    opened.source.close()
+    return read_alterations(weights[0], opened.metadata)
 
 
 def _model_of(config: Path) -> tuple[Family, Model]:

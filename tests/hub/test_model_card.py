@@ -15,6 +15,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from paddle2torch import convert_checkpoint
 from paddle2torch.hub.card_body import loading_lines
 from paddle2torch.hub.evidence import Evidence
 from paddle2torch.hub.markdown import fenced, plain, table
@@ -225,6 +226,19 @@ def test_numbers_that_are_none(proof: Proof) -> None:
     odd = replace(evidence.checks[0], worst="nan", limit=None, passed=False)
     card = make_card(as_if(proof, checks=(odd,)), REPO)
     assert "| weights | **FAILED** | nan | not measured |" in card
+
+
+def test_altered_values_are_named(proof: Proof, certified: Path, tmp_path: Path) -> None:
+    assert "Altered" not in make_card(proof, REPO)
+    assert "--dtype" not in make_card(proof, REPO)
+    source = certified.parent / "my_finetuned [model]"
+    convert_checkpoint(source, tmp_path / "converted", dtype="float16", zero_padding_row=True)
+    altered = examine(tmp_path / "converted", allow_unverified=True)
+    card = make_card(replace(proof, alterations=altered.alterations), REPO)
+    assert "- Altered: cast to float16" in card
+    assert "- Altered: row 0 of the word embeddings" in card
+    assert " --dtype float16 --zero-padding-row\n" in card
+    assert card.count("--dtype") == 1
 
 
 def test_the_pieces_of_markdown() -> None:

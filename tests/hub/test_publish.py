@@ -5,9 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from paddle2torch import convert_checkpoint, verify_checkpoint
+from paddle2torch.converters.checkpoint import open_checkpoint, recognise
+from paddle2torch.hub.publish import publish_folder
+from paddle2torch.mappings.errors import MissingDependencyError
+from paddle2torch.verify.certificate import make_certificate, write_certificate
 
 from .conftest import Publish, PublishHere
 from .loopback_hub import TOKEN, LoopbackHub
@@ -132,6 +139,30 @@ def test_weights_that_would_be_loaded_instead_are_removed(converted: Path, hub: 
     assert document["removed"] == ["model-00001-of-00002.safetensors", "model.safetensors.index.json"]
     assert publish(converted, REPO).returncode == 0
     assert set(hub.files(REPO, "refs/pr/1")) == {*contents(converted), "pytorch_model.bin"}
+
+
+def test_shards_take_the_place_of_one_file(
+    certified: Path, hub: LoopbackHub, publish_here: PublishHere, tmp_path: Path
+) -> None:
+    source, sharded = certified.parent / "my_finetuned [model]", tmp_path / "sharded"
+    convert_checkpoint(source, sharded, max_shard_size=20_000)
+    report = verify_checkpoint(source, sharded, checks=("weights",))
+    with open_checkpoint(source) as checkpoint:
+        write_certificate(sharded, make_certificate(report, recognise(checkpoint).plan, source, sharded))
+    publish_here(sharded, "me/sharded")
+    assert hub.files("me/sharded") == contents(sharded)
+    assert sum(name.startswith("model-0000") for name in hub.files("me/sharded")) > 1
+    hub.put(REPO, contents(certified))
+    done, _ = publish_here(sharded, REPO)
+    assert (done.action, done.removed) == ("pull_request", ("model.safetensors",))
+    assert hub.files(REPO, "refs/pr/1") == contents(sharded)
+
+
+def test_without_the_client_there_is_advice(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "huggingface_hub"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependencyError, match=r"paddle2torch\[hub\]"):
+        publish_folder(converted, REPO)
 
 
 def test_a_dry_run_sends_nothing(converted: Path, hub: LoopbackHub, publish: Publish) -> None:

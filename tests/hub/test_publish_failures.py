@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from paddle2torch.hub.hub_errors import ask
 from paddle2torch.mappings.errors import PublishError
@@ -178,10 +180,11 @@ def test_large_files_that_change_during_the_upload_are_not_committed(
 ) -> None:
     weights = converted / "model.safetensors"
     # Above the size that is read once.
-    weights.write_bytes(weights.read_bytes() + bytes(2 << 20))
+    save_file({"weight": np.zeros(1 << 19, np.float32)}, weights)
 
     def flip() -> None:
         with weights.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
             file.write(b"\xff")
 
     hub.fail("POST", "/objects/batch", action=flip)

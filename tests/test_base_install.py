@@ -22,6 +22,7 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     # Nothing of this environment may leak into the other.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment["PPNLP_HOME"] = str(cwd / "no-cache")
+    environment["PADDLE2TORCH_CACHE"] = str(cwd / "no-cache-either")
     return subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
     )
@@ -134,4 +135,14 @@ def test_commands_that_need_the_frameworks_say_so(arguments: list[str], installe
     assert done.stderr.splitlines()[-1] == errors[0]
     assert "pip install 'paddle2torch[verify]'" in errors[0]
     assert "Traceback" not in done.stderr
+    assert sorted(foreign.rglob("*")) == before
+
+
+@pytest.mark.parametrize("arguments", [["fetch", "albert-chinese-tiny"], ["convert", "albert-chinese-tiny", "out"]])
+def test_downloads_say_what_they_need(arguments: list[str], installed: Path, foreign: Path) -> None:
+    before = sorted(foreign.rglob("*"))
+    done = run(installed / "paddle2torch", *arguments, cwd=foreign)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "pip install 'paddle2torch[hub]'" in done.stderr
     assert sorted(foreign.rglob("*")) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -193,6 +194,16 @@ def test_a_damaged_cache_is_noticed_by_all_who_use_it(
     (caches / file).unlink()
     fetch(server)
     assert find_source(TINY).looked_up
+
+
+def test_a_hash_is_computed_anew_when_the_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    first = sha256_of(path)
+    path.write_bytes(b"two")
+    os.utime(path, ns=(0, 0))
+    assert sha256_of(path) != first
+    assert sha256_of(path) == hashlib.sha256(b"two").hexdigest()
 
 
 def test_a_file_that_changed_on_the_server_is_an_error(server: FileServer, caches: Path) -> None:

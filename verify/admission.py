@@ -10,8 +10,9 @@ from threading import Condition
 BASE_BYTES = 1_900_000_000
 """What the three runners hold without a model, frameworks imported: measured 0.55, 0.55 and 0.37 GiB with a margin."""
 
-BYTES_PER_PARAMETER = 40
-"""What all processes together add per parameter at their peaks; measured 35 with albert-xxlarge-v2."""
+BYTES_PER_PARAMETER = 44
+"""What the runners together add per parameter at their peaks; measured 39 with albert-xxlarge-v2 (2.9 GiB Paddle in
+float32, 3.5 in float64, 3.0 PyTorch)."""
 
 
 def memory_needed(parameters: int) -> int:

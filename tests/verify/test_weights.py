@@ -98,7 +98,7 @@ def other_shape(tensors: Tensors) -> None:
         (query_doubled_and_key_halved, f"{LAYER}.attention.query.weight differs in 576 of 576"),
         (tensor_lost, f"{LAYER}.ffn.bias is missing in the converted weights"),
         (tensor_added, "decoder.weight is in the converted weights without a rule"),
-        (other_type, "pooler.weight holds float64, its source float32"),
+        (other_type, "pooler.weight holds float64, float32 is expected"),
         (other_shape, f"{LAYER}.ffn.weight has shape [24, 36], expected [36, 24]"),
     ],
 )

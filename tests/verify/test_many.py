@@ -1,0 +1,165 @@
+"""The gate over local checkpoints: a tree or a list, one table, the exit status of the gate."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from paddle2torch import verify_many
+from paddle2torch.mappings.errors import MissingDependencyError, OutputError
+from paddle2torch.verify import many
+
+from ..conftest import Run
+
+
+@pytest.fixture
+def tree(seeded: Callable[..., Path], tmp_path: Path) -> Path:
+    for name, source in (("a/one", seeded("AlbertForMaskedLM")), ("b", seeded("BertForSequenceClassification"))):
+        shutil.copytree(source, tmp_path / "tree" / name)
+    return tmp_path / "tree"
+
+
+def run(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "paddle2torch", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=550)
+
+
+def test_a_tree_is_converted_and_verified(tree: Path, tmp_path: Path) -> None:
+    done = run(["gate", "--tree", "tree", "--keep", "kept", "--report-dir", "reports"], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.endswith(("passed", "FAILED"))}
+    assert set(rows) == {"a/one", "b"}
+    assert done.stdout.rstrip().endswith("2 of 2 passed (local weights)")
+    document = json.loads((tmp_path / "reports" / "gate.json").read_text())
+    assert [model["name"] for model in document["models"]] == ["a/one", "b"]
+    assert document["command"] == "paddle2torch gate tree --tree"
+    assert json.loads((tmp_path / "reports" / "a" / "one.json").read_text())["passed"] is True
+    for name in ("a/one", "b"):
+        certificate = tmp_path / "kept" / name / "parity.json"
+        assert json.loads(certificate.read_text())["passed"] is True
+    # What is kept is proven, and can be proven again without a framework.
+    proof = run(["verify", "tree/b", "kept/b", "--certificate-only"], tmp_path)
+    assert proof.returncode == 0, proof.stderr
+
+
+def test_one_bad_checkpoint_stops_no_other(tree: Path, tmp_path: Path) -> None:
+    (tree / "b" / "model_state.pdparams").write_text("nothing")
+    (tmp_path / "list.txt").write_text("tree/b\nmissing\ntree/a/one\tgood\n")
+    done = run(["gate", "--list", "list.txt", "--check", "weights", "--jobs", "2", "--json"], tmp_path)
+    assert done.returncode == 2, done.stderr
+    models = {model["name"]: model for model in json.loads(done.stdout)["models"]}
+    assert {name: model["verdict"] for name, model in models.items()} == {
+        "tree/b": "not run",
+        "missing": "not run",
+        "good": "passed",
+    }
+    assert "is plain text" in models["tree/b"]["error"]
+    assert "no such file or folder" in models["missing"]["error"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.txt", "tree"]
+
+
+def test_a_difference_turns_the_gate_red(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = many.convert_checkpoint
+
+    def convert(source: str, converted: Path, **options: object) -> None:
+        real(source, converted, **options)  # type: ignore[arg-type]
+        if "one" in source:
+            weights = load_file(converted / "model.safetensors")
+            weights["albert.encoder.embedding_hidden_mapping_in.bias"][3] += 1
+            save_file(weights, converted / "model.safetensors", {"format": "pt"})
+
+    monkeypatch.setattr(many, "convert_checkpoint", convert)
+    with ThreadPoolExecutor(2) as executor:
+        result = verify_many([tree / "a" / "one", tree / "b"], executor=executor, checks=("weights",))
+    assert [model.verdict for model in result.models] == ["FAILED", "passed"]
+    assert result.exit_status == 1
+
+
+def test_outcomes_travel_between_processes(tree: Path) -> None:
+    result = verify_many([tree / "b"], checks=("weights",))
+    assert pickle.loads(pickle.dumps(result.models[0])) == result.models[0]
+    assert result.passed
+
+
+def test_runners_are_used_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[many.Runners] = []
+
+    class Counted(many.Runners):
+        def __init__(self, *arguments: str | None) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(many, "Runners", Counted)
+    result = verify_many([(tree / "b", str(number)) for number in range(3)], checks=("weights", "config"))
+    assert [model.verdict for model in result.models] == ["passed"] * 3
+    assert len(made) == 1
+    assert [runner.pid for runner in (made[0].paddle32, made[0].torch)] == [None, None]
+
+
+def test_a_missing_framework_is_one_error(tree: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    with pytest.raises(MissingDependencyError):
+        verify_many([tree / "b", tree / "a" / "one"], torch_python=str(python), paddle_python=str(python), jobs=2)
+
+
+def test_names_that_collide_are_refused(tree: Path) -> None:
+    with pytest.raises(OutputError, match="is the output of both"):
+        verify_many([(tree / "b", "x"), (tree / "a" / "one", "x")])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--tree"],
+        ["--tree", "x", "y"],
+        ["--tree", "--all"],
+        ["--tree", "--list", "x"],
+        ["--tree", "x", "--seeded"],
+        ["--list", "x", "--faults"],
+        ["--tree", "missing"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_one_line(arguments: list[str], paddle2torch: Run) -> None:
+    done = paddle2torch("gate", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len([line for line in done.stderr.splitlines() if line.startswith("Error: ")]) == 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_gate_ends_at_once_and_leaves_nothing(jobs: int, tree: Path, tmp_path: Path) -> None:
+    """A signal to the command alone: the runners do not get it themselves."""
+    (tmp_path / "tmp").mkdir()
+    lines = [f"tree/a/one\t{number}\n" for number in range(200)]
+    (tmp_path / "list.txt").write_text("".join(lines))
+    command = [sys.executable, "-m", "paddle2torch", "gate", "--list", "list.txt", "--jobs", str(jobs)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    child = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stderr is not None
+    assert "passed" in child.stderr.readline()
+    started = time.perf_counter()
+    child.send_signal(signal.SIGINT)
+    output, errors = child.communicate(timeout=60)
+    assert time.perf_counter() - started < 15
+    assert child.returncode == 130
+    assert errors.splitlines()[-1] == "Error: interrupted; unfinished output was removed"
+    assert output == ""
+    # PyTorch makes a folder for its compiler's cache.
+    left = [path.name for path in (tmp_path / "tmp").iterdir()]
+    assert [name for name in left if not name.startswith("torchinductor")] == []

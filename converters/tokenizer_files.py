@@ -61,6 +61,21 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
     )
 
 
+def tokenizer_paths(source: Source) -> list[Path]:
+    """All tokenizer files of a PaddleNLP source. Raises UnreadableFileError as `find_tokenizer_files` does."""
+    files = find_tokenizer_files(source)
+    if files is None:
+        return []
+    settings = (files.config, files.special_tokens_map, files.added_tokens)
+    return [*files.vocabularies.values(), *(path for path in settings if path is not None)]
+
+
+def plain_tokenizer_paths(folder: Path) -> list[Path]:
+    """The tokenizer files of a folder under the names that both libraries write."""
+    names = (*VOCABULARY_FILES.values(), TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
 def read_json_object(path: Path | None) -> dict[str, Any]:
     """The JSON object in a file, empty without a file. Raises UnreadableFileError."""
     if path is None:

@@ -21,6 +21,7 @@ from ..converters.certificate import (
 from ..converters.checkpoint import open_checkpoint
 from ..converters.inspection import inspect_checkpoint
 from ..converters.source import find_source, find_weights
+from ..converters.tokenizer_files import plain_tokenizer_paths, tokenizer_paths
 from ..converters.torch_checkpoint import find_torch_source
 from ..mappings.errors import OutputError
 from ..mappings.inverse import InversePlan
@@ -123,9 +124,11 @@ def _bytes_of(source: str | Path, converted: Path) -> dict[str, Any]:
     """Hashes of both sides. The configurations count: a changed activation is another model."""
     if is_paddle_folder(converted):
         found = find_torch_source(source)
+        folder, weights = _folder_of(found.path), find_source(converted).files
+        files = [*found.files, folder / "config.json", *plain_tokenizer_paths(folder)]
         return {
-            "source": _side([*found.files, _folder_of(found.path) / "config.json"], source, found.path.resolve().name),
-            "output": _side([*find_source(converted).files, converted / "config.json"], converted),
+            "source": _side(files, source, found.path.resolve().name),
+            "output": _side([*weights, converted / "config.json", *plain_tokenizer_paths(converted)], converted),
         }
     with open_checkpoint(source) as checkpoint:
         configuration = checkpoint.source.configuration
@@ -133,6 +136,7 @@ def _bytes_of(source: str | Path, converted: Path) -> dict[str, Any]:
         files = [*checkpoint.source.files]
         if configuration is not None and configuration.file is not None:
             files.append(configuration.file)
+        files += tokenizer_paths(checkpoint.source)
     written = [path for path in visible_files(converted) if is_certified(path.name) and path.is_file()]
     outputs = dict.fromkeys([*find_weights(converted), converted / "config.json", *written])
     return {"source": _side(files, source, name), "output": _side(outputs, converted)}

@@ -7,19 +7,21 @@ from pathlib import Path
 
 from ..converters.certificate import CERTIFICATE, hash_files
 from ..converters.source import find_source
+from ..converters.tokenizer_files import tokenizer_paths
 from .report import Report
 
 
 def with_files(report: Report, source: str | Path, converted: str | Path, command: str | None = None) -> Report:
     """The report with sha256 and size of the files of both sides, and with the command that repeats it.
 
-    The source counts with weights and configuration, the converted folder with every visible file but the certificate,
-    which is itself a record of a verification. Raises UnreadableFileError.
+    The source counts with weights, configuration and tokenizer, the converted folder with every visible file but the
+    certificate, which is itself a record of a verification. Raises UnreadableFileError.
     """
     found = find_source(source)
     files = list(found.files)
     if found.configuration is not None and found.configuration.file is not None:
         files.append(found.configuration.file)
+    files += tokenizer_paths(found)
     outputs = [
         path
         for path in sorted(Path(converted).iterdir())

@@ -64,8 +64,8 @@ def run_tokenizer_check(
     """The check of a PaddleNLP source's tokenizer against that of a Hugging Face folder.
 
     `vocab_size` is the number of word embeddings, `scratch` an existing folder; `original` says that the Hugging Face
-    folder is the one that was converted from. Raises what reading the source's
-    tokenizer raises, and RunnerError when a runner dies or PaddleNLP cannot load it.
+    folder is the one that was converted from. Raises what reading the source's tokenizer raises, and RunnerError when
+    a runner dies or PaddleNLP cannot load it.
     """
     tokenizer = read_tokenizer(source, family, vocab_size)
     if tokenizer is None and not has_tokenizer(converted):
@@ -115,8 +115,8 @@ def check_tokenizer(
         comparison.compare_rows(side, singles[0], wanted, found, [one for one in differences if side in one.sides])
         comparison.compare_rows(side, singles[1], wanted, found)
         agreed = {index for index in agreed if wanted.equal(found, "plain", index)}
-    cases = _other_cases([plain[index] for index in sorted(agreed)], tokenizer.settings.model_max_length)
     if sides and agreed:
+        cases = _other_cases([plain[index] for index in sorted(agreed)], tokenizer.settings.model_max_length)
         wanted, sides = asking.run(cases, comparison)
         for side, found in sides.items():
             for case in cases:

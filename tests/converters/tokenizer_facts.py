@@ -1,0 +1,49 @@
+"""Prints what PaddleNLP's tables say of tokenizers, or what transformers converts slow tokenizers into.
+
+Runs as a child process: `{"tables": true}` or `{"convert": {family: folder}}` in, one JSON line out.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def tables() -> dict[str, Any]:
+    from paddlenlp.transformers import AlbertTokenizer, BertTokenizer
+
+    settings: dict[str, Any] = {}
+    lengths: dict[str, Any] = {}
+    for tokenizer in (AlbertTokenizer, BertTokenizer):
+        settings.update(tokenizer.pretrained_init_configuration)
+        lengths.update(tokenizer.max_model_input_sizes)
+    return {"settings": settings, "lengths": lengths}
+
+
+def converted(folder: str, family: str) -> Any:
+    """tokenizer.json that transformers makes of a folder's other files."""
+    from transformers import AlbertTokenizerFast, BertTokenizerFast
+
+    with tempfile.TemporaryDirectory() as copy:
+        for path in Path(folder).iterdir():
+            if path.name != "tokenizer.json":
+                shutil.copyfile(path, Path(copy) / path.name)
+        tokenizer = {"albert": AlbertTokenizerFast, "bert": BertTokenizerFast}[family].from_pretrained(copy)
+        return json.loads(tokenizer.backend_tokenizer.to_str())
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    if request.get("tables"):
+        print(json.dumps(tables()))
+    else:
+        found = {family: converted(folder, family) for family, folder in request["convert"].items()}
+        print(json.dumps({"converted": found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -218,6 +218,14 @@ def test_a_file_that_changed_on_the_server_is_an_error(server: FileServer, cache
     assert fetch(server).files[1].sha256 != recorded
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_that_no_record_names_is_not_trusted(file: str, server: FileServer, caches: Path) -> None:
+    caches.mkdir(parents=True)
+    (caches / file).write_bytes(b"who knows")
+    assert all(one.downloaded for one in fetch(server).files)
+    assert (caches / FILES[0]).read_bytes() == server.files[WEIGHTS]
+
+
 def test_a_damaged_record_is_an_error(server: FileServer, caches: Path) -> None:
     fetch(server)
     for damage in ("{", "[]", '{"format": 1, "files": {"a": 3}}', '{"format": 2, "files": {}}'):

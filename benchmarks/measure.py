@@ -21,11 +21,13 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Run:
-    """One process: wall seconds from start to end, peak resident memory in MiB, and what it printed."""
+    """One process: wall seconds from start to end, peak resident memory in MiB, what it printed, and the processor's
+    seconds. Its own children count, where it waited for them."""
 
     seconds: float
     peak_mib: float
     output: str
+    cpu_seconds: float = 0.0
 
 
 def run_process(command: Sequence[str]) -> Run:
@@ -42,7 +44,7 @@ def run_process(command: Sequence[str]) -> Run:
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {complaint.strip()[-2000:]}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(seconds, usage.ru_maxrss * unit / MIB, printed)
+    return Run(seconds, usage.ru_maxrss * unit / MIB, printed, usage.ru_utime + usage.ru_stime)
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:

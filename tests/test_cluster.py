@@ -18,6 +18,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 
 from paddle2torch import convert_checkpoint, convert_many, verify_many
 from paddle2torch.converters import job
+from paddle2torch.converters.safetensors_file import compare_safetensors
 
 COUNT = 6
 
@@ -42,7 +43,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
+def client(tmp_path: Path) -> Iterator[Any]:
     settings = {
         "distributed.scheduler.allowed-failures": 1,
         "distributed.comm.timeouts.connect": "20s",
@@ -66,10 +67,10 @@ def stop_in_the_middle(folder: Path, name: str, then: str) -> WorkerPlugin:
             import os
             import signal
             import time
+            from unittest.mock import patch
 
             from paddle2torch.converters import job
-
-            real = job.compare_safetensors
+            from paddle2torch.converters.safetensors_file import compare_safetensors
 
             def compare(path: Path, *others: Any) -> None:
                 if f".{name}." in path.parent.name and (then == "die" or not any(folder.iterdir())):
@@ -77,9 +78,9 @@ def stop_in_the_middle(folder: Path, name: str, then: str) -> WorkerPlugin:
                     if then == "die":
                         os.kill(os.getpid(), signal.SIGKILL)
                     time.sleep(120)
-                real(path, *others)
+                compare_safetensors(path, *others)
 
-            job.compare_safetensors = compare
+            patch.object(job, "compare_safetensors", compare).start()
 
     return Stop()
 
@@ -99,7 +100,7 @@ def verdicts(done: Any) -> list[str]:
 
 
 def test_dask_gives_what_plain_conversions_give(
-    client: Client, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
+    client: Any, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     done = convert_many(sources, tmp_path / "out", executor=client.get_executor(), at_once=3)
     assert verdicts(done) == ["converted"] * COUNT
@@ -108,9 +109,7 @@ def test_dask_gives_what_plain_conversions_give(
     assert verdicts(again) == ["kept"] * COUNT
 
 
-def test_an_output_that_was_removed_is_made_again(
-    client: Client, sources: list[tuple[Path, str]], tmp_path: Path
-) -> None:
+def test_an_output_that_was_removed_is_made_again(client: Any, sources: list[tuple[Path, str]], tmp_path: Path) -> None:
     """Dask gives the answer of an equal call again as long as someone holds it: a run must not be taken for another."""
     executor = client.get_executor()
     convert_many(sources[:1], tmp_path / "out", executor=executor)
@@ -120,7 +119,7 @@ def test_an_output_that_was_removed_is_made_again(
 
 
 def test_a_dask_worker_killed_in_the_middle_costs_nothing(
-    client: Client, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
+    client: Any, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     marks, sources = tmp_path / "marks", [(source, name.replace("/", "-")) for source, name in sources]
     marks.mkdir()
@@ -139,7 +138,7 @@ def test_a_dask_worker_killed_in_the_middle_costs_nothing(
 
 
 def test_a_checkpoint_that_kills_its_workers_fails_alone(
-    client: Client, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
+    client: Any, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     marks, sources = tmp_path / "marks", [(source, name.replace("/", "-")) for source, name in sources]
     marks.mkdir()
@@ -155,7 +154,7 @@ def test_a_checkpoint_that_kills_its_workers_fails_alone(
 
 
 def test_a_cluster_that_goes_away_is_an_outcome(
-    client: Client, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
+    client: Any, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     marks, sources = tmp_path / "marks", [(source, name.replace("/", "-")) for source, name in sources]
     marks.mkdir()
@@ -185,7 +184,7 @@ def test_a_killed_worker_of_a_process_pool_is_an_outcome(
     """A pool of the standard library is broken for good then: what it has not done fails, and nothing hangs."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    real = job.compare_safetensors
+    real = compare_safetensors
 
     def compare(path: Path, *others: Any) -> None:
         if path.parent.parent.name == "run2":
@@ -249,7 +248,7 @@ def workers() -> list[int]:
     return found
 
 
-def test_dask_verifies(client: Client, sources: list[tuple[Path, str]], tmp_path: Path) -> None:
+def test_dask_verifies(client: Any, sources: list[tuple[Path, str]], tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "model_state.pdparams").write_text("{}")

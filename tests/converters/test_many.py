@@ -21,6 +21,7 @@ import paddle2torch
 from paddle2torch import convert_checkpoint, convert_many, find_checkpoints, read_checkpoint_list
 from paddle2torch.converters import job, many
 from paddle2torch.converters.finding import Item
+from paddle2torch.converters.safetensors_file import compare_safetensors
 from paddle2torch.converters.unfinished import PARTIAL, unfinished
 from paddle2torch.mappings.errors import (
     ConfigurationError,
@@ -297,8 +298,13 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "more weights": lambda out: shutil.copy(out / "model.safetensors", out / "model-00001-of-00002.safetensors"),
     "a truncated file": lambda out: os.truncate(out / "model.safetensors", 1000),
     "another file": lambda out: (out / "vocab.txt").write_text("a"),
-    "nothing": lambda out: [path.unlink() for path in out.iterdir()],
+    "nothing": lambda out: empty(out),
 }
+
+
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
 
 
 def flip(path: Path) -> None:
@@ -471,7 +477,7 @@ def test_an_item_that_is_run_twice_is_converted_once(
             return super().submit(*arguments, **options)
 
     together = threading.Barrier(2)
-    real = job.compare_safetensors
+    real = compare_safetensors
 
     def wait(path: Path, *others: Any) -> None:
         if ".partial" in str(path):

@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch import verify_many
+from paddle2torch import convert_checkpoint, verify_many
 from paddle2torch.mappings.errors import MissingDependencyError, OutputError
 from paddle2torch.verify import many
+from paddle2torch.verify.forward import Runners
 
 from ..conftest import Run
 
@@ -71,10 +73,8 @@ def test_one_bad_checkpoint_stops_no_other(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_difference_turns_the_gate_red(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = many.convert_checkpoint
-
-    def convert(source: str, converted: Path, **options: object) -> None:
-        real(source, converted, **options)  # type: ignore[arg-type]
+    def convert(source: str, converted: Path, **options: Any) -> None:
+        convert_checkpoint(source, converted, **options)
         if "one" in source:
             weights = load_file(converted / "model.safetensors")
             weights["albert.encoder.embedding_hidden_mapping_in.bias"][3] += 1
@@ -94,9 +94,9 @@ def test_outcomes_travel_between_processes(tree: Path) -> None:
 
 
 def test_runners_are_used_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[many.Runners] = []
+    made: list[Runners] = []
 
-    class Counted(many.Runners):
+    class Counted(Runners):
         def __init__(self, *arguments: str | None) -> None:
             super().__init__(*arguments)
             made.append(self)

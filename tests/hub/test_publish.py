@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 from paddle2torch import convert_checkpoint, verify_checkpoint
 from paddle2torch.converters.checkpoint import open_checkpoint, recognise
-from paddle2torch.hub.publish import publish_folder
-from paddle2torch.mappings.errors import MissingDependencyError
+from paddle2torch.hub.publish import check_repo_id, publish_folder
+from paddle2torch.mappings.errors import MissingDependencyError, PublishError
 from paddle2torch.verify.certificate import make_certificate, write_certificate
 
 from .conftest import Publish, PublishHere
@@ -88,27 +89,35 @@ def test_an_empty_repository_takes_the_files_directly(converted: Path, hub: Loop
     assert hub.files(REPO) == contents(converted)
 
 
-def test_other_content_gets_a_pull_request(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+def test_other_content_gets_a_pull_request(converted: Path, hub: LoopbackHub, publish_here: PublishHere) -> None:
     others = {"README.md": b"mine", "notes.txt": b"mine too", "model.safetensors": b"other weights"}
     hub.put(REPO, others)
-    done = publish(converted, REPO, "--json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    assert document["action"] == "pull_request"
-    assert document["url"] == f"{hub.endpoint}/{REPO}/discussions/1"
+    done, _ = publish_here(converted, REPO)
+    assert (done.action, done.url) == ("pull_request", f"{hub.endpoint}/{REPO}/discussions/1")
     assert hub.files(REPO) == others
     assert hub.files(REPO, "refs/pr/1") == {"notes.txt": b"mine too", **contents(converted)}
     # The same again finds the open request.
     before = hub.state()
-    again = publish(converted, REPO, "--json")
-    assert json.loads(again.stdout)["action"] == "unchanged"
-    assert json.loads(again.stdout)["url"] == document["url"]
-    assert "an open pull request holds these files already" in again.stderr
+    again, notes = publish_here(converted, REPO)
+    assert (again.action, again.url) == ("unchanged", done.url)
+    assert notes == ["an open pull request holds these files already"]
     assert hub.state() == before
-    # A closed one does not count, nor does an open one with other bytes.
+    # A closed one does not count, nor does one with another title.
     hub.repositories[REPO].requests[0]["status"] = "closed"
-    assert json.loads(publish(converted, REPO, "--json").stdout)["action"] == "pull_request"
-    assert len(hub.repositories[REPO].requests) == 2
+    assert publish_here(converted, REPO)[0].action == "pull_request"
+    hub.repositories[REPO].requests[1]["title"] = "something else"
+    assert publish_here(converted, REPO)[0].action == "pull_request"
+    assert len(hub.repositories[REPO].requests) == 3
+    # Nor does an open one with other bytes.
+    hub.repositories[REPO].add("refs/pr/3", hub.repositories[REPO].at("main"))
+    assert publish_here(converted, REPO)[0].action == "pull_request"
+
+
+def test_a_pull_request_is_named(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    hub.put(REPO, {"notes.txt": b"mine"})
+    done = publish(converted, REPO)
+    assert done.stdout.splitlines()[-1].startswith("opened a pull request (verified weights): http")
+    assert hub.files(REPO, "refs/pr/1") == {"notes.txt": b"mine", **contents(converted)}
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
@@ -122,22 +131,23 @@ def test_one_bit_is_other_content(converted: Path, hub: LoopbackHub, publish_her
 
 
 def test_a_pull_request_of_someone_without_write_permission(
-    converted: Path, hub: LoopbackHub, publish: Publish
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere
 ) -> None:
     hub.put("others/model", {"README.md": b"theirs"})
-    done = publish(converted, "others/model")
-    assert done.returncode == 0, done.stderr
+    assert publish_here(converted, "others/model")[0].action == "pull_request"
     assert hub.files("others/model") == {"README.md": b"theirs"}
     assert hub.files("others/model", "refs/pr/1") == contents(converted)
 
 
-def test_weights_that_would_be_loaded_instead_are_removed(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+def test_weights_that_would_be_loaded_instead_are_removed(
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere
+) -> None:
     stale = {"model-00001-of-00002.safetensors": b"1", "model.safetensors.index.json": b"{}", "pytorch_model.bin": b"b"}
     hub.put(REPO, {**contents(converted), **stale})
-    document = json.loads(publish(converted, REPO, "--dry-run", "--json").stdout)
-    assert document["intended"] == "pull_request"
-    assert document["removed"] == ["model-00001-of-00002.safetensors", "model.safetensors.index.json"]
-    assert publish(converted, REPO).returncode == 0
+    planned, _ = publish_here(converted, REPO, dry_run=True)
+    assert planned.intended == "pull_request"
+    assert planned.removed == ("model-00001-of-00002.safetensors", "model.safetensors.index.json")
+    publish_here(converted, REPO)
     assert set(hub.files(REPO, "refs/pr/1")) == {*contents(converted), "pytorch_model.bin"}
 
 
@@ -187,17 +197,25 @@ def test_a_dry_run_sends_nothing(converted: Path, hub: LoopbackHub, publish: Pub
     assert all(digest in text for _, digest in listed.values())
 
 
-@pytest.mark.parametrize("token", [TOKEN, None])
-def test_a_dry_run_of_what_is_there(converted: Path, hub: LoopbackHub, publish: Publish, token: str | None) -> None:
-    publish(converted, REPO)
+@pytest.mark.parametrize("with_token", [True, False])
+def test_a_dry_run_of_what_is_there(
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere, monkeypatch: pytest.MonkeyPatch, with_token: bool
+) -> None:
+    publish_here(converted, REPO)
+    if not with_token:
+        monkeypatch.delenv("HF_TOKEN")
+    before, written = hub.state(), len(writes(hub))
+    assert publish_here(converted, REPO, dry_run=True)[0].intended == "unchanged"
+    hub.put("me/other", {**contents(converted), "config.json": b"{}"})
     before = hub.state()
-    assert json.loads(publish(converted, REPO, "--dry-run", "--json", token=token).stdout)["intended"] == "unchanged"
-    hub.put(REPO, {**contents(converted), "config.json": b"{}"})
-    before = hub.state()
-    document = json.loads(publish(converted, REPO, "--dry-run", "--json", token=token).stdout)
-    assert document["intended"] == "pull_request"
-    assert [file["name"] for file in document["files"] if file["changed"]] == ["config.json"]
+    # The card names the repository.
+    planned, _ = publish_here(converted, "me/other", dry_run=True)
+    assert (planned.intended, planned.changed) == ("pull_request", ("README.md", "config.json"))
+    hub.put("me/empty", {})
+    assert publish_here(converted, "me/empty", dry_run=True)[0].intended == "committed"
+    del hub.repositories["me/empty"]
     assert hub.state() == before
+    assert len(writes(hub)) == written
 
 
 @pytest.mark.parametrize(
@@ -215,10 +233,15 @@ def test_a_dry_run_without_a_network(converted: Path, publish: Publish, variable
     "repo_id",
     ["albert", "a/b/c", "me/", "/name", "me/a--b", "me/a..b", "me/-a", "me/a b", "me/x.git", "", "me/" + "x" * 99],
 )
-def test_a_wrong_name_is_refused_before_the_network(
-    converted: Path, hub: LoopbackHub, publish: Publish, repo_id: str
-) -> None:
-    assert error_of(publish(converted, repo_id)).startswith(f"Error: {repo_id!r} ")
+def test_a_wrong_name_is_refused_before_the_network(hub: LoopbackHub, repo_id: str) -> None:
+    with pytest.raises(PublishError, match=f"^{re.escape(repr(repo_id))} ") as caught:
+        check_repo_id(repo_id)
+    assert "\n" not in str(caught.value)
+    assert hub.seen == []
+
+
+def test_a_wrong_name_is_one_line(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    assert error_of(publish(converted, "albert")).startswith("Error: 'albert' names no owner")
     assert hub.seen == []
     assert not (converted / "README.md").exists()
 

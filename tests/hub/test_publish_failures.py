@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -150,33 +151,35 @@ def test_a_repository_that_cannot_be_removed_is_named_and_filled_later(
 
 
 def test_what_someone_else_puts_into_the_new_repository_is_kept(
-    converted: Path, hub: LoopbackHub, publish: Publish
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere
 ) -> None:
     hub.fail("POST", "/commit/", action=lambda: hub.put(REPO, {"theirs.txt": b"theirs"}))
-    done = publish(converted, REPO)
-    assert "changed meanwhile" in error_of(done)
+    with pytest.raises(PublishError, match="changed meanwhile"):
+        publish_here(converted, REPO)
     assert hub.files(REPO) == {"theirs.txt": b"theirs"}
 
 
-def test_a_change_meanwhile_stops_a_direct_commit(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+def test_a_change_meanwhile_stops_a_direct_commit(converted: Path, hub: LoopbackHub, publish_here: PublishHere) -> None:
     hub.put(REPO, {})
     hub.fail("POST", "/commit/", action=lambda: hub.put(REPO, {"theirs.txt": b"theirs"}))
-    assert "changed meanwhile" in error_of(publish(converted, REPO))
+    with pytest.raises(PublishError, match=re.escape("changed meanwhile")):
+        publish_here(converted, REPO)
     assert hub.files(REPO) == {"theirs.txt": b"theirs"}
-    assert publish(converted, REPO).stdout.splitlines()[-1].startswith("opened a pull request")
+    assert publish_here(converted, REPO)[0].action == "pull_request"
 
 
 def test_a_file_that_changes_while_it_is_published_is_an_error(
-    converted: Path, hub: LoopbackHub, publish: Publish
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere
 ) -> None:
     config = converted / "config.json"
     hub.fail("POST", "/api/repos/create", action=lambda: config.write_text(config.read_text() + " "))
-    assert "config.json: changed while it was being published" in error_of(publish(converted, REPO))
+    with pytest.raises(PublishError, match=re.escape("config.json: changed while it was being published")):
+        publish_here(converted, REPO)
     assert hub.state() == {}
 
 
 def test_large_files_that_change_during_the_upload_are_not_committed(
-    converted: Path, hub: LoopbackHub, publish: Publish
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere
 ) -> None:
     weights = converted / "model.safetensors"
     # Above the size that is read once.
@@ -188,21 +191,24 @@ def test_large_files_that_change_during_the_upload_are_not_committed(
             file.write(b"\xff")
 
     hub.fail("POST", "/objects/batch", action=flip)
-    assert "the bytes are not those that were announced" in error_of(publish(converted, REPO, "--allow-unverified"))
+    with pytest.raises(PublishError, match=re.escape("the bytes are not those that were announced")):
+        publish_here(converted, REPO, allow_unverified=True)
     assert hub.state() == {}
 
 
-def test_a_file_that_the_repository_ignores_is_an_error(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+def test_a_file_that_the_repository_ignores_is_an_error(
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere
+) -> None:
     hub.put(REPO, {".gitignore": b"*.json\n", "theirs.txt": b"theirs"})
-    error = error_of(publish(converted, REPO))
-    assert "does not hold config.json as it was sent" in error
-    assert ".gitignore" in error
+    with pytest.raises(PublishError, match=r"does not hold config\.json as it was sent.*\.gitignore"):
+        publish_here(converted, REPO)
 
 
-def test_a_renamed_repository_is_named(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+def test_a_renamed_repository_is_named(converted: Path, hub: LoopbackHub, publish_here: PublishHere) -> None:
     hub.put(REPO, OTHERS)
     hub.renamed[REPO] = "me/new-name"
-    assert "is now called me/new-name on the hub" in error_of(publish(converted, REPO))
+    with pytest.raises(PublishError, match=re.escape("is now called me/new-name on the hub")):
+        publish_here(converted, REPO)
 
 
 def test_a_busy_hub_is_not_asked_forever(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
@@ -241,8 +247,9 @@ def test_a_wrong_token_is_an_error_that_does_not_show_it(converted: Path, hub: L
     assert hub.state() == {}
 
 
-def test_a_foreign_namespace_is_refused(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
-    assert "the hub answered 403" in error_of(publish(converted, "someone-else/model"))
+def test_a_foreign_namespace_is_refused(converted: Path, hub: LoopbackHub, publish_here: PublishHere) -> None:
+    with pytest.raises(PublishError, match=re.escape("the hub answered 403")):
+        publish_here(converted, "someone-else/model")
     assert hub.state() == {}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..converters.tokenizer import SourceTokenizer
-from ..converters.tokenizer_characters import is_removed, is_space, is_symbol
+from ..converters.tokenizer_characters import is_nonspacing, is_removed, is_space, is_symbol
 from ..converters.tokenizer_json import UNDERLINE, ends_in_number_comma
 from ..mappings.tokenizers import SENTENCEPIECE, WORDPIECE
 
@@ -41,6 +41,8 @@ def line_differences(tokenizer: SourceTokenizer, original: bool = False) -> tupl
     """
     settings = tokenizer.settings
     found = [_special_tokens(tokenizer)] if settings.paddle_class.wraps else []
+    if set(settings.added) - set(settings.all_special):
+        found.append(_added_tokens(tokenizer))
     if settings.kind == WORDPIECE:
         if not settings.strips_accents:
             found.append(_COMPOSED)
@@ -86,6 +88,38 @@ def _special_tokens(tokenizer: SourceTokenizer) -> LineDifference:
         (SLOW, FAST),
         lambda line: pattern.search(line) is not None,
         lambda line: pattern.sub(" ", line),
+    )
+
+
+def _added_tokens(tokenizer: SourceTokenizer) -> LineDifference:
+    settings = tokenizer.settings
+    lower = settings.do_lower_case
+    tokens = [token.lower() if lower else token for token in settings.added if token not in settings.all_special]
+
+    def lowered(line: str) -> str:
+        return "".join(character.lower() for character in line) if lower else line
+
+    def normal(line: str) -> str:
+        if settings.kind == SENTENCEPIECE:
+            return prepare(tokenizer, line)
+        line = lowered("".join(character for character in line if not is_removed(character)))
+        if settings.strips_accents:
+            line = "".join(one for one in unicodedata.normalize("NFD", line) if not is_nonspacing(one))
+        return line
+
+    def without(line: str) -> str:
+        line = normal(line)
+        for token in tokens:
+            line = line.replace(token, " ")
+        return line
+
+    return LineDifference(
+        "added tokens",
+        "an added token that appears only once accents and controls are taken out: the fast tokenizer looks for added "
+        "tokens in the normalized text, the others in the lower-cased one",
+        (FAST,),
+        lambda line: any(normal(line).count(token) != lowered(line).count(token) for token in tokens),
+        without,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from paddle2torch.converters.source import Source
@@ -16,6 +17,7 @@ from paddle2torch.converters.tokenizer import SourceTokenizer, read_tokenizer, w
 from paddle2torch.verify.forward import Runners
 from paddle2torch.verify.report import Check, DeclaredDifferenceSeen
 from paddle2torch.verify.tokenizer import check_tokenizer
+from paddle2torch.verify.tokenizer_compare import Encoded, have_equal_scores, odd_token_moved
 from paddle2torch.verify.tokenizer_corpus import make_lines
 from paddle2torch.verify.tokenizer_differences import line_differences, without_causes
 
@@ -120,6 +122,35 @@ def test_every_kind_gives_the_same_ids_types_and_masks(kind: str, make: Make, ru
     # Most lines are in no class and must simply be equal.
     most = max(counts["concerned"] for name, counts in declared.items() if name not in ("pair truncation",))
     assert most < LINES / 2
+
+
+ADDED = (
+    "a newtok b", "NewTok", "xnewtoky", "the [ENT] of", "a[ENT]b [ent]", "newtok, newtok.", "n\u00e9wtok", "new\x00tok",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["albert english", "albert chinese", "bert uncased", "bert cased"])
+def test_added_tokens_have_their_ids_on_both_sides(
+    kind: str, vocabularies: dict[str, Path], tmp_path: Path, runners: Runners
+) -> None:
+    family, vocabulary, config = KINDS[kind]
+    source = tmp_path / "source"
+    source.mkdir()
+    name = "spiece.model" if vocabulary == "spiece.model" else "vocab.txt"
+    shutil.copyfile(vocabularies[vocabulary], source / name)
+    write_config(source, **(config or ENGLISH))
+    plain = read_tokenizer(Source(source, ()), family)
+    assert plain is not None
+    count = len(plain.ids)
+    (source / "added_tokens.json").write_text(json.dumps({"newtok": count, "[ENT]": count + 1}))
+    (source / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": ["[ENT]"]}))
+    tokenizer, converted = convert(source, family, tmp_path / "converted")
+    check, seen = run(tokenizer, converted, runners, [*corpus(120), *ADDED])
+    assert check.passed, check.problems
+    assert "tokenizer: added tokens" in {one.name for one in seen}
+    edit(converted / "tokenizer_config.json", lambda document: document["added_tokens_decoder"].pop(str(count)))
+    edit(converted / "tokenizer.json", lambda document: document["added_tokens"].pop())
+    assert not run(tokenizer, converted, runners, [*corpus(120), *ADDED])[0].passed
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -254,3 +285,41 @@ def test_the_unchanged_tokenizers_pass_on_the_lines_of_the_faults(make: Make, ru
     tokenizer, converted = make("albert chinese")
     check, _ = run(tokenizer, converted, runners, corpus(90))
     assert check.passed, check.problems
+
+
+def test_equal_scores_excuse_only_the_same_text_with_the_same_score(make: Make) -> None:
+    tokenizer, _ = make("albert english")
+    assert tokenizer.model is not None
+    pieces, ids = tokenizer.model.pieces, tokenizer.ids
+    cls, sep, mask = ids["[CLS]"], ids["[SEP]"], ids["[MASK]"]
+    # Two ways around a piece and its repetition: one, two and two, one.
+    double = next(p.text for p in pieces if len(p.text) == 2 and p.text[0] == p.text[1] and p.text[0] in ids)
+    one, two = ids[double[0]], ids[double]
+    assert have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, one, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, one, one, sep], [cls, two, one, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, two, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, mask, two, sep], [cls, two, mask, one, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, one])
+    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, len(pieces)])
+
+
+def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
+    def encoded(row: list[int], first: int) -> Encoded:
+        types = [0] * first + [1] * (len(row) - first)
+        whole = [2, 10, 11, 12, 3, 20, 21, 22, 23, 3]
+        rows = {
+            "cut": {"input_ids": row, "token_type_ids": types, "attention_mask": [1] * len(row)},
+            "pair": {"input_ids": whole, "token_type_ids": [0] * 5 + [1] * 5, "attention_mask": [1] * 10},
+        }
+        arrays = {case: {name: [np.asarray(one)] for name, one in fields.items()} for case, fields in rows.items()}
+        return Encoded(arrays, [], {"truncation_side": "right"})
+
+    def moved(row: list[int], first: int, length: int = 8) -> bool:
+        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}}
+        return odd_token_moved(case, 0, encoded([2, 10, 11, 12, 3, 20, 21, 3], 5), encoded(row, first))
+
+    assert moved([2, 10, 11, 3, 20, 21, 22, 3], 4)
+    assert not moved([2, 10, 11, 3, 20, 21, 23, 3], 4)
+    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 5)
+    assert not moved([2, 10, 3, 20, 21, 22, 23, 3], 3)
+    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 4, length=9)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from paddle2torch.converters.checkpoint import open_checkpoint
 from paddle2torch.converters.dtypes import DTYPES
@@ -153,6 +154,18 @@ def test_a_decoder_of_its_own_that_is_tied_is_found(torch_folders: Path, tmp_pat
     change_configuration(converted, tie_word_embeddings=True)
     report = verify_checkpoint(source, converted, checks=("weights", "float64"), runners=runners)
     assert failed(report) == {"weights", "float64"}
+
+
+def test_a_decoder_of_its_own_may_equal_the_embeddings(torch_folders: Path, tmp_path: Path, runners: Runners) -> None:
+    source, converted = tmp_path / "source", tmp_path / "paddle"
+    shutil.copytree(torch_folders / "untied" / "safetensors", source)
+    arrays = load_file(source / "model.safetensors")
+    arrays["predictions.decoder.weight"] = arrays["albert.embeddings.word_embeddings.weight"]
+    save_file(arrays, source / "model.safetensors", {"format": "pt"})
+    convert_checkpoint(source, converted, to="paddle")
+    verify_checkpoint(source, converted, checks=("weights",), runners=runners).assert_passed()
+    change_weights(converted, flip("predictions.decoder.weight"))
+    assert failed(verify_checkpoint(source, converted, checks=("weights",), runners=runners)) == {"weights"}
 
 
 def test_another_source_is_found(torch_folders: Path, converted: Path, runners: Runners) -> None:

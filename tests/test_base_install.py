@@ -74,6 +74,7 @@ def test_only_what_converting_needs_is_installed(installed: Path, foreign: Path)
         "paddle2torch",
         "click",
         "numpy",
+        "platformdirs",
         "rich",
         "safetensors",
         # What rich needs.

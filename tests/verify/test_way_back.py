@@ -163,7 +163,7 @@ def test_a_decoder_of_its_own_may_equal_the_embeddings(torch_folders: Path, tmp_
     arrays["predictions.decoder.weight"] = arrays["albert.embeddings.word_embeddings.weight"]
     save_file(arrays, source / "model.safetensors", {"format": "pt"})
     convert_checkpoint(source, converted, to="paddle")
-    verify_checkpoint(source, converted, checks=("weights",), runners=runners).assert_passed()
+    verify_checkpoint(source, converted, checks=("weights", "gradients"), runners=runners).assert_passed()
     change_weights(converted, flip("predictions.decoder.weight"))
     assert failed(verify_checkpoint(source, converted, checks=("weights",), runners=runners)) == {"weights"}
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +25,8 @@ from paddle2torch.converters import job
 from paddle2torch.converters.safetensors_file import compare_safetensors
 
 COUNT = 6
+
+SCALE = Path(__file__).parents[1] / "docs" / "scale.md"
 
 
 @pytest.fixture
@@ -246,6 +252,20 @@ def workers() -> list[int]:
         except OSError:
             continue
     return found
+
+
+def test_the_lines_in_the_documents_run(
+    client: Any, sources: list[tuple[Path, str]], expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    for source, name in sources:
+        shutil.copytree(source, tmp_path / "models" / "paddle" / name)
+    (block,) = re.findall(r"^```python\n(.*?)^```$", SCALE.read_text(), re.MULTILINE | re.DOTALL)
+    assert "tcp://scheduler:8786" in block
+    block = block.replace("tcp://scheduler:8786", client.cluster.scheduler_address)
+    command = [sys.executable, "-c", block]
+    child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (child.returncode, child.stdout) == (0, ""), child.stderr
+    assert content(tmp_path / "models" / "converted") == expected
 
 
 def test_dask_verifies(client: Any, sources: list[tuple[Path, str]], tmp_path: Path) -> None:

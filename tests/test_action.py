@@ -86,7 +86,7 @@ def test_every_input_exists_is_described_and_used() -> None:
 def test_the_action_installs_itself_with_its_constraints() -> None:
     step = next(step for step in STEPS if "constraints" in step.get("run", ""))
     assert step["env"]["ACTION_PATH"] == "${{ github.action_path }}"
-    assert '"$ACTION_PATH[verify]"' in step["run"]
+    assert '"$ACTION_PATH[verify,hub]"' in step["run"]
     assert (ROOT / "constraints.txt").is_file()
 
 

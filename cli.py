@@ -5,9 +5,7 @@ Modules are imported inside the commands, so that `--help` and `list` start with
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from .converters.process import Terminated, guard_process
 from .mappings.errors import Paddle2TorchError, ParityError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -680,52 +679,10 @@ def _print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2, allow_nan=False))
 
 
-class _Output(io.FileIO):
-    """A stream whose reader may leave early, as `head` does: what it no longer reads is dropped, and the exit status
-    stays that of the work. Any other failure is raised once; the interpreter would try again at its end."""
-
-    failed = False
-
-    def write(self, data: Any) -> int:
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            return len(data)
-        except OSError:
-            if self.failed:
-                return len(data)
-            self.failed = True
-            raise
-
-
-class _Terminated(BaseException):
-    """The process was asked to end; like an interrupt, it removes what is unfinished on the way out."""
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated
-
-
-def _guard_process() -> None:
-    signal.signal(signal.SIGTERM, _terminate)
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            # Closed by the caller; the number of the stream must not go to a file that is opened later.
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
-        elif isinstance(stream, io.TextIOWrapper):
-            buffer = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
-            setattr(
-                sys,
-                name,
-                io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering),
-            )
-
-
 def main() -> None:
     """Run the command line; every expected error is one line on standard error and exit status 2."""
     try:
-        _guard_process()
+        guard_process()
         status = cli.main(prog_name="paddle2torch", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
@@ -739,7 +696,7 @@ def main() -> None:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; unfinished output was removed", 128 + signal.SIGINT)
-    except _Terminated:
+    except Terminated:
         _fail("interrupted; unfinished output was removed", 128 + signal.SIGTERM)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")

@@ -161,8 +161,7 @@ def convert_many(
         "max_shard_size": max_shard_size,
         "zero_padding_row": zero_padding_row,
         "overwrite": overwrite,
-        # What exists although it did not before was made by this run, on a worker that was lost afterwards.
-        "resume": resume or not overwrite,
+        "resume": resume,
     }
     # Some executors give the answer of an earlier call again when function and arguments are the same.
     run = uuid.uuid4().hex
@@ -205,7 +204,7 @@ def convert_item(source: str, output: str, options: Mapping[str, Any], run: str)
         except DifferentOutputError:
             raise
         except OutputError:
-            # The same item on another worker, taken for lost, may have come first.
+            # The same item on another worker, lost by now or taken for lost, may have come first.
             if not os.path.lexists(place):
                 raise
             conversion = convert_checkpoint(source, place, **{**options, "resume": True})

@@ -528,6 +528,35 @@ def test_what_killed_processes_left_goes_with_the_next_run_of_many(one: Path, tm
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
 
 
+def test_what_a_worker_leaves_during_a_run_goes_at_its_end(one: Path, tmp_path: Path) -> None:
+    left_by(KILLED_WHILE_WRITING, tmp_path / "elsewhere" / "b", one)
+    (left,) = (tmp_path / "elsewhere").iterdir()
+
+    def leave(result: object) -> None:
+        left.rename(tmp_path / "out" / left.name)
+
+    convert_many([(one, "a")], tmp_path / "out", on_result=leave)
+    assert os.listdir(tmp_path / "out") == ["a"]
+
+
+def test_a_run_twice_in_turn_is_converted_once(one: Path, tmp_path: Path) -> None:
+    """As on a cluster that lost a worker after its work was done, and before it could say so."""
+
+    class Again(Executor):
+        def submit(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+            function(*arguments)
+            future: Future[Any] = Future()
+            future.set_result(function(*arguments))
+            return future
+
+    done = convert_many([(one, "x")], tmp_path / "out", executor=Again())
+    assert [result.verdict for result in done.results] == ["converted"]
+    flip(tmp_path / "out" / "x" / "model.safetensors")
+    replaced = convert_many([(one, "x")], tmp_path / "out", executor=Again(), overwrite=True)
+    assert [result.verdict for result in replaced.results] == ["converted"]
+    assert content(tmp_path / "out" / "x") == plain(one, tmp_path / "plain")
+
+
 def test_the_work_of_a_live_process_is_left_alone(one: Path, tmp_path: Path) -> None:
     wait = "import sys; print(os.listdir(folder.parent), flush=True); sys.stdin.read()"
     script = KILLED_WHILE_WRITING.replace("os.kill(os.getpid(), signal.SIGKILL)", wait)

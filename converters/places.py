@@ -36,11 +36,13 @@ def absolute_source(source: str) -> str:
 def output_places(items: Sequence[Item], output: Path) -> list[Path]:
     """The absolute paths of the outputs of `items` below `output`.
 
-    Raises OutputError when a name leads out of `output`, when two are the same or one lies inside the other, and when
-    one is, or holds, a source.
+    Raises OutputError when `output` is a file, when a name leads out of it, when two are the same or one lies inside
+    the other, and when one is, or holds, a source.
     """
     root = Path(os.path.abspath(output))
     real_root = os.path.realpath(root)
+    if os.path.lexists(root) and not root.is_dir():
+        raise OutputError(f"{output}: is not a folder; the outputs go into folders below it")
     places: dict[Path, Item] = {}
     inside: dict[Path, bool] = {}
     for item in items:

@@ -215,6 +215,13 @@ def test_names_that_lead_elsewhere_are_refused(name: str, tree: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+def test_outputs_cannot_go_below_a_file(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match="out: is not a folder"):
+        convert_many(find_checkpoints(tree), tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_a_link_that_leads_out_is_refused(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -526,6 +533,10 @@ def test_what_killed_processes_left_goes_with_the_next_run_of_many(one: Path, tm
     shutil.copytree(left, left.with_name(left.name.replace(".a.", ".b.")))
     convert_many([(one, "a")], tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+    # What comes afterwards looks again.
+    left.mkdir()
+    convert_checkpoint(one, tmp_path / "out" / "c")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c"]
 
 
 def test_what_a_worker_leaves_during_a_run_goes_at_its_end(one: Path, tmp_path: Path) -> None:

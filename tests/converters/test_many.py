@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import paddle2torch
 from paddle2torch import convert_checkpoint, convert_many, find_checkpoints, read_checkpoint_list
@@ -300,6 +301,11 @@ def test_a_resumed_run_keeps_what_is_equal_and_does_the_rest(tree: Path, tmp_pat
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a bit of a weight": lambda out: flip(out / "model.safetensors"),
     "a field of the configuration": lambda out: (out / "config.json").write_text("{}"),
+    "only the record of a cast": lambda out: save_file(
+        load_file(out / "model.safetensors"),
+        out / "model.safetensors",
+        {"format": "pt", "paddle2torch.cast": "float16"},
+    ),
     "no configuration": lambda out: (out / "config.json").unlink(),
     "no weights": lambda out: (out / "model.safetensors").unlink(),
     "more weights": lambda out: shutil.copy(out / "model.safetensors", out / "model-00001-of-00002.safetensors"),
@@ -719,6 +725,25 @@ def test_an_interrupt_ends_all_workers_and_leaves_nothing_unfinished(
     assert [name for name in outputs if name.startswith(".")] == []
     assert 2 <= len(outputs) < 500
     assert all((tmp_path / "out" / name / "config.json").is_file() for name in outputs)
+
+
+def test_work_under_way_is_dropped_at_an_interrupt(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import time\n"
+        "from paddle2torch.converters.local_workers import run_in_processes\n"
+        "if __name__ == '__main__':\n"
+        "    for place, _ in run_in_processes(time.sleep, [(0,), (100,), (100,), (100,)], 2):\n"
+        "        print(place, flush=True)\n"
+    )
+    command = [sys.executable, "script.py"]
+    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "0\n"
+    workers = children_of(child.pid)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert errors.count("KeyboardInterrupt") == 1
+    assert [pid for pid in workers if is_alive(pid)] == []
 
 
 def test_the_command_works_where_the_package_is_nothing_but_installed(tree: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch.converters import pdparams_writer, tensors
+from paddle2torch.converters import pdparams_writer, piecewise, tensors
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.converters.pdparams import open_pdparams
 from paddle2torch.converters.pdparams_writer import write_pdparams
@@ -314,7 +314,7 @@ def test_the_forward_direction_says_where_to_go(make: Make) -> None:
 
 
 def test_what_does_not_read_back_is_not_kept(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pdparams_writer.write_piece
+    real = piecewise.write_piece
 
     def damaging(descriptor: int, entry: Entry, piece: Any, block: Any, place: int) -> None:
         if entry.name == "pooler.dense.bias":

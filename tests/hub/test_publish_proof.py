@@ -34,6 +34,11 @@ def fail_float64(document: dict[str, Any]) -> None:
     document["passed"] = False
 
 
+def fail_float64_but_pass(document: dict[str, Any]) -> None:
+    fail_float64(document)
+    document["passed"] = True
+
+
 def flip_weights(converted: Path) -> None:
     path = converted / "model.safetensors"
     data = bytearray(path.read_bytes())
@@ -76,7 +81,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
         "a verification that did not pass",
     ),
     "passed against its checks": (
-        lambda folder: edit(folder, lambda d: (fail_float64(d), d.update(passed=True))),
+        lambda folder: edit(folder, fail_float64_but_pass),
         1,
         "the check float64 found a difference",
     ),

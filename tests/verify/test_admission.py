@@ -95,7 +95,8 @@ def test_larger_models_need_more() -> None:
 
 def test_jobs_never_hold_more_than_there_is() -> None:
     budget = MemoryBudget(100)
-    held, most, waits = 0, 0, []
+    held, most = 0, 0
+    waits: list[int] = []
     lock = threading.Lock()
 
     def job(size: int) -> None:
@@ -176,7 +177,7 @@ def test_jobs_of_a_gate_are_held_back_for_lack_of_memory_only(memory: int) -> No
     if memory == 1:
         assert max(together) == 1
         (line,) = lines
-        assert "waits for other names to end: it takes about 1." in line
+        assert "waits for other names to end: it takes about 2.0 GiB" in line
         assert "0.0 GiB of memory are left" in line
     else:
         assert max(together) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -45,11 +46,11 @@ def test_a_stage_that_fails_is_timed_too() -> None:
 
 
 @pytest.fixture(scope="module")
-def document() -> dict:
+def document() -> dict[str, Any]:
     return run_gate(["albert-chinese-tiny"], seeded=True).to_json()
 
 
-def test_a_real_gate_accounts_for_its_time(document: dict) -> None:
+def test_a_real_gate_accounts_for_its_time(document: dict[str, Any]) -> None:
     (model,) = document["models"]
     stages = model["stages"]
     assert stages == document["stages"]
@@ -70,7 +71,7 @@ def test_a_real_gate_accounts_for_its_time(document: dict) -> None:
     assert "total" not in stages
 
 
-def test_a_real_gate_accounts_for_its_memory(document: dict) -> None:
+def test_a_real_gate_accounts_for_its_memory(document: dict[str, Any]) -> None:
     (model,) = document["models"]
     memory = model["peak_memory_bytes"]
     assert memory == document["peak_memory_bytes"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_other_weights_in_float64_are_found(
     assert verify_checkpoint(source, tmp_path / "converted", runners=runners, checks=("weights", "float64")).passed
     ask = Session.paddle
 
-    def swapped(session: Session, dtype: str, operation: str, **fields: object) -> Run:
+    def swapped(session: Session, dtype: str, operation: str, **fields: Any) -> Run:
         if dtype == "float64":
             session = copy.copy(session)
             session.folder = other

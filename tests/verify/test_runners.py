@@ -570,7 +570,9 @@ def test_chatter_on_standard_output_does_not_reach_the_answers(monkeypatch: pyte
     (tmp_path / "torch.py").write_text(
         "import os\nprint('{\"ok\": false}', flush=True)\nos.write(1, b'native chatter\\n')\n__version__ = '9'\n"
     )
-    (tmp_path / "transformers.py").write_text("import subprocess\nsubprocess.run(['echo', 'hi'])\n__version__ = '8'\n")
+    (tmp_path / "transformers.py").write_text(
+        "import subprocess\nsubprocess.run(['echo', 'hi'])\n__version__ = '8'\nPreTrainedModel = object\n"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     with RunnerProcess("torch") as runner:

@@ -231,6 +231,10 @@ def lower_score(folder: Path) -> None:
     edit(folder / "tokenizer.json", change)
 
 
+def empty_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+
+
 ENGLISH_FAULTS: dict[str, Callable[[Path], None]] = {
     "do_lower_case flipped": set_config(do_lower_case=False),
     "keep_accents flipped": set_config(keep_accents=True),
@@ -257,7 +261,7 @@ CHINESE_FAULTS: dict[str, Callable[[Path], None]] = {
     "symbols not split": plain_pre_tokenizer,
     "types of pairs changed": other_template,
     "chinese characters not split": set_config(tokenize_chinese_chars=False),
-    "a file that transformers cannot read": lambda folder: (folder / "tokenizer.json").write_text("{}") and None,
+    "a file that transformers cannot read": empty_tokenizer,
 }
 
 

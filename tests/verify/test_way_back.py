@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def converted(source: Path, tmp_path: Path) -> Path:
     return tmp_path / "paddle"
 
 
+def _whole(source: MemorySource) -> tuple[MemorySource, int]:
+    return source, 0
+
+
 def change_weights(folder: Path, change: Callable[[Arrays], object]) -> None:
     """Write the folder's weights again with a change."""
     path = folder / "model_state.pdparams"
@@ -66,7 +71,7 @@ def change_weights(folder: Path, change: Callable[[Arrays], object]) -> None:
     for name, array in arrays.items():
         source = MemorySource(path, np.ascontiguousarray(array).tobytes())
         dtype = dtypes.get(name, DTYPES["float32"])
-        entries.append(Entry(name, Tensor(name, dtype, array.shape, lambda source=source: (source, 0))))
+        entries.append(Entry(name, Tensor(name, dtype, array.shape, partial(_whole, source))))
     write_pdparams(path, entries, lambda count: None)
 
 

@@ -6,9 +6,11 @@ tokenizer.json spells the classes out, by the tables of the Python that converts
 
 from __future__ import annotations
 
+import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import groupby
 
 _SYMBOLS = frozenset("\u00ad\u00b2\u00ba\u3007\u00b5\u00d8\u014b\u01b1")
 """Letters, digits and a format character that PaddleNLP's `_is_symbol` adds to the category S."""
@@ -88,15 +90,26 @@ def class_of(predicate: Callable[[str], bool]) -> str:
     return "[" + "".join(_range(first, last) for first, last in ranges) + "]"
 
 
-def _blocks() -> Iterator[tuple[int, int]]:
-    """Code points one by one, without surrogates; beyond the planes with single characters, in blocks of one category:
-    unassigned or private."""
-    for code in (*range(_SURROGATES[0]), *range(_SURROGATES[1] + 1, 0x40000)):
-        yield code, code
-    yield 0x40000, 0xDFFFF
-    for code in range(0xE0000, 0xE1000):
-        yield code, code
-    yield 0xE1000, 0x10FFFF
+@cache
+def _blocks() -> tuple[tuple[int, int], ...]:
+    """All code points but surrogates, in blocks that no predicate here splits: runs of one category, cut where
+    the Chinese ranges begin and end; single characters where a predicate looks at more than the category."""
+    alone = {0xFFFD, *map(ord, _SYMBOLS)}
+    cuts = {*alone, *(code + 1 for code in alone), _SURROGATES[1] + 1}
+    for first, last in _CHINESE:
+        cuts |= {first, last + 1}
+    blocks: list[tuple[int, int]] = []
+    start = 0
+    for category, run in groupby(map(unicodedata.category, map(chr, range(sys.maxunicode + 1)))):
+        end = start + sum(1 for _ in run)
+        if category[0] in "MZ" or category == "Cc" or start < 0x80:
+            starts: Sequence[int] = range(start, end)
+        else:
+            starts = sorted({start, *(cut for cut in cuts if start < cut < end)})
+        if category != "Cs":
+            blocks += zip(starts, (*(code - 1 for code in starts[1:]), end - 1), strict=True)
+        start = end
+    return tuple(blocks)
 
 
 def _range(first: int, last: int) -> str:

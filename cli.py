@@ -26,6 +26,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 BAD_INPUT = 2
 
+
+class _Folder(click.Path):
+    """The path of a folder. An empty one, as from a shell variable that is not set, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name of the folder is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = _Folder(path_type=Path)
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 family_option = click.option("--family", metavar="F", help="Model family, when the configuration does not say it.")
 architecture_option = click.option(
@@ -172,7 +184,7 @@ def inspect(path: str, with_hash: bool, as_json: bool) -> None:
     "-o",
     "--output",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="Also write copies into the new folder DIR, which then serves as a SOURCE.",
 )
 @network_options
@@ -205,7 +217,7 @@ def fetch(name: str, output: Path | None, base_url: str | None, offline: bool, a
 
 @cli.command()
 @click.argument("name")
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=FOLDER)
 @click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
 @architecture_option
 @click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
@@ -224,7 +236,7 @@ def seed(
 
 @cli.command()
 @click.argument("source")
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=FOLDER)
 @click.option("--to", type=click.Choice(["torch", "paddle"]), default="torch", show_default=True, help="The direction.")
 @family_option
 @architecture_option
@@ -351,11 +363,11 @@ def _make_listed_available(found: Found, base_url: str | None, offline: bool, qu
 
 @cli.command()
 @click.argument("source")
-@click.argument("converted", type=click.Path(path_type=Path))
+@click.argument("converted", type=FOLDER)
 @click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
 @click.option(
     "--report-dir",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the inputs.")
@@ -480,10 +492,10 @@ def _certificate_only(context: click.Context, source: str, converted: Path, as_j
 @click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
 @click.option(
     "--report-dir",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
 )
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep source and converted weights in this folder.")
+@click.option("--keep", type=FOLDER, help="Keep source and converted weights in this folder.")
 @click.option("--faults", is_flag=True, help="Also inject every known fault into the smallest model.")
 @network_options
 @python_options
@@ -627,7 +639,7 @@ def _gate_many(
 
 
 @cli.command()
-@click.argument("converted", type=click.Path(path_type=Path))
+@click.argument("converted", type=FOLDER)
 @click.argument("repo_id")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
 @click.option("--dry-run", is_flag=True, help="Write the model card and list what would be sent; send nothing.")

@@ -22,6 +22,9 @@ class ByteSource:
         Raises UnreadableFileError when the file cannot be opened or is not a regular file.
         """
         self.path = path
+        # Opening a named pipe would wait for a writer. A folder says what it is when it is opened.
+        if file is None and os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise UnreadableFileError(f"{path}: is not a regular file; copy it to one first")
         try:
             self._file: BinaryIO = open(path, "rb", buffering=0) if file is None else file  # noqa: SIM115 - closed by close()
         except OSError as error:

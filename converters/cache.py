@@ -45,7 +45,7 @@ def fetched_folder(name: str) -> Path | None:
 def read_record(folder: Path) -> dict[str, dict[str, Any]]:
     """What is recorded of the files of a fetched name, by file name; empty when nothing is.
 
-    Raises UnreadableFileError for a record that is damaged.
+    Raises UnreadableFileError for a record that is damaged or cannot be read.
     """
     path = folder / RECORD
     try:
@@ -56,7 +56,9 @@ def read_record(folder: Path) -> dict[str, dict[str, Any]]:
         )
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         sound = False
     if not sound:
         raise UnreadableFileError(f"{path}: is damaged; delete the folder {folder} and fetch the name again")

@@ -48,6 +48,9 @@ def find_checkpoints(folder: str | Path, *, to: str = "torch", output: str | Pat
     folder of another one is left out, because its output would lie inside the other's. Raises UnreadableFileError when
     `folder` is none or holds no checkpoint.
     """
+    if not str(folder):
+        # As from a shell variable that is not set; Path would take it for the current folder.
+        raise UnreadableFileError("the name of the folder is empty; a folder with checkpoints in it is expected")
     root = Path(folder)
     if not root.is_dir():
         raise UnreadableFileError(f"{root}: no such folder; a folder with checkpoints in it is expected")

@@ -15,7 +15,7 @@ HEAD = """# Commands
 Made from the command line by `make docs`; a test compares the two.
 
 Exit status: 0 everything asked for holds; 1 a check ran and found a difference; 2 bad usage or bad input, with one
-`Error: ` line on standard error; 130 interrupted.
+`Error: ` line on standard error; 130 interrupted, 143 ended by SIGTERM.
 """
 
 

@@ -9,6 +9,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
@@ -175,6 +176,9 @@ class _Child:
     """A started runner with the threads that read from it."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        # The frameworks leave caches in the folder for temporary files; this one goes with the child.
+        self._scratch = tempfile.TemporaryDirectory(prefix="paddle2torch-runner-", ignore_cleanup_errors=True)
+        environment["TMPDIR"] = self._scratch.name
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -195,7 +199,7 @@ class _Child:
         for thread in self._threads:
             thread.start()
         # Runs when this object goes away and when the interpreter exits, so the child never outlives either.
-        self._finalizer = weakref.finalize(self, _end_process, self.process)
+        self._finalizer = weakref.finalize(self, _end_process, self.process, self._scratch)
 
     def ask(self, text: str, timeout_seconds: float | None) -> bytes:
         """Send one line and wait for one; an empty answer means that the child is gone."""
@@ -239,6 +243,7 @@ class _Child:
 
     def _release(self) -> None:
         self._finalizer.detach()
+        self._scratch.cleanup()
         for thread in self._threads:
             thread.join(timeout=5)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -263,11 +268,12 @@ def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
             del tail[:-STDERR_TAIL_BYTES]
 
 
-def _end_process(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child that is still there."""
+def _end_process(process: subprocess.Popen[bytes], scratch: tempfile.TemporaryDirectory[str]) -> None:
+    """Kill a child that is still there, and remove its temporary files."""
     if process.poll() is None:
         process.kill()
         process.wait()
+    scratch.cleanup()
 
 
 def _signal_name(number: int) -> str:

@@ -16,12 +16,14 @@ from threading import Event, Lock
 from typing import Any
 
 from ..converters.cache import own_cache, paddlenlp_cache
+from ..converters.certificate import read_certificate
 from ..converters.job import convert_checkpoint
 from ..converters.source import cached_folder
 from ..mappings.albert_reference import Reference
 from ..mappings.errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.registry import get_pretrained
 from .admission import MemoryBudget, available_memory, memory_needed
+from .certificate import write_certificate
 from .costs import OWN_PROCESS, largest_memory, sum_stages, timed
 from .fault_runs import with_faults
 from .forward import Runners
@@ -289,6 +291,8 @@ def _run_one(
             if report.weights == "published" and set(CHECKS) <= set(checks):
                 with stage("reference"):
                     report = with_reference(report, name, folder / "converted", runners, references)
+                if keep is not None:
+                    _certify_reference(report, folder / "converted")
             elif report.weights == "published":
                 report = replace(report, not_run=(*report.not_run, REFERENCE))
             with stage("hashing files"):
@@ -304,3 +308,14 @@ def _run_one(
     unit = 1 if sys.platform == "darwin" else 1024
     memory[OWN_PROCESS] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return ModelResult(name, report, error, time.perf_counter() - started, stages, memory)
+
+
+def _certify_reference(report: Report, converted: Path) -> None:
+    """Take the check `reference`, which runs after the verification, into the certificate that this has written:
+    nothing that fails here may be published as proven."""
+    certificate = read_certificate(converted)
+    certificate["passed"] = report.passed
+    certificate["not_run"] = list(report.not_run)
+    if (check := report.check(REFERENCE)) is not None:
+        certificate["checks"].append({name: value for name, value in check.to_json().items() if name != "details"})
+    write_certificate(converted, certificate)

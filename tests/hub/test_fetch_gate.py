@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from paddle2torch.converters.certificate import read_certificate
 from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import Fetcher
+from paddle2torch.hub.proof import examine
 from paddle2torch.mappings.albert_reference import ALBERT_REFERENCE, HiddenSlice, Reference, TextIds, TopWords
+from paddle2torch.mappings.errors import ParityError
 from paddle2torch.verify.gate import GateResult, run_gate
 from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.job import CHECKS
@@ -130,6 +133,23 @@ def test_other_weights_than_the_published_ones_fail(
     assert report is not None
     assert [check.name for check in report.checks if not check.passed] == ["reference"]
     assert "hidden state at position 4, channel 2 is" in str(gate_rows(result))
+
+
+def test_a_kept_certificate_says_what_the_gate_says(
+    server: FileServer, tiny: Path, known: Callable[..., Reference], tmp_path: Path
+) -> None:
+    """What the gate calls FAILED must not be published as proven."""
+    reference, kept = known(tiny, "AlbertModel"), tmp_path / "kept"
+    for expected, right in ((wrong_value(reference), False), (reference, True)):
+        result = gate(server, expected, keep=kept)
+        certificate = read_certificate(kept / TINY / "converted")
+        assert (result.passed, certificate["passed"]) == (right, right)
+        assert [check["passed"] for check in certificate["checks"] if check["name"] == "reference"] == [right]
+        if right:
+            assert not examine(kept / TINY / "converted", allow_unverified=False).doubts
+        else:
+            with pytest.raises(ParityError, match="reference"):
+                examine(kept / TINY / "converted", allow_unverified=False)
 
 
 def test_fewer_checks_leave_the_reference_out(server: FileServer) -> None:

@@ -92,6 +92,18 @@ def read_alterations(path: Path, metadata: Mapping[str, str]) -> Alterations:
     return Alterations(DTYPES[dtype] if dtype is not None else None, int(row) if row is not None else None)
 
 
+def check_recorded(path: Path, alterations: Alterations, plan: Plan, configuration: Mapping[str, Any]) -> None:
+    """Raise UnreadableFileError when the folder `path` records a row as written as zeros that is not the padding row
+    which PaddleNLP reads as zeros: no conversion writes that. `configuration` is PaddleNLP's."""
+    row = alterations.zero_padding_row
+    if row is None:
+        return
+    reads_zeros = any(difference.padding for difference in plan.family.declared(plan.architecture))
+    if not reads_zeros or row != configuration["pad_token_id"]:
+        expected = f"only row {configuration['pad_token_id']} may be" if reads_zeros else "PaddleNLP reads every row"
+        raise UnreadableFileError(f"{path}: records row {row} as written as zeros; {expected}: convert again")
+
+
 def word_embeddings(plan: Plan) -> Move:
     """The move of the word embeddings under their own name."""
     name = plan.family.roles["words"] + ".weight"

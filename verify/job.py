@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..converters.alterations import UNALTERED, Alterations, altered_plan, word_embeddings
+from ..converters.alterations import UNALTERED, Alterations, altered_plan, check_recorded, word_embeddings
 from ..converters.casting import widened
 from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from ..converters.comparison import settle_values
@@ -94,6 +94,7 @@ def verify_checkpoint(
         recognised = recognise(checkpoint, family, architecture)
         alterations = recorded_alterations(converted)
         plan = settle_values(checkpoint, recognised.plan)
+        check_recorded(converted, alterations, plan, recognised.configuration)
         plan = altered_plan(plan, recognised.configuration, alterations)
         written = open_converted(converted)
         job = Verification(

@@ -140,12 +140,11 @@ WORDS = "albert.embeddings.word_embeddings.weight"
     "change",
     [
         lambda arrays, metadata: metadata.pop("paddle2torch.zero_padding_row"),
-        lambda arrays, metadata: metadata.update({"paddle2torch.zero_padding_row": "1"}),
         put(WORDS, (0, 3), 1e-30),
         put(WORDS, 1, 0),
         put("predictions.decoder.weight", 0, 0),
     ],
-    ids=["no record", "another row recorded", "not all zeros", "another row too", "the decoder's row too"],
+    ids=["no record", "not all zeros", "another row too", "the decoder's row too"],
 )
 def test_a_wrong_padding_row_is_red(change: Change, seed_small: Seed, tmp_path: Path) -> None:
     source, converted = seed_small("AlbertForMaskedLM"), tmp_path / "converted"
@@ -153,6 +152,25 @@ def test_a_wrong_padding_row_is_red(change: Change, seed_small: Seed, tmp_path: 
     assert verify_checkpoint(source, converted, checks=("weights",)).passed
     edit(converted, change)
     assert not verify_checkpoint(source, converted, checks=("weights",)).passed
+
+
+@pytest.mark.parametrize(
+    ("architecture", "row"), [("AlbertModel", 5), ("AlbertModel", 10**9), ("BertModel", 0), ("BertModel", 5)]
+)
+def test_a_row_that_is_no_padding_row_is_no_alteration(
+    architecture: str, row: int, seed_small: Seed, tmp_path: Path
+) -> None:
+    source, converted = seed_small(architecture), tmp_path / "converted"
+    convert_checkpoint(source, converted)
+
+    def lose(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> None:
+        words = arrays["embeddings.word_embeddings.weight"]
+        words[row : row + 1] = 0
+        metadata["paddle2torch.zero_padding_row"] = str(row)
+
+    edit(converted, lose)
+    with pytest.raises(UnreadableFileError, match=f"records row {row} as written as zeros"):
+        verify_checkpoint(source, converted, checks=("weights",))
 
 
 def test_zeros_that_only_paddle_reads_are_seen_at_padding_positions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,41 @@ from ..converters.certificate import (
 )
 from ..converters.checkpoint import open_checkpoint
 from ..converters.inspection import inspect_checkpoint
-from ..converters.source import find_source, find_weights
+from ..converters.source import Source, find_source, find_weights
 from ..converters.tokenizer_files import plain_tokenizer_paths, tokenizer_paths
 from ..converters.torch_checkpoint import find_torch_source
-from ..mappings.errors import OutputError
+from ..mappings.errors import OutputError, SourceChangedError
 from ..mappings.inverse import InversePlan
 from ..mappings.plan import Plan
 from .report import Check, Report
 from .way_back import is_paddle_folder
+
+Stamps = dict[Path, tuple[int, int, int]]
+"""Inode, size and modification time of files."""
+
+
+def stamp_files(source: Source, converted: Path) -> Stamps:
+    """The state of the files of both sides, to be compared by `check_stamps`. Raises UnreadableFileError."""
+    beside = [
+        path
+        for folder in (_folder_of(source.path), converted)
+        for path in visible_files(folder)
+        if is_certified(path.name)
+    ]
+    stamps: Stamps = {}
+    written = find_source(converted).files if is_paddle_folder(converted) else ()
+    for path in (*source.files, *written, *beside):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return stamps
+
+
+def check_stamps(before: Stamps, after: Stamps) -> None:
+    """Raise SourceChangedError when a file changed, came or went: its hash is not that of what was verified."""
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            raise SourceChangedError(f"{path}: changed while it was being verified; try again when it is complete")
 
 
 def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Path, converted: Path) -> dict[str, Any]:

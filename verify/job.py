@@ -16,11 +16,12 @@ from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, rec
 from ..converters.comparison import settle_values
 from ..converters.dtypes import Array
 from ..converters.tensors import Tensor
+from ..converters.torch_checkpoint import find_torch_source
 from ..mappings.errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.inverse import InversePlan
 from ..mappings.plan import Plan
 from ..mappings.schema import DeclaredDifference
-from .certificate import make_certificate, write_certificate
+from .certificate import check_stamps, make_certificate, stamp_files, write_certificate
 from .compare import compare_float32, compare_float64, largest_difference
 from .costs import COMPARING, FRAMEWORKS_START, timed
 from .coverage import run_embeddings
@@ -93,6 +94,7 @@ def verify_checkpoint(
     with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch:
         recognised = recognise(checkpoint, family, architecture)
         alterations = recorded_alterations(converted)
+        stamps = stamp_files(checkpoint.source, converted)
         plan = settle_values(checkpoint, recognised.plan)
         check_recorded(converted, alterations, plan, recognised.configuration)
         plan = altered_plan(plan, recognised.configuration, alterations)
@@ -109,7 +111,9 @@ def verify_checkpoint(
                 own.close()
         if certificate and set(CHECKS) <= set(checks):
             report_progress("writing the certificate")
-            write_certificate(converted, make_certificate(report, plan, source, converted))
+            document = make_certificate(report, plan, source, converted)
+            check_stamps(stamps, stamp_files(checkpoint.source, converted))
+            write_certificate(converted, document)
         checkpoint.check_unchanged()
     return _with_seconds(report, time.perf_counter() - started)
 
@@ -129,6 +133,8 @@ def _verify_way_back(
 ) -> Report:
     """`verify_checkpoint` for a PaddleNLP folder that was converted from a Hugging Face one."""
     try:
+        files = find_torch_source(source)
+        stamps = stamp_files(files, converted)
         with (
             open_way_back(source, converted, family, architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
@@ -169,7 +175,9 @@ def _verify_way_back(
             runners.close()
     if certificate and set(CHECKS) <= set(checks):
         progress("writing the certificate")
-        write_certificate(converted, make_certificate(report, plan, source, converted))
+        document = make_certificate(report, plan, source, converted)
+        check_stamps(stamps, stamp_files(files, converted))
+        write_certificate(converted, document)
     return report
 
 

@@ -10,8 +10,10 @@ import pytest
 from paddle2torch.converters.certificate import CERTIFICATE
 from paddle2torch.converters.checkpoint import open_checkpoint, recognise
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.mappings.errors import UnreadableFileError
+from paddle2torch.converters.to_paddle import convert_to_paddle
+from paddle2torch.mappings.errors import SourceChangedError, UnreadableFileError
 from paddle2torch.verify.certificate import check_certificate, make_certificate, write_certificate
+from paddle2torch.verify.forward import Runners
 from paddle2torch.verify.job import verify_checkpoint
 
 from .conftest import Seed
@@ -109,3 +111,29 @@ def test_an_absent_certificate_is_an_error(certified: tuple[Path, Path]) -> None
     (certified[1] / CERTIFICATE).unlink()
     with pytest.raises(UnreadableFileError, match="paddle2torch verify"):
         check_certificate(*certified)
+
+
+@pytest.mark.parametrize("way_back", [False, True], ids=["to torch", "to paddle"])
+@pytest.mark.parametrize("side", ["source", "output"])
+def test_no_certificate_for_bytes_that_were_not_verified(
+    side: str, way_back: bool, seed_small: Seed, tmp_path: Path, runners: Runners
+) -> None:
+    """A file that changes between the checks and the hashes would be called proven although no check saw it."""
+    source, converted = seed_small("AlbertModel"), tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    if way_back:
+        source, converted = converted, tmp_path / "back"
+        convert_to_paddle(source, converted)
+
+    def change(text: str) -> None:
+        if text == "writing the certificate":
+            folder = source if side == "source" else converted
+            name = "model_state.pdparams" if (side == "output") is way_back else "model.safetensors"
+            path = folder / name
+            contents = bytearray(path.read_bytes())
+            contents[-5] ^= 64
+            path.write_bytes(contents)
+
+    with pytest.raises(SourceChangedError, match="changed while"):
+        verify_checkpoint(source, converted, runners=runners, certificate=True, progress=change)
+    assert not (converted / CERTIFICATE).exists()

@@ -31,7 +31,8 @@ COMPARED = (
 def check_configuration(
     plan: Plan, paddle: Mapping[str, Any], torch: Mapping[str, Any], declared: tuple[DeclaredDifference, ...]
 ) -> Check:
-    """Compare the live models' sizes, heads, activation functions (by what they compute) and LayerNorm epsilons.
+    """Compare the live models' sizes, labels, heads, activation functions (by what they compute) and LayerNorm
+    epsilons.
 
     `paddle` and `torch` are the answers of the runners. Every LayerNorm of the plan must be found in both.
     """
@@ -50,6 +51,10 @@ def check_configuration(
         compared += 1
         if paddle[name] is None or paddle[name] != torch[name]:
             problems.append(f"{what} is {paddle[name]} in Paddle and {torch[name]} in torch")
+    if "num_labels" in _head_sizes(plan):
+        compared += 1
+        if paddle["labels"] != torch["labels"]:
+            problems.append(f"the labels are {paddle['labels']} in Paddle and {torch['labels']} in torch")
     epsilon_problems, epsilons = _epsilons(plan, paddle["layer_norm_eps"], torch["layer_norm_eps"], declared)
     problems += epsilon_problems
     return Check(

@@ -352,6 +352,7 @@ def describe(
     activations = live_activations(modules, run)
     return {
         "configuration": configuration_of(config),
+        "labels": {str(number): str(label) for number, label in (getattr(config, "id2label", None) or {}).items()},
         "layer_norm_eps": dict(layer_norms),
         "activation": agreed(value for name, value in activations.items() if "encoder." in name),
         "activations": activations,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,6 +20,9 @@ from .spread import run_everywhere
 R = TypeVar("R")
 
 _STATUS = 128 + signal.SIGTERM
+
+_GRACE_SECONDS = 10
+"""Time for a worker whose owner is gone to remove what is unfinished."""
 
 
 def run_in_processes(
@@ -78,6 +82,9 @@ def _watch(watched: Connection) -> None:
     with suppress(EOFError, OSError):
         watched.recv_bytes()
     os.kill(os.getpid(), signal.SIGTERM)
+    # Nobody waits for this process any more; one that gets stuck on its way out would keep the streams open.
+    time.sleep(_GRACE_SECONDS)
+    os._exit(_STATUS)
 
 
 def _end(number: int, frame: object) -> NoReturn:

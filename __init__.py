@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .converters.checkpoint import open_checkpoint
-    from .converters.finding import find_checkpoints, read_checkpoint_list
+    from .converters.batch.conversions import convert_many
+    from .converters.batch.finding import find_checkpoints, read_checkpoint_list
+    from .converters.checkpoints.checkpoint import open_checkpoint
     from .converters.job import convert_checkpoint
-    from .converters.many import convert_many
-    from .mappings.errors import Paddle2TorchError
+    from .errors import Paddle2TorchError
     from .verify.job import verify_checkpoint
     from .verify.many import verify_many
 
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Paddle2TorchError": "mappings.errors",
+    "Paddle2TorchError": "errors",
     "convert_checkpoint": "converters.job",
-    "convert_many": "converters.many",
-    "find_checkpoints": "converters.finding",
-    "open_checkpoint": "converters.checkpoint",
-    "read_checkpoint_list": "converters.finding",
+    "convert_many": "converters.batch.conversions",
+    "find_checkpoints": "converters.batch.finding",
+    "open_checkpoint": "converters.checkpoints.checkpoint",
+    "read_checkpoint_list": "converters.batch.finding",
     "verify_checkpoint": "verify.job",
     "verify_many": "verify.many",
 }

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from .converters.process import Terminated, guard_process
-from .mappings.errors import Paddle2TorchError, ParityError, UnknownNameError
+from .errors import Paddle2TorchError, ParityError, UnknownNameError
+from .workers.process import Terminated, guard_process
 
 if TYPE_CHECKING:
-    from .converters.finding import Found
+    from .converters.batch.finding import Found
     from .hub.fetch import Fetcher
+    from .verify.gate import GateResult, ModelResult
+    from .verify.reports.files import Reports
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,8 +78,8 @@ def network_options(command: F) -> F:
 
 @contextmanager
 def _fetcher(base_url: str | None, offline: bool, quiet: bool) -> Iterator[Fetcher]:
-    from .converters.console import byte_progress, note
     from .hub.fetch import Fetcher
+    from .workers.console import byte_progress, note
 
     with byte_progress(quiet, line_seconds=10) as progress:
         yield Fetcher(base_url, offline, progress=progress, tell=(lambda text: None) if quiet else note)
@@ -106,7 +108,7 @@ def cli() -> None:
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
     """List the pretrained names: language, sizes, exact parameters, cached or not."""
-    from .converters.source import cached_folder
+    from .converters.checkpoints.source import cached_folder
     from .mappings.registry import PRETRAINED, get_family
 
     if family is not None:
@@ -131,7 +133,7 @@ def list_command(family: str | None, as_json: bool) -> None:
             }
         )
         return
-    from .converters.console import print_table
+    from .workers.console import print_table
 
     sizes = ("num_hidden_layers", "embedding_size", "hidden_size", "num_attention_heads")
     rows = [
@@ -155,13 +157,13 @@ def list_command(family: str | None, as_json: bool) -> None:
 @as_json
 def inspect(path: str, with_hash: bool, as_json: bool) -> None:
     """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs."""
-    from .converters.inspection import inspect_checkpoint
+    from .converters.checkpoints.inspection import inspect_checkpoint
 
     tensors = inspect_checkpoint(path, with_hash)
     if as_json:
         _print_json({"tensors": tensors})
         return
-    from .converters.console import print_table
+    from .workers.console import print_table
 
     headings = ["name", "dtype", "shape", "bytes", *(["sha256"] if with_hash else [])]
     rows = [
@@ -195,8 +197,8 @@ def fetch(name: str, output: Path | None, base_url: str | None, offline: bool, a
     The cache is PADDLE2TORCH_CACHE, else the platform's cache folder; what PaddleNLP's own cache holds is linked. A
     download that broke off is continued. The sha256 of each file is recorded and checked whenever the name is used.
     """
-    from .converters.cache import own_cache
-    from .converters.output_folder import check_output
+    from .converters.checkpoints.cache import own_cache
+    from .converters.outputs.folder import check_output
     from .hub.fetch import copy_to
 
     if output is not None:
@@ -295,11 +297,11 @@ def convert(
         _convert_many(context, found, output, as_json, {**options, "jobs": jobs})
     if jobs > 1:
         raise click.UsageError("--jobs goes with --tree or --list")
-    from .converters.cache import own_cache
-    from .converters.console import byte_progress, note
+    from .converters.checkpoints.cache import own_cache
     from .converters.job import convert_checkpoint
-    from .converters.output_folder import check_output
+    from .converters.outputs.folder import check_output
     from .mappings.registry import PRETRAINED
+    from .workers.console import byte_progress, note
 
     if source in PRETRAINED and not resume:
         # Before minutes go into a download.
@@ -319,8 +321,8 @@ def convert(
 def _convert_many(
     context: click.Context, found: Found, output: Path, as_json: bool, options: dict[str, Any]
 ) -> NoReturn:
-    from .converters.console import note, print_table
-    from .converters.many import HEADINGS, RIGHT, ConversionResult, convert_many
+    from .converters.batch.conversions import HEADINGS, RIGHT, ConversionResult, convert_many
+    from .workers.console import note, print_table
 
     count = 0
 
@@ -345,14 +347,14 @@ def _found(source: str, tree: bool, listed: bool, to: str, output: Path | None) 
     """The checkpoints in a tree, or those that a list names."""
     if tree and listed:
         raise click.UsageError("--tree and --list exclude each other")
-    from .converters.finding import find_checkpoints, read_checkpoint_list
+    from .converters.batch.finding import find_checkpoints, read_checkpoint_list
 
     return find_checkpoints(source, to=to, output=output) if tree else read_checkpoint_list(source)
 
 
 def _make_listed_available(found: Found, base_url: str | None, offline: bool, quiet: bool) -> None:
     """Fetch the pretrained names of a list; one that cannot be had fails later, as one of many."""
-    from .converters.console import note
+    from .workers.console import note
 
     for item in found.items:
         try:
@@ -406,15 +408,15 @@ def verify(
             raise click.UsageError("--certificate-only goes with no other check and no report")
         _make_available(source, base_url, offline, as_json)
         _certificate_only(context, source, converted, as_json)
-    from .converters.console import note
-    from .verify.fault_runs import with_faults
-    from .verify.forward import Runners
+    from .verify.faults.runs import with_faults
     from .verify.gate import GateResult, ModelResult
     from .verify.job import verify_checkpoint
     from .verify.provenance import with_files
-    from .verify.report_files import Reports, command_line
-    from .verify.report_text import report_lines
+    from .verify.reports.files import Reports, command_line
+    from .verify.reports.text import report_lines
+    from .verify.runners.forward import Runners
     from .verify.way_back import is_paddle_folder
+    from .workers.console import note
 
     if faults and is_paddle_folder(converted):
         raise click.UsageError("--faults does not go with a PaddleNLP folder as CONVERTED; verify the way to torch")
@@ -533,29 +535,21 @@ def gate(
         _make_listed_available(found, base_url, offline, as_json)
         pythons = {"paddle_python": paddle_python, "torch_python": torch_python}
         _gate_many(context, names[0], found, jobs, checks, report_dir, keep, pythons, tree, as_json)
-    from .converters.console import byte_progress, note
     from .hub.fetch import Fetcher
     from .mappings.registry import PRETRAINED
-    from .verify.gate import ModelResult, run_gate
-    from .verify.report_files import Reports, command_line
-    from .verify.report_text import print_gate, verdict
+    from .verify.gate import run_gate
+    from .verify.reports.files import Reports, command_line
+    from .workers.console import byte_progress, note
 
     if bool(names) == all_names:
         raise click.UsageError("give pretrained names, or --all for all of them")
     chosen = list(PRETRAINED) if all_names else list(dict.fromkeys(names))
-    count = 0
 
     def repeat(some: Sequence[str]) -> str:
         options = {"all": all_names and len(some) == len(chosen), "seeded": seeded, "seed": seed or None}
         options["faults"] = faults
         pythons = {"paddle-python": paddle_python, "torch-python": torch_python}
         return command_line(["gate", *(() if options["all"] else some)], {**options, "check": checks, **pythons})
-
-    def on_result(result: ModelResult) -> None:
-        nonlocal count
-        count += 1
-        note(f"[{count}/{len(chosen)}] {result.name}: {verdict(result)} ({result.seconds:.1f} s)")
-        reports.model(result)
 
     fetcher = Fetcher(base_url, offline, tell=(lambda text: None) if as_json else note)
 
@@ -577,9 +571,31 @@ def gate(
             torch_python=torch_python,
             obtain=None if offline else obtain,
             repeat=repeat,
-            on_result=on_result,
+            on_result=_teller(reports, len(chosen)),
             on_wait=note,
         )
+    _end_gate(context, result, reports, as_json)
+
+
+def _teller(reports: Reports, total: int) -> Callable[[ModelResult], None]:
+    """A function that says and records how each of `total` models went."""
+    from .verify.reports.text import verdict
+    from .workers.console import note
+
+    count = 0
+
+    def on_result(result: ModelResult) -> None:
+        nonlocal count
+        count += 1
+        note(f"[{count}/{total}] {result.name}: {verdict(result)} ({result.seconds:.1f} s)")
+        reports.model(result)
+
+    return on_result
+
+
+def _end_gate(context: click.Context, result: GateResult, reports: Reports, as_json: bool) -> NoReturn:
+    from .verify.reports.text import print_gate
+
     if as_json:
         _print_json(result.to_json())
     else:
@@ -600,22 +616,12 @@ def _gate_many(
     tree: bool,
     as_json: bool,
 ) -> NoReturn:
-    from .converters.console import note
-    from .verify.gate import ModelResult
     from .verify.many import name_of_item, verify_many
-    from .verify.report_files import Reports, command_line
-    from .verify.report_text import print_gate, verdict
+    from .verify.reports.files import Reports, command_line
+    from .workers.console import note
 
     options = {option.replace("_", "-"): python for option, python in pythons.items()}
     command = command_line(["gate", source], {"tree": tree, "list": not tree, "check": checks, **options})
-    count = 0
-
-    def on_result(result: ModelResult) -> None:
-        nonlocal count
-        count += 1
-        note(f"[{count}/{len(found.items)}] {result.name}: {verdict(result)} ({result.seconds:.1f} s)")
-        reports.model(result)
-
     for left_out, reason in found.left_out:
         note(f"left out: {left_out}: {reason}")
     names = [name_of_item(item) for item in found.items]
@@ -628,14 +634,9 @@ def _gate_many(
             **_chosen(checks),
             **pythons,
             command=command,
-            on_result=on_result,
+            on_result=_teller(reports, len(found.items)),
         )
-    if as_json:
-        _print_json(result.to_json())
-    else:
-        print_gate(result)
-    reports.finish(result, result.to_json())
-    context.exit(result.exit_status)
+    _end_gate(context, result, reports, as_json)
 
 
 @cli.command()
@@ -651,8 +652,8 @@ def publish(converted: Path, repo_id: str, private: bool, dry_run: bool, allow_u
     Only what parity.json proves byte for byte is published. A new repository takes the files directly, one with other
     content gets a pull request. The token comes from HF_TOKEN or `hf auth login`, the hub from HF_ENDPOINT.
     """
-    from .converters.console import note, print_table
     from .hub.publish import publish_folder
+    from .workers.console import note, print_table
 
     try:
         done = publish_folder(
@@ -715,7 +716,7 @@ def main() -> None:
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:
-    from .converters.console import printable
+    from .workers.console import printable
 
     click.echo("Error: " + printable(" ".join(message.split())), err=True)
     sys.exit(status)

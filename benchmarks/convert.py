@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..converters.console import print_table
+from ..workers.console import print_table
 from .goals import BASE, TINY, XLARGE, XXLARGE, judge
 from .measure import Run, describe_machine, run_process, spread
 

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..converters.console import print_table
-from ..verify.runner_process import RunnerProcess
+from ..verify.runners.client import RunnerProcess
+from ..workers.console import print_table
 from .goals import TINY
 from .measure import Run, describe_machine, run_process, spread
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..converters import job
-from ..converters.console import print_table
+from ..workers.console import print_table
 
 
 def measured(stage: str, function: Callable[..., Any], rows: list[list[str]]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..cli import main
 from ..converters import job
-from ..converters.piecewise import Entry
+from ..converters.formats.piecewise import Entry
 
 
 def _compare_nothing(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:

@@ -9,21 +9,21 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..mappings.errors import ConfigurationError, DifferentOutputError, UnknownNameError
-from ..mappings.plan import Plan
-from ..mappings.schema import Transform
-from .alterations import Alterations, altered_plan, make_alterations, word_embeddings
-from .checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
-from .comparison import settle_values
-from .configuration import translate_configuration
-from .conversion import Conversion, Progress, counter
-from .existing_output import check_metadata, check_weight_files, compared_folder, comparing
-from .output_folder import check_output, new_folder
-from .piecewise import Entry
-from .safetensors_file import compare_safetensors, write_safetensors
-from .shards import INDEX, Shard, index_of, parse_size, split_into_shards
+from ..errors import ConfigurationError, DifferentOutputError, UnknownNameError
+from ..mappings.language.plan import Plan
+from ..mappings.language.schema import Transform
+from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
+from .checkpoints.comparison import settle_values
+from .checkpoints.configuration import translate_configuration
+from .formats.piecewise import Entry
+from .formats.safetensors_file import compare_safetensors, write_safetensors
+from .formats.shards import INDEX, Shard, index_of, parse_size, split_into_shards
+from .outputs.alterations import Alterations, altered_plan, make_alterations, word_embeddings
+from .outputs.conversion import Conversion, Progress, counter
+from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
+from .outputs.folder import check_output, new_folder
 from .to_paddle import convert_to_paddle
-from .tokenizer import TokenizerWritten, read_tokenizer, write_huggingface_tokenizer
+from .tokenizers.huggingface import TokenizerWritten, read_tokenizer, write_huggingface_tokenizer
 
 DIRECTIONS = ("torch", "paddle")
 """The frameworks whose libraries the output can be for."""

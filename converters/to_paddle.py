@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..mappings.schema import Transform
-from .byte_source import ByteSource
-from .conversion import Conversion, Progress, counter
-from .dtypes import DTYPES
-from .existing_output import check_weight_files, compared_folder, comparing
-from .output_folder import check_output, new_folder
-from .pdparams_writer import compare_pdparams, write_pdparams
-from .piecewise import Entry
-from .tensors import Tensor
-from .tokenizer_paddle import write_paddle_tokenizer
-from .torch_checkpoint import RecognisedTorch, TorchCheckpoint, open_torch_checkpoint, recognise_torch
-from .torch_configuration import left_out_fields, paddle_configuration
+from ..mappings.language.schema import Transform
+from .checkpoints.torch_checkpoint import RecognisedTorch, TorchCheckpoint, open_torch_checkpoint, recognise_torch
+from .checkpoints.torch_configuration import left_out_fields, paddle_configuration
+from .formats.byte_source import ByteSource
+from .formats.dtypes import DTYPES
+from .formats.pdparams_writer import compare_pdparams, write_pdparams
+from .formats.piecewise import Entry
+from .formats.tensors import Tensor
+from .outputs.conversion import Conversion, Progress, counter
+from .outputs.existing import check_weight_files, compared_folder, comparing
+from .outputs.folder import check_output, new_folder
+from .tokenizers.paddle import write_paddle_tokenizer
 
 WEIGHTS = "model_state.pdparams"
 

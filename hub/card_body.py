@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..converters.certificate import CERTIFICATE
+from ..converters.outputs.certificate import CERTIFICATE
 from .citations import CITATIONS
 from .evidence import Evidence, RecordedCheck, RecordedFile
 from .markdown import fenced, plain, table

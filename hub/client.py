@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..mappings.errors import PublishError
+from ..errors import PublishError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..converters.checkpoint import Checkpoint, recognise
-from ..converters.pdparams import open_pdparams
-from ..converters.source import Source
-from ..converters.tokenizer_spiece import read_spiece
-from ..converters.tokenizer_vocabulary import read_vocabulary
-from ..mappings.errors import FetchError, Paddle2TorchError
-from ..mappings.pretrained import Pretrained
+from ..converters.checkpoints.checkpoint import Checkpoint, recognise
+from ..converters.checkpoints.source import Source
+from ..converters.formats.pdparams import open_pdparams
+from ..converters.tokenizers.spiece import read_spiece
+from ..converters.tokenizers.vocabulary import read_vocabulary
+from ..errors import FetchError, Paddle2TorchError
+from ..mappings.language.pretrained import Pretrained
 from ..mappings.tokenizers import ENGLISH, NEEDED_TOKENS, WORDPIECE_TOKENS
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ..mappings.errors import FetchError, UnreachableError
+from ..errors import FetchError, UnreachableError
 
 if TYPE_CHECKING:
     from requests import Response, Session

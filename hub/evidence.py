@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..converters.certificate import CERTIFICATE
-from ..mappings.errors import UnknownNameError, UnreadableFileError
-from ..mappings.pretrained import Pretrained
+from ..converters.outputs.certificate import CERTIFICATE
+from ..errors import UnknownNameError, UnreadableFileError
+from ..mappings.language.pretrained import Pretrained
+from ..mappings.language.schema import Family, Model
 from ..mappings.registry import PRETRAINED, get_family
-from ..mappings.schema import Family, Model
 
 ORIGINS = ("published", "seeded", "local")
 """What a certificate may say of the weights."""

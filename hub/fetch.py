@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .. import __version__
-from ..converters.cache import (
+from ..converters.checkpoints.cache import (
     check_fetched,
     fetched_folder,
     own_cache,
@@ -22,10 +22,10 @@ from ..converters.cache import (
     sha256_of,
     write_record,
 )
-from ..converters.output_folder import new_folder
-from ..converters.source import cached_folder
-from ..mappings.errors import ChangedFileError, FetchError, MissingDependencyError, UnreachableError
-from ..mappings.pretrained import Pretrained
+from ..converters.checkpoints.source import cached_folder
+from ..converters.outputs.folder import new_folder
+from ..errors import ChangedFileError, FetchError, MissingDependencyError, UnreachableError
+from ..mappings.language.pretrained import Pretrained
 from ..mappings.registry import PRETRAINED, get_pretrained
 from .content import check_tokenizer, check_weights
 from .download import Downloaded, Patience, Progress, discard, download, shown

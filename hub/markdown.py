@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..converters.console import printable
+from ..workers.console import printable
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~&@$^]|:(?=\S)|(?i:(?<=www)\.)")
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..mappings.errors import MissingDependencyError, OutputError, PublishError, UnreadableFileError
+from ..errors import MissingDependencyError, OutputError, PublishError, UnreadableFileError
 from .card_body import card_body
 from .proof import MODEL_CARD, Proof
 

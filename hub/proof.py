@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..converters.alterations import UNALTERED, Alterations, read_alterations
-from ..converters.certificate import (
+from ..converters.checkpoints.source import find_weights
+from ..converters.formats.safetensors_file import open_safetensors
+from ..converters.outputs.alterations import UNALTERED, Alterations, read_alterations
+from ..converters.outputs.certificate import (
     CERTIFICATE,
     hash_files,
     match_output_files,
     read_certificate,
     visible_files,
 )
-from ..converters.output_folder import is_name_of_conversion
-from ..converters.safetensors_file import open_safetensors
-from ..converters.source import find_weights
-from ..mappings.errors import ParityError, PublishError, UnreadableFileError
+from ..converters.outputs.folder import is_name_of_conversion
+from ..errors import ParityError, PublishError, UnreadableFileError
+from ..mappings.language.schema import Family, Model
 from ..mappings.registry import family_of_architecture
-from ..mappings.schema import Family, Model
 from .evidence import Evidence, RecordedFile, read_evidence, recorded_files
 
 MODEL_CARD = "README.md"

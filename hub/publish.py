@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..converters.certificate import hash_files
-from ..mappings.errors import MissingDependencyError, PublishError
+from ..converters.outputs.certificate import hash_files
+from ..errors import MissingDependencyError, PublishError
 from .client import find_token, hub_client
 from .evidence import RecordedFile, recorded_files
 from .model_card import make_card, write_card

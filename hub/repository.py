@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..converters.console import printable
-from ..mappings.errors import PublishError
+from ..errors import PublishError
+from ..workers.console import printable
+from .errors import ask, status_of
 from .evidence import RecordedFile
-from .hub_errors import ask, status_of
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

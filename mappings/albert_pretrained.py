@@ -6,7 +6,7 @@ and the relu of albert-chinese-xxlarge are what its authors published.
 
 from __future__ import annotations
 
-from .pretrained import Pretrained
+from .language.pretrained import Pretrained
 
 _FILES = "https://bj.bcebos.com/paddlenlp/models/transformers/albert"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .checks import check_heads
-from .errors import ConfigurationError
-from .schema import BACKBONE, Embedding, Family, Field, Ignored, Linear, Model, Norm, Parameter, Row, Tied
+from ..errors import ConfigurationError
+from .language.checks import check_heads
+from .language.schema import BACKBONE, Embedding, Family, Field, Ignored, Linear, Model, Norm, Parameter, Row, Tied
 
 PADDLE = "encoder.layers.{layer}"
 TORCH = "encoder.layer.{layer}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 
+from ..errors import UnknownNameError
 from .albert import ALBERT
 from .albert_pretrained import ALBERT_PRETRAINED
 from .bert import BERT
-from .errors import UnknownNameError
-from .pretrained import Pretrained
-from .schema import Family
+from .language.pretrained import Pretrained
+from .language.schema import Family
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (ALBERT, BERT)}
 

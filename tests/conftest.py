@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.verify.runner_process import RunnerProcess
+from paddle2torch.verify.runners.client import RunnerProcess
 
 TESTS = Path(__file__).parent
 

@@ -22,7 +22,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 
 from paddle2torch import convert_checkpoint, convert_many, verify_many
 from paddle2torch.converters import job
-from paddle2torch.converters.safetensors_file import compare_safetensors
+from paddle2torch.converters.formats.safetensors_file import compare_safetensors
 
 COUNT = 6
 
@@ -76,7 +76,7 @@ def stop_in_the_middle(folder: Path, name: str, then: str) -> WorkerPlugin:
             from unittest.mock import patch
 
             from paddle2torch.converters import job
-            from paddle2torch.converters.safetensors_file import compare_safetensors
+            from paddle2torch.converters.formats.safetensors_file import compare_safetensors
 
             def compare(path: Path, *others: Any) -> None:
                 if f".{name}." in path.parent.name and (then == "die" or not any(folder.iterdir())):

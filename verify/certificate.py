@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..converters.certificate import (
+from ..converters.checkpoints.checkpoint import open_checkpoint
+from ..converters.checkpoints.inspection import inspect_checkpoint
+from ..converters.checkpoints.source import Source, find_source, find_weights
+from ..converters.checkpoints.torch_checkpoint import find_torch_source
+from ..converters.outputs.certificate import (
     CERTIFICATE,
     FORMAT,
     differences,
@@ -19,15 +23,11 @@ from ..converters.certificate import (
     read_certificate,
     visible_files,
 )
-from ..converters.checkpoint import open_checkpoint
-from ..converters.inspection import inspect_checkpoint
-from ..converters.source import Source, find_source, find_weights
-from ..converters.tokenizer_files import plain_tokenizer_paths, tokenizer_paths
-from ..converters.torch_checkpoint import find_torch_source
-from ..mappings.errors import OutputError, SourceChangedError
-from ..mappings.inverse import InversePlan
-from ..mappings.plan import Plan
-from .report import Check, Report
+from ..converters.tokenizers.files import plain_tokenizer_paths, tokenizer_paths
+from ..errors import OutputError, SourceChangedError
+from ..mappings.language.inverse import InversePlan
+from ..mappings.language.plan import Plan
+from .reports.result import Check, Report
 from .way_back import is_paddle_folder
 
 Stamps = dict[Path, tuple[int, int, int]]

@@ -15,22 +15,22 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from ..converters.cache import own_cache, paddlenlp_cache
-from ..converters.certificate import read_certificate
+from ..converters.checkpoints.cache import own_cache, paddlenlp_cache
+from ..converters.checkpoints.source import cached_folder
 from ..converters.job import convert_checkpoint
-from ..converters.source import cached_folder
+from ..converters.outputs.certificate import read_certificate
+from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.albert_reference import Reference
-from ..mappings.errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.registry import get_pretrained
 from .admission import MemoryBudget, available_memory, memory_needed
 from .certificate import write_certificate
+from .checks.reference import REFERENCE, REFERENCES, with_reference
 from .costs import OWN_PROCESS, largest_memory, sum_stages, timed
-from .fault_runs import with_faults
-from .forward import Runners
+from .faults.runs import with_faults
 from .job import CHECKS, verify_checkpoint
 from .provenance import with_files
-from .reference import REFERENCE, REFERENCES, with_reference
-from .report import TOOL, Report, utc_now, without_infinities
+from .reports.result import TOOL, Report, utc_now, without_infinities
+from .runners.forward import Runners
 from .seeding import seed_checkpoint
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from ..converters.dtypes import Array
+from ..converters.formats.dtypes import Array
 
 TOKENS = 20
 """Tokens per row, or fewer where the position table is shorter."""

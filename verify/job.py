@@ -10,30 +10,30 @@ from pathlib import Path
 
 import numpy as np
 
-from ..converters.alterations import UNALTERED, Alterations, altered_plan, check_recorded, word_embeddings
-from ..converters.casting import widened
-from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
-from ..converters.comparison import settle_values
-from ..converters.dtypes import Array
-from ..converters.tensors import Tensor
-from ..converters.torch_checkpoint import find_torch_source
-from ..mappings.errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
-from ..mappings.inverse import InversePlan
-from ..mappings.plan import Plan
-from ..mappings.schema import DeclaredDifference
+from ..converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
+from ..converters.checkpoints.comparison import settle_values
+from ..converters.checkpoints.torch_checkpoint import find_torch_source
+from ..converters.formats.casting import widened
+from ..converters.formats.dtypes import Array
+from ..converters.formats.tensors import Tensor
+from ..converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, word_embeddings
+from ..errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
+from ..mappings.language.inverse import InversePlan
+from ..mappings.language.plan import Plan
+from ..mappings.language.schema import DeclaredDifference
 from .certificate import check_stamps, make_certificate, stamp_files, write_certificate
-from .compare import compare_float32, compare_float64, largest_difference
+from .checks.configuration import check_configuration
+from .checks.embeddings import run_embeddings
+from .checks.gradients import run_gradients
+from .checks.layers import check_layers
+from .checks.states import compare_float32, compare_float64, largest_difference
+from .checks.tokenizer import TokenizerOutcome, run_tokenizer_check
+from .checks.weights import check_weights, open_converted, recorded_alterations
 from .costs import COMPARING, FRAMEWORKS_START, timed
-from .coverage import run_embeddings
-from .forward import Runners, Runs, Session, run_both, stage_source
-from .gradients import run_gradients
 from .inputs import Inputs, make_inputs
-from .layers import check_layers
-from .live_configuration import check_configuration
-from .report import TO_PADDLE, TO_TORCH, Check, DeclaredDifferenceSeen, Report
-from .tokenizer import TokenizerOutcome, run_tokenizer_check
+from .reports.result import TO_PADDLE, TO_TORCH, Check, DeclaredDifferenceSeen, Report
+from .runners.forward import Runners, Runs, Session, run_both, stage_source
 from .way_back import UnfitOutputError, WayBack, is_paddle_folder, open_way_back
-from .weights import check_weights, open_converted, recorded_alterations
 
 CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers", "tokenizer")
 """The checks that run unless others are asked for, in the order they are reported. Without a tokenizer in the source,

@@ -13,17 +13,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..converters.finding import Found, Item
+from ..converters.batch.finding import Found, Item
+from ..converters.batch.places import Sources, absolute_source, items_of, output_places
+from ..converters.checkpoints.source import find_source
 from ..converters.job import convert_checkpoint
-from ..converters.places import Sources, absolute_source, items_of, output_places
-from ..converters.source import find_source
-from ..converters.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
-from ..mappings.errors import ConfigurationError, MissingDependencyError, Paddle2TorchError, WorkerError
+from ..errors import ConfigurationError, MissingDependencyError, Paddle2TorchError, WorkerError
+from ..workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
 from .admission import MemoryBudget, available_memory, memory_needed
-from .forward import Runners
 from .gate import GateResult, ModelResult
 from .job import CHECKS, verify_checkpoint
 from .provenance import with_files
+from .runners.forward import Runners
 
 
 def verify_many(

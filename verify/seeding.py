@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..converters.output_folder import new_folder
-from ..mappings.errors import OutputError
+from ..converters.outputs.folder import new_folder
+from ..errors import OutputError
 from ..mappings.registry import get_family, get_pretrained
 from .job import SEED_FILE
-from .runner_process import RunnerProcess
+from .runners.client import RunnerProcess
 
 
 def seed_checkpoint(

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..converters.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
-from ..converters.comparison import settle_values
-from ..converters.source import INDEX_FILES, WEIGHT_FILES
-from ..converters.tensors import Tensor
-from ..converters.torch_checkpoint import TorchCheckpoint, open_torch_checkpoint, recognise_torch
-from ..mappings.errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
-from ..mappings.inverse import InversePlan
-from ..mappings.plan import Plan
-from ..mappings.schema import Transform
-from .report import Check
+from ..converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
+from ..converters.checkpoints.comparison import settle_values
+from ..converters.checkpoints.source import INDEX_FILES, WEIGHT_FILES
+from ..converters.checkpoints.torch_checkpoint import TorchCheckpoint, open_torch_checkpoint, recognise_torch
+from ..converters.formats.tensors import Tensor
+from ..errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
+from ..mappings.language.inverse import InversePlan
+from ..mappings.language.plan import Plan
+from ..mappings.language.schema import Transform
+from .reports.result import Check
 
 _PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
 

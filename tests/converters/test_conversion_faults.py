@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.mappings.errors import OutputError, Paddle2TorchError, SourceChangedError
+from paddle2torch.errors import OutputError, Paddle2TorchError, SourceChangedError
+from paddle2torch.mappings.language.schema import Kind
 from paddle2torch.mappings.registry import get_family
-from paddle2torch.mappings.schema import Kind
 
 CONFIGURATION: dict[str, Any] = {
     "vocab_size": 2000,

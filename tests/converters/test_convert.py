@@ -15,7 +15,7 @@ from safetensors import deserialize, safe_open
 from safetensors.numpy import load_file, save, save_file
 
 from paddle2torch import convert_checkpoint
-from paddle2torch.mappings.errors import ConfigurationError, UnmatchedTensorsError
+from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
 
 Arrays = dict[str, np.ndarray[Any, Any]]

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch.converters import pdparams_writer, piecewise, tensors
+from paddle2torch.converters.formats import pdparams_writer, piecewise, tensors
+from paddle2torch.converters.formats.pdparams import open_pdparams
+from paddle2torch.converters.formats.pdparams_writer import write_pdparams
+from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.converters.pdparams import open_pdparams
-from paddle2torch.converters.pdparams_writer import write_pdparams
-from paddle2torch.converters.piecewise import Entry
-from paddle2torch.mappings.errors import (
+from paddle2torch.errors import (
     ConfigurationError,
     OutputError,
     Paddle2TorchError,
@@ -29,8 +29,8 @@ from paddle2torch.mappings.errors import (
     UnmatchedTensorsError,
     UnreadableFileError,
 )
+from paddle2torch.mappings.language.schema import SAME
 from paddle2torch.mappings.registry import FAMILIES
-from paddle2torch.mappings.schema import SAME
 
 from ..conftest import SMALL, TESTS, Run, run_child
 
@@ -192,8 +192,11 @@ def test_the_twin_alone_is_enough(make: Make) -> None:
 
 def test_safetensors_are_taken_before_pytorchs_file(make: Make) -> None:
     source = make("BertModel")
-    (source / "pytorch_model.bin").write_bytes(b"damaged")
     to_paddle(source)
+    expected = (source.parent / "paddle" / "model_state.pdparams").read_bytes()
+    (source / "pytorch_model.bin").write_bytes(b"damaged")
+    to_paddle(source, overwrite=True)
+    assert (source.parent / "paddle" / "model_state.pdparams").read_bytes() == expected
 
 
 def test_training_files_are_set_aside(make: Make) -> None:

@@ -15,8 +15,8 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["paddle2torch"]):
-    from paddle2torch.converters.pdparams import open_pdparams
-    from paddle2torch.mappings.errors import Paddle2TorchError
+    from paddle2torch.converters.formats.pdparams import open_pdparams
+    from paddle2torch.errors import Paddle2TorchError
 
 MOST_BYTES = 1 << 20
 """Tensors larger than this are not read: the fuzzer's inputs are small, so they can only be Fortran or empty tricks."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from paddle2torch import convert_checkpoint, verify_checkpoint
+from paddle2torch.errors import Paddle2TorchError
 from paddle2torch.hub.publish import Publication, publish_folder
-from paddle2torch.mappings.errors import Paddle2TorchError
-from paddle2torch.verify.forward import Runners
+from paddle2torch.verify.runners.forward import Runners
 
 from .loopback_hub import TOKEN, LoopbackHub
 

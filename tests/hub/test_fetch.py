@@ -18,11 +18,9 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.converters.cache import RECORD, fetched_folder, sha256_of
-from paddle2torch.converters.source import find_source
-from paddle2torch.hub.download import Patience
-from paddle2torch.hub.fetch import Fetched, Fetcher, copy_to
-from paddle2torch.mappings.errors import (
+from paddle2torch.converters.checkpoints.cache import RECORD, fetched_folder, sha256_of
+from paddle2torch.converters.checkpoints.source import find_source
+from paddle2torch.errors import (
     ChangedFileError,
     FetchError,
     OutputError,
@@ -30,6 +28,8 @@ from paddle2torch.mappings.errors import (
     UnreachableError,
     UnreadableFileError,
 )
+from paddle2torch.hub.download import Patience
+from paddle2torch.hub.fetch import Fetched, Fetcher, copy_to
 
 from .fetch_files import TINY, VOCABULARY, WEIGHTS, chinese_vocabulary, publish_tiny
 from .file_server import Fault, FileServer, LoopbackProxy, unused_port

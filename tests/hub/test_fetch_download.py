@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from paddle2torch.errors import FetchError, UnreachableError
 from paddle2torch.hub import download as module
 from paddle2torch.hub.download import BLOCK, Downloaded, Patience, download
-from paddle2torch.mappings.errors import FetchError, UnreachableError
 
 from .file_server import Fault, FileServer, unused_port
 

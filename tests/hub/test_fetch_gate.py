@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from paddle2torch.converters.certificate import read_certificate
+from paddle2torch.converters.outputs.certificate import read_certificate
+from paddle2torch.errors import ParityError
 from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import Fetcher
 from paddle2torch.hub.proof import examine
 from paddle2torch.mappings.albert_reference import ALBERT_REFERENCE, HiddenSlice, Reference, TextIds, TopWords
-from paddle2torch.mappings.errors import ParityError
 from paddle2torch.verify.gate import GateResult, run_gate
 from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.job import CHECKS
-from paddle2torch.verify.report_text import gate_footer, gate_rows
-from paddle2torch.verify.runner_process import RunnerProcess
+from paddle2torch.verify.reports.text import gate_footer, gate_rows
+from paddle2torch.verify.runners.client import RunnerProcess
 
 from .fetch_files import TINY, VOCABULARY, WEIGHTS, publish_tiny
 from .file_server import Fault, FileServer, unused_port

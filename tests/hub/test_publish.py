@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from paddle2torch import convert_checkpoint, verify_checkpoint
-from paddle2torch.converters.checkpoint import open_checkpoint, recognise
+from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint, recognise
+from paddle2torch.errors import MissingDependencyError, PublishError
 from paddle2torch.hub.publish import check_repo_id, publish_folder
-from paddle2torch.mappings.errors import MissingDependencyError, PublishError
 from paddle2torch.verify.certificate import make_certificate, write_certificate
 
 from .conftest import Publish, PublishHere

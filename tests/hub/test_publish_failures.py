@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from paddle2torch.hub.hub_errors import ask
-from paddle2torch.mappings.errors import PublishError
+from paddle2torch.errors import PublishError
+from paddle2torch.hub.errors import ask
 
 from .conftest import Publish, PublishHere
 from .loopback_hub import TOKEN, LoopbackHub

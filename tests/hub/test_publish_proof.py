@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from paddle2torch.errors import ParityError, PublishError
 from paddle2torch.hub.model_card import make_card
 from paddle2torch.hub.proof import examine
 from paddle2torch.hub.publish import publish_folder
-from paddle2torch.mappings.errors import ParityError, PublishError
 
 from .conftest import Publish
 from .loopback_hub import LoopbackHub

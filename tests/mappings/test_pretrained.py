@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.mappings.errors import UnknownNameError
-from paddle2torch.mappings.plan import TensorFacts, make_plan
-from paddle2torch.mappings.pretrained import Pretrained
+from paddle2torch.errors import UnknownNameError
+from paddle2torch.mappings.language.plan import TensorFacts, make_plan
+from paddle2torch.mappings.language.pretrained import Pretrained
+from paddle2torch.mappings.language.schema import Kind
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, get_family, get_pretrained
-from paddle2torch.mappings.schema import Kind
 
 from ..conftest import TINY
 from .conftest import Facts

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.verify.forward import Runners
+from paddle2torch.verify.runners.forward import Runners
 
 SMALL: dict[str, dict[str, Any]] = {
     "albert": {

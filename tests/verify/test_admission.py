@@ -128,8 +128,9 @@ def test_one_job_always_runs_and_is_told_nothing() -> None:
 
 def test_without_a_bound_nobody_waits() -> None:
     budget = MemoryBudget(None)
-    with budget.hold(1 << 60), budget.hold(1 << 60):
-        pass
+    waits: list[int] = []
+    with budget.hold(1 << 60, waits.append), budget.hold(1 << 60, waits.append):
+        assert waits == []
 
 
 def test_whoever_waits_goes_on_when_the_budget_is_stopped() -> None:

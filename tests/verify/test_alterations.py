@@ -12,15 +12,15 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from paddle2torch.converters.casting import cast, widened
-from paddle2torch.converters.dtypes import DTYPES
+from paddle2torch.converters.formats.casting import cast, widened
+from paddle2torch.converters.formats.dtypes import DTYPES
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.mappings.errors import UnreadableFileError
+from paddle2torch.errors import UnreadableFileError
 from paddle2torch.verify.certificate import check_certificate
-from paddle2torch.verify.fault_runs import run_faults
-from paddle2torch.verify.forward import Runners
+from paddle2torch.verify.faults.runs import run_faults
 from paddle2torch.verify.job import verify_checkpoint
-from paddle2torch.verify.report import Report
+from paddle2torch.verify.reports.result import Report
+from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.runners.protocol import rounded
 
 from .conftest import Seed

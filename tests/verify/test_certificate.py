@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from paddle2torch.converters.certificate import CERTIFICATE
-from paddle2torch.converters.checkpoint import open_checkpoint, recognise
+from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint, recognise
 from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.converters.outputs.certificate import CERTIFICATE
 from paddle2torch.converters.to_paddle import convert_to_paddle
-from paddle2torch.mappings.errors import SourceChangedError, UnreadableFileError
+from paddle2torch.errors import SourceChangedError, UnreadableFileError
 from paddle2torch.verify.certificate import check_certificate, make_certificate, write_certificate
-from paddle2torch.verify.forward import Runners
 from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.runners.forward import Runners
 
 from .conftest import Seed
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from paddle2torch.converters.checkpoint import open_checkpoint
+from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.mappings.errors import RunnerAnswerError
-from paddle2torch.verify.forward import Runners
+from paddle2torch.errors import RunnerAnswerError
 from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.runners.forward import Runners
 
 FORMS = (
     "plain",

@@ -19,9 +19,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch import convert_checkpoint, verify_many
-from paddle2torch.mappings.errors import MissingDependencyError, OutputError
+from paddle2torch.errors import MissingDependencyError, OutputError
 from paddle2torch.verify import many
-from paddle2torch.verify.forward import Runners
+from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import Run
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.converters.checkpoint import open_checkpoint
+from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.mappings.language.schema import Model
 from paddle2torch.mappings.registry import FAMILIES
-from paddle2torch.mappings.schema import Model
-from paddle2torch.verify.forward import Runners
 from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import SMALL, TESTS, run_child
 

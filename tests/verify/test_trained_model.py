@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.verify.forward import Runners
 from paddle2torch.verify.inputs import inputs_from_rows
 from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.runners.forward import Runners
 
 SENTENCES = [
     "The committee postponed its decision until every member had read the report.",

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch.converters.checkpoint import open_checkpoint
-from paddle2torch.converters.dtypes import DTYPES
+from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
+from paddle2torch.converters.formats.dtypes import DTYPES
+from paddle2torch.converters.formats.pdparams_writer import write_pdparams
+from paddle2torch.converters.formats.piecewise import Entry
+from paddle2torch.converters.formats.tensors import Tensor
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.converters.pdparams_writer import write_pdparams
-from paddle2torch.converters.piecewise import Entry
-from paddle2torch.converters.tensors import Tensor
 from paddle2torch.converters.to_paddle import MemorySource
-from paddle2torch.mappings.errors import Paddle2TorchError
-from paddle2torch.verify.forward import Runners
+from paddle2torch.errors import Paddle2TorchError
 from paddle2torch.verify.job import CHECKS, verify_checkpoint
-from paddle2torch.verify.report import Report
+from paddle2torch.verify.reports.result import Report
+from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import SMALL, TESTS, Run, run_child
 

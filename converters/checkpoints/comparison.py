@@ -1,0 +1,39 @@
+"""Questions about a checkpoint's values that a plan depends on, answered in bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...errors import UnmatchedTensorsError
+from ...mappings.language.plan import Plan
+from ..formats.tensors import Tensor
+from .checkpoint import Checkpoint
+
+
+def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
+    """The plan after looking at the tensors that it leaves out: twins that differ are untied.
+
+    Raises UnmatchedTensorsError when twins differ and Hugging Face holds them as one, or when an ignored buffer holds
+    anything but 0, 1, 2, ....
+    """
+    for rule in plan.tied:
+        if rule.twin not in checkpoint.tensors:
+            raise UnmatchedTensorsError(f"{rule.source} has no twin: {rule.twin} is missing")
+        if not bit_equal(checkpoint.tensors[rule.source], checkpoint.tensors[rule.twin]):
+            plan = plan.untie(rule)
+    for rule in plan.ignored:
+        values = checkpoint.tensors[rule.source].read().reshape(-1)
+        if not np.array_equal(values, np.arange(values.size)):
+            raise UnmatchedTensorsError(
+                f"{rule.source} does not hold 0, 1, 2, ...: Hugging Face computes this buffer and has no place for "
+                "other values"
+            )
+    return plan
+
+
+def bit_equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same element type, shape and bits."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    pairs = zip(one.chunks(), other.chunks(), strict=True)
+    return all(np.array_equal(a.view(np.uint8), b.view(np.uint8)) for a, b in pairs)

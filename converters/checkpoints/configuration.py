@@ -1,0 +1,177 @@
+"""Configurations: PaddleNLP's read in its two file forms, Hugging Face's written with every field explicit."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError, UnreadableFileError
+from ...mappings.language.schema import REQUIRED, Family, Field
+
+CONFIG_FILES = ("config.json", "model_config.json")
+"""PaddleNLP's file since 2023, and the one before."""
+
+_ALIASES = {"num_classes": "num_labels", "dropout": "classifier_dropout"}
+"""Older names of fields, as PaddleNLP itself translates them."""
+
+_CARRIED = ("problem_type",)
+"""Fields outside the tables that Hugging Face knows under the same name; carried over where a source has them."""
+
+_PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+
+
+@dataclass(frozen=True)
+class SourceConfiguration:
+    """PaddleNLP's fields, flat; `architecture` and `model_type` where the file names them; `origin` for messages."""
+
+    fields: dict[str, Any]
+    origin: str
+    architecture: str | None = None
+    model_type: str | None = None
+    file: Path | None = field(default=None)
+
+
+def read_configuration(folder: Path) -> SourceConfiguration | None:
+    """The configuration in a folder, or None when it has none.
+
+    Raises UnreadableFileError for a file that is no JSON object.
+    """
+    for name in CONFIG_FILES:
+        path = folder / name
+        if path.is_file():
+            return _parse(path)
+    return None
+
+
+def _parse(path: Path) -> SourceConfiguration:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableFileError(f"{path}: is not a JSON file: {error}") from error
+    if not isinstance(document, dict):
+        raise UnreadableFileError(f"{path}: holds {type(document).__name__}, a JSON object is expected")
+    fields: dict[str, Any] = {}
+    classes: list[str] = []
+    _flatten(document, fields, classes)
+    architectures = fields.pop("architectures", None)
+    if isinstance(architectures, list) and architectures and isinstance(architectures[0], str):
+        classes.insert(0, architectures[0])
+    model_type = fields.pop("model_type", None)
+    for older, name in _ALIASES.items():
+        if older in fields and name in fields and fields[older] != fields[name]:
+            raise ConfigurationError(
+                f"{path}: {older} is {fields[older]!r} and {name}, which means the same, is {fields[name]!r}; keep one"
+            )
+    return SourceConfiguration(
+        fields={_ALIASES.get(name, name): value for name, value in fields.items()},
+        origin=str(path),
+        architecture=classes[0] if classes else None,
+        model_type=model_type if isinstance(model_type, str) else None,
+        file=path,
+    )
+
+
+def _flatten(document: Mapping[str, Any], fields: dict[str, Any], classes: list[str]) -> None:
+    """Collect the fields of nested `init_args`; an outer value and the outermost class come first."""
+    init_class = document.get("init_class")
+    if isinstance(init_class, str):
+        classes.append(init_class)
+    for name, value in document.items():
+        if name not in ("init_class", "init_args") and not (isinstance(value, dict) and "init_class" in value):
+            fields.setdefault(name, value)
+    arguments = document.get("init_args", [])
+    nested = [value for value in document.values() if isinstance(value, dict) and "init_class" in value]
+    for inner in [*(arguments if isinstance(arguments, list) else [arguments]), *nested]:
+        if isinstance(inner, dict):
+            _flatten(inner, fields, classes)
+
+
+def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """PaddleNLP's fields with its defaults for absent ones and `num_labels` settled, checked.
+
+    Raises ConfigurationError for a missing or impossible value or an activation whose equality is not established.
+    """
+    complete = dict(fields)
+    for entry in family.fields:
+        if entry.name not in complete:
+            if entry.default is REQUIRED:
+                raise ConfigurationError(f"configuration field {entry.name} is missing")
+            complete[entry.name] = entry.default
+    if complete.get("id2label") is not None:
+        _check_labels(complete["id2label"])
+        complete["num_labels"] = len(complete["id2label"])
+    complete.setdefault("num_labels", 2)
+    for name in ("hidden_size", "num_attention_heads", "num_hidden_layers", "num_labels", *family.repeat.values()):
+        value = complete[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"configuration field {name} is {value!r}; a whole number from 1 on is needed")
+    for entry in family.fields:
+        _check_number(entry, complete[entry.name])
+    if complete["layer_norm_eps"] == 0:
+        raise ConfigurationError("layer_norm_eps is 0; a positive number is expected")
+    padding = complete["pad_token_id"]
+    if padding is not None and padding >= complete["vocab_size"]:
+        raise ConfigurationError(f"pad_token_id {padding} is not below vocab_size {complete['vocab_size']}")
+    if complete.get("problem_type") not in (None, *_PROBLEM_TYPES):
+        raise ConfigurationError(f"problem_type is {complete['problem_type']!r}; known are {', '.join(_PROBLEM_TYPES)}")
+    if complete["hidden_act"] not in family.activations:
+        known = ", ".join(family.activations)
+        raise ConfigurationError(
+            f"hidden_act {complete['hidden_act']!r} is not known to be equal in both frameworks for family "
+            f"{family.name}; known are {known}"
+        )
+    family.check_configuration(complete)
+    return complete
+
+
+def _check_number(entry: Field, value: Any) -> None:
+    """Raise ConfigurationError for anything but a finite number from 0 on; ids and fields without default may be
+    null, and a name is left to others."""
+    identifier = entry.name.endswith("_token_id")
+    if isinstance(entry.default, str) or (value is None and (identifier or entry.default is None)):
+        return
+    whole = identifier or entry.name == "vocab_size"
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        kind = "whole number" if whole else "number"
+        raise ConfigurationError(f"configuration field {entry.name} is {value!r}; a {kind} from 0 on is expected")
+
+
+def _check_labels(labels: Any) -> None:
+    """Raise ConfigurationError unless `labels` leads from numbers to texts."""
+    try:
+        for index, label in labels.items():
+            int(index)
+            label.encode()
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"id2label does not lead from numbers to texts: {error}") from error
+
+
+def translate_configuration(
+    family: Family, target_architecture: str, complete: Mapping[str, Any], torch_dtype: str, tie_word_embeddings: bool
+) -> dict[str, Any]:
+    """Hugging Face's config.json for PaddleNLP's `complete` fields: every field stated, Paddle-only ones left out."""
+    labels = complete.get("id2label")
+    needed = family.model(target_architecture).labels
+    if needed is not None and needed != complete["num_labels"]:
+        id2label = {str(index): f"LABEL_{index}" for index in range(needed)}
+    elif isinstance(labels, dict):
+        id2label = {str(index): label for index, label in labels.items()}
+    else:
+        id2label = {str(index): f"LABEL_{index}" for index in range(complete["num_labels"])}
+    document: dict[str, Any] = {
+        "architectures": [target_architecture],
+        "model_type": family.name,
+        "torch_dtype": torch_dtype,
+        "tie_word_embeddings": tie_word_embeddings,
+        "id2label": id2label,
+        "label2id": {label: int(index) for index, label in id2label.items()},
+        **family.constants,
+        **{entry.name: complete[entry.name] for entry in family.fields},
+    }
+    document.update({name: complete[name] for name in _CARRIED if complete.get(name) is not None})
+    return dict(sorted(document.items()))

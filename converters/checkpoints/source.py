@@ -1,0 +1,183 @@
+"""From what a user names (pretrained name, folder or file) to the files that hold a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ...errors import UnknownNameError, UnreadableFileError
+from ...mappings.registry import PRETRAINED, get_pretrained
+from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
+from .configuration import SourceConfiguration, read_configuration
+
+WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
+INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
+TORCH_FILES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+"""PyTorch's own files, taken where there is nothing else."""
+
+TRAINING_FILE = re.compile(
+    r".*\.pdopt|(optimizer|scheduler|scaler|master_weights|rng_state)[-_.\w]*|trainer_state\.json"
+    r"|training_args\.(bin|json|pdparams)|all_results\.json|(train|eval|test)_results\.json|.*\.log|runs|checkpoint-\d+"
+)
+"""Names of what PaddleNLP's Trainer and its users leave beside the weights; none of it belongs to the model."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a checkpoint lies: its weight files, with the index that lists them where one does, and its pretrained
+    name where it has one. `looked_up`: it was found by that name in a cache of published weights. `set_aside` are the
+    names of files of a training run in the folder, which are not part of the model."""
+
+    path: Path
+    files: tuple[Path, ...]
+    index: Path | None = None
+    pretrained: str | None = None
+    looked_up: bool = False
+    set_aside: tuple[str, ...] = ()
+
+    @cached_property
+    def configuration(self) -> SourceConfiguration | None:
+        """The configuration beside the weights, else the published one of the pretrained name, else None.
+
+        Read when first asked for, so that tensors can be listed whatever lies beside them. Raises UnreadableFileError
+        for a file that is no JSON object.
+        """
+        folder = self.path if self.path.is_dir() else self.path.parent
+        return read_configuration(folder) or _published_configuration(self.pretrained)
+
+
+def cached_folder(name: str) -> Path | None:
+    """The folder that holds the weights of a pretrained name, in this package's cache or PaddleNLP's, else None."""
+    fetched = fetched_folder(name)
+    if fetched is not None:
+        return fetched
+    folder = paddlenlp_cache() / name
+    if any((folder / file).is_file() for file in (*WEIGHT_FILES, *INDEX_FILES, f"{name}.pdparams")):
+        return folder
+    return None
+
+
+def find_source(source: str | Path) -> Source:
+    """Find the checkpoint that `source` names.
+
+    A path that exists is taken before a pretrained name, which is looked up in the caches; what was fetched must have
+    its recorded sha256. Raises UnreadableFileError when nothing usable is there, UnknownNameError for a name that is
+    neither a path nor known, and ChangedFileError.
+    """
+    if not str(source):
+        raise UnreadableFileError("the name of the source is empty; a pretrained name, a folder or a file is expected")
+    path = Path(source)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.exists():
+        return _single_file(path)
+    text = str(source)
+    if text in PRETRAINED:
+        folder = cached_folder(text)
+        if folder is None:
+            raise UnreadableFileError(
+                f"{text}: its published weights are neither in the cache {own_cache() / text} nor in PaddleNLP's cache "
+                f"{paddlenlp_cache() / text}; `paddle2torch fetch {text}` downloads them where there is a network, "
+                f"from {get_pretrained(text).weights_url}; `paddle2torch seed {text} FOLDER` makes seeded weights"
+            )
+        if folder == fetched_folder(text):
+            check_fetched(folder)
+        return _in_folder(folder, text)
+    if os.sep in text or path.suffix:
+        raise UnreadableFileError(f"{text}: no such file or folder")
+    try:
+        get_pretrained(text)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{text}: no such file or folder, and {error}") from error
+    raise UnreadableFileError(f"{text}: no such file or folder")
+
+
+def find_weights(path: Path) -> tuple[Path, ...]:
+    """The safetensors files of a converted folder, shards included. Raises UnreadableFileError when it has none."""
+    if not path.is_dir():
+        raise UnreadableFileError(f"{path}: no such folder; a folder written by `paddle2torch convert` is expected")
+    weights, index = path / "model.safetensors", path / "model.safetensors.index.json"
+    if weights.is_file():
+        return (weights,)
+    if index.is_file():
+        return listed_shards(index)
+    raise UnreadableFileError(f"{path}: holds no model.safetensors; was it written by `paddle2torch convert`?")
+
+
+def _in_folder(folder: Path, name: str | None = None) -> Source:
+    looked_up = name is not None
+    candidates = [folder / file for file in (*WEIGHT_FILES, *INDEX_FILES) if (folder / file).is_file()]
+    if not candidates:
+        candidates = sorted(path for path in folder.glob("*.pdparams") if not TRAINING_FILE.fullmatch(path.name))
+    if not candidates:
+        candidates = [folder / name for name in TORCH_FILES if (folder / name).is_file()][:1]
+    if not candidates and (inner := _checkpoints_in(folder)):
+        raise UnreadableFileError(
+            f"{folder}: holds no weights itself, but its folders {', '.join(inner)} do; pass the one that is meant"
+        )
+    if not candidates:
+        raise UnreadableFileError(
+            f"{folder}: holds no weights; {', '.join(WEIGHT_FILES)}, one of them with .index.json and its shards, or a "
+            "single .pdparams file is expected"
+        )
+    if len(candidates) > 1:
+        names = ", ".join(candidate.name for candidate in candidates)
+        raise UnreadableFileError(f"{folder}: holds several sets of weights ({names}); pass the file that is meant")
+    weights = candidates[0]
+    name = name or _known_name(weights) or (folder.name if folder.name in PRETRAINED else None)
+    set_aside = tuple(sorted(path.name for path in folder.iterdir() if TRAINING_FILE.fullmatch(path.name)))
+    return Source(folder, *_files_of(weights), name, looked_up, set_aside)
+
+
+def _checkpoints_in(folder: Path) -> list[str]:
+    """The names of folders in `folder` that hold weights, as a training run leaves them; at most five."""
+    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path.name for path in inner if any((path / name).is_file() for name in (*WEIGHT_FILES, *INDEX_FILES))][:5]
+
+
+def _single_file(path: Path) -> Source:
+    if not path.is_file():
+        raise UnreadableFileError(f"{path}: is not a regular file")
+    return Source(path, *_files_of(path), _known_name(path))
+
+
+def _files_of(weights: Path) -> tuple[tuple[Path, ...], Path | None]:
+    """The weight files that a file of weights or an index of shards stands for, and that index."""
+    return (listed_shards(weights), weights) if weights.name.endswith(".index.json") else ((weights,), None)
+
+
+def _known_name(path: Path) -> str | None:
+    return path.stem if path.stem in PRETRAINED else None
+
+
+def _published_configuration(name: str | None) -> SourceConfiguration | None:
+    if name is None:
+        return None
+    pretrained = get_pretrained(name)
+    return SourceConfiguration(
+        dict(pretrained.configuration), f"the published configuration of {name}", None, pretrained.family
+    )
+
+
+def listed_shards(index: Path) -> tuple[Path, ...]:
+    """The shard files an index lists, in order; each must be a plain file beside it."""
+    try:
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = list(dict.fromkeys(weight_map.values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnreadableFileError(f"{index}: is not an index of shards: {error}") from error
+    if not names:
+        raise UnreadableFileError(f"{index}: lists no shard")
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
+            raise UnreadableFileError(f"{index}: lists {name!r}, which is not the name of a file beside it")
+        shard = index.parent / name
+        if not shard.is_file():
+            raise UnreadableFileError(f"{index}: lists the shard {name}, which is missing")
+        if shard.resolve().parent != index.parent.resolve():
+            raise UnreadableFileError(f"{index}: its shard {name} is a link that leads out of the folder")
+    return tuple(index.parent / name for name in names)

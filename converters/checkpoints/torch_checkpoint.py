@@ -1,0 +1,177 @@
+"""A Hugging Face checkpoint, opened: its configuration and its tensors, which stay on disk until they are read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
+from ...mappings.language.inverse import InversePlan, fitting_targets, make_inverse_plan
+from ...mappings.language.schema import Family
+from ...mappings.registry import FAMILIES, family_of_architecture, get_family
+from ..formats.tensors import Tensor
+from .checkpoint import Checkpoint, open_files
+from .comparison import bit_equal
+from .source import TRAINING_FILE, Source, listed_shards
+from .torch_configuration import TorchConfiguration, complete_torch_fields, read_torch_configuration
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+"""In the order in which transformers looks for them; each may be sharded, with an index beside it."""
+
+_OLDER_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+"""How names end in files converted from the first TensorFlow checkpoints; transformers reads them the same way."""
+
+
+def find_torch_source(source: str | Path) -> Source:
+    """Find the weights of a Hugging Face folder, or take the file that is named.
+
+    safetensors files are taken before PyTorch's. Raises UnreadableFileError when there are none.
+    """
+    path = Path(source)
+    if path.is_dir():
+        set_aside = tuple(sorted(file.name for file in path.iterdir() if TRAINING_FILE.fullmatch(file.name)))
+        for name in WEIGHT_FILES:
+            if (path / name).is_file():
+                return Source(path, (path / name,), set_aside=set_aside)
+            index = path / f"{name}.index.json"
+            if index.is_file():
+                return Source(path, listed_shards(index), index, set_aside=set_aside)
+        raise UnreadableFileError(
+            f"{path}: holds no {' or '.join(WEIGHT_FILES)}, whole or in shards with an index; a Hugging Face folder is "
+            "expected"
+        )
+    if not path.is_file():
+        raise UnreadableFileError(f"{path}: no such file or folder; a Hugging Face folder is expected")
+    if path.name.endswith(".index.json"):
+        return Source(path, listed_shards(path), path)
+    return Source(path, (path,))
+
+
+class TorchCheckpoint(Checkpoint):
+    """The tensors of a Hugging Face checkpoint under the names that Hugging Face's models use today.
+
+    `stored_names` leads from these to the names in the files. Use it as a context manager.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        names = {_modern_name(name): name for name in checkpoint.tensors}
+        if len(names) != len(checkpoint.tensors):
+            raise UnreadableFileError(f"{checkpoint.source.path}: holds a LayerNorm under both its old and new names")
+        super().__init__(
+            checkpoint.source, {new: checkpoint.tensors[old] for new, old in names.items()}, checkpoint.files
+        )
+        self.stored_names = names
+        self.configuration = read_torch_configuration(self.folder)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the configuration, which transformers loads."""
+        return self.source.path if self.source.path.is_dir() else self.source.path.parent
+
+    def __enter__(self) -> TorchCheckpoint:
+        return self
+
+
+def _modern_name(name: str) -> str:
+    for old, new in _OLDER_NAMES.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def open_torch_checkpoint(source: str | Path) -> TorchCheckpoint:
+    """Open a Hugging Face folder or a file of one; executes nothing of it and reads no tensor.
+
+    Raises UnreadableFileError or RefusedFileError.
+    """
+    found = find_torch_source(source)
+    checkpoint = open_files(found)
+    try:
+        return TorchCheckpoint(checkpoint)
+    except BaseException:
+        checkpoint.close()
+        raise
+
+
+@dataclass(frozen=True)
+class RecognisedTorch:
+    """What a Hugging Face checkpoint was recognised as; `fields` are complete and have PaddleNLP's names."""
+
+    family: Family
+    fields: dict[str, Any]
+    plan: InversePlan
+    guesses: tuple[str, ...]
+
+
+def recognise_torch(
+    checkpoint: TorchCheckpoint, family: str | None = None, architecture: str | None = None
+) -> RecognisedTorch:
+    """Settle family, architecture and configuration, plan the way to PaddleNLP, and look at the values that the plan
+    leaves out.
+
+    `family` and `architecture` override what the configuration says. Raises UnknownNameError for a class that
+    PaddleNLP lacks, ConfigurationError, and UnmatchedTensorsError.
+    """
+    configuration = checkpoint.configuration
+    known = _family(family, architecture, configuration)
+    fields = complete_torch_fields(known, configuration)
+    tie = bool(fields["tie_word_embeddings"])
+    chosen = architecture or configuration.architecture
+    guesses: list[str] = []
+    if chosen is None:
+        fitting = fitting_targets(known, fields, checkpoint.facts, tie)
+        if len(fitting) > 1:
+            raise ConfigurationError(
+                f"{checkpoint.source.path}: the tensors fit {' and '.join(fitting)}, and the configuration names no "
+                "architecture; choose with --architecture"
+            )
+        chosen = fitting[0] if fitting else known.base
+        guesses.append(f"architecture {chosen}, from the names of the tensors")
+    if all(chosen not in (model.source, model.target_architecture) for model in known.models):
+        raise _no_counterpart(chosen, known, configuration)
+    plan = make_inverse_plan(known, chosen, fields, checkpoint.facts, tie)
+    _settle_values(checkpoint.tensors, plan)
+    return RecognisedTorch(known, fields, plan, tuple(guesses))
+
+
+def _family(family: str | None, architecture: str | None, configuration: TorchConfiguration) -> Family:
+    if family is not None:
+        return get_family(family)
+    for name in (architecture, configuration.architecture):
+        if name is not None and (found := family_of_architecture(name)) is not None:
+            return found
+    if configuration.model_type is not None and configuration.model_type in FAMILIES:
+        return FAMILIES[configuration.model_type]
+    named = configuration.architecture or configuration.model_type
+    if named is None:
+        raise ConfigurationError(f"{configuration.file}: names neither model_type nor architectures; give --family")
+    raise UnknownNameError(f"{configuration.file}: names {named!r}, which belongs to no known family")
+
+
+def _no_counterpart(name: str, family: Family, configuration: TorchConfiguration) -> UnknownNameError:
+    classes = [model.target_architecture for model in family.models]
+    near = difflib.get_close_matches(name, classes, 1, 0.9)
+    return UnknownNameError(
+        f"{configuration.file}: {name} has no counterpart in PaddleNLP's {family.name}, whose classes are those of "
+        f"Hugging Face's {', '.join(classes)}" + (f"; did you mean {near[0]}?" if near else "")
+    )
+
+
+def _settle_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> None:
+    """Raise UnmatchedTensorsError when a tensor that is left out holds anything that would be lost."""
+    for name, twin in plan.repeated.items():
+        if not bit_equal(tensors[name], tensors[twin]):
+            raise UnmatchedTensorsError(
+                f"{name} differs from {twin}, but the configuration says that Hugging Face's model holds the two as "
+                "one: the values that transformers would use are not certain; load the model with transformers and "
+                "save it again"
+            )
+    for name in plan.ignored:
+        values = tensors[name].read().reshape(-1)
+        if not np.array_equal(values, np.arange(values.size)):
+            raise UnmatchedTensorsError(f"{name} does not hold 0, 1, 2, ...: transformers computes this buffer itself")

@@ -1,0 +1,118 @@
+"""Configurations the other way: Hugging Face's read, PaddleNLP's written with every field explicit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError, UnreadableFileError
+from ...mappings.language.inverse import InversePlan
+from ...mappings.language.schema import SAME, Family
+from .configuration import complete_fields
+
+CONFIG_FILE = "config.json"
+
+_FIXED: dict[str, Any] = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "pruned_heads": {},
+}
+"""Fields of Hugging Face that PaddleNLP's models have no counterpart for, with the only value they stand for."""
+
+_SHARED = ("problem_type", "finetuning_task", "sep_token_id", "task_specific_params", "tokenizer_class")
+"""Fields outside the tables that PaddleNLP knows under the same name; carried over where a source has them."""
+
+_RESTATED = frozenset(
+    ["architectures", "model_type", "dtype", "torch_dtype", "id2label", "label2id", "num_labels", "tie_word_embeddings"]
+) | {"transformers_version", "_name_or_path"}
+"""Fields that the configuration which is written states anew, or that say nothing of the model."""
+
+
+@dataclass(frozen=True)
+class TorchConfiguration:
+    """Hugging Face's config.json as it is; `architecture` and `model_type` where it names them."""
+
+    fields: Mapping[str, Any]
+    file: Path
+    architecture: str | None
+    model_type: str | None
+
+
+def read_torch_configuration(folder: Path) -> TorchConfiguration:
+    """The config.json in a folder. Raises UnreadableFileError when it is absent or no JSON object."""
+    path = folder / CONFIG_FILE
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UnreadableFileError(f"{path}: no such file; a Hugging Face folder holds it beside the weights") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableFileError(f"{path}: is not a JSON file: {error}") from error
+    if not isinstance(document, dict):
+        raise UnreadableFileError(f"{path}: holds {type(document).__name__}, a JSON object is expected")
+    classes, model_type = document.get("architectures"), document.get("model_type")
+    first = classes[0] if isinstance(classes, list) and classes else None
+    return TorchConfiguration(
+        document,
+        path,
+        first if isinstance(first, str) else None,
+        model_type if isinstance(model_type, str) else None,
+    )
+
+
+def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> dict[str, Any]:
+    """Hugging Face's fields with Hugging Face's defaults for absent ones and `num_labels` settled, checked.
+
+    Raises ConfigurationError for a missing or impossible value, and for one that PaddleNLP has no counterpart for.
+    """
+    fields = configuration.fields
+    for name, value in _FIXED.items():
+        if fields.get(name, value) not in (value, None):
+            raise ConfigurationError(
+                f"{configuration.file}: {name} is {fields[name]!r}; PaddleNLP's {family.name} has no counterpart for "
+                f"anything but {value!r}"
+            )
+    defaults = {
+        entry.name: entry.default if entry.target_default is SAME else entry.target_default for entry in family.fields
+    }
+    complete = complete_fields(family, {**defaults, **fields})
+    tie = complete.setdefault("tie_word_embeddings", True)
+    if not isinstance(tie, bool):
+        raise ConfigurationError(f"{configuration.file}: tie_word_embeddings is {tie!r}; true or false is expected")
+    return complete
+
+
+def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """PaddleNLP's config.json for Hugging Face's `complete` fields; `dtype` is that of the weights."""
+    family = plan.family
+    labels = complete.get("id2label")
+    if isinstance(labels, dict):
+        id2label = {str(index): label for index, label in labels.items()}
+    else:
+        id2label = {str(index): f"LABEL_{index}" for index in range(complete["num_labels"])}
+    label2id = complete.get("label2id")
+    if not isinstance(label2id, dict):
+        label2id = {label: int(index) for index, label in id2label.items()}
+    document: dict[str, Any] = {
+        "architectures": [plan.architecture],
+        "model_type": family.name,
+        "dtype": dtype,
+        "tie_word_embeddings": plan.tie_word_embeddings,
+        "id2label": id2label,
+        "label2id": label2id,
+        **family.source_constants,
+        **{entry.name: complete[entry.name] for entry in family.fields},
+        **{name: complete[name] for name in _SHARED if complete.get(name) is not None},
+    }
+    if family.pooler_field is not None:
+        document[family.pooler_field] = plan.pooler
+    return dict(sorted(document.items()))
+
+
+def left_out_fields(family: Family, configuration: TorchConfiguration) -> tuple[str, ...]:
+    """The fields of Hugging Face's configuration that PaddleNLP's models do not know, sorted."""
+    known = {entry.name for entry in family.fields} | {*_FIXED, *_SHARED, *_RESTATED, *family.constants}
+    return tuple(sorted(name for name in configuration.fields if name not in known))

@@ -1,0 +1,85 @@
+"""Positioned reads from a file that must not change while it is read.
+
+Reads go through `os.preadv` rather than a memory map: a file that shrinks under a map kills the process with a
+bus error, a short read is an error that can be reported.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from ...errors import SourceChangedError, UnreadableFileError
+
+
+class ByteSource:
+    """An open file with positioned reads; `size` is in bytes. Safe to read from several threads."""
+
+    def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
+        """Open `path`, or take over `file`, an already open (perhaps nameless) file that `path` describes.
+
+        Raises UnreadableFileError when the file cannot be opened or is not a regular file.
+        """
+        self.path = path
+        # Opening a named pipe would wait for a writer. A folder says what it is when it is opened.
+        if file is None and os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise UnreadableFileError(f"{path}: is not a regular file; copy it to one first")
+        try:
+            self._file: BinaryIO = open(path, "rb", buffering=0) if file is None else file  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+        self._descriptor = self._file.fileno()
+        self._stamp = self._current_stamp()
+        self.size = self._stamp[0]
+        self._attached: list[ByteSource] = []
+
+    @property
+    def descriptor(self) -> int:
+        """The operating system's number of the open file, -1 once it is closed."""
+        return self._descriptor
+
+    def _current_stamp(self) -> tuple[int, int]:
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer` (bytes) from `offset`; raises SourceChangedError when the file ends before that."""
+        try:
+            count = os.preadv(self._descriptor, (buffer,), offset)
+            # Nearly every read ends here: matrices are transposed with several hundred thousand of them.
+            if count == len(buffer):
+                return
+            while count < len(buffer):
+                more = os.preadv(self._descriptor, (buffer[count:],), offset + count)
+                if more == 0:
+                    raise SourceChangedError(
+                        f"{self.path}: ends at byte {offset + count} although it had {self.size} bytes when it was "
+                        "opened; let whatever writes it finish, then try again"
+                    )
+                count += more
+        except OSError as error:
+            raise UnreadableFileError(f"{self.path}: reading failed: {error.strerror or error}") from error
+
+    def read(self, count: int, offset: int) -> bytes:
+        """`count` bytes from `offset`; raises as `read_into`."""
+        buffer = bytearray(count)
+        self.read_into(memoryview(buffer), offset)
+        return bytes(buffer)
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError when size or modification time differ from those at opening."""
+        if self._current_stamp() != self._stamp:
+            raise SourceChangedError(f"{self.path}: changed while it was being read; try again when it is complete")
+
+    def attach(self, other: ByteSource) -> None:
+        """Close `other`, which holds something made from this file, together with this file."""
+        self._attached.append(other)
+
+    def close(self) -> None:
+        """Close the file and what is attached to it; reading afterwards fails."""
+        for other in self._attached:
+            other.close()
+        # The number may soon belong to another file, which must not be read by mistake.
+        self._descriptor = -1
+        self._file.close()

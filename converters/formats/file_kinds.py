@@ -1,0 +1,74 @@
+"""Recognises by content the files that people take for a checkpoint, so that the message can say what they are."""
+
+from __future__ import annotations
+
+import codecs
+
+from ...errors import UnreadableFileError
+from .byte_source import ByteSource
+
+_HEAD_BYTES = 512
+
+_TORCH_LEGACY = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+"""The magic number that `torch.save` wrote first, as a pickle, before it wrote zip archives."""
+
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstandard",
+    b"7z\xbc\xaf": "7z",
+}
+
+_NOT_PADDLE = "; give it to PyTorch, or fetch the Paddle file of the model"
+
+
+def refuse_other_kinds(source: ByteSource) -> None:
+    """Raise UnreadableFileError, with what the file is and the way out, unless it begins like Paddle's pickles."""
+    if source.size == 0:
+        raise UnreadableFileError(f"{source.path}: is empty; the download or the copy failed, fetch it again")
+    head = source.read(min(source.size, _HEAD_BYTES), 0)
+    problem = _problem(head, source.size)
+    if problem is not None:
+        raise UnreadableFileError(f"{source.path}: {problem}")
+
+
+def _problem(head: bytes, size: int) -> str | None:
+    if head.startswith(_TORCH_LEGACY):
+        return "is an old PyTorch checkpoint" + _NOT_PADDLE
+    if head[0] == 0x80 and (len(head) == 1 or 2 <= head[1] <= 5):
+        return None
+    if head.startswith(b"PK\x03\x04"):
+        return "is a zip archive, which is how PyTorch saves checkpoints" + _NOT_PADDLE
+    for magic, name in _COMPRESSED.items():
+        if head.startswith(magic):
+            return f"is compressed with {name}; unpack it first"
+    if head[257:262] == b"ustar":
+        return "is a tar archive; unpack it first"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8:
+        return "is a safetensors file; give it a name that ends in .safetensors"
+    if head.startswith(bytes(16)):
+        return (
+            "is a binary tensor without names, such as .pdiparams of an exported program; "
+            "give the .pdparams file of the model instead"
+        )
+    if head[0] == 0x80 and len(head) > 1 and head[1] < 16:
+        return f"is a pickle of protocol {head[1]}; Paddle writes the protocols 2 to 5"
+    return _text_problem(head) or (
+        "does not begin like anything that Paddle writes; it is encrypted, damaged, or of another kind"
+    )
+
+
+def _text_problem(head: bytes) -> str | None:
+    if head.startswith(b"version https://git-lfs"):
+        return "is only a git-lfs pointer to the real file; run `git lfs pull`, or download the file itself"
+    try:
+        # The head may end in the middle of a character.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head).lstrip()
+    except UnicodeDecodeError:
+        return None
+    if not all(character.isprintable() or character in "\r\n\t\f" for character in text):
+        return None
+    if text.startswith("<"):
+        return "looks like a web page; the download failed, fetch the file again"
+    return "is plain text; the download failed, or it is another file than the weights"

@@ -1,0 +1,169 @@
+"""Safetensors files: opened for lazy reading, written as a stream, and compared after writing."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from ...errors import OutputError, UnreadableFileError
+from .byte_source import ByteSource
+from .dtypes import DTYPES_BY_CODE, Array
+from .piecewise import Entry, on_every_piece, write_all, write_piece
+from .tensors import Piece, Scratch, Tensor, matrix_shape
+
+RELOAD_BYTES = 2 << 20
+"""Bytes read back at a time: small enough to stay in the processor's cache until they are compared."""
+
+ORDER = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL")
+"""Codes of element types in the order in which the library writes them."""
+
+_LENGTH = struct.Struct("<Q")
+
+
+@dataclass(frozen=True)
+class SafetensorsFile:
+    """An open file: its tensors in the order of the file, and its metadata."""
+
+    source: ByteSource
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def open_safetensors(path: Path) -> SafetensorsFile:
+    """Open a file whose header the `safetensors` library has accepted; no tensor is read yet.
+
+    Raises UnreadableFileError when the library refuses the file or an element type is unknown here.
+    """
+    source = ByteSource(path)
+    try:
+        with safe_open(str(path), framework="np") as checked:
+            metadata = dict(checked.metadata() or {})
+            names = list(checked.offset_keys())
+    except (SafetensorError, OSError) as error:
+        source.close()
+        raise UnreadableFileError(f"{path}: is not a valid safetensors file: {error}") from error
+    (length,) = _LENGTH.unpack(source.read(_LENGTH.size, 0))
+    header = json.loads(source.read(length, _LENGTH.size))
+    start = _LENGTH.size + length
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        facts = header[name]
+        if facts["dtype"] not in DTYPES_BY_CODE:
+            raise UnreadableFileError(
+                f"{path}: tensor {name} has the element type {facts['dtype']}, which is not known"
+            )
+        offset = start + facts["data_offsets"][0]
+        place = partial(_place, source, offset)
+        tensors[name] = Tensor(name, DTYPES_BY_CODE[facts["dtype"]], tuple(facts["shape"]), place)
+    return SafetensorsFile(source, tensors, metadata)
+
+
+def _place(source: ByteSource, offset: int) -> tuple[ByteSource, int]:
+    return source, offset
+
+
+def write_safetensors(
+    path: Path, entries: Sequence[Entry], metadata: Mapping[str, str], progress: Callable[[int], None]
+) -> None:
+    """Write `entries` to the new file `path`, a few pieces in memory at a time; `progress` gets the bytes of each.
+
+    Tensors are ordered as the `safetensors` library orders them, so that the file equals one of its own. Raises
+    OutputError when the file cannot be written.
+    """
+    ordered = sorted(entries, key=lambda entry: (ORDER.index(str(entry.dtype.code)), entry.name))
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    places: dict[str, int] = {}
+    end = 0
+    for entry in ordered:
+        places[entry.name] = end
+        end += entry.nbytes
+        header[entry.name] = {
+            "dtype": entry.dtype.code,
+            "shape": list(entry.shape),
+            "data_offsets": [places[entry.name], end],
+        }
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    start = _LENGTH.size + len(text)
+    turn = threading.Lock()
+    try:
+        with path.open("xb", buffering=0) as file:
+            descriptor = file.fileno()
+            write_all(descriptor, memoryview(_LENGTH.pack(len(text)) + text), 0)
+
+            def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
+                block = entry.read(piece, scratch)
+                # The system lets one thread at a time write a file; the other would spin, not sleep, while it waits.
+                with turn:
+                    write_piece(descriptor, entry, piece, block, start + places[entry.name])
+
+            on_every_piece(ordered, write, progress)
+            size = os.fstat(descriptor).st_size
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    if size != start + end:
+        raise OutputError(f"{path}: {size} bytes were written, {start + end} were announced")
+
+
+def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
+    """Read `path` back with the `safetensors` library and compare every bit with `entries`, which are read again.
+
+    Raises OutputError naming the first tensor that is missing, unexpected or different.
+    """
+    expected = {entry.name: entry for entry in entries}
+    try:
+        with safe_open(str(path), framework="np") as written:
+            names = set(written.keys())
+            if names != set(expected):
+                raise OutputError(f"{path}: reads back with other tensors: {sorted(names ^ set(expected))}")
+            for entry in entries:
+                facts = written.get_slice(entry.name)
+                if facts.get_dtype() != entry.dtype.code or tuple(facts.get_shape()) != entry.shape:
+                    raise OutputError(
+                        f"{path}: tensor {entry.name} reads back as {facts.get_dtype()} {facts.get_shape()}, "
+                        f"expected {entry.dtype.code} {list(entry.shape)}"
+                    )
+        on_every_piece(entries, partial(_compare_piece, path), progress)
+    except (SafetensorError, OSError) as error:
+        raise OutputError(f"{path}: does not read back: {error}") from error
+
+
+def _compare_piece(path: Path, entry: Entry, piece: Piece, scratch: Scratch) -> None:
+    """Compare a piece of `entry` with the file, some rows at a time."""
+    block = entry.read(piece, scratch)
+    bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
+    step = max(1, RELOAD_BYTES // (piece.width * entry.dtype.itemsize))
+    for top in range(piece.top, piece.bottom, step):
+        part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
+        expected = block[part.top - piece.top : part.bottom - piece.top]
+        if not np.array_equal(_reload(path, entry, part).view(bits), expected.view(bits)):
+            raise OutputError(f"{path}: tensor {entry.name} did not read back as it was written; is the disk sound?")
+
+
+def _reload(path: Path, entry: Entry, piece: Piece) -> Array:
+    """A piece of a written tensor as a C-ordered matrix."""
+    if entry.dtype.name == "bfloat16":
+        # The library has no numpy dtype for it; its bytes are read from the place the library's header check accepted.
+        opened = open_safetensors(path)
+        try:
+            return opened.tensors[entry.name].read_piece(piece, Scratch())
+        finally:
+            opened.source.close()
+    # Opened anew for every piece: the library maps the file, and its pages would add up otherwise.
+    with safe_open(str(path), framework="np") as written:
+        if not entry.shape:
+            found = written.get_tensor(entry.name)
+        elif piece.width == matrix_shape(entry.shape)[1]:
+            found = written.get_slice(entry.name)[piece.top : piece.bottom]
+        else:
+            found = written.get_slice(entry.name)[piece.top : piece.bottom, piece.left : piece.right]
+    return np.ascontiguousarray(found).reshape(piece.height, piece.width)

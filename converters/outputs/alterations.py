@@ -1,0 +1,133 @@
+"""What a conversion was told to change in the values themselves, and the record of it in the converted files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError, UnknownNameError, UnreadableFileError
+from ...mappings.language.plan import Move, Plan, is_prefixed
+from ...mappings.language.schema import Kind
+from ..formats.casting import CASTS
+from ..formats.dtypes import DTYPES, DType
+
+_DTYPE_KEY = "paddle2torch.cast"
+_ROW_KEY = "paddle2torch.zero_padding_row"
+
+
+@dataclass(frozen=True)
+class Alterations:
+    """`dtype`: every weight is cast to it. `zero_padding_row`: this row of the word embeddings is written as zeros.
+
+    Without either, every bit is the source's.
+    """
+
+    dtype: DType | None = None
+    zero_padding_row: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.dtype is not None or self.zero_padding_row is not None
+
+    def metadata(self) -> dict[str, str]:
+        """The record for the metadata of a safetensors file."""
+        record = {}
+        if self.dtype is not None:
+            record[_DTYPE_KEY] = self.dtype.name
+        if self.zero_padding_row is not None:
+            record[_ROW_KEY] = str(self.zero_padding_row)
+        return record
+
+    def lines(self) -> list[str]:
+        """What was changed, for people."""
+        lines = []
+        if self.dtype is not None:
+            lines.append(
+                f"cast to {self.dtype.name}: not bit-equal to the source; verify compares with the source cast likewise"
+            )
+        if self.zero_padding_row is not None:
+            lines.append(
+                f"row {self.zero_padding_row} of the word embeddings, the padding id's, was written as zeros, as "
+                "PaddleNLP reads it; the stored row is lost"
+            )
+        return lines
+
+
+UNALTERED = Alterations()
+"""Every bit is the source's."""
+
+
+def make_alterations(
+    plan: Plan, configuration: Mapping[str, Any], source_dtypes: set[DType], dtype: str | None, zero_padding_row: bool
+) -> Alterations:
+    """The alterations that were asked for; a cast to the type that all of `source_dtypes` are is none.
+
+    `configuration` is PaddleNLP's. Raises UnknownNameError for an element type that is none of CASTS,
+    ConfigurationError when the model has no padding row that PaddleNLP reads as zeros.
+    """
+    if dtype is not None and dtype not in CASTS:
+        raise UnknownNameError(f"unknown element type {dtype!r}; weights are cast to {', '.join(CASTS)}")
+    target = None if dtype is None or source_dtypes == {DTYPES[dtype]} else DTYPES[dtype]
+    if not zero_padding_row:
+        return Alterations(target)
+    if not any(difference.padding for difference in plan.family.declared(plan.architecture)):
+        raise ConfigurationError(
+            f"PaddleNLP reads the stored padding row of family {plan.family.name}: writing it as zeros would make "
+            "another model"
+        )
+    padding = configuration["pad_token_id"]
+    if padding is None:
+        raise ConfigurationError("pad_token_id is null: there is no padding row to write as zeros")
+    return Alterations(target, int(padding))
+
+
+def read_alterations(path: Path, metadata: Mapping[str, str]) -> Alterations:
+    """The alterations that the metadata of the file `path` record. Raises UnreadableFileError for an unknown one."""
+    dtype, row = metadata.get(_DTYPE_KEY), metadata.get(_ROW_KEY)
+    if dtype is not None and dtype not in CASTS:
+        raise UnreadableFileError(f"{path}: records a cast to {dtype!r}; known are {', '.join(CASTS)}")
+    if row is not None and not (row.isascii() and row.isdigit()):
+        raise UnreadableFileError(f"{path}: records the padding row {row!r}; a whole number is expected")
+    return Alterations(DTYPES[dtype] if dtype is not None else None, int(row) if row is not None else None)
+
+
+def check_recorded(path: Path, alterations: Alterations, plan: Plan, configuration: Mapping[str, Any]) -> None:
+    """Raise UnreadableFileError when the folder `path` records a row as written as zeros that is not the padding row
+    which PaddleNLP reads as zeros: no conversion writes that. `configuration` is PaddleNLP's."""
+    row = alterations.zero_padding_row
+    if row is None:
+        return
+    reads_zeros = any(difference.padding for difference in plan.family.declared(plan.architecture))
+    if not reads_zeros or row != configuration["pad_token_id"]:
+        expected = f"only row {configuration['pad_token_id']} may be" if reads_zeros else "PaddleNLP reads every row"
+        raise UnreadableFileError(f"{path}: records row {row} as written as zeros; {expected}: convert again")
+
+
+def word_embeddings(plan: Plan) -> Move:
+    """The move of the word embeddings under their own name."""
+    name = plan.family.roles["words"] + ".weight"
+    return next(move for move in plan.moves if move.source.endswith(name))
+
+
+def altered_plan(plan: Plan, configuration: Mapping[str, Any], alterations: Alterations) -> Plan:
+    """The plan with what the alterations need: a decoder that is tied to the word embeddings keeps its own copy of
+    the padding row, as the output for the padding id is computed from it."""
+    if alterations.zero_padding_row is None:
+        return plan
+    words = word_embeddings(plan)
+    rules = plan.family.rules(
+        plan.architecture, configuration, is_prefixed(plan.family, [move.source for move in plan.moves])
+    )
+    written = {move.target for move in plan.moves}
+    decoders = [
+        Move(words.source, rule.target, rule.transform, rule.shape)
+        for rule in rules
+        if rule.kind is Kind.TIED
+        and rule.twin == words.source
+        and rule.target is not None
+        and rule.target not in written
+    ]
+    if not decoders:
+        return plan
+    return replace(plan, moves=(*plan.moves, *decoders), tie_word_embeddings=False)

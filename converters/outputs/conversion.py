@@ -1,0 +1,97 @@
+"""What a conversion did, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..tokenizers.huggingface import TokenizerWritten
+
+Progress = Callable[[str, int, int], None]
+"""Called as work goes on with the stage ("write" or "compare"), bytes done and bytes in all."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion did. `parameters` counts the elements written, `files` are those with weights; names are the
+    source's. `alterations` says what was changed in the values, in one line each; without any, all bits are kept.
+
+    `to` is "torch" or "paddle", the framework whose library loads the output. On the way to Paddle, `made` are buffers
+    that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
+    PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know. `kept`: the
+    output was there already, equal to what would have been written, and nothing was.
+    """
+
+    source: Path
+    output: Path
+    family: str
+    architecture: str
+    target_architecture: str
+    tensors: int
+    parameters: int
+    nbytes: int
+    tied: tuple[str, ...]
+    dropped: tuple[str, ...]
+    drop_reason: str | None
+    ignored: tuple[str, ...]
+    guesses: tuple[str, ...]
+    tie_word_embeddings: bool
+    dtype: str
+    files: tuple[str, ...]
+    alterations: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    to: str = "torch"
+    made: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
+    left_out_fields: tuple[str, ...] = ()
+    tokenizer: TokenizerWritten | None = None
+    kept: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The conversion as plain JSON values."""
+        return {**asdict(self), "source": str(self.source), "output": str(self.output)}
+
+    def lines(self) -> list[str]:
+        """The conversion for people: what was written, and what was left out and why."""
+        lines = [
+            f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
+            f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
+            f"{'there already' if self.kept else 'read back'} and equal",
+            *self.alterations,
+            self.tokenizer.line() if self.tokenizer is not None else "no tokenizer: there is none beside the weights",
+        ]
+        if self.tied:
+            lines.append(f"tied, bit-equal to their twins: {', '.join(self.tied)}")
+        if not self.tie_word_embeddings:
+            differ = "differ and are both kept" if self.to == "torch" else "are tensors of their own"
+            lines.append(f"decoder and word embeddings {differ}: tie_word_embeddings is false")
+        if self.dropped:
+            lines.append(f"dropped, {self.drop_reason}: {', '.join(self.dropped)}")
+        if self.ignored:
+            lines.append(f"ignored, computed by Hugging Face: {', '.join(self.ignored)}")
+        if self.made:
+            lines.append(f"made, as PaddleNLP stores them: {', '.join(self.made)}")
+        if self.random:
+            lines.append(
+                f"not in {self.architecture} of Hugging Face, so PaddleNLP initialises them at random, and no output "
+                f"of its task depends on them: {', '.join(self.random)}"
+            )
+        if self.left_out_fields:
+            lines.append(f"configuration fields that PaddleNLP does not know: {', '.join(self.left_out_fields)}")
+        if self.set_aside:
+            lines.append(f"files of training, not part of the model: {', '.join(self.set_aside)}")
+        return lines
+
+
+def counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:
+    """A function that adds up the bytes it is called with and reports them as progress of `stage`."""
+    done = 0
+
+    def count(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
+        progress(stage, done, total)
+
+    return count

@@ -1,0 +1,186 @@
+"""A source's tokenizer and what Hugging Face's `AutoTokenizer` needs of it, slow and fast.
+
+Nothing but the standard library takes part: a base install has no tokenizer library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError, UnreadableFileError
+from ...mappings.tokenizers import HUGGING_FACE_CLASSES, NEEDED_TOKENS, SENTENCEPIECE, UNLIMITED, VOCABULARY_FILES
+from ..checkpoints.source import Source
+from .fast import added_entry, sentencepiece_json, wordpiece_json
+from .files import (
+    ADDED_TOKENS,
+    CONFIG,
+    SPECIAL_TOKENS_MAP,
+    TOKENIZER,
+    TokenizerFiles,
+    find_tokenizer_files,
+)
+from .settings import TokenizerSettings, read_settings
+from .spiece import SentencePieceModel, read_spiece
+from .vocabulary import read_vocabulary
+
+
+@dataclass(frozen=True)
+class SourceTokenizer:
+    """A checkpoint's tokenizer, read and checked. `ids` leads from each token of its vocabulary to its id."""
+
+    files: TokenizerFiles
+    settings: TokenizerSettings
+    ids: Mapping[str, int]
+    model: SentencePieceModel | None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that it was read from."""
+        return self.files.paths(self.settings.kind)
+
+    @property
+    def vocabulary(self) -> Path:
+        """The file of its vocabulary."""
+        return self.files.vocabularies[self.settings.kind]
+
+
+@dataclass(frozen=True)
+class TokenizerWritten:
+    """What was written for a tokenizer: Hugging Face's (or PaddleNLP's) class, how many tokens, the files' names."""
+
+    tokenizer_class: str
+    tokens: int
+    files: tuple[str, ...]
+    guess: str | None = None
+
+    def line(self) -> str:
+        """It for people."""
+        return f"tokenizer: {self.tokenizer_class}, {self.tokens:,} tokens: {', '.join(self.files)}"
+
+
+def read_tokenizer(source: Source, family: str, vocab_size: int | None = None) -> SourceTokenizer | None:
+    """The tokenizer in a source's folder or beside its file, None when there is none.
+
+    `vocab_size` is the number of rows of the model's word embeddings. Raises UnreadableFileError for a vocabulary that
+    is damaged, larger than the model's, or lacks a special token; ConfigurationError for settings that cannot hold.
+    """
+    files = find_tokenizer_files(source)
+    if files is None:
+        return None
+    settings = read_settings(files, family)
+    path = files.vocabularies[settings.kind]
+    model = read_spiece(path) if settings.kind == SENTENCEPIECE else None
+    ids = read_vocabulary(path) if model is None else {piece.text: index for index, piece in enumerate(model.pieces)}
+    tokenizer = SourceTokenizer(files, settings, ids, model)
+    check_tokenizer(tokenizer, vocab_size)
+    return tokenizer
+
+
+def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> TokenizerWritten:
+    """Write a tokenizer for `AutoTokenizer.from_pretrained`: the vocabulary byte for byte, tokenizer.json and its
+    settings."""
+    settings = tokenizer.settings
+    entries = added_tokens(tokenizer)
+    if tokenizer.model is not None:
+        document = sentencepiece_json(tokenizer.model, settings, entries)
+    else:
+        document = wordpiece_json(tokenizer.ids, settings, entries)
+    plain = VOCABULARY_FILES[settings.kind]
+    (folder / plain).write_bytes(tokenizer.vocabulary.read_bytes())
+    write_json(folder / TOKENIZER, document)
+    write_json(folder / CONFIG, _huggingface_config(settings, entries))
+    write_json(folder / SPECIAL_TOKENS_MAP, _special_tokens_map(settings, entries))
+    names = [plain, TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP]
+    if settings.added:
+        write_json(folder / ADDED_TOKENS, dict(settings.added))
+        names.append(ADDED_TOKENS)
+    count = len(tokenizer.ids) + len(settings.added)
+    return TokenizerWritten(HUGGING_FACE_CLASSES[settings.kind], count, tuple(names), settings.guess)
+
+
+def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
+    """The entries of tokenizer.json's `added_tokens`, by id: the special tokens and those beyond the vocabulary."""
+    settings = tokenizer.settings
+    special = set(settings.all_special)
+    ids = {**{token: tokenizer.ids[token] for token in special if token in tokenizer.ids}, **settings.added}
+    entries = []
+    for token, index in sorted(ids.items(), key=lambda item: item[1]):
+        content = token.lower() if settings.do_lower_case and token not in special else token
+        # The space before a mask belongs to it, as the piece that it stands for would begin with one.
+        lstrip = settings.kind == SENTENCEPIECE and token == settings.special["mask_token"]
+        entries.append(added_entry(index, content, token in special, lstrip))
+    return entries
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON document as both libraries do."""
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def check_tokenizer(tokenizer: SourceTokenizer, vocab_size: int | None) -> None:
+    """Raise UnreadableFileError or ConfigurationError where vocabulary, settings and model do not fit together."""
+    path, settings, ids = tokenizer.vocabulary, tokenizer.settings, tokenizer.ids
+    for position, (token, index) in enumerate(settings.added.items()):
+        if index != len(ids) + position or token in ids:
+            raise ConfigurationError(
+                f"{tokenizer.files.folder / ADDED_TOKENS}: gives {token!r} the id {index}; ids go on from the "
+                f"vocabulary, which holds {len(ids)} tokens, without gap or repetition"
+            )
+    known = {**ids, **settings.added}
+    for role in NEEDED_TOKENS:
+        if settings.special[role] not in known:
+            raise UnreadableFileError(
+                f"{path}: holds no {settings.special[role]!r}, which is the {role}; is it the vocabulary of this model?"
+            )
+    for token in settings.all_special:
+        if token not in known:
+            raise UnreadableFileError(f"{path}: holds no {token!r}, which {tokenizer.files.folder} names as special")
+    if tokenizer.model is not None and ids[settings.special["unk_token"]] != tokenizer.model.unk_id:
+        raise ConfigurationError(
+            f"{path}: marks another piece than unk_token {settings.special['unk_token']!r} as unknown"
+        )
+    if vocab_size is not None and len(known) > vocab_size:
+        raise UnreadableFileError(
+            f"{path}: holds {len(known)} tokens, but the model has {vocab_size} word embeddings; it belongs to "
+            "another model"
+        )
+
+
+def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    own: dict[str, Any]
+    if settings.kind == SENTENCEPIECE:
+        own = {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
+    else:
+        own = {"tokenize_chinese_chars": settings.tokenize_chinese_chars, "strip_accents": settings.strip_accents}
+    document = {
+        "added_tokens_decoder": {
+            str(entry["id"]): {name: value for name, value in entry.items() if name != "id"} for entry in entries
+        },
+        "clean_up_tokenization_spaces": True,
+        "do_lower_case": settings.do_lower_case,
+        "model_max_length": settings.model_max_length if settings.model_max_length < UNLIMITED else UNLIMITED,
+        "padding_side": settings.padding_side,
+        "tokenizer_class": HUGGING_FACE_CLASSES[settings.kind],
+        "truncation_side": settings.truncation_side,
+        **own,
+        **settings.special,
+    }
+    if settings.additional:
+        document["additional_special_tokens"] = list(settings.additional)
+    return dict(sorted(document.items()))
+
+
+def _special_tokens_map(settings: TokenizerSettings, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    flags = {entry["content"]: entry for entry in entries if entry["lstrip"]}
+    names = ("content", "lstrip", "normalized", "rstrip", "single_word")
+    document: dict[str, Any] = {
+        role: {name: flags[token][name] for name in names} if token in flags else token
+        for role, token in settings.special.items()
+    }
+    if settings.additional:
+        document["additional_special_tokens"] = list(settings.additional)
+    return document

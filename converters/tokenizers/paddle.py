@@ -1,0 +1,221 @@
+"""A Hugging Face folder's tokenizer, written as PaddleNLP reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError, TokenizerError, UnreadableFileError
+from ...mappings.tokenizers import (
+    CLASSES,
+    ENGLISH,
+    PADDLE_CLASSES,
+    SENTENCEPIECE,
+    SPECIAL_TOKENS,
+    UNLIMITED,
+    VOCABULARY_FILES,
+    WORDPIECE,
+    WORDPIECE_TOKENS,
+)
+from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
+from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, write_json
+from .settings import (
+    TokenizerSettings,
+    checked_added,
+    flag,
+    length_of,
+    optional_flag,
+    refuse,
+    side_of,
+    token_text,
+)
+from .spiece import read_spiece
+from .vocabulary import read_vocabulary
+
+_KNOWN = {"AlbertTokenizer", "BertTokenizer", "PreTrainedTokenizer"}
+
+_KINDS = {"AlbertTokenizer": SENTENCEPIECE, "BertTokenizer": WORDPIECE}
+
+
+def write_paddle_tokenizer(
+    source_folder: Path, folder: Path, family: str, vocab_size: int | None = None
+) -> TokenizerWritten | None:
+    """Write the tokenizer of a Hugging Face folder into `folder` for PaddleNLP; None when the source has none.
+
+    `vocab_size` is the number of rows of the model's word embeddings. Raises TokenizerError for a tokenizer that
+    PaddleNLP has no form for, while the weights may have one; UnreadableFileError and ConfigurationError for one that
+    is damaged or contradicts itself.
+    """
+    tokenizer = read_huggingface_tokenizer(source_folder, family, vocab_size)
+    if tokenizer is None:
+        return None
+    settings = tokenizer.settings
+    plain = VOCABULARY_FILES[settings.kind]
+    if tokenizer.vocabulary.name == plain:
+        (folder / plain).write_bytes(tokenizer.vocabulary.read_bytes())
+    else:
+        (folder / plain).write_text("".join(f"{token}\n" for token in tokenizer.ids), "utf-8", newline="\n")
+    write_json(folder / CONFIG, _paddle_config(settings))
+    tokens: dict[str, Any] = dict(settings.special)
+    if settings.additional:
+        tokens["additional_special_tokens"] = list(settings.additional)
+    write_json(folder / SPECIAL_TOKENS_MAP, tokens)
+    names = [plain, CONFIG, SPECIAL_TOKENS_MAP]
+    if settings.added:
+        write_json(folder / ADDED_TOKENS, dict(settings.added))
+        names.append(ADDED_TOKENS)
+    return TokenizerWritten(settings.paddle_class.name, len(tokenizer.ids) + len(settings.added), tuple(names))
+
+
+def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None = None) -> SourceTokenizer | None:
+    """The tokenizer of a Hugging Face folder, None when it has none; raises what `write_paddle_tokenizer` does."""
+    config_path = _existing(folder / CONFIG)
+    config = read_json_object(config_path)
+    fast = read_json_object(_existing(folder / TOKENIZER))
+    present = {kind: folder / name for kind, name in VOCABULARY_FILES.items() if (folder / name).is_file()}
+    if not present and not fast:
+        return None
+    kind = _kind(folder, family, config, fast, present)
+    model = None
+    if kind == SENTENCEPIECE:
+        if kind not in present:
+            raise TokenizerError(
+                f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
+                "can be made; put that file into the folder"
+            )
+        model = read_spiece(present[kind])
+        ids = {piece.text: index for index, piece in enumerate(model.pieces)}
+    else:
+        ids = read_vocabulary(present[kind]) if kind in present else _wordpiece_vocabulary(folder, fast)
+    mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
+    settings = _settings(
+        str(config_path or folder), family, kind, config, mapped, fast, _added(folder, config, fast, ids)
+    )
+    files = TokenizerFiles(folder, present or {kind: folder / TOKENIZER}, None, config_path)
+    tokenizer = SourceTokenizer(files, settings, ids, model)
+    check_tokenizer(tokenizer, vocab_size)
+    return tokenizer
+
+
+def _kind(
+    folder: Path, family: str, config: Mapping[str, Any], fast: Mapping[str, Any], present: Mapping[str, Path]
+) -> str:
+    named = config.get("tokenizer_class")
+    plain = str(named or "PreTrainedTokenizer").removesuffix("Fast")
+    if plain not in _KNOWN:
+        raise TokenizerError(
+            f"{folder / CONFIG}: names the tokenizer class {named}, which has no counterpart for family {family} in "
+            f"PaddleNLP; known are {', '.join(_KINDS)}"
+        )
+    model = fast.get("model")
+    model_type = model.get("type") if isinstance(model, dict) else None
+    if plain in _KINDS:
+        kind = _KINDS[plain]
+    elif model_type is not None:
+        kind = SENTENCEPIECE if model_type == "Unigram" else WORDPIECE
+    else:
+        kind = next(iter(present))
+    if kind not in present and model_type not in ("Unigram", "WordPiece"):
+        raise TokenizerError(f"{folder}: holds no {VOCABULARY_FILES[kind]} for its tokenizer")
+    if kind not in {name for entry in CLASSES.values() if entry.name == PADDLE_CLASSES[family] for name in entry.kinds}:
+        raise TokenizerError(f"{folder}: a {kind} tokenizer has no counterpart for family {family} in PaddleNLP")
+    return kind
+
+
+def _wordpiece_vocabulary(folder: Path, fast: Mapping[str, Any]) -> dict[str, int]:
+    path, model = folder / TOKENIZER, fast.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocabulary, dict) or not vocabulary or model is None or model.get("type") != "WordPiece":
+        raise TokenizerError(f"{path}: holds no WordPiece vocabulary; put vocab.txt into the folder")
+    ids = dict(sorted(vocabulary.items(), key=lambda item: str(item[1]).zfill(12)))
+    if list(ids.values()) != list(range(len(ids))) or any("\n" in token or "\r" in token for token in ids):
+        raise UnreadableFileError(f"{path}: its ids are not 0 to {len(ids) - 1}, each once, or a token breaks lines")
+    return ids
+
+
+def _added(folder: Path, config: Mapping[str, Any], fast: Mapping[str, Any], ids: Mapping[str, int]) -> dict[str, int]:
+    """Tokens beyond the vocabulary, from whichever file holds them."""
+    path = _existing(folder / ADDED_TOKENS)
+    found: dict[str, int] = dict(read_json_object(path))
+    decoder = config.get("added_tokens_decoder")
+    entries = [
+        *((index, value) for index, value in (decoder if isinstance(decoder, dict) else {}).items()),
+        *((entry.get("id"), entry) for entry in fast.get("added_tokens") or [] if isinstance(entry, dict)),
+    ]
+    for index, entry in entries:
+        token = token_text(folder, "an added token", entry)
+        if token not in ids:
+            found.setdefault(token, int(index))
+    return checked_added(path or folder, {token: index for token, index in found.items() if token not in ids})
+
+
+def _settings(
+    origin: str,
+    family: str,
+    kind: str,
+    config: Mapping[str, Any],
+    mapped: Mapping[str, Any],
+    fast: Mapping[str, Any],
+    added: Mapping[str, int],
+) -> TokenizerSettings:
+    refuse(origin, config)
+    defaults = ENGLISH if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    special: dict[str, str] = {}
+    for role in SPECIAL_TOKENS:
+        # With added_tokens_decoder, transformers no longer reads special_tokens_map.json.
+        sources = (config, {} if "added_tokens_decoder" in config and config.get(role) else mapped)
+        given = [token_text(origin, role, source[role]) for source in sources if source.get(role) is not None]
+        chosen = given[-1] if given else defaults.get(role)
+        if chosen is not None:
+            special[role] = chosen
+    additional = config.get("additional_special_tokens") or mapped.get("additional_special_tokens") or []
+    if not isinstance(additional, list):
+        raise ConfigurationError(f"{origin}: additional_special_tokens is not a list of texts")
+    length = config.get("model_max_length", config.get("max_len"))
+    normalizer = fast.get("normalizer")
+    lower = normalizer.get("lowercase") if isinstance(normalizer, dict) else None
+    own_class = str(config.get("tokenizer_class") or "").removesuffix("Fast") in _KINDS
+    return TokenizerSettings(
+        kind=kind,
+        paddle_class=CLASSES[PADDLE_CLASSES[family]],
+        special=special,
+        additional=tuple(token_text(origin, "additional_special_tokens", token) for token in additional),
+        added=added,
+        do_lower_case=flag(origin, config, "do_lower_case", True if own_class or lower is None else bool(lower)),
+        remove_space=flag(origin, config, "remove_space", True),
+        keep_accents=flag(origin, config, "keep_accents", False),
+        strip_accents=optional_flag(origin, config, "strip_accents"),
+        tokenize_chinese_chars=flag(origin, config, "tokenize_chinese_chars", True),
+        model_max_length=UNLIMITED if isinstance(length, int | float) and length >= 1e20 else length_of(origin, length),
+        padding_side=side_of(origin, config, "padding_side"),
+        truncation_side=side_of(origin, config, "truncation_side"),
+        name=None,
+        guess=None,
+    )
+
+
+def _paddle_config(settings: TokenizerSettings) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "do_lower_case": settings.do_lower_case,
+        "model_max_length": settings.model_max_length,
+        "padding_side": settings.padding_side,
+        "tokenizer_class": settings.paddle_class.name,
+        "truncation_side": settings.truncation_side,
+        **settings.special,
+    }
+    if settings.kind == SENTENCEPIECE:
+        document |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
+    else:
+        document |= {
+            "strip_accents": settings.strip_accents,
+            "tokenize_chinese_chars": settings.tokenize_chinese_chars,
+        }
+    if settings.paddle_class.wraps:
+        # AlbertTokenizer asks for both files by name, even for the one that there is none of.
+        document["vocab_file" if settings.kind == SENTENCEPIECE else "sentencepiece_model_file"] = None
+    return dict(sorted(document.items()))
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None

@@ -1,0 +1,210 @@
+"""PaddleNLP's settings of a tokenizer: what its class, its pretrained name and its files say, the last one first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import ConfigurationError
+from ...mappings.tokenizers import (
+    CLASSES,
+    DEFAULT_CLASSES,
+    ENGLISH,
+    MAX_LENGTH,
+    PUBLISHED,
+    SENTENCEPIECE,
+    SPECIAL_TOKENS,
+    UNLIMITED,
+    WORDPIECE,
+    WORDPIECE_TOKENS,
+    TokenizerClass,
+)
+from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, read_json_object
+
+_SIDES = ("right", "left")
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """What PaddleNLP does with a vocabulary. `special` holds the special tokens by role, `additional` those without
+    one, `added` the ids of tokens beyond the vocabulary; `name` is the pretrained name that settings came from."""
+
+    kind: str
+    paddle_class: TokenizerClass
+    special: Mapping[str, str]
+    additional: tuple[str, ...]
+    added: Mapping[str, int]
+    do_lower_case: bool
+    remove_space: bool
+    keep_accents: bool
+    strip_accents: bool | None
+    tokenize_chinese_chars: bool
+    model_max_length: int
+    padding_side: str
+    truncation_side: str
+    name: str | None
+    guess: str | None
+
+    @property
+    def strips_accents(self) -> bool:
+        """Whether accents go, which follows from `do_lower_case` where `strip_accents` does not say it."""
+        if self.kind == SENTENCEPIECE:
+            return not self.keep_accents
+        return self.do_lower_case if self.strip_accents is None else self.strip_accents
+
+    @property
+    def all_special(self) -> tuple[str, ...]:
+        """The special tokens, each once."""
+        return tuple(dict.fromkeys([*self.special.values(), *self.additional]))
+
+
+def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
+    """The settings of a source's tokenizer.
+
+    Raises UnreadableFileError for a file that is no JSON object and ConfigurationError for settings that are
+    impossible, contradict each other or cannot be expressed in transformers' fast tokenizer.
+    """
+    config = dict(read_json_object(files.config))
+    tokenizer_class, kind = _class_and_kind(files, config, family)
+    published = PUBLISHED.get(files.name or "", {}) if files.config is None else {}
+    guess = None
+    if files.config is None and not published:
+        if kind == WORDPIECE and family == "albert":
+            # PaddleNLP's own defaults name tokens that such a vocabulary lacks: it loads none without settings.
+            published = {"do_lower_case": False}
+            guess = f"{files.folder} holds no {CONFIG}: the tokenizer is taken to be as published for Chinese ALBERT"
+        elif kind == WORDPIECE:
+            guess = f"{files.folder} holds no {CONFIG}: the tokenizer lower-cases, which is PaddleNLP's default"
+    given = {**published, **config}
+    origin = str(files.config or files.folder)
+    special = _special_tokens(files, tokenizer_class, kind, given)
+    additional = _additional(files, given)
+    refuse(origin, given)
+    length = given.get("model_max_length", given.get("max_len"))
+    if files.config is None and files.name is not None:
+        length = MAX_LENGTH
+    return TokenizerSettings(
+        kind=kind,
+        paddle_class=tokenizer_class,
+        special=special,
+        additional=additional,
+        added=_added(files),
+        do_lower_case=flag(origin, given, "do_lower_case", True),
+        remove_space=flag(origin, given, "remove_space", True),
+        keep_accents=flag(origin, given, "keep_accents", False),
+        strip_accents=optional_flag(origin, given, "strip_accents"),
+        tokenize_chinese_chars=flag(origin, given, "tokenize_chinese_chars", True),
+        model_max_length=length_of(origin, length),
+        padding_side=side_of(origin, given, "padding_side"),
+        truncation_side=side_of(origin, given, "truncation_side"),
+        name=files.name if files.config is None else None,
+        guess=guess,
+    )
+
+
+def _class_and_kind(files: TokenizerFiles, config: Mapping[str, Any], family: str) -> tuple[TokenizerClass, str]:
+    named = config.get("tokenizer_class") or config.get("init_class") or DEFAULT_CLASSES.get(family)
+    plain = str(named).replace("Fast", "")
+    if plain not in CLASSES:
+        raise ConfigurationError(
+            f"{files.config or files.folder}: the tokenizer class {named} is not known for family {family}; known are "
+            f"{', '.join(CLASSES)}"
+        )
+    found = CLASSES[plain]
+    kind = next((kind for kind in found.kinds if kind in files.vocabularies), None)
+    if kind is None:
+        expected, have = " or ".join(found.kinds), ", ".join(path.name for path in files.vocabularies.values())
+        raise ConfigurationError(f"{files.folder}: holds {have}, but {named} reads a {expected} vocabulary")
+    return found, kind
+
+
+def _special_tokens(
+    files: TokenizerFiles, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]
+) -> dict[str, str]:
+    """The special tokens by role. An inner tokenizer never sees special_tokens_map.json, so the two must agree."""
+    defaults = ENGLISH if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    if tokenizer_class.wraps:
+        defaults = {**ENGLISH, **defaults}
+    mapped = read_json_object(files.special_tokens_map)
+    tokens: dict[str, str] = {}
+    for role in SPECIAL_TOKENS:
+        own = token_text(files.config, role, given[role]) if given.get(role) is not None else None
+        other = token_text(files.special_tokens_map, role, mapped[role]) if mapped.get(role) is not None else None
+        first = own or (defaults.get(role) if tokenizer_class.wraps else None)
+        if first is not None and other is not None and first != other:
+            raise ConfigurationError(
+                f"{files.folder}: {role} is {first!r} by {CONFIG} or PaddleNLP's default and {other!r} by "
+                f"{SPECIAL_TOKENS_MAP}; make them agree"
+            )
+        chosen = other or own or defaults.get(role)
+        if chosen is not None:
+            tokens[role] = chosen
+    return tokens
+
+
+def token_text(origin: object, role: str, value: Any) -> str:
+    """The text of a token, given as such or with flags. Raises ConfigurationError."""
+    content = value.get("content") if isinstance(value, dict) else value
+    if not isinstance(content, str) or not content:
+        raise ConfigurationError(f"{origin}: {role} is {value!r}; a text is expected")
+    return content
+
+
+def _additional(files: TokenizerFiles, given: Mapping[str, Any]) -> tuple[str, ...]:
+    key = "additional_special_tokens"
+    values = read_json_object(files.special_tokens_map).get(key) or given.get(key) or []
+    if not isinstance(values, list):
+        raise ConfigurationError(f"{files.folder}: {key} is {values!r}; a list of texts is expected")
+    return tuple(token_text(files.folder, key, value) for value in values)
+
+
+def _added(files: TokenizerFiles) -> dict[str, int]:
+    return checked_added(files.folder / ADDED_TOKENS, read_json_object(files.added_tokens))
+
+
+def checked_added(origin: object, added: Mapping[str, Any]) -> dict[str, int]:
+    """Tokens beyond the vocabulary by rising id. Raises ConfigurationError for what is no id."""
+    for token, index in added.items():
+        if not token or isinstance(index, bool) or not isinstance(index, int):
+            raise ConfigurationError(f"{origin}: leads from {token!r} to {index!r}, not to an id")
+    return dict(sorted(added.items(), key=lambda item: item[1]))
+
+
+def refuse(origin: str, given: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for settings that transformers' fast tokenizers do not have."""
+    if given.get("do_basic_tokenize") is False:
+        raise ConfigurationError(f"{origin}: do_basic_tokenize is false, which has no fast tokenizer; remove it")
+    for name in ("never_split", "sp_model_kwargs", "init_args", "init_inputs"):
+        if given.get(name):
+            raise ConfigurationError(f"{origin}: {name} is {given[name]!r}, which has no fast tokenizer; remove it")
+
+
+def optional_flag(origin: str, given: Mapping[str, Any], name: str) -> bool | None:
+    """A setting that is true, false or absent. Raises ConfigurationError."""
+    return None if given.get(name) is None else flag(origin, given, name, False)
+
+
+def flag(origin: str, given: Mapping[str, Any], name: str, default: bool) -> bool:
+    """A setting that is true or false. Raises ConfigurationError."""
+    value = given.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{origin}: {name} is {value!r}; true or false is expected")
+    return value
+
+
+def side_of(origin: str, given: Mapping[str, Any], name: str) -> str:
+    """A side, right where absent. Raises ConfigurationError."""
+    value = given.get(name, "right")
+    if value not in _SIDES:
+        raise ConfigurationError(f"{origin}: {name} is {value!r}; right or left is expected")
+    return str(value)
+
+
+def length_of(origin: str, value: Any) -> int:
+    """A length in tokens, without limit where absent. Raises ConfigurationError."""
+    if value is None:
+        return UNLIMITED
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 4 <= value < float("inf"):
+        raise ConfigurationError(f"{origin}: model_max_length is {value!r}; a number from 4 on is expected")
+    return int(value)

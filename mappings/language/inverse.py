@@ -1,0 +1,166 @@
+"""The way back: what becomes of a Hugging Face checkpoint's tensors in a PaddleNLP one, with both sides closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import UnmatchedTensorsError
+from .plan import Move, TensorFacts, misfits
+from .schema import Family, Kind, Rule, Transform
+
+
+@dataclass(frozen=True)
+class InversePlan:
+    """What happens to every tensor of a Hugging Face checkpoint.
+
+    `moves` fill PaddleNLP's; a tensor that PaddleNLP stores twice has two. `repeated` leads from tensors that a file
+    holds again to their twins, to which they must be bit-equal. `ignored` are buffers that must hold 0, 1, 2, ...;
+    `made` are such buffers, with their shapes, that PaddleNLP's files hold and Hugging Face's do not. `random` are
+    tensors of PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond` are
+    tensors that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands before
+    the names of a base model that was saved as part of a task model.
+    """
+
+    family: Family
+    architecture: str
+    target_architecture: str
+    moves: tuple[Move, ...]
+    repeated: Mapping[str, str]
+    ignored: tuple[str, ...]
+    made: tuple[tuple[str, tuple[int, ...]], ...]
+    random: tuple[str, ...]
+    beyond: tuple[str, ...]
+    prefix: str
+    pooler: bool
+    tie_word_embeddings: bool
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of the file's tensors that no move takes along."""
+        return (*self.repeated, *self.ignored)
+
+
+def make_inverse_plan(
+    family: Family,
+    architecture: str,
+    configuration: Mapping[str, Any],
+    tensors: Mapping[str, TensorFacts],
+    tie_word_embeddings: bool,
+) -> InversePlan:
+    """Match the rules of an architecture, read backwards, with the tensors of a Hugging Face checkpoint, strictly.
+
+    `configuration` has PaddleNLP's field names. `tie_word_embeddings` is Hugging Face's: the decoder is the word
+    embeddings whatever the file holds, or else its own tensor. Raises UnmatchedTensorsError as `make_plan` does.
+    """
+    model = family.model(architecture)
+    match = _Match(family, model.source, configuration, tensors, tie_word_embeddings)
+    if problems := match.problems():
+        fitting = fitting_targets(family, configuration, tensors, tie_word_embeddings)
+        others = [name for name in fitting if name != model.target_architecture]
+        hint = f" (they fit {' or '.join(others)}: choose with --architecture)" if others else ""
+        raise UnmatchedTensorsError(
+            f"the tensors do not fit {model.target_architecture} of Hugging Face: {'; '.join(problems)}{hint}"
+        )
+    dropped = [rule.source for rule in match.rules if rule.kind is Kind.DROPPED]
+    return InversePlan(
+        family=family,
+        architecture=model.source,
+        target_architecture=model.target_architecture,
+        moves=match.moves(),
+        repeated=match.repeated(),
+        ignored=tuple(match.names[rule.source] for rule in match.present(Kind.IGNORED)),
+        made=tuple((rule.source, rule.shape) for rule in match.rules if rule.stored),
+        random=() if match.has_pooler or family.pooler_field is not None else tuple(dropped),
+        beyond=tuple(match.names[rule.source] for rule in match.present(Kind.DROPPED)),
+        prefix=match.prefix,
+        pooler=match.has_pooler,
+        tie_word_embeddings=tie_word_embeddings,
+    )
+
+
+def fitting_targets(
+    family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts], tie_word_embeddings: bool
+) -> list[str]:
+    """The Hugging Face classes that these tensors fit by name and shape."""
+    return [
+        model.target_architecture
+        for model in family.models
+        if not _Match(family, model.source, configuration, tensors, tie_word_embeddings).problems()
+    ]
+
+
+class _Match:
+    """The rules of one architecture and the tensors of a Hugging Face checkpoint, side by side."""
+
+    def __init__(
+        self,
+        family: Family,
+        architecture: str,
+        configuration: Mapping[str, Any],
+        tensors: Mapping[str, TensorFacts],
+        tie_word_embeddings: bool,
+    ) -> None:
+        base = architecture == family.base
+        self.rules = family.rules(architecture, configuration, prefixed=not base)
+        self.tensors = tensors
+        self.tie = tie_word_embeddings
+        # A base model may have been saved as part of a task model.
+        prefixed = base and any(name.startswith(family.target_prefix) for name in tensors)
+        self.prefix = family.target_prefix if prefixed else ""
+        self.names = {rule.source: self.prefix + (rule.target or rule.spare or "") for rule in self.rules}
+        self.by_source = {rule.source: rule for rule in self.rules}
+        self.repeats = {rule.twin: self.names[rule.source] for rule in self.rules if self._is_tied(rule)}
+        dropped = any(rule.kind is Kind.DROPPED for rule in self.rules)
+        self.has_pooler = not dropped or bool(self.present(Kind.DROPPED))
+
+    def _is_tied(self, rule: Rule) -> bool:
+        """Whether Hugging Face's model holds the tensor as one with its twin."""
+        return rule.kind is Kind.TIED and (rule.target is None or self.tie)
+
+    def present(self, kind: Kind) -> list[Rule]:
+        """The rules of a kind whose tensor is there under its own name."""
+        return [rule for rule in self.rules if rule.kind is kind and self.names[rule.source] in self.tensors]
+
+    def place(self, rule: Rule) -> str:
+        """The name of the tensor that holds the values: its own, or that of its twin where the file has only that."""
+        name = self.names[rule.source]
+        repeat = self.repeats.get(rule.source)
+        return repeat if repeat is not None and repeat in self.tensors and name not in self.tensors else name
+
+    def problems(self) -> list[str]:
+        """What does not fit."""
+        expected = {}
+        for rule in self.rules:
+            name = self.names[rule.source]
+            optional = self._is_tied(rule) or rule.kind is Kind.IGNORED or self.place(rule) != name
+            if rule.kind is Kind.DROPPED:
+                optional = not self.has_pooler
+            expected[name] = replace(rule, source=name, shape=_turned(rule), optional=optional)
+        return misfits(expected, self.tensors)
+
+    def moves(self) -> tuple[Move, ...]:
+        """The moves to PaddleNLP's names, in the order of the rules."""
+        moves = []
+        for rule in self.rules:
+            # A tied tensor gets what its twin gets.
+            holder = self.by_source[rule.twin] if rule.twin is not None and self._is_tied(rule) else rule
+            if rule.kind in (Kind.MAPPED, Kind.TIED) or (rule.kind is Kind.DROPPED and self.has_pooler):
+                moves.append(Move(self.place(holder), rule.source, holder.transform.inverse, _turned(holder)))
+        return tuple(moves)
+
+    def repeated(self) -> dict[str, str]:
+        """Tensors that the file holds again -> the tensors that are taken."""
+        found = {}
+        for rule in self.present(Kind.TIED):
+            if rule.twin is not None and self._is_tied(rule):
+                taken = self.place(self.by_source[rule.twin])
+                if taken != self.names[rule.source]:
+                    found[self.names[rule.source]] = taken
+        return found
+
+
+def _turned(rule: Rule) -> tuple[int, ...]:
+    """The shape on Hugging Face's side."""
+    return rule.shape[::-1] if rule.transform is Transform.TRANSPOSE else rule.shape

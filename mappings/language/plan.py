@@ -1,0 +1,181 @@
+"""The plan of a conversion: rules and the tensors that are really there, matched, with both sides closed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import UnmatchedTensorsError
+from .folding import fold_names
+from .schema import Family, Kind, Rule, Transform
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """What a plan needs to know of a source tensor: element type by name, and shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Move:
+    """One tensor on its way: `shape` is the source's."""
+
+    source: str
+    target: str
+    transform: Transform
+    shape: tuple[int, ...]
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Shape after the transform."""
+        return self.shape[::-1] if self.transform is Transform.TRANSPOSE else self.shape
+
+    def inverse(self) -> Move:
+        """The move that leads back."""
+        return Move(self.target, self.source, self.transform.inverse, self.target_shape)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens to every tensor of a source.
+
+    `moves` fill the target; `tied` tensors are left out once they are seen to be bit-equal to their twin; `dropped`
+    have no place in the target class; `ignored` are buffers that must hold 0, 1, 2, ....
+    """
+
+    family: Family
+    architecture: str
+    target_architecture: str
+    moves: tuple[Move, ...]
+    tied: tuple[Rule, ...]
+    dropped: tuple[Rule, ...]
+    ignored: tuple[Rule, ...]
+    tie_word_embeddings: bool = True
+
+    @property
+    def parameters(self) -> int:
+        """Number of elements that are written."""
+        return sum(_size(move.shape) for move in self.moves)
+
+    def untie(self, rule: Rule) -> Plan:
+        """The plan for a tied tensor that differs from its twin: it is written under its own name.
+
+        Raises UnmatchedTensorsError when Hugging Face has no place for it.
+        """
+        if rule.target is None:
+            raise UnmatchedTensorsError(
+                f"{rule.source} differs from {rule.twin}, but Hugging Face holds the two as one tensor"
+            )
+        move = Move(rule.source, rule.target, rule.transform, rule.shape)
+        tied = tuple(other for other in self.tied if other is not rule)
+        return replace(self, moves=(*self.moves, move), tied=tied, tie_word_embeddings=False)
+
+
+def is_prefixed(family: Family, names: Collection[str]) -> bool:
+    """Whether the backbone's tensors carry the family's prefix, as in a task model."""
+    return any(name.startswith(family.source_prefix) for name in names)
+
+
+def make_plan(
+    family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
+) -> Plan:
+    """Match the rules of an architecture with the tensors of a checkpoint, strictly.
+
+    Raises UnmatchedTensorsError that lists, together, every tensor without a rule (with the nearest rule), every
+    missing tensor, every shape that contradicts the configuration and every element type that is no float.
+    """
+    rules = {rule.source: rule for rule in family.rules(architecture, configuration, is_prefixed(family, tensors))}
+    problems = misfits(rules, tensors)
+    if problems:
+        hint = _better_architecture(family, architecture, configuration, tensors)
+        raise UnmatchedTensorsError(f"the tensors do not fit {architecture}: " + "; ".join(problems) + hint)
+    present = [rule for rule in rules.values() if rule.source in tensors]
+    return Plan(
+        family=family,
+        architecture=family.model(architecture).source,
+        target_architecture=family.model(architecture).target_architecture,
+        moves=tuple(
+            Move(rule.source, rule.target, rule.transform, rule.shape)
+            for rule in present
+            if rule.kind is Kind.MAPPED and rule.target is not None
+        ),
+        tied=tuple(rule for rule in present if rule.kind is Kind.TIED),
+        dropped=tuple(rule for rule in present if rule.kind is Kind.DROPPED),
+        ignored=tuple(rule for rule in present if rule.kind is Kind.IGNORED),
+    )
+
+
+def misfits(rules: Mapping[str, Rule], tensors: Mapping[str, TensorFacts]) -> list[str]:
+    """What keeps tensors from fitting `rules`, which are by the tensors' names: those without a rule, missing ones,
+    wrong shapes and element types; empty when all fit."""
+    return _unexpected(rules, tensors) + _missing(rules, tensors) + _contradictions(rules, tensors)
+
+
+def fitting_architectures(
+    family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
+) -> list[str]:
+    """The PaddleNLP classes whose rules these tensors fit by name and shape."""
+    fitting = []
+    for model in family.models:
+        rules = {rule.source: rule for rule in family.rules(model.source, configuration, is_prefixed(family, tensors))}
+        if not misfits(rules, tensors):
+            fitting.append(model.source)
+    return fitting
+
+
+def _better_architecture(
+    family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
+) -> str:
+    fitting = [name for name in fitting_architectures(family, configuration, tensors) if name != architecture]
+    return f" (they fit {' or '.join(fitting)}: choose with --architecture)" if fitting else ""
+
+
+def _unexpected(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str]:
+    names = fold_names(name for name in tensors if name not in rules)
+    if not names:
+        return []
+    known = fold_names(rules)
+
+    def with_nearest(name: str) -> str:
+        near = difflib.get_close_matches(name, known, 1, 0.6)
+        return f"{name} (nearest rule: {near[0]})" if near else name
+
+    return [f"no rule for {_listed(names, with_nearest)}"]
+
+
+def _missing(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str]:
+    names = fold_names(name for name, rule in rules.items() if name not in tensors and not rule.optional)
+    return [f"missing {_listed(names)}"] if names else []
+
+
+def _contradictions(rules: Mapping[str, Rule], tensors: Mapping[str, TensorFacts]) -> list[str]:
+    by_problem: dict[str, list[str]] = {}
+    for name, rule in rules.items():
+        facts = tensors.get(name)
+        if facts is None:
+            continue
+        if facts.shape != rule.shape:
+            problem = f" has shape {list(facts.shape)}, the configuration says {list(rule.shape)}"
+        elif rule.kind is not Kind.IGNORED and "float" not in facts.dtype:
+            problem = f" holds {facts.dtype}, a floating-point type is expected"
+        else:
+            continue
+        by_problem.setdefault(problem, []).append(name)
+    texts = [name + problem for problem, names in by_problem.items() for name in fold_names(names)]
+    return [_listed(texts)] if texts else []
+
+
+def _listed(names: list[str], shown: Callable[[str], str] = str, limit: int = 12) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(shown(name) for name in names[:limit]) + more
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size

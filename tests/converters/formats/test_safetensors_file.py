@@ -1,0 +1,227 @@
+"""What is written equals what the safetensors library writes, and reading it back finds every wrong bit."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from paddle2torch.converters.formats import safetensors_file, tensors
+from paddle2torch.converters.formats.byte_source import ByteSource
+from paddle2torch.converters.formats.dtypes import DTYPES
+from paddle2torch.converters.formats.piecewise import Entry
+from paddle2torch.converters.formats.safetensors_file import compare_safetensors, open_safetensors, write_safetensors
+from paddle2torch.converters.formats.tensors import Piece, Scratch, Tensor
+from paddle2torch.errors import OutputError, SourceChangedError, UnreadableFileError
+
+METADATA = {"format": "pt"}
+SHAPES = [(), (1,), (17,), (0,), (0, 3), (3, 0), (1, 9), (9, 1), (40, 60), (300, 20), (20, 300), (2, 3, 4), (2, 0, 3)]
+DTYPE_NAMES = [name for name, dtype in DTYPES.items() if name not in ("bfloat16", "complex128")]
+
+
+def nothing(count: int) -> None:
+    """Progress that nobody watches."""
+
+
+def stored(folder: Path, values: dict[str, Any], dtypes: dict[str, str] | None = None) -> dict[str, Tensor]:
+    """The values one after the other in one file, from an odd offset."""
+    path = folder / "source"
+    path.write_bytes(b"\xee" * 3 + b"".join(value.tobytes() for value in values.values()))
+    source = ByteSource(path)
+    found, offset = {}, 3
+    for name, value in values.items():
+        dtype = DTYPES[(dtypes or {}).get(name) or value.dtype.name]
+        found[name] = Tensor(name, dtype, value.shape, lambda place=offset: (source, place))  # type: ignore[misc]
+        offset += value.nbytes
+    return found
+
+
+def one_matrix(folder: Path, rows: int = 50, columns: int = 70) -> tuple[Any, list[Entry]]:
+    value = np.random.default_rng(1).standard_normal((rows, columns)).astype("f4")
+    return value, [Entry("w", stored(folder, {"w": value})["w"], transposed=True)]
+
+
+@pytest.fixture(params=[(20 << 20, 32 << 10), (2000, 160), (64, 16)], ids=["default", "small", "smallest"])
+def piece_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of the real size, and so small that every matrix is cut on both sides."""
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", request.param[0])
+    monkeypatch.setattr(tensors, "SEGMENT_BYTES", request.param[1])
+    monkeypatch.setattr(safetensors_file, "RELOAD_BYTES", max(30, request.param[0] // 10))
+
+
+@pytest.mark.usefixtures("piece_sizes")
+def test_bytes_are_those_of_the_library(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0)
+    values = {
+        f"{dtype}.{'x'.join(map(str, shape))}": np.asarray(numbers.integers(0, 2 if dtype == "bool" else 100, shape))
+        for dtype in DTYPE_NAMES
+        for shape in SHAPES
+    }
+    values = {name: value.astype(name.split(".")[0]) for name, value in values.items()}
+    values["nan"] = np.array([np.nan, -0.0, np.inf], "f4")
+    entries, expected = [], {}
+    for name, tensor in stored(tmp_path, values).items():
+        entries.append(Entry(name, tensor))
+        expected[name] = values[name]
+        if len(tensor.shape) == 2:
+            entries.append(Entry(name + ".T", tensor, transposed=True))
+            expected[name + ".T"] = np.ascontiguousarray(values[name].T)
+    seen: list[int] = []
+    write_safetensors(tmp_path / "ours", entries, METADATA, seen.append)
+    safetensors.numpy.save_file(expected, tmp_path / "theirs", METADATA)
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    total = sum(value.nbytes for value in expected.values())
+    assert sum(seen) == total
+    seen.clear()
+    compare_safetensors(tmp_path / "ours", entries, seen.append)
+    assert sum(seen) == total
+
+
+@pytest.mark.usefixtures("piece_sizes")
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "uint8"])
+def test_every_wrong_byte_is_found(tmp_path: Path, dtype: str, transposed: bool) -> None:
+    value = np.random.default_rng(2).integers(0, 100, (13, 21)).astype(DTYPES[dtype].storage)
+    entries = [Entry("w", stored(tmp_path, {"w": value}, {"w": dtype})["w"], transposed)]
+    path = tmp_path / "written"
+    write_safetensors(path, entries, METADATA, nothing)
+    good = path.read_bytes()
+    for place in (len(good) - value.nbytes, len(good) - value.nbytes // 2, len(good) - 1):
+        bad = bytearray(good)
+        bad[place] ^= 0x01
+        path.write_bytes(bad)
+        with pytest.raises(OutputError, match="tensor w did not read back as it was written"):
+            compare_safetensors(path, entries, nothing)
+    path.write_bytes(good)
+    compare_safetensors(path, entries, nothing)
+
+
+def test_signs_of_zero_and_payloads_of_nan_count(tmp_path: Path) -> None:
+    entries = [Entry("w", stored(tmp_path, {"w": np.array([0.0, np.nan], "f4")})["w"])]
+    path = tmp_path / "written"
+    write_safetensors(path, entries, METADATA, nothing)
+    compare_safetensors(path, entries, nothing)
+    good = path.read_bytes()
+    for other in (np.array([-0.0, np.nan], "f4"), np.array([0, 0x7FC00001], "u4")):
+        path.write_bytes(good[:-8] + other.tobytes())
+        with pytest.raises(OutputError, match="did not read back"):
+            compare_safetensors(path, entries, nothing)
+
+
+def test_other_names_shapes_and_types_are_found(tmp_path: Path) -> None:
+    value = np.zeros((4, 6), "f4")
+    held = stored(tmp_path, {"w": value, "v": value})
+    path = tmp_path / "written"
+    write_safetensors(path, [Entry("w", held["w"])], METADATA, nothing)
+    for entries, message in (
+        ([Entry("w", held["w"]), Entry("v", held["v"])], r"other tensors: \['v'\]"),
+        ([], r"other tensors: \['w'\]"),
+        ([Entry("w", held["w"], transposed=True)], r"reads back as F32 \[4, 6\], expected F32 \[6, 4\]"),
+        ([Entry("w", stored(tmp_path, {"w": value.astype("i4")})["w"])], "reads back as F32"),
+    ):
+        with pytest.raises(OutputError, match=message):
+            compare_safetensors(path, entries, nothing)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(OutputError, match="does not read back"):
+        compare_safetensors(path, [Entry("w", held["w"])], nothing)
+
+
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, entries = one_matrix(tmp_path)
+
+    def full(descriptor: int, data: Any, offset: int) -> int:
+        if offset > 4000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data[:1000], offset)
+
+    real = os.pwrite
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 500)
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OutputError, match="cannot be written: No space left"):
+        write_safetensors(tmp_path / "written", entries, METADATA, nothing)
+
+
+def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    value, entries = one_matrix(tmp_path)
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: real(descriptor, data[:777], offset))
+    write_safetensors(tmp_path / "written", entries, METADATA, nothing)
+    assert (tmp_path / "written").read_bytes().endswith(value.T.tobytes())
+
+
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
+    _, entries = one_matrix(tmp_path)
+    (tmp_path / "written").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_safetensors(tmp_path / "written", entries, METADATA, nothing)
+    assert (tmp_path / "written").read_bytes() == b"mine"
+
+
+def test_a_source_that_shrinks_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    value, entries = one_matrix(tmp_path)
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 500)
+    write_safetensors(tmp_path / "written", entries, METADATA, nothing)
+    os.truncate(tmp_path / "source", value.nbytes // 2)
+    with pytest.raises(SourceChangedError, match="ends at byte"):
+        write_safetensors(tmp_path / "again", entries, METADATA, nothing)
+    with pytest.raises(SourceChangedError, match="ends at byte"):
+        compare_safetensors(tmp_path / "written", entries, nothing)
+
+
+@pytest.mark.parametrize("error", [UnreadableFileError("bad"), MemoryError("none left"), KeyError("a bug")])
+def test_no_exception_of_a_worker_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The first in the order of the pieces is raised, and the pieces after it are not begun."""
+    _, entries = one_matrix(tmp_path)
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 500)
+    real, begun = Tensor.read_piece, []
+
+    def read_piece(self: Tensor, piece: Piece, scratch: Scratch, transposed: bool = False) -> Any:
+        begun.append(piece.top)
+        time.sleep(0.002)
+        if piece.top >= 20:
+            raise error
+        return real(self, piece, scratch, transposed)
+
+    monkeypatch.setattr(Tensor, "read_piece", read_piece)
+    with pytest.raises(type(error)) as caught:
+        write_safetensors(tmp_path / "written", entries, METADATA, nothing)
+    assert caught.value is error
+    assert len(begun) < len(list(entries[0].pieces()))
+
+
+def test_an_interruption_leaves_promptly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes to the calling thread; pieces not yet begun are given up and no thread stays behind."""
+    _, entries = one_matrix(tmp_path)
+    monkeypatch.setattr(tensors, "CHUNK_BYTES", 200)
+    real = Tensor.read_piece
+
+    def slow(self: Tensor, piece: Piece, scratch: Scratch, transposed: bool = False) -> Any:
+        time.sleep(0.05)
+        return real(self, piece, scratch, transposed)
+
+    def interrupt(count: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tensor, "read_piece", slow)
+    threads = threading.active_count()
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        write_safetensors(tmp_path / "written", entries, METADATA, interrupt)
+    assert time.perf_counter() - began < 0.05 * len(list(entries[0].pieces())) / 2
+    assert threading.active_count() == threads
+
+
+def test_what_is_written_opens_lazily(tmp_path: Path) -> None:
+    value, entries = one_matrix(tmp_path)
+    write_safetensors(tmp_path / "written", entries, METADATA, nothing)
+    opened = open_safetensors(tmp_path / "written")
+    assert opened.metadata == METADATA
+    assert np.array_equal(opened.tensors["w"].read(), value.T)
+    opened.source.close()

@@ -1,0 +1,166 @@
+"""An output folder appears complete or not at all, and nothing of anyone else's is ever replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paddle2torch.converters.outputs.folder import check_output, new_folder
+from paddle2torch.errors import OutputError
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def write(output: Path, overwrite: bool = False, text: str = "new") -> None:
+    with new_folder(output, overwrite) as folder:
+        (folder / "config.json").write_text(text)
+
+
+def fail(output: Path, error: type[BaseException], elsewhere: Path | None = None) -> None:
+    """Fail in the middle, after someone else has made the file `elsewhere`."""
+    with new_folder(output, True) as folder:
+        (folder / "half").write_text("half")
+        if elsewhere is not None:
+            elsewhere.parent.mkdir(exist_ok=True)
+            elsewhere.write_text("mine")
+        raise error
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
+    output = tmp_path / "a" / "b" / "out"
+    with new_folder(output, False) as folder:
+        (folder / "config.json").write_text("new")
+        assert not output.exists()
+        assert folder.parent == output.parent
+    assert everything(tmp_path) == ["a", "a/b", "a/b/out", "a/b/out/config.json"]
+
+
+class Stopped(BaseException):
+    """As an interrupt: no Exception."""
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Stopped])
+def test_nothing_is_left_after_an_error(error: type[BaseException], tmp_path: Path) -> None:
+    with pytest.raises(error):
+        fail(tmp_path / "a" / "b" / "out", error)
+    assert everything(tmp_path) == []
+
+
+def test_a_parent_that_someone_else_uses_meanwhile_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        fail(tmp_path / "a" / "b" / "out", Stopped, tmp_path / "a" / "mine")
+    assert everything(tmp_path) == ["a", "a/mine"]
+
+
+def test_overwriting(tmp_path: Path) -> None:
+    write(tmp_path / "out", text="old")
+    write(tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "config.json").read_text() == "new"
+    assert everything(tmp_path) == ["out", "out/config.json"]
+
+
+def test_the_old_folder_stays_after_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "out", text="old")
+    with pytest.raises(Stopped):
+        fail(tmp_path / "out", Stopped)
+    assert (tmp_path / "out" / "config.json").read_text() == "old"
+    assert everything(tmp_path) == ["out", "out/config.json"]
+
+
+def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "out", text="old")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Any) -> Path:
+        if self.suffix == ".partial":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OutputError, match="out: cannot be put in place: Permission denied"):
+        write(tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "config.json").read_text() == "old"
+    assert everything(tmp_path) == ["out", "out/config.json"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_appears_meanwhile_is_kept(overwrite: bool, tmp_path: Path) -> None:
+    def run() -> None:
+        with new_folder(tmp_path / "out", overwrite):
+            put(tmp_path / "out", ["mine"])
+
+    with pytest.raises(OutputError, match="holds mine" if overwrite else "exists already"):
+        run()
+    assert everything(tmp_path) == ["out", "out/mine"]
+
+
+def test_a_folder_that_exists_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError, match="exists already"):
+        write(tmp_path / "out")
+    assert everything(tmp_path) == ["out"]
+
+
+OWN = [
+    ["config.json", "model.safetensors"],
+    ["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+    ["config.json", "model.safetensors", "tokenizer_config.json", "spiece.model", "README.md", "parity.json"],
+    ["config.json", "model.safetensors", "vocab.txt", "special_tokens_map.json"],
+    ["config.json", "model_state.pdparams", "seeded_weights.json"],
+    [],
+]
+FOREIGN = [
+    ["config.json", "model.safetensors", "pytorch_model.bin"],
+    ["config.json", "model_state.pdparams"],
+    ["model.safetensors", "seeded_weights.json"],
+    ["notes.txt"],
+    ["thesis.md"],
+    [".git/config.json"],
+    ["model.safetensors.bak"],
+]
+
+
+@pytest.mark.parametrize("names", OWN, ids=" ".join)
+def test_what_this_package_writes_may_be_replaced(names: list[str], tmp_path: Path) -> None:
+    put(tmp_path / "out", names)
+    check_output(tmp_path / "out", tmp_path / "source", overwrite=True)
+    write(tmp_path / "out", overwrite=True)
+    assert everything(tmp_path) == ["out", "out/config.json"]
+
+
+@pytest.mark.parametrize("names", FOREIGN, ids=" ".join)
+def test_what_others_wrote_may_not(names: list[str], tmp_path: Path) -> None:
+    put(tmp_path / "out", names)
+    before = everything(tmp_path)
+    with pytest.raises(OutputError, match="which no conversion wrote"):
+        check_output(tmp_path / "out", tmp_path / "source", overwrite=True)
+    with pytest.raises(OutputError, match="which no conversion wrote"):
+        write(tmp_path / "out", overwrite=True)
+    assert everything(tmp_path) == before
+
+
+def put(folder: Path, names: list[str]) -> None:
+    folder.mkdir()
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+
+
+def test_a_folder_inside_the_source_is_no_danger(tmp_path: Path) -> None:
+    put(tmp_path / "source", ["config.json"])
+    check_output(tmp_path / "source" / "out", tmp_path / "source", overwrite=False)
+
+
+@pytest.mark.parametrize("output", ["source", "link", "file-link", ""])
+def test_the_source_is_recognised_through_links(output: str, tmp_path: Path) -> None:
+    put(tmp_path / "source", ["config.json"])
+    (tmp_path / "link").symlink_to("source")
+    (tmp_path / "file-link").symlink_to("source/config.json")
+    with pytest.raises(OutputError, match="is or contains the source"):
+        check_output(tmp_path / output, tmp_path / "link", overwrite=True)

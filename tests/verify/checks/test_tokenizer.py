@@ -1,0 +1,329 @@
+"""The check of the tokenizer: it holds for every kind of tokenizer on a few thousand lines, and every fault turns it
+red. PaddleNLP and transformers both run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from paddle2torch.converters.checkpoints.source import Source
+from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer, write_huggingface_tokenizer
+from paddle2torch.verify.checks.tokenizer import check_tokenizer
+from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen
+from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.tokenizers.comparison import Encoded, have_equal_scores, odd_token_moved
+from paddle2torch.verify.tokenizers.corpus import make_lines
+from paddle2torch.verify.tokenizers.differences import line_differences, without_causes
+
+from ...tokenizer_files import corpus, make_vocabulary, real_vocabulary, train_spiece, write_config, write_lines
+
+LINES = 2500
+
+Make = Callable[[str], tuple[SourceTokenizer, Path]]
+
+CHINESE = {"tokenizer_class": "AlbertTokenizer", "unk_token": "[UNK]", "pad_token": "[PAD]", "model_max_length": 512}
+ENGLISH = {"tokenizer_class": "AlbertTokenizer"}
+
+KINDS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
+    "albert english": ("albert", "spiece.model", None),
+    "albert english, accents and case kept": (
+        "albert",
+        "spiece.model",
+        {**ENGLISH, "keep_accents": True, "do_lower_case": False, "padding_side": "left", "model_max_length": 64},
+    ),
+    "albert chinese": ("albert", "cased", {**CHINESE, "do_lower_case": False}),
+    "albert chinese, lower case": ("albert", "cased", {**CHINESE, "do_lower_case": True, "padding_side": "left"}),
+    "bert uncased": ("bert", "real", {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "max_len": 128}),
+    "bert cased": (
+        "bert",
+        "cased",
+        {
+            "tokenizer_class": "BertTokenizer",
+            "do_lower_case": False,
+            "truncation_side": "left",
+            "padding_side": "left",
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("vocabularies")
+    spiece = train_spiece(folder / "spiece.model")
+    cased = write_lines(folder / "vocab.txt", make_vocabulary(spiece))
+    return {"spiece.model": spiece, "cased": cased, "real": real_vocabulary()}
+
+
+@pytest.fixture
+def make(vocabularies: dict[str, Path], tmp_path: Path) -> Make:
+    """`make(kind)`: the source's tokenizer, and the converted folder."""
+
+    def make_one(kind: str) -> tuple[SourceTokenizer, Path]:
+        family, vocabulary, config = KINDS[kind]
+        source, converted = tmp_path / "source", tmp_path / "converted"
+        source.mkdir()
+        name = "spiece.model" if vocabulary == "spiece.model" else "vocab.txt"
+        shutil.copyfile(vocabularies[vocabulary], source / name)
+        if config is not None:
+            write_config(source, **config)
+        return convert(source, family, converted)
+
+    return make_one
+
+
+def convert(source: Path, family: str, converted: Path) -> tuple[SourceTokenizer, Path]:
+    tokenizer = read_tokenizer(Source(source, ()), family)
+    assert tokenizer is not None
+    converted.mkdir()
+    write_huggingface_tokenizer(tokenizer, converted)
+    (converted / "config.json").write_text(json.dumps({"model_type": family}))
+    return tokenizer, converted
+
+
+def run(
+    tokenizer: SourceTokenizer, converted: Path, runners: Runners, lines: list[str]
+) -> tuple[Check, tuple[DeclaredDifferenceSeen, ...]]:
+    scratch = converted.parent / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    return check_tokenizer(tokenizer, converted, runners, scratch, lines)
+
+
+EXPECTED = {
+    "albert english": {"tokens in text", "number before a comma", "final sigma", "pair truncation"},
+    "albert english, accents and case kept": {"tokens in text", "number before a comma", "combining marks"},
+    "albert chinese": {"tokens in text", "symbols", "composed characters", "pair truncation"},
+    "albert chinese, lower case": {"tokens in text", "symbols", "pair truncation"},
+    "bert uncased": {"symbols", "pair truncation"},
+    "bert cased": {"symbols", "composed characters", "pair truncation"},
+}
+"""Declared differences that the corpus must show, so that their classes are not empty words."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_same_ids_types_and_masks(kind: str, make: Make, runners: Runners) -> None:
+    tokenizer, converted = make(kind)
+    check, seen = run(tokenizer, converted, runners, corpus(LINES))
+    assert check.passed, check.problems
+    assert check.details["lines"] == LINES
+    assert check.details["rows"] > 14 * LINES
+    declared = check.details["declared"]
+    different = {name for name, counts in declared.items() if counts["different"]}
+    assert different >= EXPECTED[kind]
+    assert different <= EXPECTED[kind] | {"pair truncation", "equal scores"}
+    assert {one.name for one in seen} >= {f"tokenizer: {name}" for name in different}
+    # Most lines are in no class and must simply be equal.
+    most = max(counts["concerned"] for name, counts in declared.items() if name not in ("pair truncation",))
+    assert most < LINES / 2
+
+
+ADDED = (
+    "a newtok b", "NewTok", "xnewtoky", "the [ENT] of", "a[ENT]b [ent]", "newtok, newtok.", "n\u00e9wtok", "new\x00tok",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["albert english", "albert chinese", "bert uncased", "bert cased"])
+def test_added_tokens_have_their_ids_on_both_sides(
+    kind: str, vocabularies: dict[str, Path], tmp_path: Path, runners: Runners
+) -> None:
+    family, vocabulary, config = KINDS[kind]
+    source = tmp_path / "source"
+    source.mkdir()
+    name = "spiece.model" if vocabulary == "spiece.model" else "vocab.txt"
+    shutil.copyfile(vocabularies[vocabulary], source / name)
+    write_config(source, **(config or ENGLISH))
+    plain = read_tokenizer(Source(source, ()), family)
+    assert plain is not None
+    count = len(plain.ids)
+    (source / "added_tokens.json").write_text(json.dumps({"newtok": count, "[ENT]": count + 1}))
+    (source / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": ["[ENT]"]}))
+    tokenizer, converted = convert(source, family, tmp_path / "converted")
+    check, seen = run(tokenizer, converted, runners, [*corpus(120), *ADDED])
+    assert check.passed, check.problems
+    assert "tokenizer: added tokens" in {one.name for one in seen}
+    edit(converted / "tokenizer_config.json", lambda document: document["added_tokens_decoder"].pop(str(count)))
+    edit(converted / "tokenizer.json", lambda document: document["added_tokens"].pop())
+    assert not run(tokenizer, converted, runners, [*corpus(120), *ADDED])[0].passed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lines_without_causes_are_concerned_by_nothing(kind: str, make: Make) -> None:
+    tokenizer, _ = make(kind)
+    differences = line_differences(tokenizer)
+    lines = [*corpus(LINES), *make_lines(list(tokenizer.ids), 200)]
+    for line in lines:
+        plain = without_causes(differences, line)
+        assert not [one.name for one in differences if one.concerns(plain)], (line, plain)
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    document = json.loads(path.read_text("utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), "utf-8")
+
+
+def set_config(**fields: Any) -> Callable[[Path], None]:
+    return lambda folder: edit(folder / "tokenizer_config.json", lambda document: document.update(fields))
+
+
+def swap_lines(folder: Path) -> None:
+    lines = (folder / "vocab.txt").read_text("utf-8").split("\n")
+    lines[40], lines[41] = lines[41], lines[40]
+    (folder / "vocab.txt").write_text("\n".join(lines), "utf-8")
+
+
+def swap_ids(folder: Path) -> None:
+    def change(document: Any) -> None:
+        vocabulary = document["model"]["vocab"]
+        if isinstance(vocabulary, list):
+            vocabulary[40], vocabulary[41] = vocabulary[41], vocabulary[40]
+        else:
+            first, second = list(vocabulary)[40:42]
+            vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+
+    edit(folder / "tokenizer.json", change)
+
+
+def drop_step(*kinds: str) -> Callable[[Path], None]:
+    """Take steps out of the fast tokenizer's normalizer."""
+
+    def change(document: Any) -> None:
+        steps = document["normalizer"]["normalizers"]
+        kept = [step for step in steps if step["type"] not in kinds]
+        assert len(kept) < len(steps)
+        document["normalizer"]["normalizers"] = kept
+
+    return lambda folder: edit(folder / "tokenizer.json", change)
+
+
+def drop_whitespace_step(folder: Path) -> None:
+    def change(document: Any) -> None:
+        steps = document["normalizer"]["normalizers"]
+        steps[:] = [step for step in steps if step.get("content") != " "]
+
+    edit(folder / "tokenizer.json", change)
+
+
+def plain_pre_tokenizer(folder: Path) -> None:
+    """What transformers' own conversion gives: symbols inside words stay there."""
+    edit(folder / "tokenizer.json", lambda document: document.update(pre_tokenizer={"type": "BertPreTokenizer"}))
+
+
+def other_template(folder: Path) -> None:
+    def change(document: Any) -> None:
+        document["post_processor"]["pair"][-1]["SpecialToken"]["type_id"] = 0
+
+    edit(folder / "tokenizer.json", change)
+
+
+def lower_score(folder: Path) -> None:
+    def change(document: Any) -> None:
+        piece = next(entry for entry in document["model"]["vocab"] if entry[0] == "▁the")
+        piece[1] -= 30
+
+    edit(folder / "tokenizer.json", change)
+
+
+def empty_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+
+
+ENGLISH_FAULTS: dict[str, Callable[[Path], None]] = {
+    "do_lower_case flipped": set_config(do_lower_case=False),
+    "keep_accents flipped": set_config(keep_accents=True),
+    "remove_space flipped": set_config(remove_space=False, keep_accents=True),
+    "lower case dropped": drop_step("Lowercase"),
+    "accents kept": drop_step("NFKD"),
+    "spaces kept": drop_whitespace_step,
+    "ids swapped": swap_ids,
+    "a score changed": lower_score,
+    "types of pairs changed": other_template,
+    "special token changed": set_config(mask_token="[SEP]"),
+    "padding token changed": set_config(pad_token="<unk>"),
+    "padding side changed": set_config(padding_side="left"),
+    "maximum length changed": set_config(model_max_length=511),
+}
+CHINESE_FAULTS: dict[str, Callable[[Path], None]] = {
+    "do_lower_case flipped": set_config(do_lower_case=True),
+    "lines swapped": swap_lines,
+    "ids swapped": swap_ids,
+    "special token changed": set_config(cls_token="[SEP]"),
+    "padding side changed": set_config(padding_side="left"),
+    "truncation side changed": set_config(truncation_side="left"),
+    "maximum length changed": set_config(model_max_length=128),
+    "symbols not split": plain_pre_tokenizer,
+    "types of pairs changed": other_template,
+    "chinese characters not split": set_config(tokenize_chinese_chars=False),
+    "a file that transformers cannot read": empty_tokenizer,
+}
+
+
+@pytest.mark.parametrize("fault", ENGLISH_FAULTS)
+def test_a_fault_of_the_english_tokenizer_turns_the_check_red(fault: str, make: Make, runners: Runners) -> None:
+    tokenizer, converted = make("albert english")
+    ENGLISH_FAULTS[fault](converted)
+    check, _ = run(tokenizer, converted, runners, corpus(90))
+    assert not check.passed
+    assert check.worst
+    assert check.problems
+
+
+@pytest.mark.parametrize("fault", CHINESE_FAULTS)
+def test_a_fault_of_the_chinese_tokenizer_turns_the_check_red(fault: str, make: Make, runners: Runners) -> None:
+    tokenizer, converted = make("albert chinese")
+    CHINESE_FAULTS[fault](converted)
+    check, _ = run(tokenizer, converted, runners, corpus(90))
+    assert not check.passed
+    assert check.worst
+    assert check.problems
+
+
+def test_the_unchanged_tokenizers_pass_on_the_lines_of_the_faults(make: Make, runners: Runners) -> None:
+    tokenizer, converted = make("albert chinese")
+    check, _ = run(tokenizer, converted, runners, corpus(90))
+    assert check.passed, check.problems
+
+
+def test_equal_scores_excuse_only_the_same_text_with_the_same_score(make: Make) -> None:
+    tokenizer, _ = make("albert english")
+    assert tokenizer.model is not None
+    pieces, ids = tokenizer.model.pieces, tokenizer.ids
+    cls, sep, mask = ids["[CLS]"], ids["[SEP]"], ids["[MASK]"]
+    # Two ways around a piece and its repetition: one, two and two, one.
+    double = next(p.text for p in pieces if len(p.text) == 2 and p.text[0] == p.text[1] and p.text[0] in ids)
+    one, two = ids[double[0]], ids[double]
+    assert have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, one, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, one, one, sep], [cls, two, one, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, two, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, mask, two, sep], [cls, two, mask, one, sep])
+    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, one])
+    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, len(pieces)])
+
+
+def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
+    def encoded(row: list[int], first: int) -> Encoded:
+        types = [0] * first + [1] * (len(row) - first)
+        whole = [2, 10, 11, 12, 3, 20, 21, 22, 23, 3]
+        rows = {
+            "cut": {"input_ids": row, "token_type_ids": types, "attention_mask": [1] * len(row)},
+            "pair": {"input_ids": whole, "token_type_ids": [0] * 5 + [1] * 5, "attention_mask": [1] * 10},
+        }
+        arrays = {case: {name: [np.asarray(one)] for name, one in fields.items()} for case, fields in rows.items()}
+        return Encoded(arrays, [], {"truncation_side": "right"})
+
+    def moved(row: list[int], first: int, length: int = 8) -> bool:
+        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}}
+        return odd_token_moved(case, 0, encoded([2, 10, 11, 12, 3, 20, 21, 3], 5), encoded(row, first))
+
+    assert moved([2, 10, 11, 3, 20, 21, 22, 3], 4)
+    assert not moved([2, 10, 11, 3, 20, 21, 23, 3], 4)
+    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 5)
+    assert not moved([2, 10, 3, 20, 21, 22, 23, 3], 3)
+    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 4, length=9)

@@ -1,0 +1,75 @@
+"""The verifier verified: every fault turns a check red that can see it, and without a fault all stay green."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.errors import ParityError
+from paddle2torch.verify.faults.known import all_faults
+from paddle2torch.verify.faults.runs import FaultResult, run_faults
+from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.seeding import seed_checkpoint
+
+from ..conftest import Seed
+
+ONLY_WITH_A_TIED_DECODER = {"decoder untied"}
+ONLY_WITH_A_POOLER = {"pooler not transposed"}
+NO_OTHER_SPELLING = {"gelu": {"activation gelu"}, "relu": {"activation relu"}}
+NO_OTHER_SPELLING["gelu_new"] = {"activation gelu_new", "activation gelu_fast"}
+
+CONTROL_SEEDS = 20
+
+
+def assert_all_caught(results: list[FaultResult], without_place: set[str]) -> None:
+    assert [result.name for result in results] == [fault.name for fault in all_faults()]
+    escaped = [f"{result.name}: caught by {result.caught_by}" for result in results if not result.caught]
+    assert escaped == []
+    assert {result.name for result in results if not result.injected} == without_place
+    assert all(result.where != "nowhere" for result in results)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "without_place"),
+    [
+        ("AlbertModel", ONLY_WITH_A_TIED_DECODER | NO_OTHER_SPELLING["gelu_new"]),
+        ("AlbertForMaskedLM", ONLY_WITH_A_POOLER | NO_OTHER_SPELLING["gelu_new"]),
+        ("BertModel", ONLY_WITH_A_TIED_DECODER | NO_OTHER_SPELLING["gelu"]),
+        ("BertForPretraining", NO_OTHER_SPELLING["gelu"]),
+    ],
+)
+def test_every_fault_is_caught_on_a_small_model(
+    architecture: str, without_place: set[str], seed_small: Seed, tmp_path: Path, runners: Runners
+) -> None:
+    # Longer than the inputs, so that some rows are read by none.
+    source = seed_small(architecture, max_position_embeddings=60)
+    convert_checkpoint(source, tmp_path / "converted")
+    assert_all_caught(run_faults(source, tmp_path / "converted", runners=runners), without_place)
+
+
+@pytest.mark.parametrize("name", ["albert-chinese-tiny", "albert-base-v2"])
+def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runners: Runners) -> None:
+    seed_checkpoint(name, tmp_path / "source", runner=runners.paddle32)
+    convert_checkpoint(tmp_path / "source", tmp_path / "converted")
+    results = run_faults(tmp_path / "source", tmp_path / "converted", runners=runners)
+    activation = "gelu" if name == "albert-chinese-tiny" else "gelu_new"
+    assert_all_caught(results, ONLY_WITH_A_TIED_DECODER | NO_OTHER_SPELLING[activation])
+
+
+@pytest.mark.parametrize("architecture", ["AlbertModel", "BertForMaskedLM"])
+def test_without_a_fault_every_check_stays_green(
+    architecture: str, seed_small: Seed, tmp_path: Path, runners: Runners
+) -> None:
+    for seed in range(CONTROL_SEEDS):
+        source = seed_small(architecture, seed=seed, folder=f"source{seed}")
+        convert_checkpoint(source, tmp_path / f"converted{seed}")
+        verify_checkpoint(source, tmp_path / f"converted{seed}", seed=seed, runners=runners).assert_passed()
+
+
+def test_faults_are_not_injected_into_a_pair_that_differs(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+    convert_checkpoint(seed_small("AlbertModel", folder="other", seed=1), tmp_path / "converted")
+    with pytest.raises(ParityError, match="without any the check weights fails already"):
+        run_faults(seed_small("AlbertModel"), tmp_path / "converted", runners=runners)

@@ -1,0 +1,105 @@
+"""The check of the configuration: what both live models say of themselves, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...mappings.language.plan import Plan
+from ...mappings.language.schema import DeclaredDifference
+from ..reports.result import Check
+
+COMPARED = (
+    "vocab_size",
+    "embedding_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_hidden_groups",
+    "inner_group_num",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "pad_token_id",
+    "num_labels",
+)
+"""Fields of the live configurations that must be equal where both models have them."""
+
+
+def check_configuration(
+    plan: Plan, paddle: Mapping[str, Any], torch: Mapping[str, Any], declared: tuple[DeclaredDifference, ...]
+) -> Check:
+    """Compare the live models' sizes, labels, heads, activation functions (by what they compute) and LayerNorm
+    epsilons.
+
+    `paddle` and `torch` are the answers of the runners. Every LayerNorm of the plan must be found in both.
+    """
+    problems: list[str] = []
+    compared = 0
+    for name in COMPARED:
+        sides = paddle["configuration"].get(name), torch["configuration"].get(name)
+        if name == "num_labels" and "num_labels" not in _head_sizes(plan):
+            continue
+        if sides == (None, None):
+            continue
+        compared += 1
+        if sides[0] != sides[1]:
+            problems.append(f"{name} is {sides[0]} in Paddle and {sides[1]} in torch")
+    for name, what in (("heads", "number of attention heads in use"), ("activation", "activation function in use")):
+        compared += 1
+        if paddle[name] is None or paddle[name] != torch[name]:
+            problems.append(f"{what} is {paddle[name]} in Paddle and {torch[name]} in torch")
+    if "num_labels" in _head_sizes(plan):
+        compared += 1
+        if paddle["labels"] != torch["labels"]:
+            problems.append(f"the labels are {paddle['labels']} in Paddle and {torch['labels']} in torch")
+    epsilon_problems, epsilons = _epsilons(plan, paddle["layer_norm_eps"], torch["layer_norm_eps"], declared)
+    problems += epsilon_problems
+    return Check(
+        name="config",
+        passed=not problems,
+        worst=float(len(problems)),
+        limit=0.0,
+        where=problems[0] if problems else f"{compared} fields and {epsilons} epsilons equal",
+        measure="fields that differ between the live models",
+        problems=tuple(problems),
+        details={"activation": paddle["activation"], "heads": paddle["heads"], "epsilons": epsilons},
+    )
+
+
+def _head_sizes(plan: Plan) -> set[str]:
+    rows = plan.family.model(plan.architecture).head
+    return {size for row in rows for size in (getattr(row, "inputs", None), getattr(row, "outputs", None)) if size}
+
+
+def _epsilons(
+    plan: Plan,
+    paddle: Mapping[str, float],
+    torch: Mapping[str, float],
+    declared: tuple[DeclaredDifference, ...],
+) -> tuple[list[str], int]:
+    """Problems, and how many LayerNorms were compared. Paddle holds an epsilon as float32."""
+    hard_coded = {difference.epsilon[0]: difference.epsilon[1] for difference in declared if difference.epsilon}
+    modules = layer_norms(plan, paddle)
+    problems = [f"LayerNorm {name} of Paddle has no counterpart" for name in sorted(paddle.keys() - modules.keys())]
+    problems += [f"LayerNorm {name} of torch has no counterpart" for name in sorted(torch.keys() - modules.values())]
+    for source, target in modules.items():
+        if target not in torch:
+            problems.append(f"LayerNorm {target} is not in torch's model")
+        elif source in hard_coded:
+            if np.float32(paddle[source]) != np.float32(hard_coded[source]):
+                problems.append(f"epsilon of {source} is {paddle[source]:g}, declared is {hard_coded[source]:g}")
+        elif np.float32(paddle[source]) != np.float32(torch[target]):
+            problems.append(f"epsilon of {source} is {paddle[source]:g} in Paddle and {torch[target]:g} in torch")
+    return problems, len(modules)
+
+
+def layer_norms(plan: Plan, paddle: Mapping[str, float]) -> dict[str, str]:
+    """Paddle's LayerNorm modules by the plan's moves: source module -> target module."""
+    return {
+        move.source.removesuffix(".weight"): move.target.removesuffix(".weight")
+        for move in plan.moves
+        if move.source.endswith(".weight") and move.source.removesuffix(".weight") in paddle
+    }

@@ -1,0 +1,139 @@
+"""The check of the embeddings: every row of the three tables goes through both frameworks, in float64.
+
+The forward runs touch a few rows of each table only; this makes up for it, and says how much each of the two touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...converters.formats.dtypes import Array
+from ..inputs import Inputs
+from ..reports.result import Check
+from ..runners.forward import Session
+from .states import StateDifference, nan_last, token_difference
+
+LIMIT = 1e-12
+"""Times the token's largest value; correct conversions stay below 1e-14."""
+
+TABLES = {"vocabulary": "vocab_size", "positions": "max_position_embeddings", "token types": "type_vocab_size"}
+"""The tables, and the configuration fields with their numbers of rows."""
+
+
+def run_embeddings(session: Session, configuration: Mapping[str, Any], forward: Inputs, padding: int | None) -> Check:
+    """Put all rows through both frameworks' embeddings and compare. `configuration` is PaddleNLP's, `forward` are the
+    inputs of the forward runs, `padding` is an id that the frameworks embed differently on purpose.
+
+    Raises RunnerAnswerError when a framework cannot."""
+    rows = all_rows(configuration, padding)
+    inputs = session.save("embeddings inputs", rows.arrays())
+    paddle = session.paddle("float64", "embeddings", inputs=inputs)
+    torch = session.torch("float64", "embeddings", inputs=inputs)
+    return check_embeddings(configuration, forward, rows, paddle.outputs, torch.outputs, padding)
+
+
+def all_rows(configuration: Mapping[str, Any], padding: int | None) -> Inputs:
+    """One long row of ids that holds each row of each table at least once, as inputs of shape [1, tokens], all of
+    them attended. The id `padding` is left out.
+    """
+    vocabulary, positions, types = (int(configuration[field]) for field in TABLES.values())
+    allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
+    steps = np.arange(max(len(allowed), positions, types), dtype=np.int64)[None]
+    return Inputs(
+        input_ids=allowed[steps % len(allowed)],
+        attention_mask=np.ones_like(steps),
+        token_type_ids=steps % types,
+        position_ids=steps % positions,
+    )
+
+
+def check_embeddings(
+    configuration: Mapping[str, Any],
+    forward: Inputs,
+    rows: Inputs,
+    paddle: Mapping[str, Array],
+    torch: Mapping[str, Array],
+    padding: int | None,
+) -> Check:
+    """Compare what the embeddings make of `rows`, given in blocks of tokens, and count rows also for `forward`."""
+    problems: list[str] = []
+    worst: StateDifference | None = None
+    place = "nothing"
+    differing: list[Array] = []
+    start = 0
+    if sorted(paddle) != sorted(torch) or not paddle:
+        problems.append(f"Paddle gave {len(paddle)} blocks of embeddings, torch {len(torch)}")
+    for name in sorted(paddle.keys() & torch.keys()):
+        ours, theirs = paddle[name], torch[name]
+        if ours.shape != theirs.shape:
+            problems.append(f"embeddings have shape {list(ours.shape)} in Paddle and {list(theirs.shape)} in torch")
+            break
+        mask = rows.attention_mask[:, start : start + ours.shape[1]]
+        found = token_difference("hidden_state.00", ours, theirs, mask, LIMIT)
+        if worst is None or nan_last(found.share_of_limit) > nan_last(worst.share_of_limit):
+            worst, place = found, token_text(rows, start + found.place[1])
+        if not found.holds:
+            differing.append(start + _differing_tokens(ours, theirs))
+        start += ours.shape[1]
+    if differing and worst is not None:
+        place = _rows_text(rows, np.concatenate(differing))
+        problems.append(f"{place}: difference {worst.difference:.2e}, limit {worst.limit:.2e}")
+    elif not problems and start != rows.input_ids.shape[1]:
+        problems.append(f"{start} of {rows.input_ids.shape[1]} tokens were compared")
+    return Check(
+        name="embeddings",
+        passed=not problems,
+        worst=worst.relative if worst is not None else None,
+        limit=LIMIT,
+        where=problems[0] if problems and not differing else place,
+        measure="largest difference of a token's embedding over its largest value",
+        problems=tuple(problems),
+        details={
+            "coverage": {
+                table: {
+                    "rows": int(configuration[field]),
+                    "forward": _touched(forward, table),
+                    "check": _touched(rows, table),
+                }
+                for table, field in TABLES.items()
+            },
+            # The declared difference of the padding row; its bits are compared by the check of the weights.
+            "excluded_vocabulary_ids": [] if padding is None else [padding],
+        },
+    )
+
+
+def token_text(rows: Inputs, token: int) -> str:
+    """The rows of the three tables that one token is made of."""
+    named = {table: int(ids[0, token]) for table, ids in _ids(rows).items()}
+    return ", ".join(f"{table} row {row}" for table, row in named.items())
+
+
+def _differing_tokens(paddle: Array, torch: Array) -> Array:
+    with np.errstate(invalid="ignore"):
+        holds = np.abs(paddle - torch).max(axis=-1) <= LIMIT * np.abs(paddle).max(axis=-1)
+    tokens: Array = np.nonzero(~holds[0])[0]
+    return tokens
+
+
+def _rows_text(rows: Inputs, tokens: Array) -> str:
+    """The rows that explain which tokens differ: of the table in which fewest do, if it has rows that do not."""
+    if len(tokens) == rows.input_ids.shape[1]:
+        return "every token"
+    ids = _ids(rows)
+    table = min(ids, key=lambda name: len(np.unique(ids[name][0, tokens])))
+    found = np.unique(ids[table][0, tokens])
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return f"{table} row {', '.join(str(int(row)) for row in found[:5])}{more}"
+
+
+def _ids(inputs: Inputs) -> dict[str, Array]:
+    return dict(zip(TABLES, (inputs.input_ids, inputs.position_ids, inputs.token_type_ids), strict=True))
+
+
+def _touched(inputs: Inputs, table: str) -> int:
+    """How many rows of a table the attended tokens touch."""
+    return len(np.unique(_ids(inputs)[table][inputs.attention_mask == 1]))

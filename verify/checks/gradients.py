@@ -1,0 +1,165 @@
+"""The optional check of the gradients, in float64: fine-tuning starts from the same place in both frameworks.
+
+Both differentiate one number, the sum of the outputs times fixed random projections, with respect to every parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...converters.formats.dtypes import Array
+from ...mappings.language.plan import Move, Plan
+from ...mappings.language.schema import Embedding, Transform
+from ..reports.result import Check
+from ..runners.forward import Session
+from .states import attended_positions, nan_last
+
+LIMIT = 1e-9
+"""Times the largest value of the tensor's gradient; correct conversions stay below 6e-14."""
+
+NOISE = 1e-15
+"""Times the largest value of all gradients, added to the above: a key's bias cancels in the softmax, so that its
+gradient is nothing but rounding, below 1.1e-17 of this value."""
+
+_DIFFERENTIATED = ("last_hidden_state", "pooler_output", "logits", "mlm_logits", "qa_logits")
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """A framework's gradients: `files` names a file in `folder` by parameter, None where there is no gradient."""
+
+    folder: Path
+    files: Mapping[str, str | None]
+
+    def read(self, name: str, shape: tuple[int, ...]) -> Array:
+        """The gradient of a parameter; zeros where there is none."""
+        file = self.files.get(name)
+        if file is None:
+            return np.zeros(shape)
+        array: Array = np.load(self.folder / file)
+        return array
+
+
+def run_gradients(session: Session, outputs: Mapping[str, Array], mask: Array, padding: int | None) -> Check:
+    """Let both frameworks differentiate and compare. `outputs` are Paddle's, to see names and shapes; `padding` is an
+    id that the frameworks embed differently on purpose.
+
+    Raises RunnerAnswerError when a framework cannot."""
+    path = session.save("projections", projections(outputs, mask))
+    folders = {side: session.scratch / f"{side} gradients" for side in ("paddle", "torch")}
+    for folder in folders.values():
+        folder.mkdir()
+    paddle = session.paddle("float64", "gradients", projections=path, outputs=str(folders["paddle"]))
+    torch = session.torch("float64", "gradients", projections=path, outputs=str(folders["torch"]))
+    return check_gradients(
+        session.plan,
+        padding,
+        Gradients(folders["paddle"], paddle.answer["files"]),
+        Gradients(folders["torch"], torch.answer["files"]),
+    )
+
+
+def projections(outputs: Mapping[str, Array], mask: Array, seed: int = 0) -> dict[str, Array]:
+    """Random arrays of the shapes of the outputs to differentiate, zero where a token is not attended."""
+    generator = np.random.default_rng(seed)
+    made: dict[str, Array] = {}
+    for name in sorted(outputs):
+        if name not in _DIFFERENTIATED and not name.endswith("relationship_logits"):
+            continue
+        array = generator.standard_normal(outputs[name].shape)
+        attended = attended_positions(name, array.shape, mask)
+        made[name] = np.where(attended.reshape(attended.shape + (1,) * (array.ndim - attended.ndim)), array, 0.0)
+    return made
+
+
+def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: Gradients) -> Check:
+    """Compare gradients through the plan's moves, in the plan's order.
+
+    `padding` is the row of the vocabulary that is left out, where the frameworks treat it differently on purpose.
+    A source tensor that Hugging Face ties to a twin, though PaddleNLP trains the two apart, adds to its twin's.
+    """
+    problems = [
+        f"torch's parameter {name} has no counterpart"
+        for name in sorted(torch.files.keys() - {move.target for move in plan.moves})
+    ]
+    problems += [
+        f"{name} is no parameter of {side}"
+        for side, gradients, names in (
+            ("Paddle's", paddle, [move.source for move in plan.moves]),
+            ("torch's", torch, [move.target for move in plan.moves]),
+        )
+        for name in names
+        if name not in gradients.files
+    ]
+    tied = {rule.source: rule.twin for rule in plan.tied if rule.source in paddle.files and rule.twin is not None}
+    vocabulary = vocabulary_table(plan)
+    measured: list[tuple[Move, float, float]] = []
+    for move in plan.moves:
+        expected = paddle.read(move.source, move.shape)
+        for source in (source for source, twin in tied.items() if twin == move.source):
+            expected = expected + paddle.read(source, move.shape)
+        if move.transform is Transform.TRANSPOSE:
+            expected = expected.T
+        found = torch.read(move.target, move.target_shape)
+        if expected.shape != found.shape:
+            problems.append(f"{move.target}: gradient of shape {list(found.shape)}, expected {list(expected.shape)}")
+            continue
+        if padding is not None and move is vocabulary:
+            expected, found = (np.delete(array, padding, axis=0) for array in (expected, found))
+        measured.append((move, _largest(expected - found), _largest(expected)))
+    return _check(measured, problems, padding, vocabulary, tied)
+
+
+def vocabulary_table(plan: Plan) -> Move | None:
+    """The move of the word embeddings."""
+    rows = [row for row in plan.family.backbone if isinstance(row, Embedding) and row.rows == "vocab_size"]
+    names = {f"{prefix}{row.source}.weight" for row in rows for prefix in ("", plan.family.source_prefix)}
+    return next((move for move in plan.moves if move.source in names), None)
+
+
+def _check(
+    measured: list[tuple[Move, float, float]],
+    problems: list[str],
+    padding: int | None,
+    vocabulary: Move | None,
+    tied: Mapping[str, str],
+) -> Check:
+    largest = max((scale for _, _, scale in measured), default=math.nan)
+    floor = NOISE * largest
+    shares = [
+        (move, difference / (LIMIT * scale + floor) if largest else math.nan) for move, difference, scale in measured
+    ]
+    failed = [move for move, share in shares if not share <= 1]
+    problems += [f"gradient of {move.target} differs" for move in failed]
+    worst = max(shares, key=lambda pair: nan_last(pair[1]), default=None)
+    where = f"largest: {worst[0].target}" if worst else "nothing was compared"
+    if failed:
+        where = f"first differing gradient: {failed[0].target}; {where}"
+    return Check(
+        name="gradients",
+        passed=not problems and bool(measured),
+        worst=worst[1] * LIMIT if worst else None,
+        limit=LIMIT,
+        where=problems[0] if problems and not failed else where,
+        measure="largest difference of a gradient over its largest value",
+        problems=tuple(problems),
+        details={
+            "tensors": len(measured),
+            "states": [
+                {"name": move.target, "difference": difference, "scale": scale, "limit": LIMIT * scale + floor}
+                for move, difference, scale in measured
+            ],
+            "excluded_rows": [f"{vocabulary.target}[{padding}]"] if padding is not None and vocabulary else [],
+            "summed": dict(tied),
+        },
+    )
+
+
+def _largest(array: Array) -> float:
+    """The largest absolute value; NaN wins."""
+    return float(np.max(np.abs(array), initial=0.0))

@@ -1,0 +1,239 @@
+"""The check of the layers: torch computes one layer at a time from Paddle's own state, so that no rounding adds up.
+
+What fails is looked into once more: both frameworks record what the mapped modules of the guilty layer take and give,
+and the first one that differs is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from ...converters.formats.dtypes import Array
+from ...errors import RunnerAnswerError
+from ...mappings.language.plan import Plan
+from ..reports.result import Check
+from ..runners.forward import Run, Session
+from .states import StateDifference, compare_outputs, state_difference, token_difference
+
+LIMITS = {"float64": 1e-12, "float32": 1e-5}
+"""Times the largest value of a hidden state's token; correct conversions stay below 3.2e-14 and 7e-7."""
+
+OUTPUT_LIMITS = {"float64": 1e-12, "float32": 1e-4}
+"""Times the largest value of a pooler's or head's output, which no normalisation follows; correct conversions stay
+below 1.3e-14 and, in the widest model, 5.3e-6."""
+
+MEASURE = "largest difference of a token over its largest value, each layer fed with Paddle's state"
+
+
+def check_layers(
+    paddle: Mapping[str, Run], fed: Mapping[str, Run], mask: Array, left_out: frozenset[str], session: Session | None
+) -> Check:
+    """Compare Paddle's outputs with those of torch's layers fed with Paddle's states, in every type of both mappings.
+
+    Outputs in `left_out` are not compared. With a `session`, a failure is traced to a module. The check's numbers are
+    those of float64 unless only float32 fails; those of float32 are in the details too.
+    """
+    checks = {dtype: _compare(paddle[dtype].outputs, fed[dtype].outputs, mask, left_out, dtype) for dtype in LIMITS}
+    shown = "float32" if checks["float64"].passed and not checks["float32"].passed else "float64"
+    check = checks[shown]
+    details: dict[str, Any] = {
+        "states": [{**state, "dtype": dtype} for dtype in LIMITS for state in checks[dtype].details["states"]],
+        "float32": _summary(checks["float32"]),
+    }
+    where = check.where
+    layers = [len(_states(side[shown].outputs)) - 1 for side in (paddle, fed)]
+    stage = stage_of(check.details["first_failed"], layers[0])
+    if stage is not None and session is not None and layers[0] == layers[1]:
+        # Torch failing here leaves what was found without a module's name.
+        with suppress(RunnerAnswerError):
+            guilty = find_guilty(session, shown, paddle[shown].outputs, stage, mask)
+            where = f"{guilty.text}; {where}"
+            details["guilty"] = guilty.to_json()
+    problems = checks["float64"].problems + tuple(f"float32: {text}" for text in checks["float32"].problems)
+    return replace(check, passed=not problems, where=where, problems=problems, details=details)
+
+
+def _compare(
+    paddle: Mapping[str, Array], fed: Mapping[str, Array], mask: Array, left_out: frozenset[str], dtype: str
+) -> Check:
+    # The last hidden state is what was fed, and attention maps are compared end to end.
+    compared = {
+        name: array
+        for name, array in paddle.items()
+        if name not in left_out and name != "last_hidden_state" and not name.startswith("attention.")
+    }
+    own = {name: array for name, array in fed.items() if name not in left_out}
+
+    def difference(name: str) -> StateDifference:
+        if name.startswith("hidden_state."):
+            return token_difference(name, compared[name], own[name], mask, LIMITS[dtype])
+        # A token may have a single logit, as small as chance has it.
+        return state_difference(name, compared[name], own[name], mask, lambda scale: OUTPUT_LIMITS[dtype] * scale)
+
+    return compare_outputs("layers", MEASURE, compared, own, difference)
+
+
+def _states(outputs: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array for name, array in outputs.items() if name.startswith("hidden_state.")}
+
+
+def _summary(check: Check) -> dict[str, Any]:
+    return {
+        "passed": check.passed,
+        "worst": check.worst,
+        "limit": check.limit,
+        "where": check.where,
+        "problems": list(check.problems),
+    }
+
+
+def stage_of(output: str | None, layers: int) -> int | None:
+    """Where an output is made: 0 before the layers, i in layer i, one more behind them; None for no output."""
+    if output is None:
+        return None
+    if output.startswith("hidden_state."):
+        return int(output.removeprefix("hidden_state."))
+    return layers + 1
+
+
+@dataclass(frozen=True)
+class Guilty:
+    """The first mapped module that differs in one stage, or what lies between two of them.
+
+    `source` and `target` are the module's names, None where no mapped module is to blame. `others` are further
+    modules that differ although they were given the same.
+    """
+
+    stage: int
+    place: str
+    module: str
+    source: str | None
+    target: str | None
+    others: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Place and module in words."""
+        more = f" (and {', '.join(self.others)})" if self.others else ""
+        return f"{self.place}, {self.module}{more}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "stage": self.stage,
+            "place": self.place,
+            "module": self.module,
+            "source": self.source,
+            "target": self.target,
+            "others": list(self.others),
+        }
+
+
+def find_guilty(session: Session, dtype: str, paddle: Mapping[str, Array], stage: int, mask: Array) -> Guilty:
+    """Let both frameworks run one stage from Paddle's states and name the first module that differs."""
+    states = session.save(f"states {dtype}", _states(paddle))
+    pairs = module_pairs(session.plan)
+    fields: dict[str, Any] = {"states": states, "stage": stage, "label": f"trace {stage}"}
+    source = session.paddle(dtype, "trace", modules=list(pairs), **fields)
+    target = session.torch(dtype, "trace", modules=list(pairs.values()), **fields)
+    called = [name for name in source.answer["order"] if pairs[name] in target.answer["order"]]
+    layers = len(_states(paddle)) - 1
+    place = "mapped embedding" if stage == 0 else f"layer {stage}" if stage <= layers else "head"
+    short = short_names([pairs[name] for name in called])
+    norms = {move.source.removesuffix(".weight") for move in session.plan.moves if len(move.shape) == 1}
+
+    def trace(name: str) -> Trace:
+        taken, given = (
+            (source.outputs.get(f"{name}.{label}"), target.outputs.get(f"{pairs[name]}.{label}"))
+            for label in ("input", "output")
+        )
+        same_input, same_output = (_same(*pair, mask, LIMITS[dtype]) for pair in (taken, given))
+        return Trace(name, pairs[name], name in norms, taken[0], same_input, same_output)
+
+    return _judge(stage, place, [trace(name) for name in called], short)
+
+
+def module_pairs(plan: Plan) -> dict[str, str]:
+    """The mapped modules by their weights: source module -> target module."""
+    leaf = ".weight"
+    return {
+        move.source.removesuffix(leaf): move.target.removesuffix(leaf)
+        for move in plan.moves
+        if move.source.endswith(leaf) and move.target.endswith(leaf)
+    }
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names without the leading parts that all of several share."""
+    parts = [name.split(".") for name in names]
+    columns = zip(*(one[:-1] for one in parts), strict=False)
+    shared = len(list(takewhile(lambda column: len(set(column)) == 1, columns))) if len(parts) > 1 else 0
+    return {name: ".".join(one[shared:]) for name, one in zip(names, parts, strict=True)}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one mapped module took and gave in both frameworks; `given` is Paddle's, None where it is no float."""
+
+    source: str
+    target: str
+    norm: bool
+    given: Array | None
+    same_input: bool
+    same_output: bool
+
+    @property
+    def differs(self) -> bool:
+        """Whether the module itself differs: other output from the same input."""
+        return self.same_input and not self.same_output
+
+
+def _same(paddle: Array | None, torch: Array | None, mask: Array, limit: float) -> bool:
+    """Whether two records agree within `limit` times the tensor's largest value, at attended positions if it has
+    tokens. Token ids are recorded by neither side, and are those of the inputs."""
+    if paddle is None or torch is None:
+        return paddle is torch
+    if paddle.shape != torch.shape:
+        return False
+    # The name decides whether the mask applies.
+    name = "hidden_state.00" if paddle.ndim == 3 and paddle.shape[:2] == mask.shape else "other"
+    return state_difference(name, paddle, torch, mask, lambda scale: limit * scale).holds
+
+
+def _judge(stage: int, place: str, traces: Sequence[Trace], short: Mapping[str, str]) -> Guilty:
+    """The first module, in call order, at which the frameworks part."""
+    for index, trace in enumerate(traces):
+        if trace.differs:
+            others = tuple(short[other.target] for other in traces[index + 1 :] if other.differs)
+            return Guilty(stage, place, short[trace.target], trace.source, trace.target, others)
+        if not trace.same_input:
+            return Guilty(stage, place, _between(traces, index, short), None, None)
+    last = f"after {short[traces[-1].target]}" if traces else "no mapped module"
+    return Guilty(stage, place, last, None, None)
+
+
+def _between(traces: Sequence[Trace], index: int, short: Mapping[str, str]) -> str:
+    """Name what leads to the input of a module when all mapped modules before it agree.
+
+    Query, key and value take one input: what follows them is the attention. What lies between two other linear layers
+    is the activation of the feed-forward part.
+    """
+    following, before = short[traces[index].target], traces[:index]
+    if not before:
+        return f"before {following}"
+    between = f"between {short[before[-1].target]} and {following}"
+    if traces[index].norm:
+        return between
+    if len(before) > 1 and _equal(before[-1].given, before[-2].given):
+        return f"attention ({between})"
+    return between if before[-1].norm else f"feed-forward (activation, {between})"
+
+
+def _equal(one: Array | None, other: Array | None) -> bool:
+    return one is not None and other is not None and np.array_equal(one, other)

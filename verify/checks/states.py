@@ -1,0 +1,227 @@
+"""Comparison of what two framework runs put out, state by state, at attended positions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...converters.formats.dtypes import Array
+from ..reports.result import Check
+
+FLOAT64_LIMIT = 1e-9
+"""Times the largest value of the state; correct conversions stay below 6e-12."""
+
+FLOAT32_NOISE = 32
+"""Times torch's own float32 rounding error of the state; correct conversions stay below 7.5."""
+
+FLOAT32_FLOOR = 1e-5
+"""Times the largest value of the state, added to the above."""
+
+_OF_STATE = "largest difference of a state over its largest value"
+
+_PER_TOKEN = frozenset({"last_hidden_state", "mlm_logits", "start_logits", "end_logits", "qa_logits"})
+
+
+@dataclass(frozen=True)
+class StateDifference:
+    """The difference of one state: largest absolute difference, the state's largest value, and where."""
+
+    name: str
+    difference: float
+    scale: float
+    limit: float
+    place: tuple[int, ...]
+
+    @property
+    def relative(self) -> float:
+        """Difference over the state's largest value."""
+        return self.difference / self.scale if self.scale else (0.0 if self.difference == 0 else float("inf"))
+
+    @property
+    def share_of_limit(self) -> float:
+        """Difference over limit: 1 and more is too much."""
+        return self.difference / self.limit if self.limit else (0.0 if self.difference == 0 else float("inf"))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is within the limit; NaN and infinity on either side never are."""
+        return math.isfinite(self.difference) and math.isfinite(self.limit) and self.difference <= self.limit
+
+    @property
+    def where(self) -> str:
+        """The state and the position of its largest difference, in words."""
+        return f"{describe(self.name)} at {list(self.place)}"
+
+
+def describe(name: str) -> str:
+    """An output's name in words: `hidden_state.03` is hidden state 3, the output of layer 3."""
+    kind, _, number = name.partition(".")
+    if kind == "attention" and number:
+        return f"attention map {int(number) + 1}"
+    if kind != "hidden_state":
+        return name
+    index = int(number)
+    return "hidden state 0 (mapped embedding)" if index == 0 else f"hidden state {index} (output of layer {index})"
+
+
+def compare_float64(paddle: Mapping[str, Array], torch: Mapping[str, Array], mask: Array) -> Check:
+    """End to end in float64: every output within FLOAT64_LIMIT of the state's largest value."""
+
+    def difference(name: str) -> StateDifference:
+        return state_difference(name, paddle[name], torch[name], mask, lambda scale: FLOAT64_LIMIT * scale)
+
+    return compare_outputs("float64", _OF_STATE, paddle, torch, difference)
+
+
+def compare_float32(
+    paddle: Mapping[str, Array], torch: Mapping[str, Array], torch64: Mapping[str, Array], mask: Array
+) -> Check:
+    """End to end in float32: the limit of each state follows from torch's own rounding error on the same inputs."""
+
+    def difference(name: str) -> StateDifference:
+        return state_difference(name, paddle[name], torch[name], mask, lambda scale: limit(name, scale))
+
+    def limit(name: str, scale: float) -> float:
+        if name not in torch64 or torch64[name].shape != torch[name].shape:
+            return float("nan")
+        noise = largest_difference(name, torch[name], torch64[name], mask)
+        return FLOAT32_NOISE * noise + FLOAT32_FLOOR * scale
+
+    return compare_outputs("float32", _OF_STATE, paddle, torch, difference)
+
+
+def largest_difference(name: str, paddle: Array, torch: Array, mask: Array) -> float:
+    """The largest absolute difference of one output at attended positions; infinite when the shapes differ."""
+    if paddle.shape != torch.shape:
+        return float("inf")
+    return state_difference(name, paddle, torch, mask, lambda scale: scale).difference
+
+
+def state_difference(
+    name: str, paddle: Array, torch: Array, mask: Array, limit: Callable[[float], float]
+) -> StateDifference:
+    """The largest difference of two arrays of one shape at attended positions; `limit` follows from Paddle's largest
+    value there. An attention map is compared for the queries of attended tokens."""
+    paddle, torch = _tokens_first(name, paddle), _tokens_first(name, torch)
+    attended = attended_positions(name, paddle.shape, mask)
+    difference = _absolute_difference(paddle, torch, attended)
+    scale = float(np.max(np.abs(paddle[attended]).astype(np.float64), initial=0.0))
+    # argmax takes a NaN for the largest value, so that a NaN is found and reported.
+    place = tuple(int(index) for index in np.unravel_index(int(np.argmax(difference)), difference.shape))
+    return StateDifference(name, float(difference[place]), scale, limit(scale), place)
+
+
+def token_difference(name: str, paddle: Array, torch: Array, mask: Array, factor: float) -> StateDifference:
+    """The attended token of [..., hidden] whose difference is the largest share of its own largest value in Paddle;
+    the limit is `factor` times that value."""
+    difference = _absolute_difference(paddle, torch, attended_positions(name, paddle.shape, mask))
+    scales = np.abs(paddle).astype(np.float64).max(axis=-1)
+    largest = difference.max(axis=-1)
+    shares = np.divide(largest, scales, out=np.where(largest == 0, 0.0, np.inf), where=scales != 0)
+    token = tuple(int(index) for index in np.unravel_index(int(np.argmax(shares)), shares.shape))
+    place = (*token, int(np.argmax(difference[token])))
+    scale = float(scales[token])
+    return StateDifference(name, float(difference[place]), scale, factor * scale, place)
+
+
+def compare_outputs(
+    check: str,
+    measure: str,
+    paddle: Mapping[str, Array],
+    torch: Mapping[str, Array],
+    difference: Callable[[str], StateDifference],
+) -> Check:
+    """Compare all outputs: names and counts first, then shapes, then values by `difference(name)`."""
+    counts = _count_problems(paddle, torch)
+    problems = counts + _name_problems(paddle, torch)
+    states: list[StateDifference] = []
+    for name in sorted(set(paddle) & set(torch), key=_order):
+        if paddle[name].shape != torch[name].shape:
+            problems.append(
+                f"{describe(name)} has shape {paddle[name].shape} in Paddle and {torch[name].shape} in torch"
+            )
+            continue
+        states.append(difference(name))
+    if not any(state.name.startswith("hidden_state.") for state in states):
+        problems.append("no hidden state was compared")
+    failed = [state for state in states if not state.holds]
+    problems += [f"{state.where}: difference {state.difference:.2e}, limit {state.limit:.2e}" for state in failed]
+    worst = max(states, key=lambda state: nan_last(state.share_of_limit), default=None)
+    if failed and not counts:
+        where = f"first diverging state: {failed[0].where}"
+    elif problems:
+        where = problems[0]
+    else:
+        where = worst.where if worst else "nothing"
+    return Check(
+        name=check,
+        passed=not problems,
+        worst=worst.relative if worst else None,
+        limit=worst.limit / worst.scale if worst and worst.scale else None,
+        where=where,
+        measure=measure,
+        problems=tuple(problems),
+        details={
+            "states": [
+                {"name": state.name, "difference": state.difference, "scale": state.scale, "limit": state.limit}
+                for state in states
+            ],
+            "first_failed": failed[0].name if failed else None,
+        },
+    )
+
+
+def attended_positions(name: str, shape: tuple[int, ...], mask: Array) -> Array:
+    """Which leading positions of an output count: attended ones, or all when it has no token axis."""
+    if _has_token_axis(name, shape):
+        return mask.astype(bool)
+    return np.ones(shape[:1], bool)
+
+
+def _count_problems(paddle: Mapping[str, Array], torch: Mapping[str, Array]) -> list[str]:
+    problems = []
+    for prefix, what in (("hidden_state.", "hidden states"), ("attention.", "attention maps")):
+        counts = [sum(name.startswith(prefix) for name in side) for side in (paddle, torch)]
+        if counts[0] != counts[1]:
+            problems.append(f"Paddle has {counts[0]} {what}, torch {counts[1]}")
+    return problems
+
+
+def _name_problems(paddle: Mapping[str, Array], torch: Mapping[str, Array]) -> list[str]:
+    return [
+        f"{describe(name)} exists only in {'Paddle' if name in paddle else 'torch'}"
+        for name in sorted(set(paddle) ^ set(torch), key=_order)
+    ]
+
+
+def _absolute_difference(paddle: Array, torch: Array, attended: Array) -> Array:
+    """In float64, zero at positions that do not count."""
+    difference = np.abs(paddle.astype(np.float64) - torch.astype(np.float64))
+    counted: Array = np.where(
+        attended.reshape(attended.shape + (1,) * (difference.ndim - attended.ndim)), difference, 0.0
+    )
+    return counted
+
+
+def _tokens_first(name: str, values: Array) -> Array:
+    """An attention map [batch, heads, queries, keys] as [batch, queries, heads, keys]; anything else as it is."""
+    return values.swapaxes(1, 2) if name.startswith("attention.") else values
+
+
+def _has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an output is [rows, tokens, ...]; `logits` are when they have three axes (token classification)."""
+    if name.startswith(("hidden_state.", "attention.")) or name in _PER_TOKEN:
+        return True
+    return name == "logits" and len(shape) == 3
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (0 if name.startswith("hidden_state.") else 1, name)
+
+
+def nan_last(value: float) -> float:
+    """A key to sort by in which NaN counts as infinite."""
+    return float("inf") if np.isnan(value) else value

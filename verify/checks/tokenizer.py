@@ -1,0 +1,245 @@
+"""The check of the tokenizer: PaddleNLP's on the source and transformers' on the converted folder, slow and fast, give
+the same ids, token types and masks for the same lines, and have the same tokens and settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from ...converters.checkpoints.source import Source
+from ...converters.formats.dtypes import Array
+from ...converters.tokenizers.files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, read_json_object
+from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
+from ...errors import RunnerAnswerError
+from ...mappings.tokenizers import VOCABULARY_FILES, WORDPIECE
+from ..reports.result import Check, DeclaredDifferenceSeen
+from ..runners.client import RunnerProcess
+from ..runners.forward import Runners
+from ..tokenizers.comparison import FIELDS, RESULT_DIFFERENCES, Comparison, Encoded
+from ..tokenizers.corpus import make_lines
+from ..tokenizers.differences import FAST, SLOW, LineDifference, line_differences, without_causes
+
+LINES = 400
+"""Made lines of a verification, besides the fixed ones."""
+
+BATCH = 8
+
+LENGTHS = (15, 16)
+"""Lengths that texts are truncated to: with three special tokens, one leaves an even and one an odd room for pairs."""
+
+LONGEST = 10_000
+"""A `model_max_length` above this is none: no text of the corpus reaches it."""
+
+SHOWN = 20
+"""Problems in the report."""
+
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TokenizerOutcome:
+    """The check with the declared differences that it saw, or the reason why there was nothing to check."""
+
+    check: Check | None = None
+    declared: tuple[DeclaredDifferenceSeen, ...] = ()
+    reason: str | None = None
+
+
+def run_tokenizer_check(
+    source: Source,
+    family: str,
+    vocab_size: int,
+    converted: Path,
+    runners: Runners,
+    scratch: Path,
+    original: bool = False,
+) -> TokenizerOutcome:
+    """The check of a PaddleNLP source's tokenizer against that of a Hugging Face folder.
+
+    `vocab_size` is the number of word embeddings, `scratch` an existing folder; `original` says that the Hugging Face
+    folder is the one that was converted from. Raises what reading the source's tokenizer raises, and RunnerError when
+    a runner dies or PaddleNLP cannot load it.
+    """
+    tokenizer = read_tokenizer(source, family, vocab_size)
+    if tokenizer is None and not has_tokenizer(converted):
+        return TokenizerOutcome(reason="the source has no tokenizer")
+    if tokenizer is None or not has_tokenizer(converted):
+        return TokenizerOutcome(_one_sided(source.path, tokenizer, converted))
+    check, declared = check_tokenizer(tokenizer, converted, runners, scratch, original=original)
+    return TokenizerOutcome(check, declared)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a converted folder holds a tokenizer."""
+    return any((folder / name).is_file() for name in (TOKENIZER, *VOCABULARY_FILES.values()))
+
+
+def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path) -> Check:
+    has, lacks = (converted, source) if tokenizer is None else (tokenizer.vocabulary, converted)
+    reason = f"there is a tokenizer in {has} and none in {lacks}"
+    return Check("tokenizer", False, 1.0, 0.0, reason, "sides without a tokenizer", (reason,))
+
+
+def check_tokenizer(
+    tokenizer: SourceTokenizer,
+    converted: Path,
+    runners: Runners,
+    scratch: Path,
+    lines: Sequence[str] | None = None,
+    seed: int = 0,
+    original: bool = False,
+) -> tuple[Check, tuple[DeclaredDifferenceSeen, ...]]:
+    """Run the tokenizers on `lines` (default: made ones by `seed`) and compare; `scratch` is an existing folder.
+
+    Returns the check and the declared differences that concern at least one row, measured in rows. Raises RunnerError
+    when a runner dies or PaddleNLP cannot load the source's tokenizer.
+    """
+    differences = line_differences(tokenizer, original)
+    lines = list(lines) if lines is not None else make_lines(list(tokenizer.ids), LINES, seed)
+    # Declared differences excuse the lines that they concern; without the cause, the same lines must be equal.
+    plain = [without_causes(differences, line) for line in lines]
+    asking = _Asking(tokenizer, converted, runners, scratch)
+    comparison = Comparison(tokenizer)
+    singles = [_case("single", lines), _case("plain", plain)]
+    wanted, sides = asking.run(singles, comparison)
+    agreed = set(range(len(plain)))
+    for side, found in sides.items():
+        comparison.compare_settings(side, wanted, found)
+        comparison.compare_rows(side, singles[0], wanted, found, [one for one in differences if side in one.sides])
+        comparison.compare_rows(side, singles[1], wanted, found)
+        agreed = {index for index in agreed if wanted.equal(found, "plain", index)}
+    if sides and agreed:
+        cases = _other_cases([plain[index] for index in sorted(agreed)], tokenizer.settings.model_max_length)
+        wanted, sides = asking.run(cases, comparison)
+        for side, found in sides.items():
+            for case in cases:
+                comparison.compare_rows(side, case, wanted, found)
+    return _check(comparison, len(lines)), _seen(comparison, differences)
+
+
+def stage_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Path:
+    """A folder from which PaddleNLP loads the source's tokenizer: its files under the names that PaddleNLP expects."""
+    folder.mkdir()
+    (folder / VOCABULARY_FILES[tokenizer.settings.kind]).symlink_to(tokenizer.vocabulary.resolve())
+    files = tokenizer.files
+    for name, path in ((SPECIAL_TOKENS_MAP, files.special_tokens_map), (ADDED_TOKENS, files.added_tokens)):
+        if path is not None:
+            (folder / name).symlink_to(path.resolve())
+    if files.config is not None:
+        # PaddleNLP would prefer a path in it, from the machine where the folder was made, to the file beside it.
+        paths = ("vocab_file", "sentencepiece_model_file")
+        config = {name: value for name, value in read_json_object(files.config).items() if name not in paths}
+        (folder / CONFIG).write_text(json.dumps(config), "utf-8")
+    return folder
+
+
+class _Asking:
+    """The requests of one check, PaddleNLP's beside transformers'."""
+
+    def __init__(self, tokenizer: SourceTokenizer, converted: Path, runners: Runners, scratch: Path) -> None:
+        self.tokenizer = tokenizer
+        self.converted = converted
+        self.runners = runners
+        self.scratch = scratch
+        self.folder = stage_tokenizer(tokenizer, scratch / "tokenizer")
+
+    def run(self, cases: Sequence[Case], comparison: Comparison) -> tuple[Encoded, dict[str, Encoded]]:
+        """PaddleNLP's rows, and transformers' by side; a side that fails is a problem and missing here."""
+        (self.scratch / "cases.json").write_text(json.dumps([{**case, "batch": BATCH} for case in cases]), "utf-8")
+        sides: dict[str, Encoded] = {}
+        with ThreadPoolExecutor(1) as pool:
+            paddle = pool.submit(self._paddle)
+            for side in (SLOW, FAST):
+                try:
+                    sides[side] = self._ask(self.runners.torch, self.converted, side, {"fast": side == FAST})
+                except RunnerAnswerError as error:
+                    comparison.problems.append(f"{side}: {error}")
+            return paddle.result(), sides
+
+    def _paddle(self) -> Encoded:
+        settings = self.tokenizer.settings
+        fields: dict[str, Any] = {"tokenizer_class": settings.paddle_class.name, "name": settings.name}
+        if settings.guess is not None and settings.paddle_class.wraps and settings.kind == WORDPIECE:
+            fields["settings"] = {"do_lower_case": settings.do_lower_case, **settings.special}
+        return self._ask(self.runners.paddle32, self.folder, "paddle", fields)
+
+    def _ask(self, runner: RunnerProcess, folder: Path, label: str, fields: Mapping[str, Any]) -> Encoded:
+        files = {name: str(self.scratch / f"{label}.{name}") for name in ("outputs", "vocabulary")}
+        request = {"operation": "tokenize", "folder": str(folder), "cases": str(self.scratch / "cases.json")}
+        answer = runner.request({**request, **files, **fields})
+        arrays = load_file(files["outputs"])
+        rows: dict[str, dict[str, list[Array]]] = {}
+        for name, lengths in arrays.items():
+            if name.endswith(".lengths"):
+                case = name.removesuffix(".lengths")
+                ends = np.cumsum(lengths)[:-1]
+                rows[case] = {one: np.split(arrays[f"{case}.{one}"], ends) for one in FIELDS}
+        tokens = json.loads(Path(files["vocabulary"]).read_text("utf-8"))
+        return Encoded(rows, tokens, answer["settings"])
+
+
+def _case(name: str, texts: Sequence[str], **fields: Any) -> Case:
+    return {"name": name, "texts": list(texts), "options": {}, **fields}
+
+
+def _other_cases(texts: list[str], longest: int) -> list[Case]:
+    """Pairs, padding and truncation of texts that come out equal on their own."""
+    second = texts[1:] + texts[:1]
+    to_length = {"padding": "max_length", "truncation": True, "max_length": LENGTHS[1]}
+    cases = [
+        _case("pair", texts, pairs=second),
+        _case("padded", texts, options={"padding": True}),
+        _case("padded to length", texts, options=to_length),
+    ]
+    for length in LENGTHS:
+        options: dict[str, Any] = {"truncation": True, "max_length": length}
+        cases.append(_case(f"truncated to {length}", texts, options=options))
+        cases.append(_case(f"pair truncated to {length}", texts, pairs=second, options=options, whole="pair"))
+    if longest <= LONGEST:
+        long = " ".join(text for text in texts if len(text) < 200)
+        options = {"truncation": True, "padding": "max_length"}
+        cases.append(_case("model_max_length", [texts[-1], " ".join([long] * (1 + longest // 500))], options=options))
+    return cases
+
+
+def _check(comparison: Comparison, lines: int) -> Check:
+    problems = comparison.problems
+    return Check(
+        name="tokenizer",
+        passed=not problems,
+        worst=float(len(problems)),
+        limit=0.0,
+        where=problems[0] if problems else f"{lines} lines, {comparison.compared} rows",
+        measure="settings, tokens and rows of ids, types and masks that differ, undeclared",
+        problems=tuple(problems[:SHOWN]),
+        details={
+            "lines": lines,
+            "rows": comparison.compared,
+            "declared": {
+                name: {"concerned": count, "different": comparison.seen[name]}
+                for name, count in sorted(comparison.concerned.items())
+            },
+        },
+    )
+
+
+def _seen(comparison: Comparison, differences: Sequence[LineDifference]) -> tuple[DeclaredDifferenceSeen, ...]:
+    """What concerns at least one row, with its size in rows in the text."""
+    seen = []
+    for one in differences:
+        if concerned := comparison.concerned[one.name]:
+            sides = " and ".join(one.sides)
+            size = f"{comparison.seen[one.name]} of {concerned} rows with it differ, none of the same without it"
+            seen.append(DeclaredDifferenceSeen(f"tokenizer: {one.name}", f"{one.text} ({sides}: {size})"))
+    for name, text in RESULT_DIFFERENCES.items():
+        if count := comparison.seen[name]:
+            size = f"{count} of {comparison.compared} rows, each recognised by its ids"
+            seen.append(DeclaredDifferenceSeen(f"tokenizer: {name}", f"{text} ({FAST}: {size})"))
+    return tuple(seen)

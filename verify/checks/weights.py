@@ -1,0 +1,197 @@
+"""The check of the weights: every bit of every tensor accounted for, from the file to both live models."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...converters.checkpoints.checkpoint import Checkpoint
+from ...converters.checkpoints.source import find_weights
+from ...converters.formats.casting import cast, widened
+from ...converters.formats.dtypes import Array, DType
+from ...converters.formats.safetensors_file import open_safetensors
+from ...converters.formats.tensors import Tensor
+from ...converters.outputs.alterations import UNALTERED, Alterations, read_alterations, word_embeddings
+from ...errors import UnreadableFileError
+from ...mappings.language.plan import Plan, is_prefixed
+from ...mappings.language.schema import Kind, Transform
+from ..reports.result import Check
+
+
+def open_converted(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a converted folder, all shards together. Raises UnreadableFileError."""
+    tensors: dict[str, Tensor] = {}
+    for path in find_weights(folder):
+        tensors.update(open_safetensors(path).tensors)
+    return tensors
+
+
+def recorded_alterations(folder: Path) -> Alterations:
+    """What the files of a converted folder record as altered; all of them say the same. Raises UnreadableFileError."""
+    found: list[Alterations] = []
+    for path in find_weights(folder):
+        opened = open_safetensors(path)
+        opened.source.close()
+        found.append(read_alterations(path, opened.metadata))
+        if found[-1] != found[0]:
+            raise UnreadableFileError(f"{path}: records other alterations than the shards before it")
+    return found[0]
+
+
+def check_weights(
+    checkpoint: Checkpoint,
+    plan: Plan,
+    converted: Mapping[str, Tensor],
+    configuration: Mapping[str, Any],
+    paddle: Mapping[str, Any] | None = None,
+    torch: Mapping[str, Any] | None = None,
+    alterations: Alterations = UNALTERED,
+    both_types: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+) -> Check:
+    """Compare each converted tensor with its source after the declared transform, bit for bit, both key sets closed.
+
+    With the runners' answers also: what Paddle itself loaded is what the reader read, what torch loaded is what was
+    written (by the sha256 of float32 bytes), and Paddle's live model holds nothing that the file does not explain.
+    `configuration` is PaddleNLP's. `both_types` are the digests of Paddle's float32 and float64 models: both were
+    loaded from the same file, so they hold the same numbers. With `alterations`, a converted tensor must be bit-equal
+    to the source's after exactly these.
+    """
+    problems: list[str] = []
+    targets = {move.target: move for move in plan.moves}
+    problems += [f"{name} is missing in the converted weights" for name in sorted(targets.keys() - converted.keys())]
+    problems += [f"{name} is in the converted weights without a rule" for name in sorted(converted.keys() - targets)]
+    words = word_embeddings(plan)
+    altered = 0
+    source_digests: dict[str, str] = {}
+    target_digests: dict[str, str] = {}
+    for move in plan.moves:
+        source, dtype = checkpoint.tensors[move.source].read(), checkpoint.tensors[move.source].dtype
+        source_digests[move.source] = digest(source, dtype.name)
+        expected_dtype = alterations.dtype or dtype
+        if move.target in converted:
+            target = converted[move.target]
+            written = target.read()
+            target_digests[move.target] = digest(written, target.dtype.name)
+            if target.dtype != expected_dtype:
+                problems.append(f"{move.target} holds {target.dtype.name}, {expected_dtype.name} is expected")
+            else:
+                row = alterations.zero_padding_row if move is words else None
+                expected = _altered(source, dtype, expected_dtype, row, move.source)
+                altered += _changed(source, dtype, expected, expected_dtype)
+                expected = expected.T if move.transform is Transform.TRANSPOSE else expected
+                problems += _differences(move.target, expected, written)
+    for rule in (*plan.tied, *plan.dropped):
+        tensor = checkpoint.tensors[rule.source]
+        source_digests[rule.source] = digest(tensor.read(), tensor.dtype.name)
+    if paddle is not None:
+        problems += _digest_problems("Paddle's live model", source_digests, paddle["digests"])
+        problems += _loading_problems(checkpoint, plan, configuration, paddle)
+    if both_types is not None:
+        problems += _type_problems(*both_types)
+    if torch is not None:
+        problems += _digest_problems("torch's live model", target_digests, torch["digests"])
+    return Check(
+        name="weights",
+        passed=not problems,
+        worst=float(len(problems)),
+        limit=0.0,
+        where=problems[0] if problems else f"all {len(targets)} tensors bit-equal{_likewise(alterations)}",
+        measure="tensors that are not bit-equal, missing or without a rule",
+        problems=tuple(problems),
+        details={
+            "tensors": len(targets),
+            "live_models_compared": [
+                name for name, given in (("paddle", paddle), ("torch", torch)) if given is not None
+            ],
+            **({"altered_elements": altered, "alterations": alterations.lines()} if alterations else {}),
+        },
+    )
+
+
+def _likewise(alterations: Alterations) -> str:
+    """Say what the source was compared after."""
+    cast_to = f"cast to {alterations.dtype.name}" if alterations.dtype is not None else ""
+    zeroed = "given a padding row of zeros" if alterations.zero_padding_row is not None else ""
+    done = " and ".join(text for text in (cast_to, zeroed) if text)
+    return f" to the source {done}" if done else ""
+
+
+def _altered(values: Array, dtype: DType, target: DType, zero_row: int | None, name: str) -> Array:
+    """The values as they are expected to be written, but for the transpose."""
+    if target != dtype:
+        values = cast(values, dtype, target, name)
+    if zero_row is not None:
+        values = values.copy()
+        values[zero_row] = 0
+    return values
+
+
+def _changed(values: Array, dtype: DType, altered: Array, target: DType) -> int:
+    """Number of elements that are not the same number any more."""
+    if altered is values:
+        return 0
+    before, after = widened(values.reshape(-1), dtype), widened(altered.reshape(-1), target)
+    return int((before != after).sum())
+
+
+def digest(values: Array, dtype: str) -> str:
+    """sha256 of the values as C-order float32, to which float16 and bfloat16 widen exactly."""
+    if dtype == "bfloat16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return hashlib.sha256(np.ascontiguousarray(values, dtype=np.float32).data).hexdigest()
+
+
+def _differences(name: str, expected: Array, written: Array) -> list[str]:
+    if expected.shape != written.shape:
+        return [f"{name} has shape {list(written.shape)}, expected {list(expected.shape)}"]
+    bits = np.dtype(f"u{expected.dtype.itemsize}")
+    different = np.ascontiguousarray(expected).view(bits) != written.view(bits)
+    if not different.any():
+        return []
+    place = tuple(int(index) for index in np.argwhere(different)[0])
+    return [
+        f"{name} differs in {int(different.sum())} of {different.size} elements, first at {list(place)}: "
+        f"{written[place]!r} instead of {expected[place]!r}"
+    ]
+
+
+def _digest_problems(side: str, expected: Mapping[str, str], live: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for name, value in expected.items():
+        if name not in live:
+            problems.append(f"{name} is not in {side}")
+        elif live[name]["sha256"] != value:
+            problems.append(f"{name} has other values in {side} than in its file")
+    return problems
+
+
+def _type_problems(float32: Mapping[str, Any], float64: Mapping[str, Any]) -> list[str]:
+    names = sorted(float32.keys() | float64.keys())
+    return [
+        f"{name} is not the same in Paddle's live models of float32 and float64"
+        for name in names
+        if name not in float32 or name not in float64 or float32[name]["sha256"] != float64[name]["sha256"]
+    ]
+
+
+def _loading_problems(
+    checkpoint: Checkpoint, plan: Plan, configuration: Mapping[str, Any], paddle: Mapping[str, Any]
+) -> list[str]:
+    """What PaddleNLP made up, left aside or could not fit when it loaded the source, unless a rule explains it.
+
+    A tensor that the file may lack is one that PaddleNLP ties or computes itself, or that has no place in the target.
+    """
+    rules = plan.family.rules(plan.architecture, configuration, is_prefixed(plan.family, checkpoint.tensors))
+    optional = {rule.source for rule in rules if rule.optional}
+    loading = paddle["loading"]
+    made_up = {*paddle["digests"], *loading["missing"]} - checkpoint.tensors.keys() - optional
+    unused = set(loading["unexpected"]) - {rule.source for rule in rules if rule.kind is not Kind.MAPPED}
+    return (
+        [f"{name} is not in the file: initialised anew by PaddleNLP" for name in sorted(made_up)]
+        + [f"{name} is in the file, but PaddleNLP does not load it" for name in sorted(unused)]
+        + [f"PaddleNLP finds that {name} does not fit its model" for name in loading["mismatched"]]
+    )

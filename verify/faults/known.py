@@ -1,0 +1,281 @@
+"""The faults a verifier must see.
+
+Each is a named, single change to the converted weights, the configuration, the inputs of one side, or the mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...converters.formats.dtypes import Array
+from ...mappings.language.plan import Plan
+from ...mappings.language.schema import Transform
+from ..inputs import Inputs
+
+WEIGHTS = frozenset({"weights"})
+FORWARD = frozenset({"float64", "float32", "layers"})
+FORWARD_OR_CONFIGURATION = FORWARD | {"config"}
+
+
+@dataclass(frozen=True)
+class Faulted:
+    """What a fault changes, before and after: converted tensors by target name, Hugging Face's configuration, the
+    inputs that torch gets, and the plan that the checks use."""
+
+    tensors: dict[str, Array]
+    configuration: dict[str, Any]
+    inputs: Inputs
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A named change. Each set in `assigned` must hold a check that catches it: ({"weights"}, {"float64", "layers"})
+    wants the weight check and one of the others. `inject` returns None where the model offers no such place."""
+
+    name: str
+    assigned: tuple[frozenset[str], ...]
+    inject: Callable[[Faulted], Faulted | None]
+
+
+def all_faults() -> tuple[Fault, ...]:
+    """Every fault, those that only the weight check can see first."""
+    only_weights = tuple(Fault(name, (WEIGHTS,), inject) for name, inject in _WEIGHTS_ONLY.items())
+    only_forward = tuple(Fault(name, (FORWARD_OR_CONFIGURATION,), inject) for name, inject in _FORWARD_ONLY.items())
+    both = tuple(Fault(name, (WEIGHTS, FORWARD), inject) for name, inject in _BOTH.items())
+    return only_weights + only_forward + both
+
+
+def target_module(plan: Plan, role: str) -> str | None:
+    """The target name of the first module with this role, without `.weight`; None where the plan does not write it."""
+    template = plan.family.roles[role]
+    source = template.format(**dict.fromkeys(plan.family.repeat, 0))
+    for move in plan.moves:
+        if move.source in (f"{source}.weight", f"{plan.family.source_prefix}{source}.weight"):
+            return move.target.removesuffix(".weight")
+    return None
+
+
+def _edit(change: Callable[[dict[str, Array], Callable[[str], str]], None], *roles: str) -> Any:
+    """An injection that edits copies of the weights; `change` gets them and a function from role to target module."""
+
+    def inject(state: Faulted) -> Faulted | None:
+        modules = {role: target_module(state.plan, role) for role in roles}
+        if None in modules.values():
+            return None
+        tensors = {name: values.copy() for name, values in state.tensors.items()}
+        change(tensors, lambda role: str(modules[role]))
+        return replace(state, tensors=tensors)
+
+    return inject
+
+
+def _configure(change: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> Any:
+    """An injection that changes fields of config.json."""
+
+    def inject(state: Faulted) -> Faulted | None:
+        changed = change(state.configuration)
+        return None if changed is None else replace(state, configuration={**state.configuration, **changed})
+
+    return inject
+
+
+def _feed(change: Callable[[Inputs, Mapping[str, Any]], Inputs | None]) -> Any:
+    """An injection that gives torch other inputs than Paddle: a runner that treats them differently."""
+
+    def inject(state: Faulted) -> Faulted | None:
+        changed = change(state.inputs, state.configuration)
+        return None if changed is None else replace(state, inputs=changed)
+
+    return inject
+
+
+def _swap(one: str, other: str) -> Any:
+    def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        for leaf in ("weight", "bias"):
+            a, b = f"{module(one)}.{leaf}", f"{module(other)}.{leaf}"
+            tensors[a], tensors[b] = tensors[b], tensors[a]
+
+    return _edit(change, one, other)
+
+
+def _transposed(role: str) -> Any:
+    def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        name = f"{module(role)}.weight"
+        tensors[name] = np.ascontiguousarray(tensors[name].T)
+
+    return _edit(change, role)
+
+
+def _add(role: str, leaf: str, place: Any, amount: float) -> Any:
+    def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        tensors[f"{module(role)}.{leaf}"][place] += amount
+
+    return _edit(change, role)
+
+
+def _permuted_heads(state: Faulted) -> Faulted | None:
+    heads = state.configuration["num_attention_heads"]
+    order = np.roll(np.arange(state.configuration["hidden_size"]).reshape(heads, -1), 1, axis=0).reshape(-1)
+
+    def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        for role in ("query", "key", "value"):
+            for leaf in ("weight", "bias"):
+                tensors[f"{module(role)}.{leaf}"] = tensors[f"{module(role)}.{leaf}"][order].copy()
+        name = f"{module('attention_out')}.weight"
+        tensors[name] = np.ascontiguousarray(tensors[name][:, order])
+
+    result: Faulted | None = _edit(change, "query", "key", "value", "attention_out")(state) if heads > 1 else None
+    return result
+
+
+def _permuted_neurons(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+    into, out = module("feed_forward_in"), module("feed_forward_out")
+    for leaf in ("weight", "bias"):
+        tensors[f"{into}.{leaf}"] = tensors[f"{into}.{leaf}"][::-1].copy()
+    tensors[f"{out}.weight"] = np.ascontiguousarray(tensors[f"{out}.weight"][:, ::-1])
+
+
+def _query_doubled(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+    for leaf in ("weight", "bias"):
+        tensors[f"{module('query')}.{leaf}"] *= 2
+        tensors[f"{module('key')}.{leaf}"] /= 2
+
+
+def _single_ulp(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+    values = tensors[f"{module('feed_forward_in')}.weight"].reshape(-1)
+    bits = values.view(f"u{values.dtype.itemsize}")
+    bits[values.size // 2] ^= 1
+
+
+def _untouched_row(role: str) -> Any:
+    """A changed row of a table that the shared inputs do not read."""
+
+    def inject(state: Faulted) -> Faulted | None:
+        read = state.inputs.input_ids if role == "words" else state.inputs.position_ids
+        rows = state.configuration["vocab_size" if role == "words" else "max_position_embeddings"]
+        free = sorted(set(range(rows)) - set(read.reshape(-1).tolist()))
+        result: Faulted | None = _add(role, "weight", free[len(free) // 2], 0.5)(state) if free else None
+        return result
+
+    return inject
+
+
+def _rolled(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+    name = f"{module('words')}.weight"
+    tensors[name] = np.roll(tensors[name], 1, axis=0)
+
+
+def _activation(name: str) -> Any:
+    # gelu_new and gelu_fast are two spellings of one function.
+    same = {"gelu_new", "gelu_fast"}
+
+    def change(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        present = configuration["hidden_act"]
+        return None if present == name or {present, name} == same else {"hidden_act": name}
+
+    return _configure(change)
+
+
+def _other_heads(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    heads, hidden = configuration["num_attention_heads"], configuration["hidden_size"]
+    others = [count for count in (heads // 4, heads // 2, heads * 2, 1) if count and count != heads]
+    fitting = [count for count in others if hidden % count == 0]
+    return {"num_attention_heads": fitting[0]} if fitting else None
+
+
+def _mask_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs:
+    return replace(inputs, attention_mask=np.ones_like(inputs.attention_mask))
+
+
+def _positions_after_padding(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs:
+    last = configuration["max_position_embeddings"] - 1
+    return replace(inputs, position_ids=np.minimum(inputs.position_ids + 1, last))
+
+
+def _token_types_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
+    if configuration["type_vocab_size"] < 2:
+        return None
+    return replace(inputs, token_type_ids=np.zeros_like(inputs.token_type_ids))
+
+
+def _shared_wrong_rule(state: Faulted) -> Faulted | None:
+    """The query weight is not transposed, and the mapping that the weight check uses says so too."""
+    module = target_module(state.plan, "query")
+    if module is None:
+        return None
+    moves = tuple(
+        replace(move, transform=Transform.IDENTITY) if move.target == f"{module}.weight" else move
+        for move in state.plan.moves
+    )
+    changed: Faulted = _transposed("query")(state)
+    return replace(changed, plan=replace(state.plan, moves=moves))
+
+
+def _decoder_untied(state: Faulted) -> Faulted | None:
+    """The decoder of a model whose decoder is tied gets weights of its own."""
+    words = target_module(state.plan, "words")
+    rule = next((rule for rule in state.plan.tied if rule.target is not None), None)
+    if words is None or rule is None or rule.target is None:
+        return None
+    decoder = np.roll(state.tensors[f"{words}.weight"], 1, axis=0)
+    return replace(
+        state,
+        tensors={**state.tensors, rule.target: decoder},
+        configuration={**state.configuration, "tie_word_embeddings": False},
+    )
+
+
+_WEIGHTS_ONLY: dict[str, Callable[[Faulted], Faulted | None]] = {
+    "key bias lost": _edit(lambda tensors, module: tensors[f"{module('key')}.bias"].fill(0), "key"),
+    "heads permuted jointly": _permuted_heads,
+    "feed-forward neurons permuted jointly": _edit(_permuted_neurons, "feed_forward_in", "feed_forward_out"),
+    "query doubled, key halved": _edit(_query_doubled, "query", "key"),
+    "attention output bias shifted uniformly": _add("attention_out", "bias", slice(None), 0.5),
+    "feed-forward output bias shifted uniformly": _add("feed_forward_out", "bias", slice(None), 0.5),
+    "vocabulary row that no input reads": _untouched_row("words"),
+    "position row that no input reads": _untouched_row("positions"),
+    "single ulp": _edit(_single_ulp, "feed_forward_in"),
+}
+
+_FORWARD_ONLY: dict[str, Callable[[Faulted], Faulted | None]] = {
+    "activation gelu": _activation("gelu"),
+    "activation gelu_new": _activation("gelu_new"),
+    "activation relu": _activation("relu"),
+    "activation gelu_fast": _activation("gelu_fast"),
+    "epsilon": _configure(lambda configuration: {"layer_norm_eps": 1e3 * configuration["layer_norm_eps"]}),
+    "number of heads": _configure(_other_heads),
+    "one layer more": _configure(lambda configuration: {"num_hidden_layers": configuration["num_hidden_layers"] + 1}),
+    "one layer less": _configure(
+        lambda configuration: (
+            {"num_hidden_layers": configuration["num_hidden_layers"] - 1}
+            if configuration["num_hidden_layers"] > 1
+            else None
+        )
+    ),
+    "mask ignored": _feed(_mask_ignored),
+    "positions counted from after the padding": _feed(_positions_after_padding),
+    "token types ignored": _feed(_token_types_ignored),
+    "wrong rule shared by the weight check": _shared_wrong_rule,
+}
+
+_BOTH: dict[str, Callable[[Faulted], Faulted | None]] = {
+    **{f"{role} not transposed": _transposed(role) for role in ("query", "key", "value", "attention_out", "pooler")},
+    **{
+        f"{one} and {other} swapped": _swap(one, other)
+        for one, other in (
+            ("query", "key"),
+            ("query", "value"),
+            ("key", "value"),
+            ("value", "attention_out"),
+            ("attention_norm", "feed_forward_norm"),
+        )
+    },
+    "vocabulary rows rolled": _edit(_rolled, "words"),
+    "one element changed by 1e-3": _add("feed_forward_in", "weight", (0, 0), 1e-3),
+    "decoder untied": _decoder_untied,
+}

@@ -1,0 +1,201 @@
+"""The verifier tested on the pair at hand: each fault is injected into a copy, and a check must turn red."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from ...converters.checkpoints.checkpoint import open_checkpoint, recognise
+from ...converters.checkpoints.comparison import settle_values
+from ...converters.formats.dtypes import Array
+from ...converters.formats.tensors import Tensor
+from ...errors import ParityError, UnreadableFileError
+from ..checks.weights import open_converted, recorded_alterations
+from ..inputs import make_inputs
+from ..job import Verification
+from ..reports.result import Check, Report
+from ..runners.forward import Runners, Runs, Session, run_both, stage_source
+from .known import Fault, Faulted, all_faults
+
+FAULT_CHECKS = ("weights", "config", "float64", "float32", "layers")
+"""The checks that faults are run against."""
+
+
+@dataclass(frozen=True)
+class FaultResult:
+    """What became of an injected fault: the checks that caught it, and where the first of them saw it.
+
+    `assigned` are the sets of checks of which one each must catch it. `injected` is False where the model offers no
+    place for the fault.
+    """
+
+    name: str
+    injected: bool
+    assigned: tuple[frozenset[str], ...]
+    caught_by: tuple[str, ...]
+    where: str
+
+    @property
+    def caught(self) -> bool:
+        """Whether one check of every assigned set caught it; a fault that had no place needs none."""
+        return not self.injected or all(set(self.caught_by) & checks for checks in self.assigned)
+
+    def line(self) -> str:
+        """The result for people."""
+        if not self.injected:
+            return f"fault {self.name}: not injected, {self.where}"
+        checks = ", ".join(self.caught_by) or "no check"
+        return f"fault {self.name}: {'caught' if self.caught else 'ESCAPED, caught only'} by {checks}; {self.where}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain JSON values."""
+        return {
+            "fault": self.name,
+            "injected": self.injected,
+            "caught": self.caught,
+            "assigned": [sorted(checks) for checks in self.assigned],
+            "caught_by": list(self.caught_by),
+            "where": self.where,
+        }
+
+
+def with_faults(
+    report: Report,
+    source: str | Path,
+    converted: str | Path,
+    *,
+    family: str | None = None,
+    architecture: str | None = None,
+    seed: int = 0,
+    runners: Runners,
+    on_result: Callable[[FaultResult], None] | None = None,
+) -> Report:
+    """The report of a pair with what became of every fault that its model has a place for. Raises as `run_faults`."""
+    results = run_faults(
+        source,
+        converted,
+        family=family,
+        architecture=architecture,
+        seed=seed,
+        runners=runners,
+        on_result=on_result,
+    )
+    return replace(report, faults=tuple(result.to_json() for result in results if result.injected))
+
+
+def run_faults(
+    source: str | Path,
+    converted: str | Path,
+    *,
+    faults: Sequence[Fault] | None = None,
+    family: str | None = None,
+    architecture: str | None = None,
+    seed: int = 0,
+    runners: Runners | None = None,
+    on_result: Callable[[FaultResult], None] | None = None,
+) -> list[FaultResult]:
+    """Inject each fault (default: all) into a copy of `converted` and run FAULT_CHECKS on it.
+
+    Paddle runs once; torch runs for every fault. Raises ParityError when the unfaulted pair does not pass, for then a
+    red check would prove nothing, and the Paddle2TorchErrors of `verify_checkpoint`.
+    """
+    if runners is None:
+        with Runners() as own:
+            return run_faults(
+                source,
+                converted,
+                faults=faults,
+                family=family,
+                architecture=architecture,
+                seed=seed,
+                runners=own,
+                on_result=on_result,
+            )
+    converted = Path(converted)
+    with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
+        scratch = Path(name)
+        recognised = recognise(checkpoint, family, architecture)
+        if lines := recorded_alterations(converted).lines():
+            raise UnreadableFileError(
+                f"{converted}: faults are injected into plain conversions only, and this one was {lines[0]}"
+            )
+        plan = settle_values(checkpoint, recognised.plan)
+        inputs = make_inputs(recognised.configuration, seed)
+        staged = stage_source(checkpoint, recognised, scratch / "source")
+        written = open_converted(converted)
+        clean = Faulted(_arrays(written), _configuration(converted), inputs, plan)
+
+        def check(state: Faulted, folder: Path, reference: Runs | None) -> tuple[tuple[Check, ...], Runs]:
+            job = Verification(
+                checkpoint, recognised, state.plan, folder, open_converted(folder), FAULT_CHECKS, lambda text: None
+            )
+            scratch_of = folder.parent / f"{folder.name}.runs"
+            scratch_of.mkdir()
+            session = Session(runners, staged, folder, state.plan, state.inputs, job.aligned(), scratch_of)
+            try:
+                runs = run_both(session, ("float64", "float32"), fed=True, reference=reference)
+                return job.checks(runs, inputs, session), runs
+            finally:
+                session.release()
+
+        control, reference = check(clean, _write(scratch / "control", clean), None)
+        if red := [one for one in control if not one.passed]:
+            raise ParityError(
+                f"{converted}: faults were not injected, because without any the check {red[0].name} fails already: "
+                f"{red[0].where}"
+            )
+        results = []
+        for number, fault in enumerate(all_faults() if faults is None else faults):
+            state = fault.inject(clean)
+            if state is None:
+                results.append(FaultResult(fault.name, False, fault.assigned, (), "this model has no place for it"))
+            else:
+                checks, _ = check(state, _write(scratch / f"fault{number}", state), reference)
+                red = [one for one in checks if not one.passed]
+                where = f"{red[0].name}: {red[0].where}" if red else "nowhere"
+                caught_by = tuple(one.name for one in red)
+                results.append(FaultResult(fault.name, True, fault.assigned, caught_by, where))
+                _remove(scratch / f"fault{number}")
+            if on_result is not None:
+                on_result(results[-1])
+        return results
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    for tensor in tensors.values():
+        if tensor.dtype.name not in ("float32", "float64"):
+            raise UnreadableFileError(
+                f"{tensor.name} holds {tensor.dtype.name}; faults are injected into float32 and float64 weights only"
+            )
+    return {name: tensor.read() for name, tensor in tensors.items()}
+
+
+def _configuration(converted: Path) -> dict[str, Any]:
+    path = converted / "config.json"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path}: cannot be read as JSON: {error}") from error
+    return document
+
+
+def _write(folder: Path, state: Faulted) -> Path:
+    folder.mkdir()
+    arrays = {name: np.ascontiguousarray(values) for name, values in state.tensors.items()}
+    save_file(arrays, str(folder / "model.safetensors"), {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(state.configuration), "utf-8")
+    return folder
+
+
+def _remove(folder: Path) -> None:
+    for part in (folder, folder.parent / f"{folder.name}.runs"):
+        for path in part.iterdir():
+            path.unlink()
+        part.rmdir()

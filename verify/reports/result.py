@@ -1,0 +1,158 @@
+"""The result of a verification: checks, declared differences, and what they were made with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ... import __version__
+from ...errors import ParityError
+
+TOOL = f"paddle2torch {__version__}"
+
+TO_TORCH, TO_PADDLE = "PaddleNLP to Hugging Face", "Hugging Face to PaddleNLP"
+"""The directions of a conversion."""
+
+
+def utc_now() -> str:
+    """The date and time in UTC, to the second, such as 2026-03-01T12:00:00Z."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check that ran. `worst` and `limit` are in the check's own measure, stated in `measure`; `where` names the
+    place of the worst value or, when it failed, of the first difference. `problems` lists what failed."""
+
+    name: str
+    passed: bool
+    worst: float | None
+    limit: float | None
+    where: str
+    measure: str
+    problems: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The check as plain JSON values; a number that is not finite, which JSON lacks, is its name."""
+        document = {
+            "name": self.name,
+            "passed": self.passed,
+            "worst": self.worst,
+            "limit": self.limit,
+            "where": self.where,
+            "measure": self.measure,
+            "problems": list(self.problems),
+            "details": dict(self.details),
+        }
+        plain: dict[str, Any] = without_infinities(document)
+        return plain
+
+
+@dataclass(frozen=True)
+class DeclaredDifferenceSeen:
+    """A declared difference that applies to this checkpoint; `measured` is its size here where it was measured."""
+
+    name: str
+    text: str
+    measured: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was verified and how it went. `weights` is "published", "seeded" or "local"; `direction` says which of the
+    two folders is whose: TO_TORCH or TO_PADDLE. `architecture` is PaddleNLP's in both.
+
+    `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for
+    `source` and `output`; `command` repeats the verification; `faults` are faults injected on purpose: what was
+    changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
+    `not_run` why there was nothing to run it on; without a reason, it was not asked for.
+    """
+
+    source: str
+    converted: str
+    architecture: str
+    weights: str
+    parameters: int
+    tensors: int
+    checks: tuple[Check, ...]
+    not_run: tuple[str, ...]
+    declared_differences: tuple[DeclaredDifferenceSeen, ...]
+    inputs_digest: str | None
+    versions: Mapping[str, str]
+    seconds: Mapping[str, float]
+    memory: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    command: str | None = None
+    faults: tuple[Mapping[str, Any], ...] = ()
+    tool: str = TOOL
+    date: str = field(default_factory=utc_now)
+    direction: str = TO_TORCH
+    not_run_reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check that was asked for ran and holds, and no injected fault escaped; a report without a
+        check has not passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks) and not self.escaped_faults
+
+    @property
+    def escaped_faults(self) -> tuple[str, ...]:
+        """Names of the injected faults that no check caught which can see them."""
+        return tuple(str(fault["fault"]) for fault in self.faults if not fault["caught"])
+
+    def check(self, name: str) -> Check | None:
+        """The check of this name, or None when it did not run."""
+        return next((check for check in self.checks if check.name == name), None)
+
+    def assert_passed(self) -> Report:
+        """Return the report; raise ParityError naming every failed check when one failed."""
+        if not self.passed:
+            failed = [f"{check.name}: {check.where}" for check in self.checks if not check.passed]
+            failed += [f"escaped fault: {name}" for name in self.escaped_faults]
+            raise ParityError(f"{self.converted} is not the same model as {self.source}: " + "; ".join(failed))
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        document = {
+            "passed": self.passed,
+            "weights": self.weights,
+            "source": self.source,
+            "converted": self.converted,
+            "direction": self.direction,
+            "architecture": self.architecture,
+            "parameters": self.parameters,
+            "tensors": self.tensors,
+            "checks": [check.to_json() for check in self.checks],
+            "not_run": list(self.not_run),
+            "not_run_reasons": dict(self.not_run_reasons),
+            "declared_differences": [
+                {"name": seen.name, "text": seen.text, "measured": seen.measured} for seen in self.declared_differences
+            ],
+            "inputs_digest": self.inputs_digest,
+            "versions": dict(self.versions),
+            "seconds": dict(self.seconds),
+            "peak_memory_bytes": dict(self.memory),
+            "files": {side: dict(files) for side, files in self.files.items()},
+            "command": self.command,
+            "faults": [dict(fault) for fault in self.faults],
+            "tool": self.tool,
+            "date": self.date,
+        }
+        plain: dict[str, Any] = without_infinities(document)
+        return plain
+
+
+def without_infinities(value: Any) -> Any:
+    """The value with every number that is not finite, which JSON lacks, replaced by its name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: without_infinities(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_infinities(inner) for inner in value]
+    return value

@@ -1,0 +1,221 @@
+"""Reports as text for a terminal or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from shutil import get_terminal_size
+
+from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
+from ..gate import GateResult, ModelResult
+from ..job import CHECKS
+from .result import TO_TORCH, Check, Report
+
+GATE_HEADINGS = (
+    "name",
+    "parameters",
+    "tensors",
+    "worst float64",
+    "worst float32",
+    "where",
+    "seconds",
+    "verdict",
+)
+GATE_RIGHT = (1, 2, 3, 4, 6)
+
+SHOWN_PROBLEMS = 10
+"""How many problems of a check are listed; the rest is counted."""
+
+
+def gate_rows(result: GateResult) -> list[list[str]]:
+    """One row per name under GATE_HEADINGS; what did not run is a dash."""
+    rows = []
+    for model in result.models:
+        report = model.report
+        if report is None:
+            rows.append([model.name, "-", "-", "-", "-", model.error or "", f"{model.seconds:.1f}", model.verdict])
+            continue
+        rows.append(
+            [
+                model.name,
+                f"{report.parameters:,}",
+                str(report.tensors),
+                worst(report.check("float64")),
+                worst(report.check("float32")),
+                where(report),
+                f"{model.seconds:.1f}",
+                verdict(model),
+            ]
+        )
+    return rows
+
+
+def verdict(model: ModelResult) -> str:
+    """The verdict in words: "passed", "passed in part" when checks were left out, "FAILED" or "not run"."""
+    return model.verdict if model.report is None else report_verdict(model.report)
+
+
+def report_verdict(report: Report) -> str:
+    """The verdict of a report in words; optional checks may be left out without a word in it."""
+    if not report.passed:
+        return "FAILED"
+    return "passed in part" if left_out(report) else "passed"
+
+
+def left_out(report: Report) -> list[str]:
+    """The checks that were not run although they belong to every full run, and there was something to run them on."""
+    return [name for name in report.not_run if name in CHECKS and name not in report.not_run_reasons]
+
+
+def tally(report: Report) -> str:
+    """How many of the checks passed, failed and were not run, in words."""
+    passed = sum(check.passed for check in report.checks)
+    missing = left_out(report)
+    parts = [f"{passed} of {len(report.checks) + len(missing)} checks passed"]
+    if failed := len(report.checks) - passed:
+        parts.append(f"{failed} FAILED")
+    if missing:
+        parts.append(f"{len(missing)} not run")
+    parts += [f"{name} not run: {reason}" for name, reason in report.not_run_reasons.items()]
+    if optional := [name for name in report.not_run if name not in (*missing, *report.not_run_reasons)]:
+        parts.append(f"{' and '.join(optional)} (optional) not run")
+    return ", ".join(parts)
+
+
+def print_gate(result: GateResult) -> None:
+    """Print the gate's table on standard output; a terminal that is too narrow for it gets a few lines per name."""
+    from ...workers.console import print_table
+
+    rows = gate_rows(result)
+    if sys.stdout.isatty() and get_terminal_size().columns < _table_width(rows):
+        for line in _narrow_lines(result):
+            print(line)
+    else:
+        print_table(GATE_HEADINGS, rows, GATE_RIGHT)
+    for headings, costs, right in (
+        (COST_HEADINGS, cost_rows(result.stages), (1, 2)),
+        (MEMORY_HEADINGS, memory_rows(result.memory), (1,)),
+    ):
+        if costs:
+            print()
+            print_table(headings, costs, right)
+    for line in gate_footer(result):
+        print(line)
+
+
+def gate_footer(result: GateResult) -> list[str]:
+    """The lines under the tables: what was not run, and how many passed."""
+    lines = []
+    if not_run := not_run_checks(result):
+        lines.append(f"checks not run: {', '.join(not_run)}")
+    origins = sorted({model.report.weights for model in result.models if model.report is not None})
+    weights = f" ({' and '.join(origins)} weights)" if origins else ""
+    lines += [line for model in result.models if model.report is not None for line in fault_lines(model.report)]
+    return [*lines, f"{headline(result)}{weights}"]
+
+
+def fault_lines(report: Report) -> list[str]:
+    """How many injected faults were caught, and each that escaped; nothing when none was injected."""
+    if not report.faults:
+        return []
+    escaped = report.escaped_faults
+    lines = [f"faults injected on purpose: {len(report.faults) - len(escaped)} of {len(report.faults)} caught"]
+    return lines + [f"ESCAPED: {name}" for name in escaped]
+
+
+def headline(result: GateResult, noun: str = "") -> str:
+    """How many models passed, and how many of these only in part; with a `noun`, of what."""
+    verdicts = [verdict(model) for model in result.models]
+    part = verdicts.count("passed in part")
+    total = f"{len(verdicts)} {noun}{'' if len(verdicts) == 1 else 's'}" if noun else str(len(verdicts))
+    passed = f"{verdicts.count('passed') + part} of {total} passed"
+    return f"{passed}, {part} of them in part" if part else passed
+
+
+def not_run_checks(result: GateResult) -> list[str]:
+    """The checks that at least one model's report names as not run, optional ones marked as such."""
+    reports = [model.report for model in result.models if model.report is not None]
+    return list(dict.fromkeys(not_run_label(report, name) for report in reports for name in report.not_run))
+
+
+def not_run_label(report: Report, name: str) -> str:
+    """A check that was not run, with why where that is known."""
+    reason = report.not_run_reasons.get(name) or ("" if name in CHECKS else "optional")
+    return f"{name} ({reason})" if reason else name
+
+
+def where(report: Report) -> str:
+    """Where the float64 run diverges first or most; the first failed check of another kind is named too, and what the
+    check of the layers found."""
+    forward = report.check("float64") or report.check("float32")
+    failed = [check for check in report.checks if not check.passed and check is not forward]
+    named = [check for check in failed if check is failed[0] or check.name == "layers"]
+    return "; ".join([*([forward.where] if forward else []), *(f"{check.name}: {check.where}" for check in named)])
+
+
+def report_lines(report: Report) -> list[str]:
+    """The report for people, a line per check and per declared difference."""
+    back = f", {report.direction}" if report.direction != TO_TORCH else ""
+    lines = [f"{report.converted} against {report.source} ({report.architecture}, {report.weights} weights{back})"]
+    width = max((len(check.name) for check in report.checks), default=0)
+    for check in report.checks:
+        outcome = "passed" if check.passed else "FAILED"
+        numbers = f" worst {check.worst:.2e}, limit {check.limit:.2e}:" if measured(check) else ""
+        lines.append(f"  {check.name:{width}} {outcome}:{numbers} {check.where}")
+        if not check.passed:
+            lines += [f"  {'':{width}} {problem}" for problem in shown_problems(check)]
+    for seen in report.declared_differences:
+        size = f" (here {seen.measured:.1e})" if seen.measured is not None else ""
+        lines.append(f"  declared difference {seen.name}{size}: {seen.text}")
+    reasons = report.not_run_reasons
+    if report.not_run:
+        names = (f"{name} ({reasons[name]})" if name in reasons else name for name in report.not_run)
+        lines.append(f"  not run: {', '.join(names)}")
+    lines += [f"  {line}" for line in fault_lines(report)]
+    return [*lines, f"{report_verdict(report)} ({tally(report)})"]
+
+
+def shown_problems(check: Check) -> list[str]:
+    """The first problems of a check; the rest is counted in a last line. None when the place says it all."""
+    if check.problems == (check.where,):
+        return []
+    shown = list(check.problems[:SHOWN_PROBLEMS])
+    if len(check.problems) > SHOWN_PROBLEMS:
+        shown.append(f"and {len(check.problems) - SHOWN_PROBLEMS} more")
+    return shown
+
+
+def measured(check: Check) -> bool:
+    """Whether worst and limit of a check are measured differences, not counts of problems."""
+    return bool(check.worst is not None and check.limit)
+
+
+def worst(check: Check | None) -> str:
+    """The worst value of a check for a table; a dash when there is none."""
+    return "-" if check is None or check.worst is None else f"{check.worst:.1e}"
+
+
+def _narrow_lines(result: GateResult) -> list[str]:
+    lines = []
+    for model in result.models:
+        lines.append(f"{model.name}: {verdict(model)}")
+        if model.report is None:
+            lines.append(f"  {model.error}")
+            continue
+        lines.append(f"  {tally(model.report)}, {model.seconds:.1f} s")
+        lines.append(
+            f"  float64 {worst(model.report.check('float64'))}, float32 {worst(model.report.check('float32'))}"
+        )
+        if not model.passed:
+            lines.append(f"  {where(model.report)}")
+    return lines
+
+
+def _table_width(rows: Sequence[Sequence[str]]) -> int:
+    """What the table takes when no cell is folded: two blanks between columns. Failures may be long: they may fold."""
+    widths = [len(heading) for heading in GATE_HEADINGS]
+    for row in rows:
+        widths = [max(width, len(cell)) for width, cell in zip(widths, row, strict=True)]
+    where_column = GATE_HEADINGS.index("where")
+    widths[where_column] = min(widths[where_column], 40)
+    return sum(widths) + 2 * (len(widths) - 1)

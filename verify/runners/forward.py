@@ -1,0 +1,313 @@
+"""Runs both frameworks on the same inputs and gathers what they answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
+from ...converters.formats.dtypes import Array
+from ...errors import RunnerAnswerError, RunnerError
+from ...mappings.language.plan import Plan
+from ..inputs import Inputs
+from .client import RunnerProcess
+
+
+class Runners:
+    """The three runner processes of a verification: Paddle in float32 and in float64, and torch. They start when first
+    asked, or with `begin`, and can serve many verifications, which saves the frameworks' slow imports. Use it as a
+    context manager."""
+
+    def __init__(self, paddle_python: str | None = None, torch_python: str | None = None) -> None:
+        """`paddle_python` and `torch_python` are the interpreters of the environments; default is this one."""
+        paddle, torch = paddle_python or sys.executable, torch_python or sys.executable
+        self.paddle32 = RunnerProcess("paddle", paddle, ("--dtype", "float32"))
+        # The largest of the three: gaps in its memory would bring it near 4 GiB with the largest models.
+        self.paddle64 = RunnerProcess("paddle", paddle, ("--dtype", "float64"), reuse_memory=False)
+        self.torch = RunnerProcess("torch", torch)
+        self._pool = ThreadPoolExecutor(2)
+        self._begun: dict[RunnerProcess, Future[dict[str, Any]]] = {}
+
+    def begin(self) -> None:
+        """Let torch and Paddle in float64 import their frameworks while Paddle in float32 is asked for something."""
+        for runner in (self.torch, self.paddle64):
+            if runner not in self._begun:
+                self._begun[runner] = self._pool.submit(runner.request, {"operation": "versions"})
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the frameworks, and of Python and numpy on each side; all processes run afterwards."""
+        self.begin()
+        paddle = self.paddle32.request({"operation": "versions"})["versions"]
+        self._begun[self.paddle64].result()
+        torch = self._begun[self.torch].result()["versions"]
+        shared = {
+            f"{name} ({side})": found[name]
+            for side, found in (("paddle", paddle), ("torch", torch))
+            for name in ("python", "numpy")
+        }
+        return {
+            **{name: value for name, value in {**paddle, **torch}.items() if name not in ("python", "numpy")},
+            **shared,
+        }
+
+    def close(self) -> None:
+        """End the processes."""
+        for runner, future in self._begun.items():
+            # One that still imports would not notice for seconds that nobody asks any more.
+            if not future.done():
+                runner.stop()
+        self._pool.shutdown()
+        for runner in (self.paddle32, self.paddle64, self.torch):
+            runner.close()
+
+    def rest(self) -> None:
+        """End the processes for now; the next request starts them anew."""
+        for runner in (self.paddle32, self.paddle64, self.torch):
+            runner.close()
+
+    def stop(self) -> None:
+        """End the processes at once and for good; requests under way fail."""
+        for runner in (self.paddle32, self.paddle64, self.torch):
+            runner.stop()
+
+    def __enter__(self) -> Runners:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: the runner's answer and its output arrays."""
+
+    answer: Mapping[str, Any]
+    outputs: Mapping[str, Array]
+
+
+class Session:
+    """The requests of one verification: the same model, inputs and options every time.
+
+    `folder` is what PaddleNLP loads, `converted` what transformers loads. `aligned` are epsilons that torch's
+    LayerNorms get for the comparison. Files go to `scratch`. `seconds` by request, loading apart, and `memory`, the
+    largest resident bytes by framework and type, grow with every request. Runners keep their models until `release`.
+    `cast` is an element type that Paddle's weights are rounded to after loading. `stored_names` leads from names in
+    the files of `converted` to those in Hugging Face's model where they differ, None where that has no place for one.
+    """
+
+    def __init__(
+        self,
+        runners: Runners,
+        folder: Path,
+        converted: Path,
+        plan: Plan,
+        inputs: Inputs,
+        aligned: Mapping[str, float],
+        scratch: Path,
+        cast: str | None = None,
+    ) -> None:
+        self.runners = runners
+        self.folder = folder
+        self.converted = converted
+        self.plan = plan
+        self.aligned = dict(aligned)
+        self.scratch = scratch
+        self.seconds: dict[str, float] = {}
+        self.memory: dict[str, int] = {}
+        self.cast = cast
+        self.stored_names: Mapping[str, str | None] = {}
+        self._name = uuid.uuid4().hex
+        self._inputs = scratch / "inputs.safetensors"
+        inputs.save(self._inputs)
+
+    def paddle(self, dtype: str, operation: str, *, uncast: bool = False, **fields: Any) -> Run:
+        """Ask Paddle in `dtype`; `uncast` leaves the weights as they were loaded.
+
+        Raises RunnerError when the runner dies or PaddleNLP cannot run the source.
+        """
+        if self.cast is not None and not uncast:
+            fields["cast"] = self.cast
+        runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
+        return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
+
+    def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
+        """Ask torch in `dtype`; `as_it_is` leaves epsilons alone.
+
+        Raises RunnerAnswerError when it cannot load or run the converted folder, which is a finding.
+        """
+        if self.aligned and not as_it_is:
+            fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
+        if self.stored_names:
+            fields["stored_names"] = dict(self.stored_names)
+        fields["auto_class"] = self.plan.family.model(self.plan.architecture).auto_class
+        return self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
+
+    def save(self, name: str, arrays: Mapping[str, Array]) -> str:
+        """Write arrays for a request; returns the path."""
+        path = str(self.scratch / f"{name}.safetensors")
+        save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, path)
+        return path
+
+    def release(self) -> None:
+        """Let the runners drop their models."""
+        for runner in (self.runners.paddle32, self.runners.paddle64, self.runners.torch):
+            # A runner that is gone holds nothing.
+            if runner.pid is not None:
+                with suppress(RunnerError):
+                    runner.request({"operation": "release"})
+
+    def _ask(
+        self,
+        runner: RunnerProcess,
+        folder: Path,
+        architecture: str,
+        dtype: str,
+        operation: str,
+        fields: dict[str, Any],
+    ) -> Run:
+        started = time.perf_counter()
+        side = f"{runner.kind} {dtype}"
+        label = f"{side} {fields.pop('label', operation)}"
+        outputs = self.scratch / f"{label}.safetensors"
+        request = {
+            "operation": operation,
+            "folder": str(folder),
+            "architecture": architecture,
+            "dtype": dtype,
+            "session": self._name,
+            "inputs": str(self._inputs),
+            "outputs": str(outputs),
+            **fields,
+        }
+        answer = runner.request(request)
+        elapsed = time.perf_counter() - started
+        load = min(float(answer.get("seconds", {}).get("load", 0.0)), elapsed)
+        for name, seconds in ((f"{side} load", load), (label, elapsed - load)):
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        self.memory[side] = max(self.memory.get(side, 0), int(answer.get("peak_memory_bytes", 0)))
+        return Run(answer, load_file(request["outputs"]) if os.path.isfile(request["outputs"]) else {})
+
+
+@dataclass
+class Runs:
+    """The runs of a verification that were needed.
+
+    `paddle32_uncast` is of the weights as loaded where a cast is compared;
+    `torch64_as_is` is without declared epsilons aligned; `fed32` and `fed64` are torch's layers fed with Paddle's
+    states. A failure says why torch could not load or run the converted folder, or could not be fed: that is a
+    finding, not an accident.
+    """
+
+    paddle32: Run | None = None
+    paddle32_uncast: Run | None = None
+    paddle64: Run | None = None
+    torch32: Run | None = None
+    torch64: Run | None = None
+    torch64_as_is: Run | None = None
+    fed32: Run | None = None
+    fed64: Run | None = None
+    torch_failure: str | None = None
+    fed_failure: str | None = None
+
+
+def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Runs | None = None) -> Runs:
+    """Run both frameworks in each of `dtypes`; Paddle's runs and torch's in float32 come with digests. `fed` also feeds
+    torch's layers.
+
+    `reference` are runs of the same source in the same types whose Paddle side is taken instead of running it again.
+    Raises RunnerError when a runner dies or PaddleNLP cannot run the source.
+    """
+    runs = Runs()
+    attentions: dict[str, Any] = {"options": {"attentions": True}}
+
+    def paddle32() -> Run:
+        if session.cast is not None:
+            # First, with the digests of what was loaded: the cast model is another one.
+            runs.paddle32_uncast = session.paddle(
+                "float32", "forward", uncast=True, label="forward uncast", digests=True, **attentions
+            )
+        known = reference.paddle32 if reference is not None else None
+        runs.paddle32 = known or session.paddle("float32", "forward", digests=True, **attentions)
+        return runs.paddle32
+
+    def paddle64() -> Run:
+        known = reference.paddle64 if reference is not None else None
+        runs.paddle64 = known or session.paddle("float64", "forward", digests=True, **attentions)
+        return runs.paddle64
+
+    def feed(dtype: str, paddle: Future[Run]) -> Run | None:
+        try:
+            return session.torch(dtype, "layers", states=_save_states(session, dtype, paddle.result()))
+        except RunnerAnswerError as error:
+            runs.fed_failure = str(error)
+            return None
+
+    def torch() -> None:
+        # In each type, what is fed comes after what is not: meanwhile Paddle makes the states.
+        try:
+            if "float32" in dtypes:
+                runs.torch32 = session.torch("float32", "forward", digests=True, **attentions)
+                runs.fed32 = feed("float32", paddles["float32"]) if fed else None
+            if "float64" in dtypes:
+                runs.torch64 = session.torch("float64", "forward", **attentions)
+                if session.aligned:
+                    runs.torch64_as_is = session.torch("float64", "forward", as_it_is=True, label="forward as it is")
+                runs.fed64 = feed("float64", paddles["float64"]) if fed else None
+        except RunnerAnswerError as error:
+            runs.torch_failure = str(error)
+
+    with ThreadPoolExecutor(3) as pool:
+        paddles = {dtype: pool.submit({"float32": paddle32, "float64": paddle64}[dtype]) for dtype in dtypes}
+        futures: list[Future[Any]] = [*paddles.values(), pool.submit(torch)]
+        try:
+            for future in futures:
+                future.result()
+        except KeyboardInterrupt:
+            # Leaving the pool waits for its threads, which wait for the runners.
+            session.runners.stop()
+            raise
+    return runs
+
+
+def _save_states(session: Session, dtype: str, paddle: Run) -> str:
+    states = {name: array for name, array in paddle.outputs.items() if name.startswith("hidden_state.")}
+    return session.save(f"states {dtype}", states)
+
+
+def stage_source(checkpoint: Checkpoint, recognised: Recognised, folder: Path) -> Path:
+    """A folder from which PaddleNLP's `from_pretrained` loads the source: links to its files under the names that
+    PaddleNLP expects, and its configuration."""
+    folder.mkdir()
+    files = checkpoint.source.files
+    if len(files) == 1:
+        name = "model.safetensors" if files[0].suffix == ".safetensors" else "model_state.pdparams"
+        (folder / name).symlink_to(files[0].resolve())
+    else:
+        for path in (*files, *files[0].parent.glob("*.index.json")):
+            (folder / path.name).symlink_to(path.resolve())
+    configuration = checkpoint.source.configuration
+    if configuration is not None and configuration.file is not None and configuration.file.name == "config.json":
+        (folder / "config.json").symlink_to(configuration.file.resolve())
+    else:
+        document = {
+            **recognised.configuration,
+            "architectures": [recognised.plan.architecture],
+            "model_type": recognised.family.name,
+        }
+        (folder / "config.json").write_text(json.dumps(document), "utf-8")
+    return folder

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..errors import ConfigurationError, DifferentOutputError, UnknownNameError
 from ..mappings.language.plan import Plan
-from ..mappings.language.schema import Transform
 from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .checkpoints.comparison import settle_values
 from .checkpoints.configuration import translate_configuration
+from .formats.dtypes import widest
 from .formats.piecewise import Entry
 from .formats.safetensors_file import compare_safetensors, write_safetensors
 from .formats.shards import INDEX, Shard, index_of, parse_size, split_into_shards
@@ -109,7 +109,7 @@ def _convert_to_torch(
         check_output(output, checkpoint.source.path, overwrite, keep)
         recognised = recognise(checkpoint, family, architecture)
         plan = settle_values(checkpoint, recognised.plan)
-        stored = {checkpoint.tensors[move.source].dtype for move in plan.moves}
+        stored = {checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources}
         alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
@@ -126,15 +126,17 @@ def _convert_to_torch(
 
 
 def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
-    """The tensors that a plan writes: the source's, transposed where the move says so, and altered."""
+    """The tensors that a plan writes: the source's, as the moves transform them, and altered."""
     words = word_embeddings(plan)
+    made = widest({checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources})
     return [
         Entry(
             move.target,
-            checkpoint.tensors[move.source],
-            move.transform is Transform.TRANSPOSE,
+            tuple(checkpoint.tensors[name] for name in move.sources),
+            move.transform,
             alterations.dtype,
             alterations.zero_padding_row if move is words else None,
+            made,
         )
         for move in plan.moves
     ]
@@ -142,12 +144,11 @@ def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> 
 
 def target_configuration(recognised: Recognised, plan: Plan, entries: Sequence[Entry]) -> dict[str, object]:
     """Hugging Face's config.json for a plan; `torch_dtype` is the widest element type of the written tensors."""
-    widest = max({entry.dtype for entry in entries}, key=lambda dtype: (dtype.itemsize, dtype.name))
     return translate_configuration(
         recognised.family,
         plan.target_architecture,
         recognised.configuration,
-        widest.name,
+        widest({entry.dtype for entry in entries}).name,
         plan.tie_word_embeddings,
     )
 

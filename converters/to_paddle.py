@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..mappings.language.schema import Transform
 from .checkpoints.torch_checkpoint import RecognisedTorch, TorchCheckpoint, open_torch_checkpoint, recognise_torch
 from .checkpoints.torch_configuration import left_out_fields, paddle_configuration
-from .formats.byte_source import ByteSource
-from .formats.dtypes import DTYPES
+from .formats.byte_source import MemorySource, at_start
+from .formats.dtypes import DTYPES, widest
 from .formats.pdparams_writer import compare_pdparams, write_pdparams
 from .formats.piecewise import Entry
 from .formats.tensors import Tensor
@@ -24,26 +23,6 @@ from .outputs.folder import check_output, new_folder
 from .tokenizers.paddle import write_paddle_tokenizer
 
 WEIGHTS = "model_state.pdparams"
-
-
-class MemorySource(ByteSource):
-    """Bytes that were made and lie in no file."""
-
-    def __init__(self, path: Path, data: bytes) -> None:
-        """`path` is for messages."""
-        self.path = path
-        self.size = len(data)
-        self._data = data
-
-    def read_into(self, buffer: memoryview, offset: int) -> None:
-        """Fill `buffer` from `offset`."""
-        buffer[:] = self._data[offset : offset + len(buffer)]
-
-    def check_unchanged(self) -> None:
-        """Nothing can change."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def convert_to_paddle(
@@ -68,10 +47,7 @@ def convert_to_paddle(
         check_output(output, checkpoint.source.path, overwrite, keep)
         recognised = recognise_torch(checkpoint, family, architecture)
         entries = entries_of(checkpoint, recognised)
-        widest = max(
-            {checkpoint.tensors[move.source].dtype for move in recognised.plan.moves},
-            key=lambda dtype: (dtype.itemsize, dtype.name),
-        )
+        dtype = widest({checkpoint.tensors[name].dtype for move in recognised.plan.moves for name in move.sources})
         total = sum(entry.nbytes for entry in entries)
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
             if keep:
@@ -81,7 +57,7 @@ def convert_to_paddle(
             else:
                 write_pdparams(folder / WEIGHTS, entries, counter("write", total, report))
                 compare_pdparams(folder / WEIGHTS, entries, counter("compare", total, report))
-            configuration = paddle_configuration(recognised.plan, recognised.fields, widest.name)
+            configuration = paddle_configuration(recognised.plan, recognised.fields, dtype.name)
             (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
             vocab_size = recognised.fields["vocab_size"]
             tokenizer = write_paddle_tokenizer(checkpoint.folder, folder, recognised.family.name, vocab_size)
@@ -90,27 +66,23 @@ def convert_to_paddle(
 
 
 def entries_of(checkpoint: TorchCheckpoint, recognised: RecognisedTorch) -> list[Entry]:
-    """The tensors that the plan writes, transposed where it says so, and the buffers that it makes."""
+    """The tensors that the plan writes, and the buffers that it makes."""
     entries = [
-        Entry(move.target, checkpoint.tensors[move.source], move.transform is Transform.TRANSPOSE)
+        Entry(move.target, tuple(checkpoint.tensors[name] for name in move.sources), move.transform)
         for move in recognised.plan.moves
     ]
     for name, shape in recognised.plan.made:
         values = np.arange(np.prod(shape), dtype=np.int64).astype(DTYPES["int64"].storage)
         source = MemorySource(checkpoint.source.path, values.tobytes())
-        entries.append(Entry(name, Tensor(name, DTYPES["int64"], shape, partial(_at_start, source))))
+        entries.append(Entry(name, (Tensor(name, DTYPES["int64"], shape, partial(at_start, source)),)))
     return entries
-
-
-def _at_start(source: ByteSource) -> tuple[ByteSource, int]:
-    return source, 0
 
 
 def _summary(
     checkpoint: TorchCheckpoint, output: Path, recognised: RecognisedTorch, entries: Sequence[Entry]
 ) -> Conversion:
     plan = recognised.plan
-    taken = {move.source: checkpoint.tensors[move.source] for move in plan.moves}
+    taken = {name: checkpoint.tensors[name] for move in plan.moves for name in move.sources}
     return Conversion(
         source=checkpoint.source.path,
         output=output,

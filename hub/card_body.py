@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..converters.outputs.certificate import CERTIFICATE
-from .citations import CITATIONS
 from .evidence import Evidence, RecordedCheck, RecordedFile
 from .markdown import fenced, plain, table
 from .proof import Proof
@@ -166,5 +165,5 @@ def _file_table(files: Sequence[RecordedFile]) -> list[str]:
 
 
 def _citation(proof: Proof) -> list[str]:
-    entry = CITATIONS.get(proof.family.name)
-    return ["## Citation", "", *fenced(entry, "bibtex")] if entry is not None else []
+    entry = proof.family.citation
+    return ["## Citation", "", *fenced(entry, "bibtex")] if entry else []

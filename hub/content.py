@@ -11,7 +11,7 @@ from ..converters.tokenizers.spiece import read_spiece
 from ..converters.tokenizers.vocabulary import read_vocabulary
 from ..errors import FetchError, Paddle2TorchError
 from ..mappings.language.pretrained import Pretrained
-from ..mappings.tokenizers import ENGLISH, NEEDED_TOKENS, WORDPIECE_TOKENS
+from ..mappings.language.tokenizers import ENGLISH, NEEDED_TOKENS, WORDPIECE_TOKENS
 
 
 def check_weights(path: Path, pretrained: Pretrained) -> None:

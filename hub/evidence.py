@@ -10,8 +10,8 @@ from typing import Any
 
 from ..converters.outputs.certificate import CERTIFICATE
 from ..errors import UnknownNameError, UnreadableFileError
+from ..mappings.language.family import Family, Model
 from ..mappings.language.pretrained import Pretrained
-from ..mappings.language.schema import Family, Model
 from ..mappings.registry import PRETRAINED, get_family
 
 ORIGINS = ("published", "seeded", "local")

@@ -20,7 +20,7 @@ from ..converters.outputs.certificate import (
 )
 from ..converters.outputs.folder import is_name_of_conversion
 from ..errors import ParityError, PublishError, UnreadableFileError
-from ..mappings.language.schema import Family, Model
+from ..mappings.language.family import Family, Model
 from ..mappings.registry import family_of_architecture
 from .evidence import Evidence, RecordedFile, read_evidence, recorded_files
 

@@ -1,4 +1,4 @@
-"""ALBERT: the rows that lead from PaddleNLP's state dict to Hugging Face's."""
+"""ALBERT: from PaddleNLP's models and tokenizers to Hugging Face's."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language.checks import check_heads
-from .language.schema import (
-    BACKBONE,
-    DeclaredDifference,
-    Embedding,
-    Family,
-    Field,
-    Ignored,
-    Linear,
-    Model,
-    Norm,
-    Parameter,
-    Row,
-    Tied,
-)
+from .language.family import DeclaredDifference, Defaults, Family, Model
+from .language.fields import Field
+from .language.reference import HiddenSlice, Reference, TextIds, TopWords
+from .language.rows import Embedding, Ignored, Linear, Norm, Parameter, Row, Tied
+from .language.rules import BACKBONE
+from .language.tokenizers import SENTENCEPIECE, WORDPIECE, TokenizerClass, TokenizerFacts
 
 LAYER = "encoder.albert_layer_groups.{group}.albert_layers.{inner}"
 
@@ -61,6 +53,84 @@ def _check(configuration: Mapping[str, Any]) -> None:
             f"inner_group_num {inner} exceeds num_hidden_layers / num_hidden_groups = {layers} / {groups}; "
             "both frameworks fail to run such a model"
         )
+
+
+_ENGLISH = (
+    *(f"albert-{size}-{version}" for version in ("v1", "v2") for size in ("base", "large", "xlarge", "xxlarge")),
+)
+_CHINESE = tuple(f"albert-chinese-{size}" for size in ("tiny", "small", "base", "large", "xlarge", "xxlarge"))
+
+# Source: `paddlenlp/transformers/albert/tokenizer.py` of PaddleNLP 2.8.1.
+_TOKENIZER = TokenizerFacts(
+    classes=(
+        TokenizerClass("AlbertTokenizer", (WORDPIECE, SENTENCEPIECE), wraps=True),
+        TokenizerClass("AlbertChineseTokenizer", (WORDPIECE,)),
+        TokenizerClass("AlbertEnglishTokenizer", (SENTENCEPIECE,)),
+    ),
+    default="AlbertTokenizer",
+    published={
+        **{
+            name: {
+                "do_lower_case": True,
+                "remove_space": True,
+                "keep_accents": False,
+                "unk_token": "<unk>",
+                "pad_token": "<pad>",
+            }
+            for name in _ENGLISH
+        },
+        **{name: {"do_lower_case": False, "unk_token": "[UNK]", "pad_token": "[PAD]"} for name in _CHINESE},
+    },
+    # PaddleNLP's own defaults name tokens that such a vocabulary lacks: it loads none without settings.
+    without_settings={WORDPIECE: ({"do_lower_case": False}, "as published for Chinese ALBERT")},
+)
+
+# The hidden state of albert-base-v2 is in the tests of PaddleNLP and of transformers alike
+# (`test_inference_no_head...`); the words, ids and rankings are those of the models' and tokenizers' own documentation
+# and tests.
+_TEST = TextIds("This is a test", (48, 25, 21, 1289), special=False)
+
+_PUPPETEER = TextIds("He was a puppeteer", (2, 24, 23, 21, 10956, 7911, 3), special=True)
+
+_BASE_V2 = HiddenSlice(
+    input_ids=(0, 345, 232, 328, 740, 140, 1695, 69, 6078, 1588, 2),
+    attention_mask=(0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
+    first=(1, 1),
+    values=((-0.6513, 1.5035, -0.2766), (-0.6515, 1.5046, -0.2780), (-0.6512, 1.5049, -0.2784)),
+    tolerance=1e-4,
+)
+
+_PARIS = TopWords("Paris is the [MASK] of France.", ("capital", "capitol", "comune", "arrondissement", "bastille"))
+
+_CHINESE_IDS = {"cls": 101, "sep": 102, "mask": 103}
+
+_MOOD = "今天[MASK]情很好"
+
+_FIRST_FOR_MOOD = {
+    "albert-chinese-tiny": "感",
+    "albert-chinese-small": "感",
+    "albert-chinese-base": "感",
+    "albert-chinese-large": "心",
+}
+
+_REFERENCES = {
+    **{
+        name: Reference(
+            hidden=_BASE_V2 if name == "albert-base-v2" else None,
+            words=(_PARIS,) if name == "albert-base-v2" else (),
+            ids=(_TEST, _PUPPETEER) if name == "albert-base-v1" else (_TEST,),
+            pieces=30000,
+        )
+        for name in _ENGLISH
+    },
+    **{
+        name: Reference(
+            words=(TopWords(_MOOD, (_FIRST_FOR_MOOD[name],)),) if name in _FIRST_FOR_MOOD else (),
+            special_ids=_CHINESE_IDS,
+        )
+        for name in _CHINESE
+    },
+}
 
 
 ALBERT = Family(
@@ -189,4 +259,39 @@ ALBERT = Family(
             outputs=("end_logits",),
         ),
     ),
+    defaults=Defaults(masks_padding=False),
+    tokenizer=_TOKENIZER,
+    small={
+        "vocab_size": 50,
+        "embedding_size": 12,
+        "hidden_size": 24,
+        "num_hidden_layers": 4,
+        "num_hidden_groups": 2,
+        "inner_group_num": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 36,
+        "max_position_embeddings": 30,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu_new",
+    },
+    variants={
+        f"{groups}x{inner}": {
+            "num_hidden_layers": 6,
+            "num_hidden_groups": groups,
+            "inner_group_num": inner,
+            "num_labels": labels,
+        }
+        for groups, inner, labels in ((1, 1, 2), (1, 2, 1), (2, 1, 5), (2, 2, 2), (3, 1, 1), (3, 2, 5))
+    },
+    citation=(
+        "@inproceedings{lan2020albert,",
+        "  title     = {{ALBERT}: A Lite {BERT} for Self-supervised Learning of Language Representations},",
+        "  author    = {Lan, Zhenzhong and Chen, Mingda and Goodman, Sebastian and Gimpel, Kevin and Sharma, Piyush",
+        "               and Soricut, Radu},",
+        "  booktitle = {International Conference on Learning Representations},",
+        "  year      = {2020},",
+        "  url       = {https://arxiv.org/abs/1909.11942}",
+        "}",
+    ),
+    references=_REFERENCES,
 )

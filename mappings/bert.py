@@ -1,4 +1,4 @@
-"""BERT: the rows that lead from PaddleNLP's state dict to Hugging Face's."""
+"""BERT: from PaddleNLP's models and tokenizers to Hugging Face's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language.checks import check_heads
-from .language.schema import BACKBONE, Embedding, Family, Field, Ignored, Linear, Model, Norm, Parameter, Row, Tied
+from .language.family import Defaults, Family, Model
+from .language.fields import Field
+from .language.rows import Embedding, Ignored, Linear, Norm, Parameter, Row, Tied
+from .language.rules import BACKBONE
+from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 
 PADDLE = "encoder.layers.{layer}"
 TORCH = "encoder.layer.{layer}"
@@ -37,6 +41,40 @@ def _check(configuration: Mapping[str, Any]) -> None:
     check_heads(configuration)
     if (pool_act := configuration.get("pool_act", "tanh")) != "tanh":
         raise ConfigurationError(f"pool_act is {pool_act!r}, but Hugging Face's BERT pooler always applies tanh")
+
+
+_CASED = (
+    "bert-base-cased",
+    "bert-large-cased",
+    "bert-base-multilingual-cased",
+    "bert-base-chinese",
+    "bert-wwm-chinese",
+    "bert-wwm-ext-chinese",
+    "macbert-large-chinese",
+    "macbert-base-chinese",
+)
+_UNCASED = (
+    "bert-base-uncased",
+    "bert-large-uncased",
+    "bert-base-multilingual-uncased",
+    "simbert-base-chinese",
+    "uer/chinese-roberta-base",
+    "uer/chinese-roberta-medium",
+    "uer/chinese-roberta-6l-768h",
+    "uer/chinese-roberta-small",
+    "uer/chinese-roberta-mini",
+    "uer/chinese-roberta-tiny",
+)
+
+# Source: `paddlenlp/transformers/bert/tokenizer.py` of PaddleNLP 2.8.1.
+_TOKENIZER = TokenizerFacts(
+    classes=(TokenizerClass("BertTokenizer", (WORDPIECE,)),),
+    default="BertTokenizer",
+    published={
+        **{name: {"do_lower_case": False} for name in _CASED},
+        **{name: {"do_lower_case": True} for name in _UNCASED},
+    },
+)
 
 
 BERT = Family(
@@ -130,4 +168,30 @@ BERT = Family(
         "decoder": "cls.predictions.decoder",
     },
     check_configuration=_check,
+    defaults=Defaults(masks_padding=True),
+    tokenizer=_TOKENIZER,
+    small={
+        "vocab_size": 50,
+        "hidden_size": 24,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 36,
+        "max_position_embeddings": 30,
+        "type_vocab_size": 2,
+    },
+    variants={
+        f"{layers} layers": {"num_hidden_layers": layers, "num_labels": labels}
+        for layers, labels in ((1, 1), (3, 2), (11, 5))
+    },
+    citation=(
+        "@inproceedings{devlin2019bert,",
+        "  title     = {{BERT}: Pre-training of Deep Bidirectional Transformers for Language Understanding},",
+        "  author    = {Devlin, Jacob and Chang, Ming-Wei and Lee, Kenton and Toutanova, Kristina},",
+        "  booktitle = {Proceedings of the 2019 Conference of the North American Chapter of the Association for",
+        "               Computational Linguistics: Human Language Technologies, Volume 1},",
+        "  pages     = {4171--4186},",
+        "  year      = {2019},",
+        "  doi       = {10.18653/v1/N19-1423}",
+        "}",
+    ),
 )

@@ -1,19 +1,47 @@
-"""The registered families and pretrained names."""
+"""The registered families and pretrained names: every module of this folder that holds a Family, every table in names/.
+
+Adding a family is adding a file; nothing here is edited.
+"""
 
 from __future__ import annotations
 
 import difflib
+import pkgutil
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-from ..errors import UnknownNameError
-from .albert import ALBERT
-from .albert_pretrained import ALBERT_PRETRAINED
-from .bert import BERT
-from .language.pretrained import Pretrained
-from .language.schema import Family
+from ..errors import MappingError, UnknownNameError
+from .language.family import Family
+from .language.pretrained import Pretrained, read_names
+from .language.reference import Reference
+from .language.tokenizers import TokenizerClass, TokenizerFacts
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (ALBERT, BERT)}
+FOLDER = Path(__file__).parent
 
-PRETRAINED: dict[str, Pretrained] = {pretrained.name: pretrained for pretrained in ALBERT_PRETRAINED}
+
+def _families() -> dict[str, Family]:
+    found: dict[str, Family] = {}
+    for module in pkgutil.iter_modules([str(FOLDER)]):
+        if module.ispkg or module.name == Path(__file__).stem:
+            continue
+        for value in vars(import_module(f"{__package__}.{module.name}")).values():
+            if isinstance(value, Family):
+                # One family may be made of another's rows.
+                if found.get(value.name, value) is not value:
+                    raise MappingError(f"{module.name}.py: a family {value.name} is there already")
+                found[value.name] = value
+    return found
+
+
+FAMILIES: dict[str, Family] = _families()
+
+PRETRAINED: dict[str, Pretrained] = {
+    entry.name: entry
+    for table in sorted((FOLDER / "names").glob("*.csv"))
+    for entry in read_names(table.stem, table.read_text("utf-8"))
+}
 
 
 def get_family(name: str) -> Family:
@@ -33,11 +61,50 @@ def get_pretrained(name: str) -> Pretrained:
 
 
 def family_of_architecture(architecture: str) -> Family | None:
-    """The family that has this class, by PaddleNLP's or Hugging Face's name."""
+    """The family that has this class, by PaddleNLP's name or else by Hugging Face's: several families may end in one
+    class of Hugging Face's, which is that of the family whose own name it bears."""
     for family in FAMILIES.values():
-        if any(architecture in (model.source, model.target_architecture) for model in family.models):
+        if any(architecture == model.source for model in family.models):
             return family
-    return None
+    owners = [
+        family
+        for family in FAMILIES.values()
+        if any(architecture == model.target_architecture for model in family.models)
+    ]
+    return next((family for family in owners if family.target_type is None), next(iter(owners), None))
+
+
+def tokenizer_classes() -> dict[str, TokenizerClass]:
+    """PaddleNLP's tokenizer classes of all families, by name."""
+    return {
+        entry.name: entry
+        for family in FAMILIES.values()
+        if family.tokenizer is not None
+        for entry in family.tokenizer.classes
+    }
+
+
+def tokenizer_facts(family: str) -> TokenizerFacts:
+    """What a family says of its tokenizers. Raises UnknownNameError, and MappingError for one that says nothing."""
+    facts = get_family(family).tokenizer
+    if facts is None:
+        raise MappingError(f"family {family} does not say which tokenizers it has")
+    return facts
+
+
+def published_tokenizers() -> dict[str, Mapping[str, Any]]:
+    """PaddleNLP's settings of all published tokenizers, by pretrained name."""
+    return {
+        name: settings
+        for family in FAMILIES.values()
+        if family.tokenizer is not None
+        for name, settings in family.tokenizer.published.items()
+    }
+
+
+def references() -> dict[str, Reference]:
+    """What independent sources say that published weights compute, by pretrained name."""
+    return {name: reference for family in FAMILIES.values() for name, reference in family.references.items()}
 
 
 def _near(name: str, known: dict[str, Family] | dict[str, Pretrained]) -> str:

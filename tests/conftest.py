@@ -12,34 +12,23 @@ from typing import Any
 
 import pytest
 
+from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.runners.client import RunnerProcess
 
 TESTS = Path(__file__).parent
 
-ALBERT_SMALL: dict[str, Any] = {
-    "vocab_size": 50,
-    "embedding_size": 12,
-    "hidden_size": 24,
-    "num_hidden_layers": 4,
-    "num_hidden_groups": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 36,
-    "max_position_embeddings": 20,
-    "type_vocab_size": 2,
-}
-BERT_SMALL: dict[str, Any] = {
-    "vocab_size": 50,
-    "hidden_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 36,
-    "max_position_embeddings": 20,
-    "type_vocab_size": 2,
-}
-
 TINY = "albert-chinese-tiny"
 
-SMALL = {"albert": ALBERT_SMALL, "bert": BERT_SMALL}
+SMALL: dict[str, dict[str, Any]] = {name: dict(family.small) for name, family in FAMILIES.items()}
+"""A configuration per family that is small and has every repeated part twice or more."""
+
+
+def small_of(architecture: str) -> dict[str, Any]:
+    """The small configuration of the family that has this class."""
+    family = family_of_architecture(architecture)
+    assert family is not None, architecture
+    return SMALL[family.name]
+
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -75,8 +64,7 @@ def seeded(paddle_runner: RunnerProcess, tmp_path_factory: pytest.TempPathFactor
         key = json.dumps([architecture, fields], sort_keys=True)
         if key not in made:
             folder = tmp_path_factory.mktemp("seeded") / "source"
-            family = "albert" if architecture.startswith("Albert") else "bert"
-            configuration = {**SMALL[family], **fields}
+            configuration = {**small_of(architecture), **fields}
             paddle_runner.request(
                 {
                     "operation": "seed",

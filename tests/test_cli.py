@@ -416,7 +416,7 @@ def big_source(folder: Path) -> Path:
     sizes = {"vocab_size": 1 << 25, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     sizes |= {"intermediate_size": 8, "max_position_embeddings": 8, "type_vocab_size": 2}
     (folder / "config.json").write_text(json.dumps({**sizes, "architectures": ["BertModel"]}))
-    from paddle2torch.mappings.language.schema import Kind
+    from paddle2torch.mappings.language.rules import Kind
     from paddle2torch.mappings.registry import FAMILIES
 
     header, offset = {}, 0

@@ -27,6 +27,7 @@ from ..converters.tokenizers.files import plain_tokenizer_paths, tokenizer_paths
 from ..errors import OutputError, SourceChangedError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
+from ..mappings.language.rules import Move
 from .reports.result import Check, Report
 from .way_back import is_paddle_folder
 
@@ -76,7 +77,7 @@ def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Pat
             "target_architecture": plan.target_architecture,
             "tie_word_embeddings": plan.tie_word_embeddings,
             "moves": [
-                {"source": move.source, "target": move.target, "transform": move.transform.value} for move in plan.moves
+                {**_sources(move), "target": move.target, "transform": move.transform.name} for move in plan.moves
             ],
             **_left_out(plan),
         },
@@ -182,3 +183,8 @@ def _side(files: Iterable[Path], path: str | Path, name: str | None = None) -> d
 
 def _folder_of(path: Path) -> Path:
     return path if path.is_dir() else path.parent
+
+
+def _sources(move: Move) -> dict[str, Any]:
+    """What a move takes: one tensor as `source`, none or several as `sources`."""
+    return {"source": move.source} if len(move.sources) == 1 else {"sources": list(move.sources)}

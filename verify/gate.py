@@ -20,7 +20,7 @@ from ..converters.checkpoints.source import cached_folder
 from ..converters.job import convert_checkpoint
 from ..converters.outputs.certificate import read_certificate
 from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
-from ..mappings.albert_reference import Reference
+from ..mappings.language.reference import Reference
 from ..mappings.registry import get_pretrained
 from .admission import MemoryBudget, available_memory, memory_needed
 from .certificate import write_certificate

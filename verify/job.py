@@ -18,9 +18,9 @@ from ..converters.formats.dtypes import Array
 from ..converters.formats.tensors import Tensor
 from ..converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, word_embeddings
 from ..errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
+from ..mappings.language.family import DeclaredDifference
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
-from ..mappings.language.schema import DeclaredDifference
 from .certificate import check_stamps, make_certificate, stamp_files, write_certificate
 from .checks.configuration import check_configuration
 from .checks.embeddings import run_embeddings
@@ -300,7 +300,7 @@ class Verification:
 
     def aligned(self) -> dict[str, float]:
         """Epsilons that PaddleNLP hard-codes, for torch's LayerNorms by their target names, as Paddle's float32."""
-        targets = {move.source: move.target for move in self.plan.moves}
+        targets = {name: move.target for move in self.plan.moves for name in move.sources}
         return {
             targets[f"{difference.epsilon[0]}.weight"].removesuffix(".weight"): float(np.float32(difference.epsilon[1]))
             for difference in self.declared

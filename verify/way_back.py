@@ -21,7 +21,6 @@ from ..converters.formats.tensors import Tensor
 from ..errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
-from ..mappings.language.schema import Transform
 from .reports.result import Check
 
 _PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
@@ -53,10 +52,14 @@ class WayBack:
 
     def written(self) -> dict[str, Tensor]:
         """The source's tensors by the names of Hugging Face's model, as far as the plan leads to them."""
-        places = {move.target: move.source for move in self.inverse.moves}
-        return {
-            move.target: self.torch.tensors[places[move.source]] for move in self.plan.moves if move.source in places
+        places = {move.target: move.sources[0] for move in self.inverse.moves if len(move.sources) == 1}
+        names = {
+            move.target: next(
+                (places[name] for name in move.sources if name in places), self.inverse.prefix + move.target
+            )
+            for move in self.plan.moves
         }
+        return {target: self.torch.tensors[name] for target, name in names.items() if name in self.torch.tensors}
 
     def stored_names(self) -> dict[str, str | None]:
         """Names in the source's files -> names in Hugging Face's model, None for what it has no place for; only
@@ -71,20 +74,21 @@ class WayBack:
     def problems(self) -> list[str]:
         """What differs among the tensors that PaddleNLP's files hold and the plan does not lead from: copies of tied
         tensors, a pooler that Hugging Face's class lacks, and buffers."""
-        compared = {move.source for move in self.plan.moves}
+        compared = {name for move in self.plan.moves for name in move.sources}
         problems = []
         for move in self.inverse.moves:
             if move.target not in self.paddle.tensors:
                 problems.append(f"{move.target} is missing in the converted weights")
             elif move.target not in compared:
-                values = self.torch.tensors[move.source].read()
                 found = self.paddle.tensors[move.target].read()
-                expected = values.T if move.transform is Transform.TRANSPOSE else values
+                expected = move.transform.apply([self.torch.tensors[name].read() for name in move.sources], np)
                 bits = np.dtype(f"u{expected.dtype.itemsize}")
                 if found.dtype != expected.dtype or found.shape != expected.shape:
-                    problems.append(f"{move.target} has another shape or element type than {move.source}")
+                    problems.append(
+                        f"{move.target} has another shape or element type than {' and '.join(move.sources)}"
+                    )
                 elif not np.array_equal(np.ascontiguousarray(expected).view(bits), found.view(bits)):
-                    problems.append(f"{move.target} differs from {move.source}")
+                    problems.append(f"{move.target} differs from {' and '.join(move.sources)}")
         problems += [
             f"{name} is missing in the converted weights"
             for name, _ in self.inverse.made

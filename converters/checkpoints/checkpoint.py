@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
+from ...mappings.language.family import Family
 from ...mappings.language.inverse import fitting_targets
 from ...mappings.language.plan import Plan, TensorFacts, fitting_architectures, make_plan
-from ...mappings.language.schema import Family
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.byte_source import ByteSource
 from ..formats.pdparams import PdparamsFile, open_pdparams

@@ -6,7 +6,9 @@ import numpy as np
 
 from ...errors import UnmatchedTensorsError
 from ...mappings.language.plan import Plan
-from ..formats.tensors import Tensor
+from ...mappings.language.transforms import IDENTITY, Transform
+from ..formats.piecewise import Entry
+from ..formats.tensors import Scratch, Tensor
 from .checkpoint import Checkpoint
 
 
@@ -19,7 +21,7 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
     for rule in plan.tied:
         if rule.twin not in checkpoint.tensors:
             raise UnmatchedTensorsError(f"{rule.source} has no twin: {rule.twin} is missing")
-        if not bit_equal(checkpoint.tensors[rule.source], checkpoint.tensors[rule.twin]):
+        if not bit_equal(checkpoint.tensors[rule.source], checkpoint.tensors[rule.twin], rule.one_to_one):
             plan = plan.untie(rule)
     for rule in plan.ignored:
         values = checkpoint.tensors[rule.source].read().reshape(-1)
@@ -31,9 +33,16 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
     return plan
 
 
-def bit_equal(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same element type, shape and bits."""
-    if one.dtype != other.dtype or one.shape != other.shape:
+def bit_equal(one: Tensor, other: Tensor, transform: Transform = IDENTITY) -> bool:
+    """Whether a tensor after `transform` has the same element type, shape and bits as another."""
+    turned = Entry(one.name, (one,), transform)
+    if one.dtype != other.dtype or turned.shape != other.shape:
         return False
-    pairs = zip(one.chunks(), other.chunks(), strict=True)
-    return all(np.array_equal(a.view(np.uint8), b.view(np.uint8)) for a, b in pairs)
+    scratch, others = Scratch(), Scratch()
+    return all(
+        np.array_equal(
+            turned.read(piece, scratch).view(np.uint8),
+            np.ascontiguousarray(other.read_piece(piece, others)).view(np.uint8),
+        )
+        for piece in turned.pieces()
+    )

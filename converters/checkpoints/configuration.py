@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
-from ...mappings.language.schema import REQUIRED, Family, Field
+from ...mappings.language.family import Family
+from ...mappings.language.fields import Field
 
 CONFIG_FILES = ("config.json", "model_config.json")
 """PaddleNLP's file since 2023, and the one before."""
@@ -20,6 +21,9 @@ _ALIASES = {"num_classes": "num_labels", "dropout": "classifier_dropout"}
 
 _CARRIED = ("problem_type",)
 """Fields outside the tables that Hugging Face knows under the same name; carried over where a source has them."""
+
+_COUNTS = {"hidden_size", "num_attention_heads", "num_hidden_layers"}
+"""Fields that must be whole numbers from 1 on where a family has them."""
 
 _PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
@@ -98,27 +102,28 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
     complete = dict(fields)
     for entry in family.fields:
         if entry.name not in complete:
-            if entry.default is REQUIRED:
+            if not entry.has_default:
                 raise ConfigurationError(f"configuration field {entry.name} is missing")
             complete[entry.name] = entry.default
     if complete.get("id2label") is not None:
         _check_labels(complete["id2label"])
         complete["num_labels"] = len(complete["id2label"])
     complete.setdefault("num_labels", 2)
-    for name in ("hidden_size", "num_attention_heads", "num_hidden_layers", "num_labels", *family.repeat.values()):
+    names = {entry.name for entry in family.fields}
+    for name in (*sorted(names & _COUNTS), "num_labels", *family.repeat.values()):
         value = complete[name]
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigurationError(f"configuration field {name} is {value!r}; a whole number from 1 on is needed")
     for entry in family.fields:
         _check_number(entry, complete[entry.name])
-    if complete["layer_norm_eps"] == 0:
+    if "layer_norm_eps" in names and complete["layer_norm_eps"] == 0:
         raise ConfigurationError("layer_norm_eps is 0; a positive number is expected")
-    padding = complete["pad_token_id"]
+    padding = complete.get("pad_token_id")
     if padding is not None and padding >= complete["vocab_size"]:
         raise ConfigurationError(f"pad_token_id {padding} is not below vocab_size {complete['vocab_size']}")
     if complete.get("problem_type") not in (None, *_PROBLEM_TYPES):
         raise ConfigurationError(f"problem_type is {complete['problem_type']!r}; known are {', '.join(_PROBLEM_TYPES)}")
-    if complete["hidden_act"] not in family.activations:
+    if "hidden_act" in names and complete["hidden_act"] not in family.activations:
         known = ", ".join(family.activations)
         raise ConfigurationError(
             f"hidden_act {complete['hidden_act']!r} is not known to be equal in both frameworks for family "
@@ -129,8 +134,12 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _check_number(entry: Field, value: Any) -> None:
-    """Raise ConfigurationError for anything but a finite number from 0 on; ids and fields without default may be
-    null, and a name is left to others."""
+    """Raise ConfigurationError for anything but a finite number from 0 on, or true or false where the default is one;
+    ids and fields without default may be null, and a name is left to others."""
+    if isinstance(entry.default, bool):
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"configuration field {entry.name} is {value!r}; true or false is expected")
+        return
     identifier = entry.name.endswith("_token_id")
     if isinstance(entry.default, str) or (value is None and (identifier or entry.default is None)):
         return
@@ -165,13 +174,13 @@ def translate_configuration(
         id2label = {str(index): f"LABEL_{index}" for index in range(complete["num_labels"])}
     document: dict[str, Any] = {
         "architectures": [target_architecture],
-        "model_type": family.name,
+        "model_type": family.model_type,
         "torch_dtype": torch_dtype,
         "tie_word_embeddings": tie_word_embeddings,
         "id2label": id2label,
         "label2id": {label: int(index) for index, label in id2label.items()},
         **family.constants,
-        **{entry.name: complete[entry.name] for entry in family.fields},
+        **{entry.target_name: complete[entry.name] for entry in family.fields if entry.applies(complete)},
     }
     document.update({name: complete[name] for name in _CARRIED if complete.get(name) is not None})
     return dict(sorted(document.items()))

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
+from ...mappings.language.family import Family
 from ...mappings.language.inverse import InversePlan, fitting_targets, make_inverse_plan
-from ...mappings.language.schema import Family
+from ...mappings.language.transforms import matrix_shape
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
+from ..formats.casting import number_of
 from ..formats.tensors import Tensor
 from .checkpoint import Checkpoint, open_files
 from .comparison import bit_equal
@@ -135,7 +137,7 @@ def recognise_torch(
     if all(chosen not in (model.source, model.target_architecture) for model in known.models):
         raise _no_counterpart(chosen, known, configuration)
     plan = make_inverse_plan(known, chosen, fields, checkpoint.facts, tie)
-    _settle_values(checkpoint.tensors, plan)
+    settle_torch_values(checkpoint.tensors, plan)
     return RecognisedTorch(known, fields, plan, tuple(guesses))
 
 
@@ -162,7 +164,7 @@ def _no_counterpart(name: str, family: Family, configuration: TorchConfiguration
     )
 
 
-def _settle_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> None:
+def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> None:
     """Raise UnmatchedTensorsError when a tensor that is left out holds anything that would be lost."""
     for name, twin in plan.repeated.items():
         if not bit_equal(tensors[name], tensors[twin]):
@@ -170,6 +172,16 @@ def _settle_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> None:
                 f"{name} differs from {twin}, but the configuration says that Hugging Face's model holds the two as "
                 "one: the values that transformers would use are not certain; load the model with transformers and "
                 "save it again"
+            )
+    for name, region in plan.constant:
+        tensor = tensors[name]
+        values = tensor.read().reshape(matrix_shape(tensor.shape))[
+            region.top : region.bottom, region.left : region.right
+        ]
+        if not (values == number_of(region.fill, tensor.dtype)).all():
+            raise UnmatchedTensorsError(
+                f"{name} does not hold {region.fill:g} in rows {region.top} to {region.bottom - 1} and columns "
+                f"{region.left} to {region.right - 1}: PaddleNLP's model has no place for other values"
             )
     for name in plan.ignored:
         values = tensors[name].read().reshape(-1)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
+from ...mappings.language.family import Family
+from ...mappings.language.fields import REQUIRED
 from ...mappings.language.inverse import InversePlan
-from ...mappings.language.schema import SAME, Family
 from .configuration import complete_fields
 
 CONFIG_FILE = "config.json"
@@ -75,10 +76,13 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
                 f"{configuration.file}: {name} is {fields[name]!r}; PaddleNLP's {family.name} has no counterpart for "
                 f"anything but {value!r}"
             )
-    defaults = {
-        entry.name: entry.default if entry.target_default is SAME else entry.target_default for entry in family.fields
+    renamed = {entry.target_name for entry in family.fields if entry.target is not None}
+    given = {
+        **{entry.name: entry.default_of_target for entry in family.fields if entry.default_of_target is not REQUIRED},
+        **{name: value for name, value in fields.items() if name not in renamed},
+        **{entry.name: fields[entry.target_name] for entry in family.fields if entry.target in fields},
     }
-    complete = complete_fields(family, {**defaults, **fields})
+    complete = complete_fields(family, given)
     tie = complete.setdefault("tie_word_embeddings", True)
     if not isinstance(tie, bool):
         raise ConfigurationError(f"{configuration.file}: tie_word_embeddings is {tie!r}; true or false is expected")
@@ -114,5 +118,5 @@ def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: 
 
 def left_out_fields(family: Family, configuration: TorchConfiguration) -> tuple[str, ...]:
     """The fields of Hugging Face's configuration that PaddleNLP's models do not know, sorted."""
-    known = {entry.name for entry in family.fields} | {*_FIXED, *_SHARED, *_RESTATED, *family.constants}
+    known = {entry.target_name for entry in family.fields} | {*_FIXED, *_SHARED, *_RESTATED, *family.constants}
     return tuple(sorted(name for name in configuration.fields if name not in known))

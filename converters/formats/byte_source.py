@@ -83,3 +83,28 @@ class ByteSource:
         # The number may soon belong to another file, which must not be read by mistake.
         self._descriptor = -1
         self._file.close()
+
+
+class MemorySource(ByteSource):
+    """Bytes that were made and lie in no file."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        """`path` is for messages."""
+        self.path = path
+        self.size = len(data)
+        self._data = data
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer` from `offset`."""
+        buffer[:] = self._data[offset : offset + len(buffer)]
+
+    def check_unchanged(self) -> None:
+        """Nothing can change."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def at_start(source: ByteSource) -> tuple[ByteSource, int]:
+    """`source`, and the place 0 in it."""
+    return source, 0

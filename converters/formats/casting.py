@@ -60,6 +60,16 @@ def cast(values: Array, dtype: DType, target: DType, name: str) -> Array:
     return out.reshape(values.shape)
 
 
+def number_of(value: float, dtype: DType) -> np.generic:
+    """A number as an element of the floating-point type `dtype`, in its storage type."""
+    single: np.generic
+    if dtype == DTYPES["bfloat16"]:
+        single = cast(np.array([value], np.float32), DTYPES["float32"], dtype, "a constant")[0]
+    else:
+        single = dtype.storage.type(value)
+    return single
+
+
 def widened(values: Array, dtype: DType) -> Array:
     """`values` of the floating-point type `dtype` as float32, to which float16 and bfloat16 widen exactly."""
     if dtype == DTYPES["bfloat16"]:

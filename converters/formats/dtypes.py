@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,3 +55,8 @@ DTYPES: dict[str, DType] = {
 }
 
 DTYPES_BY_CODE: dict[str, DType] = {dtype.code: dtype for dtype in DTYPES.values() if dtype.code is not None}
+
+
+def widest(dtypes: Collection[DType]) -> DType:
+    """The element type with the largest elements."""
+    return max(dtypes, key=lambda dtype: (dtype.itemsize, dtype.name))

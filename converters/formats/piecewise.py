@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from queue import SimpleQueue
 
 import numpy as np
 
-from .casting import cast_into
+from ...errors import UnmatchedTensorsError
+from ...mappings.language.transforms import IDENTITY, Region, Transform, View, matrix_shape, view_of_source
+from .casting import cast_into, number_of
 from .dtypes import Array, DType
-from .tensors import Piece, Scratch, Tensor, matrix_shape
+from .tensors import CHUNK_BYTES, Piece, Scratch, Tensor
 
 WORKERS = 2
 """Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
@@ -20,43 +24,105 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor to be written under `name`: `tensor`, or its transpose, cast to `cast` where that is given, and with
-    zeros in place of the row `zero_row` where that is given."""
+    """A tensor to be written under `name`: what `transform` makes of `tensors`, cast to `cast` where that is given, and
+    with zeros in place of the row `zero_row` where that is given. `made` is the element type of what is made of no
+    tensor."""
 
     name: str
-    tensor: Tensor
-    transposed: bool = False
+    tensors: tuple[Tensor, ...]
+    transform: Transform = IDENTITY
     cast: DType | None = None
     zero_row: int | None = None
+    made: DType | None = None
+
+    def __post_init__(self) -> None:
+        if len(types := {tensor.dtype.name for tensor in self.tensors}) > 1:
+            names = ", ".join(tensor.name for tensor in self.tensors)
+            raise UnmatchedTensorsError(
+                f"{names} become the one tensor {self.name}, but hold {' and '.join(sorted(types))}; one element type "
+                "is expected"
+            )
+
+    @cached_property
+    def view(self) -> View:
+        """Where each rectangle of what is written lies in the tensors."""
+        return self.transform.view([view_of_source(*pair) for pair in enumerate(t.shape for t in self.tensors)])
+
+    @property
+    def stored(self) -> DType:
+        """Element type before the cast."""
+        if self.tensors:
+            return self.tensors[0].dtype
+        if self.made is None:
+            raise ValueError(f"{self.name}: made of no tensor and of no type")
+        return self.made
 
     @property
     def dtype(self) -> DType:
         """Element type as written."""
-        return self.cast or self.tensor.dtype
+        return self.cast or self.stored
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape as written."""
-        return self.tensor.shape[::-1] if self.transposed else self.tensor.shape
+        return self.view.shape
 
     @property
     def nbytes(self) -> int:
         """Bytes of the elements as written."""
-        return self.tensor.size * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def pieces(self) -> Iterator[Piece]:
         """Pieces that cover what is written, once."""
-        return self.tensor.pieces(self.transposed)
+        for region in self.view.regions:
+            for piece in self._pieces_of(region):
+                yield _shifted(piece, region.top - region.row, region.left - region.column)
+
+    def _pieces_of(self, region: Region) -> Iterator[Piece]:
+        """Pieces of a region, where its values begin at the region's row and column."""
+        height, width = region.bottom - region.top, region.right - region.left
+        box = Piece(region.row, region.row + height, region.column, region.column + width)
+        if region.source is not None:
+            yield from self._seen(region).pieces(region.transposed, within=box)
+        elif width:
+            most = max(1, CHUNK_BYTES // (width * self.dtype.itemsize))
+            for top in range(0, height, most):
+                yield Piece(top, min(top + most, height), 0, width)
 
     def read(self, piece: Piece, scratch: Scratch) -> Array:
         """A piece of what is written, as a C-ordered matrix in the memory of `scratch`."""
-        block = self.tensor.read_piece(piece, scratch, self.transposed)
-        if self.dtype != self.tensor.dtype:
+        region = self._region(piece)
+        if region.source is None:
+            block = scratch.take("block", piece.height, piece.width, self.stored.storage)
+            block[:] = number_of(region.fill, self.stored)
+        else:
+            place = _shifted(piece, region.row - region.top, region.column - region.left)
+            block = self._seen(region).read_piece(place, scratch, region.transposed)
+        if self.dtype != self.stored:
             given, block = block, scratch.take("cast", piece.height, piece.width, self.dtype.storage)
-            cast_into(given.reshape(-1), self.tensor.dtype, block.reshape(-1), self.dtype, self.tensor.name)
+            name = self.name if region.source is None else self.tensors[region.source].name
+            cast_into(given.reshape(-1), self.stored, block.reshape(-1), self.dtype, name)
         if self.zero_row is not None and piece.top <= self.zero_row < piece.bottom:
             block[self.zero_row - piece.top] = 0
         return block
+
+    def _region(self, piece: Piece) -> Region:
+        for region in self.view.regions:
+            if region.top <= piece.top < region.bottom and region.left <= piece.left < region.right:
+                return region
+        raise ValueError(f"{self.name}: {piece} lies outside of shape {list(self.shape)}")
+
+    def _seen(self, region: Region) -> Tensor:
+        """The region's tensor, with the rows and columns that the region counts in."""
+        tensor = self.tensors[region.source or 0]
+        as_it_is = region.start == 0 and matrix_shape(tensor.shape) == region.seen
+        if as_it_is and (len(tensor.shape) == 2 or not region.transposed):
+            return tensor
+        return tensor.part(region.start, region.seen)
+
+
+def _shifted(piece: Piece, down: int, right: int) -> Piece:
+    return Piece(piece.top + down, piece.bottom + down, piece.left + right, piece.right + right)
 
 
 def write_piece(descriptor: int, entry: Entry, piece: Piece, block: Array, place: int) -> None:

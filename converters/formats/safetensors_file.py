@@ -15,10 +15,11 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ...errors import OutputError, UnreadableFileError
+from ...mappings.language.transforms import matrix_shape
 from .byte_source import ByteSource
 from .dtypes import DTYPES_BY_CODE, Array
 from .piecewise import Entry, on_every_piece, write_all, write_piece
-from .tensors import Piece, Scratch, Tensor, matrix_shape
+from .tensors import Piece, Scratch, Tensor
 
 RELOAD_BYTES = 2 << 20
 """Bytes read back at a time: small enough to stay in the processor's cache until they are compared."""

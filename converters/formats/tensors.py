@@ -7,10 +7,12 @@ import mmap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from .byte_source import ByteSource
+from ...mappings.language.transforms import matrix_shape
+from .byte_source import ByteSource, MemorySource, at_start
 from .dtypes import Array, DType
 
 CHUNK_BYTES = 20 << 20
@@ -47,11 +49,6 @@ class Piece:
     def width(self) -> int:
         """Number of columns."""
         return self.right - self.left
-
-
-def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Rows and columns of a tensor seen as a matrix: its first dimension by all the others."""
-    return (shape[0], math.prod(shape[1:])) if shape else (1, 1)
 
 
 @dataclass
@@ -112,6 +109,20 @@ class Tensor:
             return np.asarray(flat.reshape(self.shape, order="F"), order="C")
         return flat.reshape(self.shape)
 
+    def part(self, start: int, shape: tuple[int, ...]) -> Tensor:
+        """The elements from `start` on, counted in C order, under `shape`; where they lie in Fortran order, a copy in
+        memory."""
+        if self.fortran and len(self.shape) > 1:
+            source, _ = self.open_source()
+            flat = self.read().reshape(-1)[start : start + math.prod(shape)]
+            return Tensor(self.name, self.dtype, shape, partial(at_start, MemorySource(source.path, flat.tobytes())))
+
+        def further() -> tuple[ByteSource, int]:
+            source, offset = self.open_source()
+            return source, offset + start * self.dtype.itemsize
+
+        return Tensor(self.name, self.dtype, shape, further)
+
     def chunks(self, transposed: bool = False) -> Iterator[Array]:
         """The elements of the tensor, or of its transpose (2-D only), in C order, as consecutive 1-D arrays.
 
@@ -121,20 +132,23 @@ class Tensor:
         for piece in self.pieces(transposed, whole_rows=True):
             yield self.read_piece(piece, scratch, transposed).reshape(-1)
 
-    def pieces(self, transposed: bool = False, whole_rows: bool = False) -> Iterator[Piece]:
+    def pieces(
+        self, transposed: bool = False, whole_rows: bool = False, within: Piece | None = None
+    ) -> Iterator[Piece]:
         """Pieces that cover the tensor, or its transpose (2-D only), once, in the order of their first elements.
 
-        With `whole_rows` every piece has all columns.
+        With `whole_rows` every piece has all columns; with `within` they cover that rectangle.
         """
         if transposed and len(self.shape) != 2:
             raise ValueError(f"{self.name}: only a matrix can be transposed, not shape {list(self.shape)}")
         if self.size == 0:
             return
         rows, columns = matrix_shape(self.shape[::-1] if transposed else self.shape)
-        height, width = self._piece_shape(rows, columns, transposed, whole_rows)
-        for top in range(0, rows, height):
-            for left in range(0, columns, width):
-                yield Piece(top, min(top + height, rows), left, min(left + width, columns))
+        box = within or Piece(0, rows, 0, columns)
+        height, width = self._piece_shape(box.height, box.width, transposed, whole_rows)
+        for top in range(box.top, box.bottom, height):
+            for left in range(box.left, box.right, width):
+                yield Piece(top, min(top + height, box.bottom), left, min(left + width, box.right))
 
     def _piece_shape(self, rows: int, columns: int, transposed: bool, whole_rows: bool) -> tuple[int, int]:
         itemsize = self.dtype.itemsize

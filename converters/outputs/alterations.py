@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, UnknownNameError, UnreadableFileError
-from ...mappings.language.plan import Move, Plan, is_prefixed
-from ...mappings.language.schema import Kind
+from ...mappings.language.plan import Plan, is_prefixed
+from ...mappings.language.rules import Kind, Move
 from ..formats.casting import CASTS
 from ..formats.dtypes import DTYPES, DType
 
@@ -107,7 +107,7 @@ def check_recorded(path: Path, alterations: Alterations, plan: Plan, configurati
 def word_embeddings(plan: Plan) -> Move:
     """The move of the word embeddings under their own name."""
     name = plan.family.roles["words"] + ".weight"
-    return next(move for move in plan.moves if move.source.endswith(name))
+    return next(move for move in plan.moves if any(source.endswith(name) for source in move.sources))
 
 
 def altered_plan(plan: Plan, configuration: Mapping[str, Any], alterations: Alterations) -> Plan:
@@ -117,11 +117,13 @@ def altered_plan(plan: Plan, configuration: Mapping[str, Any], alterations: Alte
         return plan
     words = word_embeddings(plan)
     rules = plan.family.rules(
-        plan.architecture, configuration, is_prefixed(plan.family, [move.source for move in plan.moves])
+        plan.architecture,
+        configuration,
+        is_prefixed(plan.family, [name for move in plan.moves for name in move.sources]),
     )
     written = {move.target for move in plan.moves}
     decoders = [
-        Move(words.source, rule.target, rule.transform, rule.shape)
+        Move(words.sources, rule.target, rule.one_to_one, words.shapes)
         for rule in rules
         if rule.kind is Kind.TIED
         and rule.twin == words.source

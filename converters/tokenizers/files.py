@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UnreadableFileError
-from ...mappings.tokenizers import PUBLISHED, VOCABULARY_FILES
+from ...mappings.language.tokenizers import VOCABULARY_FILES
+from ...mappings.registry import published_tokenizers
 from ..checkpoints.source import Source
 
 CONFIG = "tokenizer_config.json"
@@ -52,11 +53,12 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
     }
     if not found:
         return None
+    published = published_tokenizers()
     shown = [*names, *(_prefix(path, kind) for kind, path in found.items()), folder.resolve().name]
     return TokenizerFiles(
         folder,
         found,
-        next((name for name in shown if name in PUBLISHED), None),
+        next((name for name in shown if name in published), None),
         *(_existing(folder / name) for name in (CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)),
     )
 

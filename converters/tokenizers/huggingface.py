@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
-from ...mappings.tokenizers import HUGGING_FACE_CLASSES, NEEDED_TOKENS, SENTENCEPIECE, UNLIMITED, VOCABULARY_FILES
+from ...mappings.language.tokenizers import (
+    HUGGING_FACE_CLASSES,
+    NEEDED_TOKENS,
+    SENTENCEPIECE,
+    UNLIMITED,
+    VOCABULARY_FILES,
+)
 from ..checkpoints.source import Source
 from .fast import added_entry, sentencepiece_json, wordpiece_json
 from .files import (

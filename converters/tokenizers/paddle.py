@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, TokenizerError, UnreadableFileError
-from ...mappings.tokenizers import (
-    CLASSES,
+from ...mappings.language.tokenizers import (
     ENGLISH,
-    PADDLE_CLASSES,
     SENTENCEPIECE,
     SPECIAL_TOKENS,
     UNLIMITED,
@@ -18,6 +16,7 @@ from ...mappings.tokenizers import (
     WORDPIECE,
     WORDPIECE_TOKENS,
 )
+from ...mappings.registry import tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
 from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, write_json
 from .settings import (
@@ -118,7 +117,7 @@ def _kind(
         kind = next(iter(present))
     if kind not in present and model_type not in ("Unigram", "WordPiece"):
         raise TokenizerError(f"{folder}: holds no {VOCABULARY_FILES[kind]} for its tokenizer")
-    if kind not in {name for entry in CLASSES.values() if entry.name == PADDLE_CLASSES[family] for name in entry.kinds}:
+    if kind not in tokenizer_facts(family).default_class.kinds:
         raise TokenizerError(f"{folder}: a {kind} tokenizer has no counterpart for family {family} in PaddleNLP")
     return kind
 
@@ -178,7 +177,7 @@ def _settings(
     own_class = str(config.get("tokenizer_class") or "").removesuffix("Fast") in _KINDS
     return TokenizerSettings(
         kind=kind,
-        paddle_class=CLASSES[PADDLE_CLASSES[family]],
+        paddle_class=tokenizer_facts(family).default_class,
         special=special,
         additional=tuple(token_text(origin, "additional_special_tokens", token) for token in additional),
         added=added,

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import ConfigurationError
-from ...mappings.tokenizers import (
-    CLASSES,
-    DEFAULT_CLASSES,
+from ...mappings.language.tokenizers import (
     ENGLISH,
     MAX_LENGTH,
-    PUBLISHED,
     SENTENCEPIECE,
     SPECIAL_TOKENS,
     UNLIMITED,
@@ -20,6 +17,7 @@ from ...mappings.tokenizers import (
     WORDPIECE_TOKENS,
     TokenizerClass,
 )
+from ...mappings.registry import published_tokenizers, tokenizer_classes, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, read_json_object
 
 _SIDES = ("right", "left")
@@ -67,13 +65,13 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
     """
     config = dict(read_json_object(files.config))
     tokenizer_class, kind = _class_and_kind(files, config, family)
-    published = PUBLISHED.get(files.name or "", {}) if files.config is None else {}
+    published = published_tokenizers().get(files.name or "", {}) if files.config is None else {}
     guess = None
     if files.config is None and not published:
-        if kind == WORDPIECE and family == "albert":
-            # PaddleNLP's own defaults name tokens that such a vocabulary lacks: it loads none without settings.
-            published = {"do_lower_case": False}
-            guess = f"{files.folder} holds no {CONFIG}: the tokenizer is taken to be as published for Chinese ALBERT"
+        assumed = tokenizer_facts(family).without_settings.get(kind)
+        if assumed is not None:
+            published, whose = assumed
+            guess = f"{files.folder} holds no {CONFIG}: the tokenizer is taken to be {whose}"
         elif kind == WORDPIECE:
             guess = f"{files.folder} holds no {CONFIG}: the tokenizer lower-cases, which is PaddleNLP's default"
     given = {**published, **config}
@@ -104,14 +102,15 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
 
 
 def _class_and_kind(files: TokenizerFiles, config: Mapping[str, Any], family: str) -> tuple[TokenizerClass, str]:
-    named = config.get("tokenizer_class") or config.get("init_class") or DEFAULT_CLASSES.get(family)
+    named = config.get("tokenizer_class") or config.get("init_class") or tokenizer_facts(family).default
     plain = str(named).replace("Fast", "")
-    if plain not in CLASSES:
+    classes = tokenizer_classes()
+    if plain not in classes:
         raise ConfigurationError(
             f"{files.config or files.folder}: the tokenizer class {named} is not known for family {family}; known are "
-            f"{', '.join(CLASSES)}"
+            f"{', '.join(classes)}"
         )
-    found = CLASSES[plain]
+    found = classes[plain]
     kind = next((kind for kind in found.kinds if kind in files.vocabularies), None)
     if kind is None:
         expected, have = " or ".join(found.kinds), ", ".join(path.name for path in files.vocabularies.values())

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import UnmatchedTensorsError
-from .plan import Move, TensorFacts, misfits
-from .schema import Family, Kind, Rule, Transform
+from .family import Family
+from .plan import Expected, TensorFacts, misfits
+from .rules import Kind, Move, Rule
+from .transforms import Region, chained, view_of_source
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,12 @@ class InversePlan:
     """What happens to every tensor of a Hugging Face checkpoint.
 
     `moves` fill PaddleNLP's; a tensor that PaddleNLP stores twice has two. `repeated` leads from tensors that a file
-    holds again to their twins, to which they must be bit-equal. `ignored` are buffers that must hold 0, 1, 2, ...;
-    `made` are such buffers, with their shapes, that PaddleNLP's files hold and Hugging Face's do not. `random` are
-    tensors of PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond` are
-    tensors that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands before
-    the names of a base model that was saved as part of a task model.
+    holds again to their twins, to which they must be bit-equal. `constant` names regions of tensors that come from no
+    tensor of PaddleNLP's and must hold their fill. `ignored` are buffers that must hold 0, 1, 2, ...; `made` are such
+    buffers, with their shapes, that PaddleNLP's files hold and Hugging Face's do not. `random` are tensors of
+    PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond` are tensors
+    that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands before the
+    names of a base model that was saved as part of a task model.
     """
 
     family: Family
@@ -28,6 +31,7 @@ class InversePlan:
     target_architecture: str
     moves: tuple[Move, ...]
     repeated: Mapping[str, str]
+    constant: tuple[tuple[str, Region], ...]
     ignored: tuple[str, ...]
     made: tuple[tuple[str, tuple[int, ...]], ...]
     random: tuple[str, ...]
@@ -39,7 +43,8 @@ class InversePlan:
     @property
     def left_out(self) -> tuple[str, ...]:
         """The names of the file's tensors that no move takes along."""
-        return (*self.repeated, *self.ignored)
+        moved = {name for move in self.moves for name in move.sources}
+        return (*self.repeated, *self.ignored, *dict.fromkeys(name for name, _ in self.constant if name not in moved))
 
 
 def make_inverse_plan(
@@ -63,16 +68,16 @@ def make_inverse_plan(
         raise UnmatchedTensorsError(
             f"the tensors do not fit {model.target_architecture} of Hugging Face: {'; '.join(problems)}{hint}"
         )
-    dropped = [rule.source for rule in match.rules if rule.kind is Kind.DROPPED]
     return InversePlan(
         family=family,
         architecture=model.source,
         target_architecture=model.target_architecture,
         moves=match.moves(),
         repeated=match.repeated(),
+        constant=match.constant(),
         ignored=tuple(match.names[rule.source] for rule in match.present(Kind.IGNORED)),
         made=tuple((rule.source, rule.shape) for rule in match.rules if rule.stored),
-        random=() if match.has_pooler or family.pooler_field is not None else tuple(dropped),
+        random=match.random(),
         beyond=tuple(match.names[rule.source] for rule in match.present(Kind.DROPPED)),
         prefix=match.prefix,
         pooler=match.has_pooler,
@@ -102,6 +107,7 @@ class _Match:
         tensors: Mapping[str, TensorFacts],
         tie_word_embeddings: bool,
     ) -> None:
+        self.family = family
         base = architecture == family.base
         self.rules = family.rules(architecture, configuration, prefixed=not base)
         self.tensors = tensors
@@ -109,19 +115,25 @@ class _Match:
         # A base model may have been saved as part of a task model.
         prefixed = base and any(name.startswith(family.target_prefix) for name in tensors)
         self.prefix = family.target_prefix if prefixed else ""
-        self.names = {rule.source: self.prefix + (rule.target or rule.spare or "") for rule in self.rules}
-        self.by_source = {rule.source: rule for rule in self.rules}
-        self.repeats = {rule.twin: self.names[rule.source] for rule in self.rules if self._is_tied(rule)}
-        dropped = any(rule.kind is Kind.DROPPED for rule in self.rules)
+        self.single = [rule for rule in self.rules if rule.is_single]
+        self.names = {rule.source: self.prefix + (rule.target or rule.spare or "") for rule in self.single}
+        self.by_source = {rule.source: rule for rule in self.single}
+        self.repeats = {rule.twin: self.names[rule.source] for rule in self.single if self._is_tied(rule)}
+        dropped = any(rule.kind is Kind.DROPPED and rule.spare is not None for rule in self.rules)
         self.has_pooler = not dropped or bool(self.present(Kind.DROPPED))
 
     def _is_tied(self, rule: Rule) -> bool:
         """Whether Hugging Face's model holds the tensor as one with its twin."""
-        return rule.kind is Kind.TIED and (rule.target is None or self.tie)
+        return rule.kind is Kind.TIED and (not rule.targets or self.tie)
+
+    @staticmethod
+    def _is_nowhere(rule: Rule) -> bool:
+        """Whether no file of Hugging Face's has a name for the tensor."""
+        return rule.kind is Kind.DROPPED and rule.spare is None
 
     def present(self, kind: Kind) -> list[Rule]:
         """The rules of a kind whose tensor is there under its own name."""
-        return [rule for rule in self.rules if rule.kind is kind and self.names[rule.source] in self.tensors]
+        return [rule for rule in self.single if rule.kind is kind and self.names[rule.source] in self.tensors]
 
     def place(self, rule: Rule) -> str:
         """The name of the tensor that holds the values: its own, or that of its twin where the file has only that."""
@@ -131,24 +143,59 @@ class _Match:
 
     def problems(self) -> list[str]:
         """What does not fit."""
-        expected = {}
+        expected: dict[str, Expected] = {}
         for rule in self.rules:
+            if not rule.is_single:
+                expected |= {self.prefix + move.target: Expected(move.target_shape) for move in rule.moves()}
+                continue
+            if self._is_nowhere(rule):
+                continue
             name = self.names[rule.source]
             optional = self._is_tied(rule) or rule.kind is Kind.IGNORED or self.place(rule) != name
             if rule.kind is Kind.DROPPED:
                 optional = not self.has_pooler
-            expected[name] = replace(rule, source=name, shape=_turned(rule), optional=optional)
+            expected[name] = Expected(_turned(rule), optional, rule.kind is not Kind.IGNORED)
         return misfits(expected, self.tensors)
 
     def moves(self) -> tuple[Move, ...]:
         """The moves to PaddleNLP's names, in the order of the rules."""
-        moves = []
+        moves: list[Move] = []
         for rule in self.rules:
-            # A tied tensor gets what its twin gets.
-            holder = self.by_source[rule.twin] if rule.twin is not None and self._is_tied(rule) else rule
-            if rule.kind in (Kind.MAPPED, Kind.TIED) or (rule.kind is Kind.DROPPED and self.has_pooler):
-                moves.append(Move(self.place(holder), rule.source, holder.transform.inverse, _turned(holder)))
+            if not rule.is_single:
+                moves += [
+                    replace(back, sources=tuple(self.prefix + name for name in back.sources))
+                    for back in rule.moves_back()
+                ]
+            elif rule.kind in (Kind.MAPPED, Kind.TIED) or (
+                rule.kind is Kind.DROPPED and self.has_pooler and not self._is_nowhere(rule)
+            ):
+                moves.append(self._single_move(rule))
         return tuple(moves)
+
+    def _single_move(self, rule: Rule) -> Move:
+        """The move to the rule's source; a tied tensor gets what its twin gets."""
+        holder = self.by_source[rule.twin] if rule.twin is not None and self._is_tied(rule) else rule
+        back = holder.one_to_one.inverse(holder.shapes)[0]
+        if holder is not rule:
+            back = chained(back, rule.one_to_one.inverse(rule.shapes)[0])
+        return Move((self.place(holder),), rule.source, back, (_turned(holder),))
+
+    def random(self) -> tuple[str, ...]:
+        """The tensors of PaddleNLP's class that no file of Hugging Face's class has."""
+        no_pooler = not self.has_pooler and self.family.pooler_field is None
+        dropped = [rule for rule in self.rules if rule.kind is Kind.DROPPED]
+        return tuple(rule.source for rule in dropped if no_pooler or self._is_nowhere(rule))
+
+    def constant(self) -> tuple[tuple[str, Region], ...]:
+        """The regions of the file's tensors that PaddleNLP's have no place for, as a constant fills them."""
+        return tuple(
+            (self.prefix + move.target, region)
+            for rule in self.rules
+            if rule.kind is Kind.MAPPED
+            for move in rule.moves()
+            for region in move.transform.view([view_of_source(*pair) for pair in enumerate(move.shapes)]).regions
+            if region.source is None
+        )
 
     def repeated(self) -> dict[str, str]:
         """Tensors that the file holds again -> the tensors that are taken."""
@@ -163,4 +210,4 @@ class _Match:
 
 def _turned(rule: Rule) -> tuple[int, ...]:
     """The shape on Hugging Face's side."""
-    return rule.shape[::-1] if rule.transform is Transform.TRANSPOSE else rule.shape
+    return rule.one_to_one.shape(rule.shapes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import UnmatchedTensorsError
+from .family import Family
 from .folding import fold_names
-from .schema import Family, Kind, Rule, Transform
+from .rules import Kind, Move, Rule
 
 
 @dataclass(frozen=True)
@@ -18,25 +19,6 @@ class TensorFacts:
 
     dtype: str
     shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Move:
-    """One tensor on its way: `shape` is the source's."""
-
-    source: str
-    target: str
-    transform: Transform
-    shape: tuple[int, ...]
-
-    @property
-    def target_shape(self) -> tuple[int, ...]:
-        """Shape after the transform."""
-        return self.shape[::-1] if self.transform is Transform.TRANSPOSE else self.shape
-
-    def inverse(self) -> Move:
-        """The move that leads back."""
-        return Move(self.target, self.source, self.transform.inverse, self.target_shape)
 
 
 @dataclass(frozen=True)
@@ -59,7 +41,7 @@ class Plan:
     @property
     def parameters(self) -> int:
         """Number of elements that are written."""
-        return sum(_size(move.shape) for move in self.moves)
+        return sum(move.size for move in self.moves)
 
     def untie(self, rule: Rule) -> Plan:
         """The plan for a tied tensor that differs from its twin: it is written under its own name.
@@ -70,9 +52,8 @@ class Plan:
             raise UnmatchedTensorsError(
                 f"{rule.source} differs from {rule.twin}, but Hugging Face holds the two as one tensor"
             )
-        move = Move(rule.source, rule.target, rule.transform, rule.shape)
         tied = tuple(other for other in self.tied if other is not rule)
-        return replace(self, moves=(*self.moves, move), tied=tied, tie_word_embeddings=False)
+        return replace(self, moves=(*self.moves, *rule.moves()), tied=tied, tie_word_embeddings=False)
 
 
 def is_prefixed(family: Family, names: Collection[str]) -> bool:
@@ -88,43 +69,57 @@ def make_plan(
     Raises UnmatchedTensorsError that lists, together, every tensor without a rule (with the nearest rule), every
     missing tensor, every shape that contradicts the configuration and every element type that is no float.
     """
-    rules = {rule.source: rule for rule in family.rules(architecture, configuration, is_prefixed(family, tensors))}
-    problems = misfits(rules, tensors)
+    rules = family.rules(architecture, configuration, is_prefixed(family, tensors))
+    problems = misfits(expected_tensors(rules), tensors)
     if problems:
         hint = _better_architecture(family, architecture, configuration, tensors)
         raise UnmatchedTensorsError(f"the tensors do not fit {architecture}: " + "; ".join(problems) + hint)
-    present = [rule for rule in rules.values() if rule.source in tensors]
+    present = [rule for rule in rules if all(name in tensors for name in rule.sources)]
     return Plan(
         family=family,
         architecture=family.model(architecture).source,
         target_architecture=family.model(architecture).target_architecture,
-        moves=tuple(
-            Move(rule.source, rule.target, rule.transform, rule.shape)
-            for rule in present
-            if rule.kind is Kind.MAPPED and rule.target is not None
-        ),
+        moves=tuple(move for rule in present if rule.kind is Kind.MAPPED for move in rule.moves()),
         tied=tuple(rule for rule in present if rule.kind is Kind.TIED),
         dropped=tuple(rule for rule in present if rule.kind is Kind.DROPPED),
         ignored=tuple(rule for rule in present if rule.kind is Kind.IGNORED),
     )
 
 
-def misfits(rules: Mapping[str, Rule], tensors: Mapping[str, TensorFacts]) -> list[str]:
-    """What keeps tensors from fitting `rules`, which are by the tensors' names: those without a rule, missing ones,
-    wrong shapes and element types; empty when all fit."""
-    return _unexpected(rules, tensors) + _missing(rules, tensors) + _contradictions(rules, tensors)
+@dataclass(frozen=True)
+class Expected:
+    """What a rule wants of one tensor; `number` says that it must hold floating-point numbers."""
+
+    shape: tuple[int, ...]
+    optional: bool = False
+    number: bool = True
+
+
+def expected_tensors(rules: Iterable[Rule]) -> dict[str, Expected]:
+    """What rules want of PaddleNLP's tensors, by name."""
+    return {
+        name: Expected(shape, rule.optional, rule.kind is not Kind.IGNORED)
+        for rule in rules
+        for name, shape in zip(rule.sources, rule.shapes, strict=True)
+    }
+
+
+def misfits(expected: Mapping[str, Expected], tensors: Mapping[str, TensorFacts]) -> list[str]:
+    """What keeps tensors from fitting: those that nothing expects, missing ones, wrong shapes and element types; empty
+    when all fit."""
+    return _unexpected(expected, tensors) + _missing(expected, tensors) + _contradictions(expected, tensors)
 
 
 def fitting_architectures(
     family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> list[str]:
     """The PaddleNLP classes whose rules these tensors fit by name and shape."""
-    fitting = []
-    for model in family.models:
-        rules = {rule.source: rule for rule in family.rules(model.source, configuration, is_prefixed(family, tensors))}
-        if not misfits(rules, tensors):
-            fitting.append(model.source)
-    return fitting
+    prefixed = is_prefixed(family, tensors)
+    return [
+        model.source
+        for model in family.models
+        if not misfits(expected_tensors(family.rules(model.source, configuration, prefixed)), tensors)
+    ]
 
 
 def _better_architecture(
@@ -134,11 +129,11 @@ def _better_architecture(
     return f" (they fit {' or '.join(fitting)}: choose with --architecture)" if fitting else ""
 
 
-def _unexpected(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str]:
-    names = fold_names(name for name in tensors if name not in rules)
+def _unexpected(expected: Mapping[str, Expected], tensors: Collection[str]) -> list[str]:
+    names = fold_names(name for name in tensors if name not in expected)
     if not names:
         return []
-    known = fold_names(rules)
+    known = fold_names(expected)
 
     def with_nearest(name: str) -> str:
         near = difflib.get_close_matches(name, known, 1, 0.6)
@@ -147,20 +142,20 @@ def _unexpected(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str
     return [f"no rule for {_listed(names, with_nearest)}"]
 
 
-def _missing(rules: Mapping[str, Rule], tensors: Collection[str]) -> list[str]:
-    names = fold_names(name for name, rule in rules.items() if name not in tensors and not rule.optional)
+def _missing(expected: Mapping[str, Expected], tensors: Collection[str]) -> list[str]:
+    names = fold_names(name for name, wanted in expected.items() if name not in tensors and not wanted.optional)
     return [f"missing {_listed(names)}"] if names else []
 
 
-def _contradictions(rules: Mapping[str, Rule], tensors: Mapping[str, TensorFacts]) -> list[str]:
+def _contradictions(expected: Mapping[str, Expected], tensors: Mapping[str, TensorFacts]) -> list[str]:
     by_problem: dict[str, list[str]] = {}
-    for name, rule in rules.items():
+    for name, wanted in expected.items():
         facts = tensors.get(name)
         if facts is None:
             continue
-        if facts.shape != rule.shape:
-            problem = f" has shape {list(facts.shape)}, the configuration says {list(rule.shape)}"
-        elif rule.kind is not Kind.IGNORED and "float" not in facts.dtype:
+        if facts.shape != wanted.shape:
+            problem = f" has shape {list(facts.shape)}, the configuration says {list(wanted.shape)}"
+        elif wanted.number and "float" not in facts.dtype:
             problem = f" holds {facts.dtype}, a floating-point type is expected"
         else:
             continue
@@ -172,10 +167,3 @@ def _contradictions(rules: Mapping[str, Rule], tensors: Mapping[str, TensorFacts
 def _listed(names: list[str], shown: Callable[[str], str] = str, limit: int = 12) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + more
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size

@@ -1,10 +1,14 @@
-"""What is known of one set of published weights."""
+"""What is known of one set of published weights, and the tables that hold it."""
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ...errors import MappingError
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,47 @@ class Pretrained:
     parameters: Mapping[str, int]
     counterpart: str
     license: str | None
+
+
+_PARAMETERS = "parameters of "
+
+_TEXTS = ("name", "language", "weights", "tokenizer", "counterpart", "license")
+"""The columns that are no configuration fields and no parameter counts."""
+
+
+def read_names(family: str, table: str) -> list[Pretrained]:
+    """The pretrained names of a family from the text of its table in names/, comma-separated with a line of headings.
+
+    A column is one of _TEXTS, "parameters of CLASS", or a field of PaddleNLP's configuration whose value is written as
+    in JSON, a plain text without quotation marks; an empty cell is a field that the configuration does not have. Raises
+    MappingError for a table that lacks a column or a value.
+    """
+    entries = []
+    for line, row in enumerate(csv.DictReader(table.splitlines()), 2):
+        if None in row or None in row.values() or not row.get("name"):
+            raise MappingError(f"names/{family}.csv, line {line}: does not have a value for every column, or no name")
+        if missing := [column for column in _TEXTS if column not in row]:
+            raise MappingError(f"names/{family}.csv: has no column {missing[0]}")
+        fields = [column for column in row if column not in _TEXTS and not column.startswith(_PARAMETERS)]
+        counts = [column for column in row if column.startswith(_PARAMETERS)]
+        entries.append(
+            Pretrained(
+                name=row["name"],
+                family=family,
+                language=row["language"],
+                configuration={column: _value(row[column]) for column in sorted(fields) if row[column]},
+                weights_url=row["weights"],
+                tokenizer_url=row["tokenizer"],
+                parameters={column.removeprefix(_PARAMETERS): int(row[column]) for column in counts if row[column]},
+                counterpart=row["counterpart"],
+                license=row["license"] or None,
+            )
+        )
+    return entries
+
+
+def _value(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell

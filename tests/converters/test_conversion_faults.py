@@ -21,7 +21,7 @@ import pytest
 
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import OutputError, Paddle2TorchError, SourceChangedError
-from paddle2torch.mappings.language.schema import Kind
+from paddle2torch.mappings.language.rules import Kind
 from paddle2torch.mappings.registry import get_family
 
 CONFIGURATION: dict[str, Any] = {

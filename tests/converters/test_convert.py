@@ -261,6 +261,7 @@ SIZES = dict.fromkeys(
         "inner_group_num",
         "num_attention_heads",
         "intermediate_size",
+        "hidden_act",
         "max_position_embeddings",
         "type_vocab_size",
     )

@@ -21,7 +21,8 @@ from paddle2torch.errors import ParityError
 from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import Fetcher
 from paddle2torch.hub.proof import examine
-from paddle2torch.mappings.albert_reference import ALBERT_REFERENCE, HiddenSlice, Reference, TextIds, TopWords
+from paddle2torch.mappings.albert import ALBERT
+from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
 from paddle2torch.verify.gate import GateResult, run_gate
 from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.job import CHECKS
@@ -153,7 +154,7 @@ def test_a_kept_certificate_says_what_the_gate_says(
 
 
 def test_fewer_checks_leave_the_reference_out(server: FileServer) -> None:
-    result = gate(server, ALBERT_REFERENCE[TINY], checks=("weights",))
+    result = gate(server, ALBERT.references[TINY], checks=("weights",))
     report = result.models[0].report
     assert report is not None
     assert [check.name for check in report.checks] == ["weights"]

@@ -9,23 +9,15 @@ import pytest
 
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ..conftest import ALBERT_SMALL, BERT_SMALL, TINY, run_child
+from ..conftest import TINY, run_child
 
-ALBERT_VARIANTS: dict[str, dict[str, Any]] = {
-    f"{groups}x{inner}": {
-        **ALBERT_SMALL,
-        "num_hidden_layers": 6,
-        "num_hidden_groups": groups,
-        "inner_group_num": inner,
-        "num_labels": labels,
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    family.name: {
+        name: {"num_labels": 2, **family.small, **changed} for name, changed in {**family.variants, "small": {}}.items()
     }
-    for groups, inner, labels in ((1, 1, 2), (1, 2, 1), (2, 1, 5), (2, 2, 2), (3, 1, 1), (3, 2, 5))
+    for family in FAMILIES.values()
 }
-BERT_VARIANTS: dict[str, dict[str, Any]] = {
-    f"{layers} layers": {**BERT_SMALL, "num_hidden_layers": layers, "num_labels": labels}
-    for layers, labels in ((1, 1), (3, 2), (11, 5))
-}
-VARIANTS = {"albert": ALBERT_VARIANTS, "bert": BERT_VARIANTS}
+"""Family -> name -> configuration: the small one and each of the family's variants of it."""
 
 CASES = [
     pytest.param(family.name, model.source, variant, id=f"{model.source}-{variant}")

@@ -9,7 +9,7 @@ import pytest
 from paddle2torch.errors import UnknownNameError
 from paddle2torch.mappings.language.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.pretrained import Pretrained
-from paddle2torch.mappings.language.schema import Kind
+from paddle2torch.mappings.language.rules import Kind
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, get_family, get_pretrained
 
 from ..conftest import TINY

@@ -10,30 +10,7 @@ import pytest
 
 from paddle2torch.verify.runners.forward import Runners
 
-SMALL: dict[str, dict[str, Any]] = {
-    "albert": {
-        "vocab_size": 50,
-        "embedding_size": 12,
-        "hidden_size": 24,
-        "num_hidden_layers": 4,
-        "num_hidden_groups": 2,
-        "inner_group_num": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 36,
-        "max_position_embeddings": 30,
-        "hidden_act": "gelu_new",
-    },
-    "bert": {
-        "vocab_size": 50,
-        "hidden_size": 24,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "intermediate_size": 36,
-        "max_position_embeddings": 30,
-        "type_vocab_size": 2,
-    },
-}
-"""A configuration per family that is small and has every repeated part twice or more."""
+from ..conftest import small_of
 
 Seed = Callable[..., Path]
 
@@ -50,11 +27,10 @@ def seed_small(runners: Runners, tmp_path: Path) -> Seed:
     """A function that lets PaddleNLP write a small checkpoint: `seed_small(architecture, seed=0, **fields)`."""
 
     def seed_one(architecture: str, seed: int = 0, folder: str = "source", **fields: Any) -> Path:
-        family = "bert" if architecture.startswith("Bert") else "albert"
         request = {
             "operation": "seed",
             "architecture": architecture,
-            "configuration": {**SMALL[family], **fields},
+            "configuration": {**small_of(architecture), **fields},
             "folder": str(tmp_path / folder),
             "seed": seed,
         }

@@ -13,7 +13,7 @@ import pytest
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.mappings.language.schema import Model
+from paddle2torch.mappings.language.family import Model
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners

@@ -14,12 +14,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
+from paddle2torch.converters.formats.byte_source import MemorySource, at_start
 from paddle2torch.converters.formats.dtypes import DTYPES
 from paddle2torch.converters.formats.pdparams_writer import write_pdparams
 from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.formats.tensors import Tensor
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.converters.to_paddle import MemorySource
 from paddle2torch.errors import Paddle2TorchError
 from paddle2torch.verify.job import CHECKS, verify_checkpoint
 from paddle2torch.verify.reports.result import Report
@@ -55,10 +55,6 @@ def converted(source: Path, tmp_path: Path) -> Path:
     return tmp_path / "paddle"
 
 
-def _whole(source: MemorySource) -> tuple[MemorySource, int]:
-    return source, 0
-
-
 def change_weights(folder: Path, change: Callable[[Arrays], object]) -> None:
     """Write the folder's weights again with a change."""
     path = folder / "model_state.pdparams"
@@ -71,7 +67,7 @@ def change_weights(folder: Path, change: Callable[[Arrays], object]) -> None:
     for name, array in arrays.items():
         source = MemorySource(path, np.ascontiguousarray(array).tobytes())
         dtype = dtypes.get(name, DTYPES["float32"])
-        entries.append(Entry(name, Tensor(name, dtype, array.shape, partial(_whole, source))))
+        entries.append(Entry(name, (Tensor(name, dtype, array.shape, partial(at_start, source)),)))
     write_pdparams(path, entries, lambda count: None)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.plan import Plan
-from ...mappings.language.schema import DeclaredDifference
 from ..reports.result import Check
 
 COMPARED = (
@@ -99,7 +99,8 @@ def _epsilons(
 def layer_norms(plan: Plan, paddle: Mapping[str, float]) -> dict[str, str]:
     """Paddle's LayerNorm modules by the plan's moves: source module -> target module."""
     return {
-        move.source.removesuffix(".weight"): move.target.removesuffix(".weight")
+        source.removesuffix(".weight"): move.target.removesuffix(".weight")
         for move in plan.moves
-        if move.source.endswith(".weight") and move.source.removesuffix(".weight") in paddle
+        for source in move.sources
+        if source.endswith(".weight") and source.removesuffix(".weight") in paddle
     }

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ...converters.formats.dtypes import Array
-from ...mappings.language.plan import Move, Plan
-from ...mappings.language.schema import Embedding, Transform
+from ...mappings.language.plan import Plan
+from ...mappings.language.rules import Move, Rule
 from ..reports.result import Check
 from ..runners.forward import Session
 from .states import attended_positions, nan_last
@@ -90,21 +90,17 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     problems += [
         f"{name} is no parameter of {side}"
         for side, gradients, names in (
-            ("Paddle's", paddle, [move.source for move in plan.moves]),
+            ("Paddle's", paddle, [name for move in plan.moves for name in move.sources]),
             ("torch's", torch, [move.target for move in plan.moves]),
         )
         for name in names
         if name not in gradients.files
     ]
-    tied = {rule.source: rule.twin for rule in plan.tied if rule.source in paddle.files and rule.twin is not None}
+    tied = {rule.source: rule for rule in plan.tied if rule.source in paddle.files and rule.twin is not None}
     vocabulary = vocabulary_table(plan)
     measured: list[tuple[Move, float, float]] = []
     for move in plan.moves:
-        expected = paddle.read(move.source, move.shape)
-        for source in (source for source, twin in tied.items() if twin == move.source):
-            expected = expected + paddle.read(source, move.shape)
-        if move.transform is Transform.TRANSPOSE:
-            expected = expected.T
+        expected = move.transform.apply(_gradients_of(move, paddle, tied), np)
         found = torch.read(move.target, move.target_shape)
         if expected.shape != found.shape:
             problems.append(f"{move.target}: gradient of shape {list(found.shape)}, expected {list(expected.shape)}")
@@ -115,11 +111,23 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     return _check(measured, problems, padding, vocabulary, tied)
 
 
+def _gradients_of(move: Move, paddle: Gradients, tied: Mapping[str, Rule]) -> list[Array]:
+    """The gradients of a move's sources; a tensor that Hugging Face holds as one with a source adds to it."""
+    gradients = []
+    for source, shape in zip(move.sources, move.shapes, strict=True):
+        gradient = paddle.read(source, shape)
+        for name, rule in tied.items():
+            if rule.twin == source:
+                gradient = gradient + rule.one_to_one.apply([paddle.read(name, rule.shape)], np)
+        gradients.append(gradient)
+    return gradients
+
+
 def vocabulary_table(plan: Plan) -> Move | None:
     """The move of the word embeddings."""
-    rows = [row for row in plan.family.backbone if isinstance(row, Embedding) and row.rows == "vocab_size"]
-    names = {f"{prefix}{row.source}.weight" for row in rows for prefix in ("", plan.family.source_prefix)}
-    return next((move for move in plan.moves if move.source in names), None)
+    name = f"{plan.family.roles['words']}.weight"
+    names = {f"{prefix}{name}" for prefix in ("", plan.family.source_prefix)}
+    return next((move for move in plan.moves if names & set(move.sources)), None)
 
 
 def _check(
@@ -127,7 +135,7 @@ def _check(
     problems: list[str],
     padding: int | None,
     vocabulary: Move | None,
-    tied: Mapping[str, str],
+    tied: Mapping[str, Rule],
 ) -> Check:
     largest = max((scale for _, _, scale in measured), default=math.nan)
     floor = NOISE * largest
@@ -155,7 +163,7 @@ def _check(
                 for move, difference, scale in measured
             ],
             "excluded_rows": [f"{vocabulary.target}[{padding}]"] if padding is not None and vocabulary else [],
-            "summed": dict(tied),
+            "summed": {name: rule.twin for name, rule in tied.items()},
         },
     )
 

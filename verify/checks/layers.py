@@ -146,7 +146,12 @@ def find_guilty(session: Session, dtype: str, paddle: Mapping[str, Array], stage
     layers = len(_states(paddle)) - 1
     place = "mapped embedding" if stage == 0 else f"layer {stage}" if stage <= layers else "head"
     short = short_names([pairs[name] for name in called])
-    norms = {move.source.removesuffix(".weight") for move in session.plan.moves if len(move.shape) == 1}
+    norms = {
+        name.removesuffix(".weight")
+        for move in session.plan.moves
+        for name, shape in zip(move.sources, move.shapes, strict=True)
+        if len(shape) == 1
+    }
 
     def trace(name: str) -> Trace:
         taken, given = (
@@ -163,9 +168,10 @@ def module_pairs(plan: Plan) -> dict[str, str]:
     """The mapped modules by their weights: source module -> target module."""
     leaf = ".weight"
     return {
-        move.source.removesuffix(leaf): move.target.removesuffix(leaf)
+        source.removesuffix(leaf): move.target.removesuffix(leaf)
         for move in plan.moves
-        if move.source.endswith(leaf) and move.target.endswith(leaf)
+        for source in move.sources
+        if source.endswith(leaf) and move.target.endswith(leaf)
     }
 
 

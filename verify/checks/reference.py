@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 from ...converters.formats.dtypes import Array
 from ...converters.tokenizers.files import TOKENIZER
 from ...errors import RunnerAnswerError
-from ...mappings.albert_reference import ALBERT_REFERENCE, HiddenSlice, Reference, TextIds, TopWords
+from ...mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
+from ...mappings.registry import references as known_references
 from ..inputs import Inputs
 from ..reports.result import Check, Report
 from ..runners.forward import Runners
@@ -23,7 +24,7 @@ from ..runners.forward import Runners
 REFERENCE = "reference"
 """The name of the check."""
 
-REFERENCES: Mapping[str, Reference] = ALBERT_REFERENCE
+REFERENCES: Mapping[str, Reference] = known_references()
 """By pretrained name."""
 
 

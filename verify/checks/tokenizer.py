@@ -18,7 +18,7 @@ from ...converters.formats.dtypes import Array
 from ...converters.tokenizers.files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, read_json_object
 from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError
-from ...mappings.tokenizers import VOCABULARY_FILES, WORDPIECE
+from ...mappings.language.tokenizers import VOCABULARY_FILES, WORDPIECE
 from ..reports.result import Check, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners

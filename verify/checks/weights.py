@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ import numpy as np
 
 from ...converters.checkpoints.checkpoint import Checkpoint
 from ...converters.checkpoints.source import find_weights
-from ...converters.formats.casting import cast, widened
-from ...converters.formats.dtypes import Array, DType
+from ...converters.formats.casting import cast, number_of, widened
+from ...converters.formats.dtypes import Array, DType, widest
 from ...converters.formats.safetensors_file import open_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, read_alterations, word_embeddings
 from ...errors import UnreadableFileError
 from ...mappings.language.plan import Plan, is_prefixed
-from ...mappings.language.schema import Kind, Transform
+from ...mappings.language.rules import Kind
 from ..reports.result import Check
 
 
@@ -68,9 +69,13 @@ def check_weights(
     altered = 0
     source_digests: dict[str, str] = {}
     target_digests: dict[str, str] = {}
+    made = widest({checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources})
     for move in plan.moves:
-        source, dtype = checkpoint.tensors[move.source].read(), checkpoint.tensors[move.source].dtype
-        source_digests[move.source] = digest(source, dtype.name)
+        sources = [checkpoint.tensors[name] for name in move.sources]
+        values = [source.read() for source in sources]
+        for source, array in zip(sources, values, strict=True):
+            source_digests[source.name] = digest(array, source.dtype.name)
+        dtype = sources[0].dtype if sources else made
         expected_dtype = alterations.dtype or dtype
         if move.target in converted:
             target = converted[move.target]
@@ -80,9 +85,15 @@ def check_weights(
                 problems.append(f"{move.target} holds {target.dtype.name}, {expected_dtype.name} is expected")
             else:
                 row = alterations.zero_padding_row if move is words else None
-                expected = _altered(source, dtype, expected_dtype, row, move.source)
-                altered += _changed(source, dtype, expected, expected_dtype)
-                expected = expected.T if move.transform is Transform.TRANSPOSE else expected
+                changed = [
+                    _altered(array, source.dtype, expected_dtype, row, source.name)
+                    for source, array in zip(sources, values, strict=True)
+                ]
+                altered += sum(
+                    _changed(before, source.dtype, after, expected_dtype)
+                    for source, before, after in zip(sources, values, changed, strict=True)
+                )
+                expected = move.transform.apply(changed, np, partial(number_of, dtype=expected_dtype))
                 problems += _differences(move.target, expected, written)
     for rule in (*plan.tied, *plan.dropped):
         tensor = checkpoint.tensors[rule.source]
@@ -186,10 +197,12 @@ def _loading_problems(
     A tensor that the file may lack is one that PaddleNLP ties or computes itself, or that has no place in the target.
     """
     rules = plan.family.rules(plan.architecture, configuration, is_prefixed(plan.family, checkpoint.tensors))
-    optional = {rule.source for rule in rules if rule.optional}
+    optional = {name for rule in rules if rule.optional for name in rule.sources}
     loading = paddle["loading"]
     made_up = {*paddle["digests"], *loading["missing"]} - checkpoint.tensors.keys() - optional
-    unused = set(loading["unexpected"]) - {rule.source for rule in rules if rule.kind is not Kind.MAPPED}
+    unused = set(loading["unexpected"]) - {
+        name for rule in rules if rule.kind is not Kind.MAPPED for name in rule.sources
+    }
     return (
         [f"{name} is not in the file: initialised anew by PaddleNLP" for name in sorted(made_up)]
         + [f"{name} is in the file, but PaddleNLP does not load it" for name in sorted(unused)]

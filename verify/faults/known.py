@@ -13,7 +13,7 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ...mappings.language.plan import Plan
-from ...mappings.language.schema import Transform
+from ...mappings.language.transforms import IDENTITY
 from ..inputs import Inputs
 
 WEIGHTS = frozenset({"weights"})
@@ -54,8 +54,9 @@ def target_module(plan: Plan, role: str) -> str | None:
     """The target name of the first module with this role, without `.weight`; None where the plan does not write it."""
     template = plan.family.roles[role]
     source = template.format(**dict.fromkeys(plan.family.repeat, 0))
+    names = {f"{source}.weight", f"{plan.family.source_prefix}{source}.weight"}
     for move in plan.moves:
-        if move.source in (f"{source}.weight", f"{plan.family.source_prefix}{source}.weight"):
+        if len(move.sources) == 1 and move.source in names:
             return move.target.removesuffix(".weight")
     return None
 
@@ -209,8 +210,7 @@ def _shared_wrong_rule(state: Faulted) -> Faulted | None:
     if module is None:
         return None
     moves = tuple(
-        replace(move, transform=Transform.IDENTITY) if move.target == f"{module}.weight" else move
-        for move in state.plan.moves
+        replace(move, transform=IDENTITY) if move.target == f"{module}.weight" else move for move in state.plan.moves
     )
     changed: Faulted = _transposed("query")(state)
     return replace(changed, plan=replace(state.plan, moves=moves))

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 from ...errors import MissingDependencyError
 from ..gate import GateResult, ModelResult
-from .result import Check, Report
 from .faults import Fault, faults_of
+from .result import Check, Report
 
 if TYPE_CHECKING:
     from junitparser import TestCase, TestSuite

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from ...converters.tokenizers.characters import is_nonspacing, is_removed, is_space, is_symbol
 from ...converters.tokenizers.fast import UNDERLINE, ends_in_number_comma
 from ...converters.tokenizers.huggingface import SourceTokenizer
-from ...mappings.tokenizers import SENTENCEPIECE, WORDPIECE
+from ...mappings.language.tokenizers import SENTENCEPIECE, WORDPIECE
 
 SLOW, FAST = "slow", "fast"
 

@@ -122,7 +122,7 @@ def test_a_file_that_is_no_object(tmp_path: Path) -> None:
 
 
 def test_defaults_are_paddlenlps() -> None:
-    albert, bert = complete("albert"), complete("bert")
+    albert, bert = complete_fields(FAMILIES["albert"], {}), complete_fields(FAMILIES["bert"], {})
     assert (albert["inner_group_num"], albert["hidden_dropout_prob"], albert["eos_token_id"]) == (1, 0, 3)
     assert (bert["hidden_act"], bert["layer_norm_eps"], bert["num_labels"]) == ("gelu", 1e-12, 2)
 

@@ -20,6 +20,7 @@ from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.formats.safetensors_file import compare_safetensors, open_safetensors, write_safetensors
 from paddle2torch.converters.formats.tensors import Piece, Scratch, Tensor
 from paddle2torch.errors import OutputError, SourceChangedError, UnreadableFileError
+from paddle2torch.mappings.language.transforms import IDENTITY, TRANSPOSE
 
 METADATA = {"format": "pt"}
 SHAPES = [(), (1,), (17,), (0,), (0, 3), (3, 0), (1, 9), (9, 1), (40, 60), (300, 20), (20, 300), (2, 3, 4), (2, 0, 3)]
@@ -45,7 +46,7 @@ def stored(folder: Path, values: dict[str, Any], dtypes: dict[str, str] | None =
 
 def one_matrix(folder: Path, rows: int = 50, columns: int = 70) -> tuple[Any, list[Entry]]:
     value = np.random.default_rng(1).standard_normal((rows, columns)).astype("f4")
-    return value, [Entry("w", stored(folder, {"w": value})["w"], transposed=True)]
+    return value, [Entry("w", (stored(folder, {"w": value})["w"],), TRANSPOSE)]
 
 
 @pytest.fixture(params=[(20 << 20, 32 << 10), (2000, 160), (64, 16)], ids=["default", "small", "smallest"])
@@ -68,10 +69,10 @@ def test_bytes_are_those_of_the_library(tmp_path: Path) -> None:
     values["nan"] = np.array([np.nan, -0.0, np.inf], "f4")
     entries, expected = [], {}
     for name, tensor in stored(tmp_path, values).items():
-        entries.append(Entry(name, tensor))
+        entries.append(Entry(name, (tensor,)))
         expected[name] = values[name]
         if len(tensor.shape) == 2:
-            entries.append(Entry(name + ".T", tensor, transposed=True))
+            entries.append(Entry(name + ".T", (tensor,), TRANSPOSE))
             expected[name + ".T"] = np.ascontiguousarray(values[name].T)
     seen: list[int] = []
     write_safetensors(tmp_path / "ours", entries, METADATA, seen.append)
@@ -89,7 +90,7 @@ def test_bytes_are_those_of_the_library(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "uint8"])
 def test_every_wrong_byte_is_found(tmp_path: Path, dtype: str, transposed: bool) -> None:
     value = np.random.default_rng(2).integers(0, 100, (13, 21)).astype(DTYPES[dtype].storage)
-    entries = [Entry("w", stored(tmp_path, {"w": value}, {"w": dtype})["w"], transposed)]
+    entries = [Entry("w", (stored(tmp_path, {"w": value}, {"w": dtype})["w"],), TRANSPOSE if transposed else IDENTITY)]
     path = tmp_path / "written"
     write_safetensors(path, entries, METADATA, nothing)
     good = path.read_bytes()
@@ -104,7 +105,7 @@ def test_every_wrong_byte_is_found(tmp_path: Path, dtype: str, transposed: bool)
 
 
 def test_signs_of_zero_and_payloads_of_nan_count(tmp_path: Path) -> None:
-    entries = [Entry("w", stored(tmp_path, {"w": np.array([0.0, np.nan], "f4")})["w"])]
+    entries = [Entry("w", (stored(tmp_path, {"w": np.array([0.0, np.nan], "f4")})["w"],))]
     path = tmp_path / "written"
     write_safetensors(path, entries, METADATA, nothing)
     compare_safetensors(path, entries, nothing)
@@ -119,18 +120,18 @@ def test_other_names_shapes_and_types_are_found(tmp_path: Path) -> None:
     value = np.zeros((4, 6), "f4")
     held = stored(tmp_path, {"w": value, "v": value})
     path = tmp_path / "written"
-    write_safetensors(path, [Entry("w", held["w"])], METADATA, nothing)
+    write_safetensors(path, [Entry("w", (held["w"],))], METADATA, nothing)
     for entries, message in (
-        ([Entry("w", held["w"]), Entry("v", held["v"])], r"other tensors: \['v'\]"),
+        ([Entry("w", (held["w"],)), Entry("v", (held["v"],))], r"other tensors: \['v'\]"),
         ([], r"other tensors: \['w'\]"),
-        ([Entry("w", held["w"], transposed=True)], r"reads back as F32 \[4, 6\], expected F32 \[6, 4\]"),
-        ([Entry("w", stored(tmp_path, {"w": value.astype("i4")})["w"])], "reads back as F32"),
+        ([Entry("w", (held["w"],), TRANSPOSE)], r"reads back as F32 \[4, 6\], expected F32 \[6, 4\]"),
+        ([Entry("w", (stored(tmp_path, {"w": value.astype("i4")})["w"],))], "reads back as F32"),
     ):
         with pytest.raises(OutputError, match=message):
             compare_safetensors(path, entries, nothing)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(OutputError, match="does not read back"):
-        compare_safetensors(path, [Entry("w", held["w"])], nothing)
+        compare_safetensors(path, [Entry("w", (held["w"],))], nothing)
 
 
 def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

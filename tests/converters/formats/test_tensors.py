@@ -12,8 +12,9 @@ import pytest
 from paddle2torch.converters.formats import tensors
 from paddle2torch.converters.formats.byte_source import ByteSource
 from paddle2torch.converters.formats.dtypes import DTYPES
-from paddle2torch.converters.formats.tensors import Piece, Scratch, Tensor, matrix_shape
+from paddle2torch.converters.formats.tensors import Piece, Scratch, Tensor
 from paddle2torch.errors import SourceChangedError
+from paddle2torch.mappings.language.transforms import matrix_shape
 
 SHAPES = [(), (1,), (17,), (0,), (0, 3), (3, 0), (1, 1), (1, 9), (9, 1), (5, 7), (64, 64), (65, 130), (200, 3)]
 SHAPES += [(3, 200), (2, 3, 4), (3, 1, 2, 2), (2, 0, 3)]

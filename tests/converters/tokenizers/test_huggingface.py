@@ -25,7 +25,8 @@ from paddle2torch.errors import (
     TokenizerError,
     UnreadableFileError,
 )
-from paddle2torch.mappings.tokenizers import MAX_LENGTH, PUBLISHED, UNLIMITED
+from paddle2torch.mappings.language.tokenizers import MAX_LENGTH, UNLIMITED
+from paddle2torch.mappings.registry import published_tokenizers
 
 from ...conftest import Run, run_child
 from ...tokenizer_files import make_vocabulary, real_vocabulary, train_spiece, write_config, write_lines
@@ -143,9 +144,10 @@ def test_the_fast_tokenizer_is_what_transformers_converts_itself(
 
 def test_the_published_settings_are_paddlenlps_own() -> None:
     own = run_child(FACTS, {"tables": True})
-    assert {name: dict(settings) for name, settings in PUBLISHED.items()} == own["settings"]
+    published = published_tokenizers()
+    assert {name: dict(settings) for name, settings in published.items()} == own["settings"]
     assert set(own["lengths"].values()) == {MAX_LENGTH}
-    assert set(own["lengths"]) == set(PUBLISHED)
+    assert set(own["lengths"]) == set(published)
 
 
 @pytest.mark.parametrize(

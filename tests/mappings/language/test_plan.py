@@ -6,14 +6,14 @@ import pytest
 
 from paddle2torch.errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from paddle2torch.mappings.language.plan import TensorFacts, fitting_architectures, is_prefixed, make_plan
-from paddle2torch.mappings.language.schema import Kind
+from paddle2torch.mappings.language.rules import Kind
 from paddle2torch.mappings.registry import FAMILIES
 
-from ...conftest import ALBERT_SMALL, BERT_SMALL
+from ...conftest import SMALL
 
 ALBERT, BERT = FAMILIES["albert"], FAMILIES["bert"]
-ALBERT_FIELDS = {**ALBERT_SMALL, "inner_group_num": 1, "num_labels": 3}
-BERT_FIELDS = {**BERT_SMALL, "num_hidden_layers": 12, "num_labels": 3}
+ALBERT_FIELDS = {**SMALL["albert"], "num_labels": 3}
+BERT_FIELDS = {**SMALL["bert"], "num_hidden_layers": 12, "num_labels": 3}
 
 
 def tensors_of(architecture: str) -> dict[str, TensorFacts]:

@@ -7,21 +7,12 @@ from typing import Any
 import pytest
 
 from paddle2torch.errors import MappingError
+from paddle2torch.mappings.language.family import Family, Model
+from paddle2torch.mappings.language.fields import Field
 from paddle2torch.mappings.language.plan import Plan, TensorFacts, make_plan
-from paddle2torch.mappings.language.schema import (
-    Embedding,
-    Family,
-    Field,
-    Ignored,
-    Kind,
-    Linear,
-    Model,
-    Norm,
-    Parameter,
-    Row,
-    Tied,
-    Transform,
-)
+from paddle2torch.mappings.language.rows import Embedding, Ignored, Linear, Norm, Parameter, Row, Tied
+from paddle2torch.mappings.language.rules import Kind
+from paddle2torch.mappings.language.transforms import IDENTITY
 from paddle2torch.mappings.registry import FAMILIES
 
 from ..conftest import CASES, VARIANTS, Facts
@@ -91,10 +82,10 @@ def test_drops_are_the_poolers_that_hugging_face_lacks(
 @cases
 def test_the_inverse_leads_back(family: str, architecture: str, variant: str, paddle_facts: Facts) -> None:
     for move in real_plan(family, architecture, variant, paddle_facts).moves:
-        back = move.inverse()
+        (back,) = move.inverse()
         assert (back.source, back.target, back.shape) == (move.target, move.source, move.target_shape)
         assert back.target_shape == move.shape
-        assert back.inverse() == move
+        assert back.inverse() == (move,)
 
 
 @cases
@@ -103,7 +94,7 @@ def test_matrices_of_linear_layers_flip_and_tables_do_not(
 ) -> None:
     for move in real_plan(family, architecture, variant, paddle_facts).moves:
         table = "_embeddings." in move.source or len(move.shape) == 1
-        assert (move.transform is Transform.IDENTITY) == table, move.source
+        assert (move.transform is IDENTITY) == table, move.source
 
 
 @pytest.mark.parametrize("architecture", [model.source for f in FAMILIES.values() for model in f.models])

@@ -12,7 +12,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from paddle2torch import convert_checkpoint
-from paddle2torch.mappings.albert_reference import ALBERT_REFERENCE, HiddenSlice, Reference, TextIds, TopWords
+from paddle2torch.mappings.albert import ALBERT
+from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
 from paddle2torch.mappings.registry import PRETRAINED
 from paddle2torch.verify.checks.reference import run_reference, with_reference
 from paddle2torch.verify.inputs import Inputs
@@ -105,7 +106,7 @@ def test_words_in_another_order_fail(converted: tuple[str, Path, Reference], run
     changed = replace(reference, words=(TopWords(TEXT, (second, first, *rest)),))
     assert outcomes(changed, folder, runners)["words"] == "FAILED"
     # Seeded weights are not those that the true acceptance data is of.
-    assert outcomes(ALBERT_REFERENCE[NAME], folder, runners)["words"] == "FAILED"
+    assert outcomes(ALBERT.references[NAME], folder, runners)["words"] == "FAILED"
     more = replace(reference, words=(*reference.words, TopWords("[MASK][MASK]", ("x",))))
     problems = [part.problem for part in run_reference(more, folder, runners) if part.problem]
     assert len(problems) == 1
@@ -184,14 +185,14 @@ def test_nothing_known_is_not_run(backbone: Converted, runners: Runners) -> None
 
 
 def test_the_acceptance_data_is_of_all_names() -> None:
-    assert set(ALBERT_REFERENCE) == set(PRETRAINED)
-    known = {name for name, reference in ALBERT_REFERENCE.items() if reference.hidden is not None}
+    assert set(ALBERT.references) == set(PRETRAINED)
+    known = {name for name, reference in ALBERT.references.items() if reference.hidden is not None}
     assert known == {"albert-base-v2"}
-    assert {name for name, reference in ALBERT_REFERENCE.items() if reference.words} == {
+    assert {name for name, reference in ALBERT.references.items() if reference.words} == {
         "albert-base-v2",
         *(f"albert-chinese-{size}" for size in ("tiny", "small", "base", "large")),
     }
-    for name, reference in ALBERT_REFERENCE.items():
+    for name, reference in ALBERT.references.items():
         size = PRETRAINED[name].configuration["vocab_size"]
         assert reference.pieces in (None, size)
         assert all(index < size for text in reference.ids for index in text.ids)

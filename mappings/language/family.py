@@ -1,0 +1,231 @@
+"""A family: all that the project knows of one kind of model, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+from ...errors import MappingError, UnknownNameError
+from .fields import Field
+from .reference import Reference
+from .rows import MappedRow, Row
+from .rules import Place, Rule, refuse_duplicates, size_of
+from .tokenizers import TokenizerFacts
+
+ROLES = (
+    "words",
+    "positions",
+    "query",
+    "key",
+    "value",
+    "attention_out",
+    "attention_norm",
+    "feed_forward_in",
+    "feed_forward_out",
+    "feed_forward_norm",
+    "pooler",
+    "decoder",
+)
+"""What modules do, in the words of the faults that strike them."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One architecture: PaddleNLP's class, Hugging Face's class when its name differs, and the task head's rows.
+
+    `pooler` says whether the Hugging Face class has one; where it has none the source's pooler is dropped by name,
+    unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
+    converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
+    has a fixed size whatever its configuration says.
+    """
+
+    source: str
+    target: str | None = None
+    pooler: bool = True
+    head: tuple[Row, ...] = ()
+    auto_class: str = "AutoModel"
+    labels: int | None = None
+    takes_pooler: bool = False
+
+    @property
+    def target_architecture(self) -> str:
+        """The Hugging Face class."""
+        return self.target or self.source
+
+
+@dataclass(frozen=True)
+class DeclaredDifference:
+    """A known difference between the frameworks that no weight can express.
+
+    `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
+    LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
+    set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
+    `padding` says that it shows at positions that are not attended.
+    """
+
+    name: str
+    text: str
+    architectures: tuple[str, ...] = ()
+    epsilon: tuple[str, float] | None = None
+    outputs: tuple[str, ...] = ()
+    padding: bool = False
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What PaddleNLP's model takes where the caller gives nothing but ids.
+
+    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is.
+    `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
+    0 over all of them.
+    """
+
+    masks_padding: bool
+    positions_after_padding: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """All that is known of one model family. Building one checks its rows; a faulty mapping raises MappingError.
+
+    `roles` names the source modules by what they do (ROLES), wildcards included, so that a fault can be described once
+    for all families. `source_constants` are fields that only PaddleNLP has, with the one value that Hugging Face's
+    model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any. `target_type` is
+    Hugging Face's model_type where that is not the family's name. `defaults` is what its
+    models take by themselves. `small` is a configuration for tests that has every repeated part at least twice, and
+    `variants` are changes of it under which rows or fields change. `citation` are the lines of a BibTeX entry, and
+    `references`, by pretrained name, what independent sources say that published weights compute.
+    """
+
+    name: str
+    base: str
+    source_prefix: str
+    target_prefix: str
+    repeat: Mapping[str, str]
+    backbone: tuple[Row, ...]
+    pooler: tuple[Row, ...]
+    models: tuple[Model, ...]
+    fields: tuple[Field, ...]
+    constants: Mapping[str, Any]
+    activations: tuple[str, ...]
+    check_configuration: Callable[[Mapping[str, Any]], None]
+    declared_differences: tuple[DeclaredDifference, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = field(default=())
+    source_constants: Mapping[str, Any] = field(default_factory=dict)
+    pooler_field: str | None = None
+    target_type: str | None = None
+    defaults: Defaults | None = None
+    tokenizer: TokenizerFacts | None = None
+    small: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    citation: tuple[str, ...] = ()
+    references: Mapping[str, Reference] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        architectures = [model.source for model in self.models]
+        if twice := [name for name in architectures if architectures.count(name) > 1]:
+            raise MappingError(f"{self.name}: two models are called {twice[0]}")
+        if self.base not in architectures:
+            raise MappingError(f"{self.name}: the base {self.base} is none of its models")
+        for configuration in self._samples():
+            for model in self.models:
+                for prefixed in (False, True):
+                    self.rules(model.source, configuration, prefixed)
+
+    def _samples(self) -> list[dict[str, Any]]:
+        """Configurations that the rows are tried with: the small one, and each variant of it."""
+        stated = {entry.name: entry.default for entry in self.fields if entry.has_default}
+        small = {"num_labels": 2, **stated, **self.small}
+        if not self.small:
+            sizes = {entry.name: 7 for entry in self.fields if not entry.has_default}
+            small = {**small, **sizes, **dict.fromkeys(self.repeat.values(), 2)}
+        return [small, *({**small, **variant} for variant in self.variants.values())]
+
+    def unanswered(self) -> list[str]:
+        """The questions that this family leaves open; empty for one that may be registered."""
+        questions = {
+            "what PaddleNLP's models take by default (defaults)": self.defaults is not None,
+            "which tokenizers it has (tokenizer)": self.tokenizer is not None,
+            "a small configuration for tests (small)": bool(self.small),
+            "the paper that introduced it (citation)": bool(self.citation),
+            "activations whose equality is established (activations)": bool(self.activations),
+            **{f"the module with the role {role} (roles)": role in self.roles for role in ROLES},
+        }
+        twice = [name for name in self.repeat.values() if self.small and int(self.small.get(name, 0)) < 2]
+        questions |= {f"a small configuration with 2 or more {name} (small)": False for name in twice}
+        return [question for question, answered in questions.items() if not answered]
+
+    @property
+    def model_type(self) -> str:
+        """Hugging Face's name of the family."""
+        return self.target_type or self.name
+
+    def declared(self, architecture: str) -> tuple[DeclaredDifference, ...]:
+        """The declared differences that apply to a PaddleNLP class."""
+        return tuple(
+            difference
+            for difference in self.declared_differences
+            if not difference.architectures or architecture in difference.architectures
+        )
+
+    def model(self, architecture: str) -> Model:
+        """The model with this PaddleNLP or Hugging Face class name; raises UnknownNameError."""
+        for model in self.models:
+            if architecture in (model.source, model.target_architecture):
+                return model
+        known = ", ".join(model.source for model in self.models)
+        raise UnknownNameError(f"unknown architecture {architecture!r} of family {self.name}; known are {known}")
+
+    def rows(self, configuration: Mapping[str, Any]) -> list[Row]:
+        """The backbone's rows that exist with this configuration, which is PaddleNLP's."""
+        return [row for given in self.backbone for row in given.under(configuration)]
+
+    def rules(self, architecture: str, configuration: Mapping[str, Any], prefixed: bool) -> tuple[Rule, ...]:
+        """One rule per tensor, or per group of tensors that belong together, that a checkpoint of `architecture` can
+        hold.
+
+        `configuration` is PaddleNLP's; `prefixed` says whether the source's backbone carries the family's prefix.
+        Raises MappingError for a row that expands to nothing, for a source or target that two rules share and for a
+        twin that no rule has, ConfigurationError for a missing or impossible size.
+        """
+        model = self.model(architecture)
+        prefix = self.source_prefix if prefixed else ""
+        target_prefix = "" if model.source == self.base else self.target_prefix
+        backbone = Place(configuration, prefix, target_prefix, prefix)
+        no_pooler = None if model.pooler else f"{model.target_architecture} of Hugging Face has no pooler"
+        places = [
+            (self.backbone, backbone),
+            (() if model.takes_pooler else self.pooler, replace(backbone, drop_reason=no_pooler)),
+            (model.head, Place(configuration, backbone=prefix)),
+        ]
+        rules = [
+            rule
+            for rows, place in places
+            for given in rows
+            for row in given.under(configuration)
+            for rule in self._expand(row, place)
+        ]
+        refuse_duplicates(rules)
+        sources = {name for rule in rules for name in rule.sources}
+        for rule in rules:
+            if rule.twin is not None and rule.twin not in sources:
+                raise MappingError(f"{self.name}: no rule has the twin {rule.twin} of {rule.source}")
+        return tuple(rules)
+
+    def _expand(self, row: Row, place: Place) -> list[Rule]:
+        try:
+            wildcards = row.wildcards()
+        except MappingError as error:
+            raise MappingError(f"{self.name}: {error}") from error
+        if unknown := [name for name in wildcards if name not in self.repeat]:
+            raise MappingError(f"{self.name}: row {row.label} has the unknown wildcard {{{unknown[0]}}}")
+        counts = [size_of(self.repeat[name], place.configuration) for name in wildcards]
+        rules: list[Rule] = []
+        for indices in product(*(range(count) for count in counts)):
+            rules += row.rules(replace(place, values=dict(zip(wildcards, indices, strict=True))))
+        if not rules or (isinstance(row, MappedRow) and not row.parts()):
+            raise MappingError(f"{self.name}: row {row.label} expands to no tensor")
+        return rules

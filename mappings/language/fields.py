@@ -1,0 +1,48 @@
+"""Configuration fields: names and defaults on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REQUIRED = object()
+"""Default of a configuration field that has none."""
+
+SAME = object()
+"""Hugging Face's default of a configuration field where it is PaddleNLP's."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A configuration field: PaddleNLP's name, and Hugging Face's where that differs (`target`), with PaddleNLP's
+    default for an absent one and Hugging Face's where that differs (`target_default`).
+
+    A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
+    under which Hugging Face's has the field.
+    """
+
+    name: str
+    default: Any = REQUIRED
+    target_default: Any = SAME
+    target: str | None = None
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether PaddleNLP has a default for it."""
+        return self.default is not REQUIRED
+
+    @property
+    def default_of_target(self) -> Any:
+        """Hugging Face's default."""
+        return self.default if self.target_default is SAME else self.target_default
+
+    @property
+    def target_name(self) -> str:
+        """Hugging Face's name."""
+        return self.target or self.name
+
+    def applies(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether Hugging Face's configuration has the field; `configuration` is PaddleNLP's."""
+        return self.when is None or self.when(configuration)

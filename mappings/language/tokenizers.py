@@ -1,0 +1,79 @@
+"""What a family says of its tokenizers, and what all of PaddleNLP's tokenizers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SENTENCEPIECE = "sentencepiece"
+WORDPIECE = "wordpiece"
+
+VOCABULARY_FILES = {SENTENCEPIECE: "spiece.model", WORDPIECE: "vocab.txt"}
+"""The vocabulary's file by kind of tokenizer: the same name in PaddleNLP and Hugging Face."""
+
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""Special tokens that hold one token, in the order of both libraries."""
+
+NEEDED_TOKENS = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+MAX_LENGTH = 512
+"""`max_model_input_sizes` of every pretrained name."""
+
+UNLIMITED = int(1e30)
+"""What both libraries call the length of a tokenizer without `model_max_length`."""
+
+ENGLISH: Mapping[str, Any] = {
+    "bos_token": "[CLS]",
+    "eos_token": "[SEP]",
+    "unk_token": "<unk>",
+    "sep_token": "[SEP]",
+    "pad_token": "<pad>",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+"""Default tokens of `AlbertTokenizer`; the published ones of the English names."""
+
+WORDPIECE_TOKENS: Mapping[str, Any] = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+"""Default tokens of `BertTokenizer`; with `do_lower_case` false, the published ones of the Chinese ALBERT names."""
+
+
+@dataclass(frozen=True)
+class TokenizerClass:
+    """A tokenizer class of PaddleNLP. `kinds` are the vocabularies it reads, the preferred one first; `wraps`: it hands
+    text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text."""
+
+    name: str
+    kinds: tuple[str, ...]
+    wraps: bool = False
+
+
+HUGGING_FACE_CLASSES = {SENTENCEPIECE: "AlbertTokenizer", WORDPIECE: "BertTokenizer"}
+"""An ALBERT tokenizer of transformers cannot read vocab.txt, so Chinese ALBERT takes BERT's."""
+
+
+@dataclass(frozen=True)
+class TokenizerFacts:
+    """PaddleNLP's tokenizers of one family.
+
+    `default` is the class that PaddleNLP's `AutoTokenizer` takes when a folder names none, and the one that a folder
+    written for PaddleNLP names. `published` are the settings by pretrained name, PaddleNLP's
+    `pretrained_init_configuration`. `without_settings`, by kind of vocabulary, are settings for a folder that states
+    none, where PaddleNLP's own defaults would not load, and whose settings they are.
+    """
+
+    classes: tuple[TokenizerClass, ...]
+    default: str
+    published: Mapping[str, Mapping[str, Any]]
+    without_settings: Mapping[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
+
+    @property
+    def default_class(self) -> TokenizerClass:
+        """The class of the name `default`."""
+        return next(entry for entry in self.classes if entry.name == self.default)

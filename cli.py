@@ -21,8 +21,8 @@ from .workers.process import Terminated, guard_process
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
     from .hub.fetch import Fetcher
-    from .verify.gate import GateResult, ModelResult
     from .verify.reports.files import Reports
+    from .verify.reports.gate_result import GateResult, ModelResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -409,10 +409,10 @@ def verify(
         _make_available(source, base_url, offline, as_json)
         _certificate_only(context, source, converted, as_json)
     from .verify.faults.runs import with_faults
-    from .verify.gate import GateResult, ModelResult
     from .verify.job import verify_checkpoint
     from .verify.provenance import with_files
     from .verify.reports.files import Reports, command_line
+    from .verify.reports.gate_result import GateResult, ModelResult
     from .verify.reports.text import report_lines
     from .verify.runners.forward import Runners
     from .verify.way_back import is_paddle_folder

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingDependencyError, OutputError, Paddle2TorchError
-from ..gate import GateResult, ModelResult
+from .gate_result import GateResult, ModelResult
 from .html import html_page
 from .junit import junit_xml
 from .markdown import markdown, workflow_commands

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import MissingDependencyError
-from ..gate import GateResult, ModelResult
+from .gate_result import GateResult, ModelResult
 from .result import Check, Report
 from .chart import Panel, draw, panels
 from .faults import faults_of

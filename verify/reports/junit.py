@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ...errors import MissingDependencyError
-from ..gate import GateResult, ModelResult
+from .gate_result import GateResult, ModelResult
 from .result import Check, Report
 from .faults import Fault, faults_of
 

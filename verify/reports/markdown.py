@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..gate import GateResult, ModelResult
+from .gate_result import GateResult, ModelResult
 from .faults import faults_of
 from .text import headline, left_out, not_run_checks, shown_problems, tally, verdict, where, worst
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shutil import get_terminal_size
 
 from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
-from ..gate import GateResult, ModelResult
+from .gate_result import GateResult, ModelResult
 from ..job import CHECKS
 from .result import TO_TORCH, Check, Report
 

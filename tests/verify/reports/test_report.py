@@ -14,7 +14,7 @@ import pytest
 
 from paddle2torch.errors import MissingDependencyError, OutputError, UnreadableFileError
 from paddle2torch.verify.reports import files as report_files
-from paddle2torch.verify.gate import GateResult, ModelResult
+from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
 from paddle2torch.verify.job import ALL_CHECKS, CHECKS
 from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
 from paddle2torch.verify.reports.chart import draw, panels

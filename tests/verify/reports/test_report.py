@@ -314,8 +314,8 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_command_is_quoted() -> None:
-    options = {"seeded": True, "check": "a,b", "seed": None, "all": False}
-    assert command_line(["gate", "a b"], options) == "paddle2torch gate 'a b' --seeded --check a,b"
+    options = {"seeded": True, "check": "a,b", "seed": None, "all": False, "torch_python": "p"}
+    assert command_line(["gate", "a b"], options) == "paddle2torch gate 'a b' --seeded --check a,b --torch-python p"
 
 
 def test_the_command_line_in_github_actions(

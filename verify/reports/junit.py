@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ...errors import MissingDependencyError
+from .faults import Fault, faults_of
 from .gate_result import GateResult, ModelResult
 from .result import Check, Report
-from .faults import Fault, faults_of
 
 if TYPE_CHECKING:
     from junitparser import TestCase, TestSuite

@@ -8,8 +8,8 @@ from shutil import get_terminal_size
 
 from ...workers.console import print_table
 from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
-from .gate_result import GateResult, ModelResult
 from ..job import CHECKS
+from .gate_result import GateResult, ModelResult
 from .result import TO_TORCH, Check, Report
 
 GATE_HEADINGS = (

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
-from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
 from paddle2torch.verify.reports.html import html_page
+from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
 
 LONG = "encoder.albert_layer_groups.0.albert_layers.0.attention." * 3 + "weight"
 

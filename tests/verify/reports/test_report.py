@@ -13,15 +13,15 @@ from xml.etree import ElementTree
 import pytest
 
 from paddle2torch.errors import MissingDependencyError, OutputError, UnreadableFileError
-from paddle2torch.verify.reports import files
-from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
 from paddle2torch.verify.job import ALL_CHECKS, CHECKS
-from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
+from paddle2torch.verify.reports import files
 from paddle2torch.verify.reports.chart import draw, panels
 from paddle2torch.verify.reports.files import Reports, command_line
+from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
 from paddle2torch.verify.reports.html import html_page
 from paddle2torch.verify.reports.junit import junit_xml
 from paddle2torch.verify.reports.markdown import markdown, workflow_commands
+from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
 from paddle2torch.verify.reports.text import print_gate, report_lines
 
 HOSTILE = "<script>alert(1)</script>|`x`\n::error::\x00\ud800 $x$ 文字"

@@ -8,21 +8,19 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import click
 
-from .errors import Paddle2TorchError, ParityError, UnknownNameError
+from .errors import Paddle2TorchError, ParityError
 from .workers.process import Terminated, guard_process
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
-    from .hub.fetch import Fetcher
-    from .verify.gate import GateResult, ModelResult
-    from .verify.reports.files import Reports
+    from .workers.console import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,57 +39,101 @@ class _Folder(click.Path):
 FOLDER = _Folder(path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-family_option = click.option("--family", metavar="F", help="Model family, when the configuration does not say it.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+checks_option = click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
+report_dir_option = click.option(
+    "--report-dir", type=FOLDER, help="Also write the report there: HTML, JSON, JUnit XML, Markdown."
+)
 architecture_option = click.option(
     "--architecture", metavar="A", help="PaddleNLP's class, in place of the recorded one."
 )
 
 
-def python_options(command: F) -> F:
-    """The interpreters of the environments that hold the frameworks."""
-    for side in ("torch", "paddle"):
-        command = click.option(
-            f"--{side}-python",
-            metavar="PYTHON",
-            help=f"Python of the environment that holds {side}; default: this one.",
-        )(command)
-    return command
+def family_option(text: str) -> Callable[[F], F]:
+    """A model family; `text` says what for."""
+    return click.option("--family", metavar="F", help=text)
 
 
-def network_options(command: F) -> F:
-    """Where published weights come from when no cache holds them."""
-    command = click.option(
-        "--offline",
-        is_flag=True,
-        envvar="PADDLE2TORCH_OFFLINE",
-        help="Never touch the network: pretrained names come from the caches. Also PADDLE2TORCH_OFFLINE=1.",
-    )(command)
-    return click.option(
+def seed_option(of: str) -> Callable[[F], F]:
+    """The seed of what is made at random."""
+    return click.option("--seed", default=0, show_default=True, help=f"Seed of the {of}.")
+
+
+def jobs_option(what: str) -> Callable[[F], F]:
+    """How many of many run side by side."""
+    return click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help=f"{what} at a time.")
+
+
+def faults_option(where: str) -> Callable[[F], F]:
+    """Faults injected on purpose."""
+    return click.option("--faults", is_flag=True, help=f"Also inject every known fault into {where}.")
+
+
+def python_option(side: str, text: str) -> Callable[[F], F]:
+    """The interpreter of an environment that holds a framework."""
+    return click.option(f"--{side}-python", metavar="PYTHON", help=f"Python of the environment that holds {text}.")
+
+
+def bundle(name: str, **options: Callable[[F], F]) -> Callable[[F], F]:
+    """Options that stand and travel together: the command gets the values of `options` as one dict called `name`."""
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def call(*arguments: Any, **values: Any) -> Any:
+            together = {option: values.pop(option) for option in options}
+            return command(*arguments, **values, **{name: together})
+
+        decorated = cast(F, call)
+        for option in reversed(options.values()):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def many_options(argument: str, take: str) -> Callable[[F], F]:
+    """Many checkpoints in place of one, as `many`; `argument` is the argument that names them."""
+    tree = f"{argument} is a folder: {take} each checkpoint in it and below."
+    listed = f"{argument} is a text file that names a checkpoint per line."
+    return bundle(
+        "many",
+        tree=click.option("--tree", is_flag=True, help=tree),
+        listed=click.option("--list", "listed", is_flag=True, help=listed),
+    )
+
+
+recognition_options = bundle(
+    "recognition",
+    family=family_option("Model family, when the configuration does not say it."),
+    architecture=architecture_option,
+)
+
+python_options = bundle(
+    "pythons",
+    paddle_python=python_option("paddle", "paddle; default: this one"),
+    torch_python=python_option("torch", "torch; default: this one"),
+)
+
+network_options = bundle(
+    "network",
+    base_url=click.option(
         "--base-url",
         metavar="URL",
         envvar="PADDLE2TORCH_BASE_URL",
         help="A mirror: URL takes the place of https://bj.bcebos.com, and the path that is recorded follows, such as "
         "/paddlenlp/models/transformers/albert/NAME.pdparams. URL may end in a path of its own. Also "
         "PADDLE2TORCH_BASE_URL.",
-    )(command)
+    ),
+    offline=click.option(
+        "--offline",
+        is_flag=True,
+        envvar="PADDLE2TORCH_OFFLINE",
+        help="Never touch the network: pretrained names come from the caches. Also PADDLE2TORCH_OFFLINE=1.",
+    ),
+)
 
-
-@contextmanager
-def _fetcher(base_url: str | None, offline: bool, quiet: bool) -> Iterator[Fetcher]:
-    from .hub.fetch import Fetcher
-    from .workers.console import byte_progress, note
-
-    with byte_progress(quiet, line_seconds=10) as progress:
-        yield Fetcher(base_url, offline, progress=progress, tell=(lambda text: None) if quiet else note)
-
-
-def _make_available(source: str, base_url: str | None, offline: bool, quiet: bool) -> None:
-    """Fetch a pretrained name that stands as a source; paths and what a cache holds are left alone."""
-    from .mappings.registry import PRETRAINED
-
-    if source in PRETRAINED and not Path(source).exists():
-        with _fetcher(base_url, offline, quiet) as fetcher:
-            fetcher.make_available(source)
+Options = Mapping[str, Any]
+"""The values of a bundle."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,51 +146,14 @@ def cli() -> None:
 
 
 @cli.command("list")
-@click.option("--family", metavar="F", help="Only the names of this family.")
+@family_option("Only the names of this family.")
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
     """List the pretrained names: language, sizes, exact parameters, cached or not."""
-    from .converters.checkpoints.source import cached_folder
-    from .mappings.registry import PRETRAINED, get_family
+    from .converters.checkpoints.catalogue import catalogue
 
-    if family is not None:
-        get_family(family)
-    chosen = [entry for entry in PRETRAINED.values() if family in (None, entry.family)]
-    if as_json:
-        _print_json(
-            {
-                "models": [
-                    {
-                        "name": entry.name,
-                        "family": entry.family,
-                        "language": entry.language,
-                        "configuration": dict(entry.configuration),
-                        "parameters": dict(entry.parameters),
-                        "weights_url": entry.weights_url,
-                        "tokenizer_url": entry.tokenizer_url,
-                        "cached": cached_folder(entry.name) is not None,
-                    }
-                    for entry in chosen
-                ]
-            }
-        )
-        return
-    from .workers.console import print_table
-
-    sizes = ("num_hidden_layers", "embedding_size", "hidden_size", "num_attention_heads")
-    rows = [
-        [
-            entry.name,
-            entry.language,
-            " / ".join(str(entry.configuration[size]) for size in sizes),
-            str(entry.configuration["hidden_act"]),
-            f"{next(iter(entry.parameters.values())):,}",
-            "yes" if cached_folder(entry.name) is not None else "no",
-        ]
-        for entry in chosen
-    ]
-    headings = ("name", "language", "layers / embedding / hidden / heads", "activation", "parameters", "cached")
-    print_table(headings, rows, right=(4,))
+    names = catalogue(family)
+    _show(as_json, names.to_json(), table=names.table())
 
 
 @cli.command()
@@ -157,27 +162,10 @@ def list_command(family: str | None, as_json: bool) -> None:
 @as_json
 def inspect(path: str, with_hash: bool, as_json: bool) -> None:
     """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs."""
-    from .converters.checkpoints.inspection import inspect_checkpoint
+    from .converters.checkpoints.inspection import Inspection, inspect_checkpoint
 
-    tensors = inspect_checkpoint(path, with_hash)
-    if as_json:
-        _print_json({"tensors": tensors})
-        return
-    from .workers.console import print_table
-
-    headings = ["name", "dtype", "shape", "bytes", *(["sha256"] if with_hash else [])]
-    rows = [
-        [
-            tensor["name"],
-            tensor["dtype"],
-            "x".join(map(str, tensor["shape"])) or "scalar",
-            f"{tensor['nbytes']:,}",
-            *([tensor["sha256"]] if with_hash else []),
-        ]
-        for tensor in tensors
-    ]
-    print_table(headings, rows, right=(3,))
-    click.echo(f"{len(tensors)} tensors, {sum(tensor['nbytes'] for tensor in tensors):,} bytes")
+    found = Inspection(inspect_checkpoint(path, with_hash), with_hash)
+    _show(as_json, found.to_json(), found.lines(), found.table())
 
 
 @cli.command()
@@ -191,39 +179,31 @@ def inspect(path: str, with_hash: bool, as_json: bool) -> None:
 )
 @network_options
 @as_json
-def fetch(name: str, output: Path | None, base_url: str | None, offline: bool, as_json: bool) -> None:
+def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> None:
     """Download the published weights and tokenizer of NAME into the cache, once.
 
     The cache is PADDLE2TORCH_CACHE, else the platform's cache folder; what PaddleNLP's own cache holds is linked. A
     download that broke off is continued. The sha256 of each file is recorded and checked whenever the name is used.
     """
-    from .converters.checkpoints.cache import own_cache
-    from .converters.outputs.folder import check_output
+    from .hub.availability import check_room, fetching
     from .hub.fetch import copy_to
 
     if output is not None:
-        # Before minutes go into a download.
-        check_output(output, own_cache() / name, overwrite=False)
-    with _fetcher(base_url, offline, as_json) as fetcher:
+        check_room(name, output)
+    with fetching(**network, quiet=as_json) as fetcher:
         fetched = fetcher.fetch(name)
     if output is not None:
-        copy_to(fetched, output)
-    if as_json:
-        _print_json({**fetched.to_json(), "output": None if output is None else str(output)})
-        return
-    for line in fetched.lines():
-        click.echo(line)
-    if output is not None:
-        click.echo(f"{output}: copies of these files")
+        fetched = copy_to(fetched, output)
+    _show(as_json, fetched.to_json(), fetched.lines())
 
 
 @cli.command()
 @click.argument("name")
 @click.argument("output", type=FOLDER)
-@click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
+@seed_option("random weights")
 @architecture_option
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
-@click.option("--paddle-python", metavar="PYTHON", help="Python of the environment that holds Paddle.")
+@overwrite_option
+@python_option("paddle", "Paddle")
 def seed(
     name: str, output: Path, seed: int, architecture: str | None, overwrite: bool, paddle_python: str | None
 ) -> None:
@@ -240,38 +220,36 @@ def seed(
 @click.argument("source")
 @click.argument("output", type=FOLDER)
 @click.option("--to", type=click.Choice(["torch", "paddle"]), default="torch", show_default=True, help="The direction.")
-@family_option
-@architecture_option
-@click.option("--dtype", metavar="D", help="Cast all weights: float32, float16 or bfloat16. Not bit-exact.")
-@click.option("--max-shard-size", metavar="S", help="Spread larger weights over files of at most S, such as 2GB.")
-@click.option("--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it.")
-@click.option("--tree", is_flag=True, help="SOURCE is a folder: convert each checkpoint in it and below.")
-@click.option("--list", "listed", is_flag=True, help="SOURCE is a text file that names a checkpoint per line.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Checkpoints at a time.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@recognition_options
+@bundle(
+    "alterations",
+    dtype=click.option("--dtype", metavar="D", help="Cast all weights: float32, float16 or bfloat16. Not bit-exact."),
+    max_shard_size=click.option(
+        "--max-shard-size", metavar="S", help="Spread larger weights over files of at most S, such as 2GB."
+    ),
+    zero_padding_row=click.option(
+        "--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it."
+    ),
+)
+@many_options("SOURCE", "convert")
+@jobs_option("Checkpoints")
+@overwrite_option
 @click.option("--resume", is_flag=True, help="Keep an existing output that is equal to what would be written.")
 @network_options
 @as_json
-@click.pass_context
 def convert(
-    context: click.Context,
     source: str,
     output: Path,
     to: str,
-    family: str | None,
-    architecture: str | None,
-    dtype: str | None,
-    max_shard_size: str | None,
-    zero_padding_row: bool,
-    tree: bool,
-    listed: bool,
+    recognition: Options,
+    alterations: Options,
+    many: Options,
     jobs: int,
     overwrite: bool,
     resume: bool,
-    base_url: str | None,
-    offline: bool,
+    network: Options,
     as_json: bool,
-) -> None:
+) -> int:
     """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT.
 
     With --to paddle, convert the Hugging Face folder SOURCE into the PaddleNLP folder OUTPUT.
@@ -279,110 +257,61 @@ def convert(
     With --tree or --list, convert many checkpoints, each into a folder of its own below OUTPUT: under its path in the
     tree, or under the name that follows it in the list after a tab. One that fails stops no other.
     """
-    if to == "paddle" and (dtype is not None or max_shard_size is not None or zero_padding_row):
+    if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
         raise click.UsageError("--dtype, --max-shard-size and --zero-padding-row do not go with --to paddle")
-    options: dict[str, Any] = {
-        "to": to,
-        "family": family,
-        "architecture": architecture,
-        "dtype": dtype,
-        "max_shard_size": max_shard_size,
-        "zero_padding_row": zero_padding_row,
-        "overwrite": overwrite,
-        "resume": resume,
-    }
-    if tree or listed:
-        found = _found(source, tree, listed, to, output)
-        _make_listed_available(found, base_url, offline, as_json)
-        _convert_many(context, found, output, as_json, {**options, "jobs": jobs})
+    options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume}
+    if any(many.values()):
+        return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})
     if jobs > 1:
         raise click.UsageError("--jobs goes with --tree or --list")
-    from .converters.checkpoints.cache import own_cache
     from .converters.job import convert_checkpoint
-    from .converters.outputs.folder import check_output
+    from .hub.availability import check_room, make_available
     from .mappings.registry import PRETRAINED
     from .workers.console import byte_progress, note
 
     if source in PRETRAINED and not resume:
-        # Before minutes go into a download.
-        check_output(output, own_cache() / source, overwrite)
-    _make_available(source, base_url, offline, as_json)
+        check_room(source, output, overwrite)
+    make_available(source, **network, quiet=as_json)
     with byte_progress(quiet=as_json) as progress:
         done = convert_checkpoint(source, output, **options, progress=progress)
     for guess in done.guesses:
         note(f"guessed: {guess}")
-    if as_json:
-        _print_json(done.to_json())
-        return
-    for line in done.lines():
-        click.echo(line)
+    _show(as_json, done.to_json(), done.lines())
+    return 0
 
 
-def _convert_many(
-    context: click.Context, found: Found, output: Path, as_json: bool, options: dict[str, Any]
-) -> NoReturn:
-    from .converters.batch.conversions import HEADINGS, RIGHT, ConversionResult, convert_many
-    from .workers.console import note, print_table
+def _convert_many(found: Found, output: Path, network: Options, as_json: bool, options: Options) -> int:
+    from .converters.batch.conversions import convert_many, result_notes
+    from .hub.availability import make_listed_available
 
-    count = 0
-
-    def on_result(result: ConversionResult) -> None:
-        nonlocal count
-        count += 1
-        note(f"[{count}/{len(found.items)}] {result.source}: {result.verdict} ({result.seconds:.1f} s)")
-        for guess in result.conversion.guesses if result.conversion is not None else ():
-            note(f"{result.source}: guessed: {guess}")
-
-    done = convert_many(found, output, **options, on_result=on_result)
-    if as_json:
-        _print_json(done.to_json())
-    else:
-        print_table(HEADINGS, done.rows(), RIGHT)
-        for line in done.lines():
-            click.echo(line)
-    context.exit(done.exit_status)
+    make_listed_available(found, **network, quiet=as_json)
+    done = convert_many(found, output, **options, on_result=result_notes(len(found.items)))
+    _show(as_json, done.to_json(), done.lines(), done.table())
+    return done.exit_status
 
 
-def _found(source: str, tree: bool, listed: bool, to: str, output: Path | None) -> Found:
+def _found(source: str, many: Options, to: str, output: Path | None) -> Found:
     """The checkpoints in a tree, or those that a list names."""
-    if tree and listed:
+    if all(many.values()):
         raise click.UsageError("--tree and --list exclude each other")
     from .converters.batch.finding import find_checkpoints, read_checkpoint_list
 
-    return find_checkpoints(source, to=to, output=output) if tree else read_checkpoint_list(source)
-
-
-def _make_listed_available(found: Found, base_url: str | None, offline: bool, quiet: bool) -> None:
-    """Fetch the pretrained names of a list; one that cannot be had fails later, as one of many."""
-    from .workers.console import note
-
-    for item in found.items:
-        try:
-            _make_available(item.source, base_url, offline, quiet)
-        except Paddle2TorchError as error:
-            note(f"{item.source}: {error}")
+    return find_checkpoints(source, to=to, output=output) if many["tree"] else read_checkpoint_list(source)
 
 
 @cli.command()
 @click.argument("source")
 @click.argument("converted", type=FOLDER)
-@click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
-@click.option(
-    "--report-dir",
-    type=FOLDER,
-    help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the inputs.")
-@click.option("--faults", is_flag=True, help="Also inject every known fault into a copy; a check must catch each.")
+@checks_option
+@report_dir_option
+@seed_option("inputs")
+@faults_option("a copy; a check must catch each")
 @click.option("--certificate-only", is_flag=True, help="Only compare parity.json with the files; no framework runs.")
-@family_option
-@architecture_option
+@recognition_options
 @network_options
 @python_options
 @as_json
-@click.pass_context
 def verify(
-    context: click.Context,
     source: str,
     converted: Path,
     checks: str | None,
@@ -390,253 +319,122 @@ def verify(
     seed: int,
     faults: bool,
     certificate_only: bool,
-    family: str | None,
-    architecture: str | None,
-    base_url: str | None,
-    offline: bool,
-    paddle_python: str | None,
-    torch_python: str | None,
+    recognition: Options,
+    network: Options,
+    pythons: Options,
     as_json: bool,
-) -> None:
+) -> int:
     """Check that CONVERTED is the same model as SOURCE, by running both frameworks. One of them is PaddleNLP's, the
     other Hugging Face's.
 
     When all default checks ran, parity.json in CONVERTED records what they found, bound to the hashes of all files.
     """
+    from .hub.availability import make_available
+    from .verify.reports.text import certificate_lines, report_lines
+
+    def obtain() -> None:
+        make_available(source, **network, quiet=as_json)
+
     if certificate_only:
+        from .verify.certificate import check_certificate
+
         if faults or checks is not None or report_dir is not None:
             raise click.UsageError("--certificate-only goes with no other check and no report")
-        _make_available(source, base_url, offline, as_json)
-        _certificate_only(context, source, converted, as_json)
-    from .verify.faults.runs import with_faults
-    from .verify.gate import GateResult, ModelResult
-    from .verify.job import verify_checkpoint
-    from .verify.provenance import with_files
-    from .verify.reports.files import Reports, command_line
-    from .verify.reports.text import report_lines
-    from .verify.runners.forward import Runners
+        obtain()
+        check = check_certificate(source, converted)
+        _show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
+        return 0 if check.passed else 1
+    from .verify.commands import verify_pair
+    from .verify.reports.gate_result import GateResult, ModelResult
     from .verify.way_back import is_paddle_folder
-    from .workers.console import note
 
     if faults and is_paddle_folder(converted):
         raise click.UsageError("--faults does not go with a PaddleNLP folder as CONVERTED; verify the way to torch")
-
-    command = command_line(
-        ["verify", source, str(converted)],
-        {
-            "check": checks,
-            "seed": seed or None,
-            "faults": faults,
-            "family": family,
-            "architecture": architecture,
-            "paddle-python": paddle_python,
-            "torch-python": torch_python,
-        },
+    report, reports = verify_pair(
+        source,
+        converted,
+        obtain=obtain,
+        checks=checks,
+        report_dir=report_dir,
+        faults=faults,
+        seed=seed,
+        recognition=recognition,
+        pythons=pythons,
+        quiet=as_json,
     )
-    reports = Reports(report_dir, [str(converted)], command, quiet=as_json)
-    with reports.guard():
-        _make_available(source, base_url, offline, as_json)
-        report = verify_checkpoint(
-            source,
-            converted,
-            **_chosen(checks),
-            family=family,
-            architecture=architecture,
-            paddle_python=paddle_python,
-            torch_python=torch_python,
-            seed=seed,
-            certificate=True,
-            progress=None if as_json else note,
-        )
-        report = with_files(report, source, converted, command)
-        if faults and report.passed:
-            with Runners(paddle_python, torch_python) as runners:
-                report = with_faults(
-                    report,
-                    source,
-                    converted,
-                    family=family,
-                    architecture=architecture,
-                    seed=seed,
-                    runners=runners,
-                    on_result=None if as_json else lambda result: note(result.line()),
-                )
-    if as_json:
-        _print_json(report.to_json())
-    else:
-        for line in report_lines(report):
-            click.echo(line)
+    _show(as_json, report.to_json(), report_lines(report))
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
-    reports.finish(GateResult((model,), command), report.to_json())
-    context.exit(0 if report.passed else 1)
-
-
-def _certificate_only(context: click.Context, source: str, converted: Path, as_json: bool) -> None:
-    from .verify.certificate import check_certificate
-
-    check = check_certificate(source, converted)
-    if as_json:
-        _print_json({"passed": check.passed, "checks": [check.to_json()]})
-    else:
-        for line in (check.where,) if check.passed else check.problems:
-            click.echo(f"certificate {'passed' if check.passed else 'FAILED'}: {line}")
-    context.exit(0 if check.passed else 1)
+    reports.finish(GateResult((model,), report.command), report.to_json())
+    return 0 if report.passed else 1
 
 
 @cli.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "all_names", is_flag=True, help="All pretrained names.")
-@click.option("--tree", is_flag=True, help="NAMES is a folder: take each checkpoint in it and below.")
-@click.option("--list", "listed", is_flag=True, help="NAMES is a text file that names a checkpoint per line.")
+@many_options("NAMES", "take")
 @click.option("--seeded", is_flag=True, help="Seeded weights in place of the published ones.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the weights.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Names at a time.")
-@click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
-@click.option(
-    "--report-dir",
-    type=FOLDER,
-    help="Also write the report there: HTML, JSON, JUnit XML, Markdown.",
+@seed_option("weights")
+@bundle(
+    "run",
+    jobs=jobs_option("Names"),
+    checks=checks_option,
+    report_dir=report_dir_option,
+    keep=click.option("--keep", type=FOLDER, help="Keep source and converted weights in this folder."),
 )
-@click.option("--keep", type=FOLDER, help="Keep source and converted weights in this folder.")
-@click.option("--faults", is_flag=True, help="Also inject every known fault into the smallest model.")
+@faults_option("the smallest model")
 @network_options
 @python_options
 @as_json
-@click.pass_context
 def gate(
-    context: click.Context,
     names: tuple[str, ...],
     all_names: bool,
-    tree: bool,
-    listed: bool,
+    many: Options,
     seeded: bool,
     seed: int,
-    jobs: int,
-    checks: str | None,
-    report_dir: Path | None,
-    keep: Path | None,
+    run: Options,
     faults: bool,
-    base_url: str | None,
-    offline: bool,
-    paddle_python: str | None,
-    torch_python: str | None,
+    network: Options,
+    pythons: Options,
     as_json: bool,
-) -> None:
+) -> int:
     """For each NAME: get the checkpoint, convert it, verify it. One table, one exit status: the gate for CI.
 
     With --tree or --list, for each checkpoint in a folder tree or of a list, which --keep keeps converted.
     """
-    if tree or listed:
+    from .hub.availability import make_listed_available, obtaining
+    from .verify.commands import gate_found, gate_names
+    from .verify.reports.text import print_gate
+
+    if any(many.values()):
         if len(names) != 1 or all_names or seeded or seed or faults:
             raise click.UsageError(
                 "--tree and --list take one folder or file, and neither --all, --seeded, --seed nor --faults"
             )
-        found = _found(names[0], tree, listed, "torch", keep)
-        _make_listed_available(found, base_url, offline, as_json)
-        pythons = {"paddle_python": paddle_python, "torch_python": torch_python}
-        _gate_many(context, names[0], found, jobs, checks, report_dir, keep, pythons, tree, as_json)
-    from .hub.fetch import Fetcher
-    from .mappings.registry import PRETRAINED
-    from .verify.gate import run_gate
-    from .verify.reports.files import Reports, command_line
-    from .workers.console import byte_progress, note
-
-    if bool(names) == all_names:
-        raise click.UsageError("give pretrained names, or --all for all of them")
-    chosen = list(PRETRAINED) if all_names else list(dict.fromkeys(names))
-
-    def repeat(some: Sequence[str]) -> str:
-        options = {"all": all_names and len(some) == len(chosen), "seeded": seeded, "seed": seed or None}
-        options["faults"] = faults
-        pythons = {"paddle-python": paddle_python, "torch-python": torch_python}
-        return command_line(["gate", *(() if options["all"] else some)], {**options, "check": checks, **pythons})
-
-    fetcher = Fetcher(base_url, offline, tell=(lambda text: None) if as_json else note)
-
-    def obtain(name: str) -> None:
-        with byte_progress(as_json, line_seconds=10) as fetcher.progress:
-            fetcher.make_available(name)
-
-    reports = Reports(report_dir, chosen, repeat(chosen), gate=True, quiet=as_json)
-    with reports.guard():
-        result = run_gate(
-            chosen,
+        found = _found(names[0], many, "torch", run["keep"])
+        make_listed_available(found, **network, quiet=as_json)
+        arguments = ["gate", names[0], "--tree" if many["tree"] else "--list"]
+        result, reports = gate_found(found, arguments, **run, pythons=pythons, quiet=as_json)
+    else:
+        if bool(names) == all_names:
+            raise click.UsageError("give pretrained names, or --all for all of them")
+        obtain = None if network["offline"] else obtaining(**network, quiet=as_json)
+        result, reports = gate_names(
+            names,
+            all_names=all_names,
             seeded=seeded,
             seed=seed,
-            **_chosen(checks),
-            jobs=jobs,
-            keep=keep,
             faults=faults,
-            paddle_python=paddle_python,
-            torch_python=torch_python,
-            obtain=None if offline else obtain,
-            repeat=repeat,
-            on_result=_teller(reports, len(chosen)),
-            on_wait=note,
+            obtain=obtain,
+            **run,
+            pythons=pythons,
+            quiet=as_json,
         )
-    _end_gate(context, result, reports, as_json)
-
-
-def _teller(reports: Reports, total: int) -> Callable[[ModelResult], None]:
-    """A function that says and records how each of `total` models went."""
-    from .verify.reports.text import verdict
-    from .workers.console import note
-
-    count = 0
-
-    def on_result(result: ModelResult) -> None:
-        nonlocal count
-        count += 1
-        note(f"[{count}/{total}] {result.name}: {verdict(result)} ({result.seconds:.1f} s)")
-        reports.model(result)
-
-    return on_result
-
-
-def _end_gate(context: click.Context, result: GateResult, reports: Reports, as_json: bool) -> NoReturn:
-    from .verify.reports.text import print_gate
-
     if as_json:
         _print_json(result.to_json())
     else:
         print_gate(result)
     reports.finish(result, result.to_json())
-    context.exit(result.exit_status)
-
-
-def _gate_many(
-    context: click.Context,
-    source: str,
-    found: Found,
-    jobs: int,
-    checks: str | None,
-    report_dir: Path | None,
-    keep: Path | None,
-    pythons: dict[str, Any],
-    tree: bool,
-    as_json: bool,
-) -> NoReturn:
-    from .verify.many import name_of_item, verify_many
-    from .verify.reports.files import Reports, command_line
-    from .workers.console import note
-
-    options = {option.replace("_", "-"): python for option, python in pythons.items()}
-    command = command_line(["gate", source], {"tree": tree, "list": not tree, "check": checks, **options})
-    for left_out, reason in found.left_out:
-        note(f"left out: {left_out}: {reason}")
-    names = [name_of_item(item) for item in found.items]
-    reports = Reports(report_dir, names, command, gate=True, quiet=as_json)
-    with reports.guard():
-        result = verify_many(
-            found,
-            jobs=jobs,
-            keep=keep,
-            **_chosen(checks),
-            **pythons,
-            command=command,
-            on_result=_teller(reports, len(found.items)),
-        )
-    _end_gate(context, result, reports, as_json)
+    return result.exit_status
 
 
 @cli.command()
@@ -653,7 +451,7 @@ def publish(converted: Path, repo_id: str, private: bool, dry_run: bool, allow_u
     content gets a pull request. The token comes from HF_TOKEN or `hf auth login`, the hub from HF_ENDPOINT.
     """
     from .hub.publish import publish_folder
-    from .workers.console import note, print_table
+    from .workers.console import note
 
     try:
         done = publish_folder(
@@ -667,25 +465,20 @@ def publish(converted: Path, repo_id: str, private: bool, dry_run: bool, allow_u
         )
     except ParityError as error:
         _fail(str(error), 1)
+    _show(as_json, done.to_json(), [done.headline()], done.table())
+
+
+def _show(as_json: bool, document: dict[str, Any], lines: Iterable[str] = (), table: Table | None = None) -> None:
+    """Print a result: the document for a program, or the table and the lines for people."""
+    from .workers.console import print_table
+
     if as_json:
-        _print_json(done.to_json())
+        _print_json(document)
         return
-    print_table(("file", "bytes", "sha256", "on the hub"), done.rows(), right=(1,))
-    click.echo(done.headline())
-
-
-def _chosen(checks: str | None) -> dict[str, Any]:
-    if checks is None:
-        return {}
-    from .verify.job import ALL_CHECKS
-
-    names = tuple(name.strip() for name in checks.split(",") if name.strip())
-    if not names:
-        raise UnknownNameError("--check names no check")
-    # Before a gate spends minutes on weights.
-    if unknown := [name for name in names if name not in ALL_CHECKS]:
-        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
-    return {"checks": names}
+    if table is not None:
+        print_table(*table)
+    for line in lines:
+        click.echo(line)
 
 
 def _print_json(document: dict[str, Any]) -> None:

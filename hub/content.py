@@ -11,7 +11,7 @@ from ..converters.tokenizers.spiece import read_spiece
 from ..converters.tokenizers.vocabulary import read_vocabulary
 from ..errors import FetchError, Paddle2TorchError
 from ..mappings.language.pretrained import Pretrained
-from ..mappings.language.tokenizers import ENGLISH, NEEDED_TOKENS, WORDPIECE_TOKENS
+from ..mappings.language.tokenizers import NEEDED_TOKENS, SENTENCEPIECE_TOKENS, WORDPIECE_TOKENS
 
 
 def check_weights(path: Path, pretrained: Pretrained) -> None:
@@ -37,7 +37,7 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
     no more tokens than the model has embeddings, nor less than half as many."""
     try:
         if pretrained.tokenizer_url.endswith(".spiece.model"):
-            tokens, special = {piece.text for piece in read_spiece(path).pieces}, ENGLISH
+            tokens, special = {piece.text for piece in read_spiece(path).pieces}, SENTENCEPIECE_TOKENS
         else:
             tokens, special = set(read_vocabulary(path)), WORDPIECE_TOKENS
     except Paddle2TorchError as error:

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -54,23 +54,30 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The files of a pretrained name: weights and tokenizer, all in `folder`."""
+    """The files of a pretrained name: weights and tokenizer, all in `folder`; `output` is where copies of them are."""
 
     name: str
     folder: Path
     files: tuple[FetchedFile, ...]
+    output: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What was fetched as plain JSON values."""
-        return {"name": self.name, "folder": str(self.folder), "files": [file.to_json() for file in self.files]}
+        return {
+            "name": self.name,
+            "folder": str(self.folder),
+            "files": [file.to_json() for file in self.files],
+            "output": None if self.output is None else str(self.output),
+        }
 
     def lines(self) -> list[str]:
         """What was fetched, for people."""
-        return [
+        lines = [
             f"{file.path}: {file.size:,} bytes, sha256 {file.sha256}, "
             f"{'downloaded from' if file.downloaded else 'in the cache, from'} {file.url}"
             for file in self.files
         ]
+        return lines if self.output is None else [*lines, f"{self.output}: copies of these files"]
 
 
 def _quiet_progress(name: str, done: int, total: int) -> None:
@@ -213,8 +220,9 @@ class Fetcher:
                 folder.rmdir()
 
 
-def copy_to(fetched: Fetched, output: Path) -> None:
-    """Write copies of the fetched files into the new folder `output`, which is then a source as any other.
+def copy_to(fetched: Fetched, output: Path) -> Fetched:
+    """Write copies of the fetched files into the new folder `output`, which is then a source as any other and stands
+    in what is returned.
 
     Raises OutputError when something is there already, ChangedFileError when a copy is not what was recorded.
     """
@@ -223,6 +231,7 @@ def copy_to(fetched: Fetched, output: Path) -> None:
             shutil.copyfile(file.path, folder / file.path.name)
             if sha256_of(folder / file.path.name) != file.sha256:
                 raise ChangedFileError(f"{file.path}: changed while it was copied to {output}; fetch again")
+    return replace(fetched, output=output)
 
 
 def _is_web_address(base: str) -> bool:

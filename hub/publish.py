@@ -10,6 +10,7 @@ from typing import Any
 
 from ..converters.outputs.certificate import hash_files
 from ..errors import MissingDependencyError, PublishError
+from ..workers.console import Table
 from .client import find_token, hub_client
 from .evidence import RecordedFile, recorded_files
 from .model_card import make_card, write_card
@@ -71,7 +72,7 @@ class Publication:
             "removed": list(self.removed),
         }
 
-    def rows(self) -> list[list[str]]:
+    def table(self) -> Table:
         """One row per file: name, bytes, sha256, and what becomes of it on the hub."""
         dry = self.action == "dry_run"
         sent, gone = ("would be sent", "would be removed") if dry else ("sent", "removed")
@@ -79,7 +80,8 @@ class Publication:
             [file.name, f"{file.nbytes:,}", file.sha256, sent if file.name in self.changed else "there already"]
             for file in self.files
         ]
-        return rows + [[name, "-", "-", gone] for name in self.removed]
+        rows += [[name, "-", "-", gone] for name in self.removed]
+        return Table(("file", "bytes", "sha256", "on the hub"), rows, right=(1,))
 
     def headline(self) -> str:
         """What was done, or would be, in a line."""

@@ -7,11 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import paddle2torch
+from paddle2torch.mappings.registry import FAMILIES
 
 ROOT = Path(paddle2torch.__file__).parent
 PACKAGE = "paddle2torch"
@@ -24,6 +26,22 @@ MAY_IMPORT = {
     "hub": {"hub", "converters", "mappings", "workers", "errors", ""},
 }
 """Part of the package -> parts that it may import; "" is the package itself, for its version."""
+
+ORDER = {
+    "mappings": (("language",), ("*",)),
+    "converters": (("formats",), ("checkpoints",), ("tokenizers",), ("outputs",), ("to_paddle",), ("job",), ("batch",)),
+    "verify": (
+        ("admission", "costs", "inputs", "reports.result"),
+        ("reports.gate_result", "runners", "tokenizers", "way_back"),
+        ("certificate", "checks", "provenance"),
+        ("job",),
+        ("faults", "reports", "seeding"),
+        ("gate", "many"),
+        ("commands",),
+    ),
+}
+"""Inside a part, from the bottom up: folders and modules import themselves and what stands on steps before theirs. The
+star stands for all that no step names; the two modules of results are what checks give, the other reports are forms."""
 
 FRAMEWORKS = {"paddle", "paddlenlp", "torch", "transformers"}
 
@@ -84,6 +102,60 @@ def test_imports_point_one_way(path: Path) -> None:
     assert {name for name, part in found.items() if part not in allowed} == set()
 
 
+def place_of(part: str, module: str) -> tuple[int, str] | None:
+    """The step of ORDER on which a module of a part stands, and under which name; None where no step has it."""
+    inside = module.removeprefix(f"{PACKAGE}.{part}").removeprefix(".")
+    named = [(step, name) for step, names in enumerate(ORDER[part]) for name in names]
+    fitting = [(step, name) for step, name in named if f"{inside}.".startswith(f"{name}.")]
+    fitting = fitting or [(step, name) for step, name in named if name == "*"]
+    return max(fitting, key=lambda place: len(place[1]), default=None)
+
+
+def name_of(path: Path) -> str:
+    """The name of the module in a file of the package."""
+    return ".".join([PACKAGE, *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.relative_to(ROOT).parts[0] in ORDER], ids=relative)
+def test_imports_inside_a_part_point_one_way(path: Path) -> None:
+    part = path.relative_to(ROOT).parts[0]
+    if name_of(path) == f"{PACKAGE}.{part}":
+        assert path.read_text() == ""
+        return
+    here = place_of(part, name_of(path))
+    assert here is not None, f"say in ORDER where {path.stem} stands"
+    for name in imports_of(path):
+        if part_of(name) == part:
+            there = place_of(part, name)
+            assert there is not None, name
+            assert there[0] < here[0] or there[1] == here[1], name
+
+
+def test_the_order_is_seen_to_be_broken() -> None:
+    assert place_of("converters", "paddle2torch.converters.formats.pdparams") == (0, "formats")
+    assert place_of("verify", "paddle2torch.verify.reports.result.Report") == (0, "reports.result")
+    assert place_of("verify", "paddle2torch.verify.reports.html") == (4, "reports")
+    assert place_of("mappings", "paddle2torch.mappings.registry") == (1, "*")
+    assert place_of("verify", "paddle2torch.verify.reported") is None
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    modules = {name_of(path): path for path in ALL if path.name != "__init__.py"}
+    imported = {name: list(imports_of(path)) for name, path in modules.items()}
+    graph = {
+        name: {of for of in modules if any(f"{one}.".startswith(f"{of}.") for one in imported[name])}
+        for name in modules
+    }
+    assert graph["paddle2torch.verify.commands"] >= {"paddle2torch.verify.gate", "paddle2torch.errors"}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "mappings" / "language").glob("*.py")), ids=relative)
+def test_the_language_knows_no_family(path: Path) -> None:
+    text = path.read_text().lower()
+    assert [family for family in FAMILIES if family in text] == []
+
+
 @pytest.mark.parametrize("path", ALL, ids=relative)
 def test_frameworks_are_imported_by_the_runners_only(path: Path) -> None:
     found = {name for name in imports_of(path) if name.split(".")[0] in FRAMEWORKS}
@@ -94,7 +166,7 @@ def test_frameworks_are_imported_by_the_runners_only(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in MODULES if p.parts[-2] == "language" or (p.parent == ROOT / "mappings" and p.name != "registry.py")],
+    [path for path in MODULES if ROOT / "mappings" in path.parents and path.name != "registry.py"],
     ids=relative,
 )
 def test_mappings_know_no_files_and_no_numpy(path: Path) -> None:

@@ -20,9 +20,9 @@ from ..converters.job import convert_checkpoint
 from ..errors import ConfigurationError, MissingDependencyError, Paddle2TorchError, WorkerError
 from ..workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
 from .admission import MemoryBudget, available_memory, memory_needed
-from .gate import GateResult, ModelResult
 from .job import CHECKS, verify_checkpoint
 from .provenance import with_files
+from .reports.gate_result import GateResult, ModelResult
 from .runners.forward import Runners
 
 

@@ -6,6 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Table(NamedTuple):
+    """What `print_table` prints."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    right: Sequence[int] = ()
 
 
 def printable(text: str) -> str:
@@ -84,3 +93,15 @@ def _line_progress(line_seconds: float) -> Callable[[str, int, int], None]:
 def note(text: str) -> None:
     """Print a line about work under way on standard error."""
     print(printable(text), file=sys.stderr, flush=True)
+
+
+def outcome_notes(total: int) -> Callable[[str, str, float], None]:
+    """A function (name, verdict, seconds) that notes each of `total` outcomes, with its number, as it comes."""
+    count = 0
+
+    def tell(name: str, verdict: str, seconds: float) -> None:
+        nonlocal count
+        count += 1
+        note(f"[{count}/{total}] {name}: {verdict} ({seconds:.1f} s)")
+
+    return tell

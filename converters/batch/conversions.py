@@ -20,6 +20,7 @@ from ...errors import (
     UnknownNameError,
 )
 from ...mappings.registry import get_family
+from ...workers.console import Table, note, outcome_notes
 from ...workers.local import run_in_processes
 from ...workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
 from ..formats.casting import CASTS
@@ -30,10 +31,6 @@ from ..outputs.folder import TIDIED
 from ..outputs.unfinished import remove_abandoned
 from .finding import Found, Item
 from .places import Sources, absolute_source, items_of, output_places
-
-HEADINGS = ("source", "output", "architecture", "parameters", "seconds", "verdict")
-RIGHT = (3, 4)
-"""The table of many conversions, and its columns that are aligned to the right."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +68,10 @@ class ManyConversions:
         """0 when there was something to convert and all of it is converted, else 2."""
         return 0 if self.results and not self.failed else 2
 
-    def rows(self) -> list[list[str]]:
-        """One row per outcome under HEADINGS; what did not come about is a dash."""
-        return [
+    def table(self) -> Table:
+        """A row per outcome; what did not come about is a dash."""
+        headings = ("source", "output", "architecture", "parameters", "seconds", "verdict")
+        rows = [
             [
                 result.source,
                 result.output,
@@ -85,6 +83,7 @@ class ManyConversions:
             for result in self.results
             for done in (result.conversion,)
         ]
+        return Table(headings, rows, right=(3, 4))
 
     def lines(self) -> list[str]:
         """What to say under the table: each failure, each checkpoint that was left out, and the totals."""
@@ -114,6 +113,18 @@ class ManyConversions:
             "failed": [{"source": result.source, "error": result.error} for result in self.failed],
             "skipped": [*kept, *({"source": source, "reason": reason} for source, reason in self.left_out)],
         }
+
+
+def result_notes(total: int) -> Callable[[ConversionResult], None]:
+    """A function that notes each of `total` outcomes as it comes, and what was guessed for it."""
+    tell = outcome_notes(total)
+
+    def on_result(result: ConversionResult) -> None:
+        tell(result.source, result.verdict, result.seconds)
+        for guess in result.conversion.guesses if result.conversion is not None else ():
+            note(f"{result.source}: guessed: {guess}")
+
+    return on_result
 
 
 def convert_many(

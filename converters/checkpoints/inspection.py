@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...workers.console import Table
 from .checkpoint import open_checkpoint
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The tensors of a checkpoint as `inspect_checkpoint` describes them."""
+
+    tensors: list[dict[str, Any]]
+    with_hash: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The tensors as plain JSON values."""
+        return {"tensors": self.tensors}
+
+    def table(self) -> Table:
+        """A row per tensor."""
+        headings = ["name", "dtype", "shape", "bytes", *(["sha256"] if self.with_hash else [])]
+        rows = [
+            [
+                tensor["name"],
+                tensor["dtype"],
+                "x".join(map(str, tensor["shape"])) or "scalar",
+                f"{tensor['nbytes']:,}",
+                *([tensor["sha256"]] if self.with_hash else []),
+            ]
+            for tensor in self.tensors
+        ]
+        return Table(headings, rows, right=(3,))
+
+    def lines(self) -> list[str]:
+        """What to say under the table."""
+        return [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
 
 
 def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> list[dict[str, Any]]:

@@ -33,6 +33,9 @@ from .settings import TokenizerSettings, read_settings
 from .spiece import SentencePieceModel, read_spiece
 from .vocabulary import read_vocabulary
 
+HUGGING_FACE_CLASSES = {SENTENCEPIECE: "AlbertTokenizer", WORDPIECE: "BertTokenizer"}
+"""An ALBERT tokenizer of transformers cannot read vocab.txt, so Chinese ALBERT takes BERT's."""
+
 
 @dataclass(frozen=True)
 class SourceTokenizer:

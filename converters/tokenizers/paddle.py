@@ -8,8 +8,8 @@ from typing import Any
 
 from ...errors import ConfigurationError, TokenizerError, UnreadableFileError
 from ...mappings.language.tokenizers import (
-    ENGLISH,
     SENTENCEPIECE,
+    SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
     UNLIMITED,
     VOCABULARY_FILES,
@@ -159,7 +159,7 @@ def _settings(
     added: Mapping[str, int],
 ) -> TokenizerSettings:
     refuse(origin, config)
-    defaults = ENGLISH if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    defaults = SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
     special: dict[str, str] = {}
     for role in SPECIAL_TOKENS:
         # With added_tokens_decoder, transformers no longer reads special_tokens_map.json.

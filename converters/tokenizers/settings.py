@@ -8,9 +8,9 @@ from typing import Any
 
 from ...errors import ConfigurationError
 from ...mappings.language.tokenizers import (
-    ENGLISH,
     MAX_LENGTH,
     SENTENCEPIECE,
+    SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
     UNLIMITED,
     WORDPIECE,
@@ -122,9 +122,9 @@ def _special_tokens(
     files: TokenizerFiles, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]
 ) -> dict[str, str]:
     """The special tokens by role. An inner tokenizer never sees special_tokens_map.json, so the two must agree."""
-    defaults = ENGLISH if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    defaults = SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
     if tokenizer_class.wraps:
-        defaults = {**ENGLISH, **defaults}
+        defaults = {**SENTENCEPIECE_TOKENS, **defaults}
     mapped = read_json_object(files.special_tokens_map)
     tokens: dict[str, str] = {}
     for role in SPECIAL_TOKENS:

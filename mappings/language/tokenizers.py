@@ -23,7 +23,7 @@ MAX_LENGTH = 512
 UNLIMITED = int(1e30)
 """What both libraries call the length of a tokenizer without `model_max_length`."""
 
-ENGLISH: Mapping[str, Any] = {
+SENTENCEPIECE_TOKENS: Mapping[str, Any] = {
     "bos_token": "[CLS]",
     "eos_token": "[SEP]",
     "unk_token": "<unk>",
@@ -32,7 +32,7 @@ ENGLISH: Mapping[str, Any] = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-"""Default tokens of `AlbertTokenizer`; the published ones of the English names."""
+"""Default tokens of tokenizers with a SentencePiece vocabulary."""
 
 WORDPIECE_TOKENS: Mapping[str, Any] = {
     "unk_token": "[UNK]",
@@ -41,7 +41,7 @@ WORDPIECE_TOKENS: Mapping[str, Any] = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-"""Default tokens of `BertTokenizer`; with `do_lower_case` false, the published ones of the Chinese ALBERT names."""
+"""Default tokens of tokenizers with a WordPiece vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,6 @@ class TokenizerClass:
     name: str
     kinds: tuple[str, ...]
     wraps: bool = False
-
-
-HUGGING_FACE_CLASSES = {SENTENCEPIECE: "AlbertTokenizer", WORDPIECE: "BertTokenizer"}
-"""An ALBERT tokenizer of transformers cannot read vocab.txt, so Chinese ALBERT takes BERT's."""
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from paddle2torch.hub.fetch import Fetcher
 from paddle2torch.hub.proof import examine
 from paddle2torch.mappings.albert import ALBERT
 from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
-from paddle2torch.verify.gate import GateResult, run_gate
+from paddle2torch.verify.gate import run_gate
 from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.job import CHECKS
+from paddle2torch.verify.reports.gate_result import GateResult
 from paddle2torch.verify.reports.text import gate_footer, gate_rows
 from paddle2torch.verify.runners.client import RunnerProcess
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..gate import GateResult
+from .gate_result import GateResult
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingDependencyError, OutputError, Paddle2TorchError
-from ..gate import GateResult, ModelResult
+from ...workers.console import outcome_notes
+from .gate_result import GateResult, ModelResult
 from .html import html_page
 from .junit import junit_xml
 from .markdown import markdown, workflow_commands
+from .text import verdict
 
 HTML, JUNIT, MARKDOWN = "report.html", "junit.xml", "summary.md"
 
@@ -47,6 +49,7 @@ class Reports:
         self._command = command
         self._quiet = quiet
         self._started = time.perf_counter()
+        self._note = outcome_notes(len(self._names))
         if folder is not None:
             each = [f"{name}.json" for name in self._names if _plain(name)] if gate else []
             for name in (self._document, HTML, JUNIT, MARKDOWN, *each):
@@ -72,7 +75,8 @@ class Reports:
             raise
 
     def model(self, result: ModelResult) -> None:
-        """Write one model's report as NAME.json as soon as it is there."""
+        """Note how one model went, and write its report as NAME.json, as soon as it is there."""
+        self._note(result.name, verdict(result), result.seconds)
         if self._folder is not None and result.report is not None:
             write_json(self._folder / f"{result.name}.json", result.report.to_json())
 
@@ -91,13 +95,15 @@ class Reports:
 
 
 def command_line(arguments: Sequence[str], options: Mapping[str, Any]) -> str:
-    """A `paddle2torch` command, quoted for a shell; an option that is None or False is left out."""
+    """A `paddle2torch` command, quoted for a shell; an option that is None or False is left out. The names of
+    options are those of the arguments, with underscores."""
     words = ["paddle2torch", *arguments]
     for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
         if value is True:
-            words.append(f"--{name}")
+            words.append(option)
         elif value is not None and value is not False:
-            words += [f"--{name}", str(value)]
+            words += [option, str(value)]
     return shlex.join(words)
 
 

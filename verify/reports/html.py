@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import MissingDependencyError
-from ..gate import GateResult, ModelResult
 from .chart import Panel, draw, panels
 from .faults import faults_of
+from .gate_result import GateResult, ModelResult
 from .result import Check, Report
 from .template import STYLE, TEMPLATE
 from .text import headline, tally, verdict, worst

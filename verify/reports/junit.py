@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ...errors import MissingDependencyError
-from ..gate import GateResult, ModelResult
 from .faults import Fault, faults_of
+from .gate_result import GateResult, ModelResult
 from .result import Check, Report
 
 if TYPE_CHECKING:

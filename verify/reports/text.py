@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from shutil import get_terminal_size
 
+from ...workers.console import print_table
 from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
-from ..gate import GateResult, ModelResult
 from ..job import CHECKS
+from .gate_result import GateResult, ModelResult
 from .result import TO_TORCH, Check, Report
 
 GATE_HEADINGS = (
@@ -84,8 +85,6 @@ def tally(report: Report) -> str:
 
 def print_gate(result: GateResult) -> None:
     """Print the gate's table on standard output; a terminal that is too narrow for it gets a few lines per name."""
-    from ...workers.console import print_table
-
     rows = gate_rows(result)
     if sys.stdout.isatty() and get_terminal_size().columns < _table_width(rows):
         for line in _narrow_lines(result):
@@ -173,6 +172,14 @@ def report_lines(report: Report) -> list[str]:
         lines.append(f"  not run: {', '.join(names)}")
     lines += [f"  {line}" for line in fault_lines(report)]
     return [*lines, f"{report_verdict(report)} ({tally(report)})"]
+
+
+def certificate_lines(check: Check) -> list[str]:
+    """What comparing the certificate with the files found, a line per problem."""
+    return [
+        f"certificate {'passed' if check.passed else 'FAILED'}: {line}"
+        for line in ((check.where,) if check.passed else check.problems)
+    ]
 
 
 def shown_problems(check: Check) -> list[str]:

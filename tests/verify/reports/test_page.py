@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.verify.gate import GateResult, ModelResult
+from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
 from paddle2torch.verify.reports.html import html_page
 from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
 

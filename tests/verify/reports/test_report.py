@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 import pytest
 
 from paddle2torch.errors import MissingDependencyError, OutputError, UnreadableFileError
-from paddle2torch.verify.gate import GateResult, ModelResult
 from paddle2torch.verify.job import ALL_CHECKS, CHECKS
-from paddle2torch.verify.reports import files as report_files
+from paddle2torch.verify.reports import files
 from paddle2torch.verify.reports.chart import draw, panels
 from paddle2torch.verify.reports.files import Reports, command_line
+from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
 from paddle2torch.verify.reports.html import html_page
 from paddle2torch.verify.reports.junit import junit_xml
 from paddle2torch.verify.reports.markdown import markdown, workflow_commands
@@ -102,7 +102,7 @@ def test_json_names_what_is_not_finite(tmp_path: Path) -> None:
     seen = DeclaredDifferenceSeen("d", "t", math.inf)
     check = Check("float64", False, math.nan, 1e-9, "", "", ("x",), {"states": [{"difference": -math.inf}]})
     report = make_report(checks=(check,), declared_differences=(seen,))
-    report_files.write_json(tmp_path / "new" / "report.json", make_result(("m", report)).to_json())
+    files.write_json(tmp_path / "new" / "report.json", make_result(("m", report)).to_json())
     document = json_without_constants((tmp_path / "new" / "report.json").read_text())
     found = document["models"][0]["report"]
     assert found["checks"][0]["worst"] == "nan"
@@ -284,7 +284,7 @@ def test_a_narrow_terminal_gets_lines_that_fit(
 
 
 def test_a_missing_library_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_files, "LIBRARIES", ("jinja2", "no_such_library"))
+    monkeypatch.setattr(files, "LIBRARIES", ("jinja2", "no_such_library"))
     with pytest.raises(MissingDependencyError, match=r"no_such_library.*paddle2torch\[verify\]"):
         Reports(tmp_path, ["m"], "c")
     Reports(None, ["m"], "c")
@@ -314,8 +314,8 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_command_is_quoted() -> None:
-    options = {"seeded": True, "check": "a,b", "seed": None, "all": False}
-    assert command_line(["gate", "a b"], options) == "paddle2torch gate 'a b' --seeded --check a,b"
+    options = {"seeded": True, "check": "a,b", "seed": None, "all": False, "torch_python": "p"}
+    assert command_line(["gate", "a b"], options) == "paddle2torch gate 'a b' --seeded --check a,b --torch-python p"
 
 
 def test_the_command_line_in_github_actions(

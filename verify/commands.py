@@ -1,0 +1,150 @@
+"""What the commands `verify` and `gate` do: the work, guarded by the reports of its run, which the caller finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..converters.batch.finding import Found
+from ..errors import UnknownNameError
+from ..mappings.registry import PRETRAINED
+from ..workers.console import note
+from .faults.runs import with_faults
+from .gate import run_gate
+from .job import ALL_CHECKS, CHECKS, verify_checkpoint
+from .many import name_of_item, verify_many
+from .provenance import with_files
+from .reports.files import Reports, command_line
+from .reports.gate_result import GateResult
+from .reports.result import Report
+from .runners.forward import Runners
+
+
+def verify_pair(
+    source: str,
+    converted: Path,
+    *,
+    obtain: Callable[[], None],
+    checks: str | None,
+    report_dir: Path | None,
+    faults: bool,
+    seed: int,
+    recognition: Mapping[str, Any],
+    pythons: Mapping[str, Any],
+    quiet: bool,
+) -> tuple[Report, Reports]:
+    """`obtain` the source, verify the pair, with a certificate, and, if it passed and `faults` says so, inject every
+    fault into a copy. `recognition` and `pythons` are arguments of `verify_checkpoint`, `checks` is as typed.
+
+    Raises what `obtain`, `verify_checkpoint`, `run_faults` and `Reports` raise.
+    """
+    chosen = {"check": checks, "seed": seed or None, "faults": faults, **recognition, **pythons}
+    command = command_line(["verify", source, str(converted)], chosen)
+    reports = Reports(report_dir, [str(converted)], command, quiet=quiet)
+    with reports.guard():
+        obtain()
+        report = verify_checkpoint(
+            source,
+            converted,
+            checks=chosen_checks(checks),
+            **recognition,
+            **pythons,
+            seed=seed,
+            certificate=True,
+            progress=None if quiet else note,
+        )
+        report = with_files(report, source, converted, command)
+        if faults and report.passed:
+            on_result = None if quiet else lambda result: note(result.line())
+            with Runners(**pythons) as runners:
+                report = with_faults(
+                    report, source, converted, **recognition, seed=seed, runners=runners, on_result=on_result
+                )
+    return report, reports
+
+
+def gate_names(
+    names: Sequence[str],
+    *,
+    all_names: bool,
+    seeded: bool,
+    seed: int,
+    jobs: int,
+    checks: str | None,
+    report_dir: Path | None,
+    keep: Path | None,
+    faults: bool,
+    obtain: Callable[[str], None] | None,
+    pythons: Mapping[str, Any],
+    quiet: bool,
+) -> tuple[GateResult, Reports]:
+    """The gate over pretrained names, or all of them; arguments and errors are those of `run_gate` and `Reports`, and
+    `checks` is as typed."""
+    chosen = list(PRETRAINED) if all_names else list(dict.fromkeys(names))
+
+    def repeat(some: Sequence[str]) -> str:
+        every = all_names and len(some) == len(chosen)
+        options = {"all": every, "seeded": seeded, "seed": seed or None, "faults": faults, "check": checks, **pythons}
+        return command_line(["gate", *(() if every else some)], options)
+
+    reports = Reports(report_dir, chosen, repeat(chosen), gate=True, quiet=quiet)
+    with reports.guard():
+        result = run_gate(
+            chosen,
+            seeded=seeded,
+            seed=seed,
+            checks=chosen_checks(checks),
+            jobs=jobs,
+            keep=keep,
+            faults=faults,
+            **pythons,
+            obtain=obtain,
+            repeat=repeat,
+            on_result=reports.model,
+            on_wait=note,
+        )
+    return result, reports
+
+
+def gate_found(
+    found: Found,
+    arguments: Sequence[str],
+    *,
+    jobs: int,
+    checks: str | None,
+    report_dir: Path | None,
+    keep: Path | None,
+    pythons: Mapping[str, Any],
+    quiet: bool,
+) -> tuple[GateResult, Reports]:
+    """The gate over what was found in a tree or a list, as the `arguments` of the command say; the others, and the
+    errors, are those of `verify_many` and `Reports`, and `checks` is as typed."""
+    for left_out, reason in found.left_out:
+        note(f"left out: {left_out}: {reason}")
+    command = command_line(arguments, {"check": checks, **pythons})
+    reports = Reports(report_dir, [name_of_item(item) for item in found.items], command, gate=True, quiet=quiet)
+    with reports.guard():
+        result = verify_many(
+            found,
+            jobs=jobs,
+            keep=keep,
+            checks=chosen_checks(checks),
+            **pythons,
+            command=command,
+            on_result=reports.model,
+        )
+    return result, reports
+
+
+def chosen_checks(typed: str | None) -> tuple[str, ...]:
+    """The names of checks, separated by commas, that a user typed; the default ones without any. Raises
+    UnknownNameError, before a gate spends minutes on weights."""
+    if typed is None:
+        return CHECKS
+    names = tuple(name.strip() for name in typed.split(",") if name.strip())
+    if not names:
+        raise UnknownNameError("--check names no check")
+    if unknown := [name for name in names if name not in ALL_CHECKS]:
+        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
+    return names

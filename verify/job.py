@@ -22,17 +22,17 @@ from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
 from ..mappings.language.schema import DeclaredDifference
 from .certificate import check_stamps, make_certificate, stamp_files, write_certificate
-from .checks.configuration import check_configuration
+from .checks.config import check_configuration
 from .checks.embeddings import run_embeddings
 from .checks.gradients import run_gradients
 from .checks.layers import check_layers
-from .checks.states import compare_float32, compare_float64, largest_difference
 from .checks.tokenizer import TokenizerOutcome, run_tokenizer_check
 from .checks.weights import check_weights, open_converted, recorded_alterations
 from .costs import COMPARING, FRAMEWORKS_START, timed
 from .inputs import Inputs, make_inputs
 from .reports.result import TO_PADDLE, TO_TORCH, Check, DeclaredDifferenceSeen, Report
 from .runners.forward import Runners, Runs, Session, run_both, stage_source
+from .states import compare_float32, compare_float64, largest_difference
 from .way_back import UnfitOutputError, WayBack, is_paddle_folder, open_way_back
 
 CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers", "tokenizer")

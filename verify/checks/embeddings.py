@@ -14,7 +14,7 @@ from ...converters.formats.dtypes import Array
 from ..inputs import Inputs
 from ..reports.result import Check
 from ..runners.forward import Session
-from .states import StateDifference, nan_last, token_difference
+from ..states import StateDifference, nan_last, token_difference
 
 LIMIT = 1e-12
 """Times the token's largest value; correct conversions stay below 1e-14."""

@@ -17,7 +17,7 @@ from ...mappings.language.plan import Move, Plan
 from ...mappings.language.schema import Embedding, Transform
 from ..reports.result import Check
 from ..runners.forward import Session
-from .states import attended_positions, nan_last
+from ..states import attended_positions, nan_last
 
 LIMIT = 1e-9
 """Times the largest value of the tensor's gradient; correct conversions stay below 6e-14."""

@@ -19,7 +19,7 @@ from ...errors import RunnerAnswerError
 from ...mappings.language.plan import Plan
 from ..reports.result import Check
 from ..runners.forward import Run, Session
-from .states import StateDifference, compare_outputs, state_difference, token_difference
+from ..states import StateDifference, compare_outputs, state_difference, token_difference
 
 LIMITS = {"float64": 1e-12, "float32": 1e-5}
 """Times the largest value of a hidden state's token; correct conversions stay below 3.2e-14 and 7e-7."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...converters.formats.dtypes import Array
-from ..reports.result import Check
+from ..converters.formats.dtypes import Array
+from .reports.result import Check
 
 FLOAT64_LIMIT = 1e-9
 """Times the largest value of the state; correct conversions stay below 6e-12."""

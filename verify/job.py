@@ -30,7 +30,7 @@ from .checks.tokenizer import TokenizerOutcome, run_tokenizer_check
 from .checks.weights import check_weights, open_converted, recorded_alterations
 from .costs import COMPARING, FRAMEWORKS_START, timed
 from .inputs import Inputs, make_inputs
-from .reports.result import TO_PADDLE, TO_TORCH, Check, DeclaredDifferenceSeen, Report
+from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, DeclaredDifferenceSeen, Report
 from .runners.forward import Runners, Runs, Session, run_both, stage_source
 from .states import compare_float32, compare_float64, largest_difference
 from .way_back import UnfitOutputError, WayBack, is_paddle_folder, open_way_back
@@ -307,7 +307,7 @@ class Verification:
             if difference.epsilon
         }
 
-    def checks(self, runs: Runs, inputs: Inputs, session: Session | None) -> tuple[Check, ...]:
+    def checks(self, runs: Runs, inputs: Inputs, session: Session | None) -> tuple[CheckResult, ...]:
         """The wanted checks on these runs; without a session, those that need no framework."""
         self.progress("comparing weights and states")
         # What the runners compute on request comes first, while they hold their float64 models.
@@ -316,7 +316,7 @@ class Verification:
         checks = {name: self._check(name, runs, inputs, session) for name in order}
         return tuple(checks[name] for name in ALL_CHECKS if name in checks)
 
-    def _check(self, name: str, runs: Runs, inputs: Inputs, session: Session | None) -> Check:
+    def _check(self, name: str, runs: Runs, inputs: Inputs, session: Session | None) -> CheckResult:
         mask = self.compared_positions(inputs)
         if name == "weights":
             check = check_weights(
@@ -443,12 +443,12 @@ def weights_origin(checkpoint: Checkpoint) -> str:
     return "published" if checkpoint.source.looked_up else "local"
 
 
-def _present(check: Check | None) -> tuple[Check, ...]:
+def _present(check: CheckResult | None) -> tuple[CheckResult, ...]:
     return () if check is None else (check,)
 
 
-def _failed(name: str, reason: str) -> Check:
-    return Check(name, False, None, None, reason, "", (reason,))
+def _failed(name: str, reason: str) -> CheckResult:
+    return CheckResult(name, False, None, None, reason, "", (reason,))
 
 
 def _with_seconds(report: Report, seconds: float) -> Report:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..converters.formats.dtypes import Array
-from .reports.result import Check
+from .reports.result import CheckResult
 
 FLOAT64_LIMIT = 1e-9
 """Times the largest value of the state; correct conversions stay below 6e-12."""
@@ -67,7 +67,7 @@ def describe(name: str) -> str:
     return "hidden state 0 (mapped embedding)" if index == 0 else f"hidden state {index} (output of layer {index})"
 
 
-def compare_float64(paddle: Mapping[str, Array], torch: Mapping[str, Array], mask: Array) -> Check:
+def compare_float64(paddle: Mapping[str, Array], torch: Mapping[str, Array], mask: Array) -> CheckResult:
     """End to end in float64: every output within FLOAT64_LIMIT of the state's largest value."""
 
     def difference(name: str) -> StateDifference:
@@ -78,7 +78,7 @@ def compare_float64(paddle: Mapping[str, Array], torch: Mapping[str, Array], mas
 
 def compare_float32(
     paddle: Mapping[str, Array], torch: Mapping[str, Array], torch64: Mapping[str, Array], mask: Array
-) -> Check:
+) -> CheckResult:
     """End to end in float32: the limit of each state follows from torch's own rounding error on the same inputs."""
 
     def difference(name: str) -> StateDifference:
@@ -133,7 +133,7 @@ def compare_outputs(
     paddle: Mapping[str, Array],
     torch: Mapping[str, Array],
     difference: Callable[[str], StateDifference],
-) -> Check:
+) -> CheckResult:
     """Compare all outputs: names and counts first, then shapes, then values by `difference(name)`."""
     counts = _count_problems(paddle, torch)
     problems = counts + _name_problems(paddle, torch)
@@ -156,7 +156,7 @@ def compare_outputs(
         where = problems[0]
     else:
         where = worst.where if worst else "nothing"
-    return Check(
+    return CheckResult(
         name=check,
         passed=not problems,
         worst=worst.relative if worst else None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...mappings.language.plan import Plan
 from ...mappings.language.schema import DeclaredDifference
-from ..reports.result import Check
+from ..reports.result import CheckResult
 
 COMPARED = (
     "vocab_size",
@@ -30,7 +30,7 @@ COMPARED = (
 
 def check_configuration(
     plan: Plan, paddle: Mapping[str, Any], torch: Mapping[str, Any], declared: tuple[DeclaredDifference, ...]
-) -> Check:
+) -> CheckResult:
     """Compare the live models' sizes, labels, heads, activation functions (by what they compute) and LayerNorm
     epsilons.
 
@@ -57,7 +57,7 @@ def check_configuration(
             problems.append(f"the labels are {paddle['labels']} in Paddle and {torch['labels']} in torch")
     epsilon_problems, epsilons = _epsilons(plan, paddle["layer_norm_eps"], torch["layer_norm_eps"], declared)
     problems += epsilon_problems
-    return Check(
+    return CheckResult(
         name="config",
         passed=not problems,
         worst=float(len(problems)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ..inputs import Inputs
-from ..reports.result import Check
+from ..reports.result import CheckResult
 from ..runners.forward import Session
 from ..states import StateDifference, nan_last, token_difference
 
@@ -23,7 +23,9 @@ TABLES = {"vocabulary": "vocab_size", "positions": "max_position_embeddings", "t
 """The tables, and the configuration fields with their numbers of rows."""
 
 
-def run_embeddings(session: Session, configuration: Mapping[str, Any], forward: Inputs, padding: int | None) -> Check:
+def run_embeddings(
+    session: Session, configuration: Mapping[str, Any], forward: Inputs, padding: int | None
+) -> CheckResult:
     """Put all rows through both frameworks' embeddings and compare. `configuration` is PaddleNLP's, `forward` are the
     inputs of the forward runs, `padding` is an id that the frameworks embed differently on purpose.
 
@@ -57,7 +59,7 @@ def check_embeddings(
     paddle: Mapping[str, Array],
     torch: Mapping[str, Array],
     padding: int | None,
-) -> Check:
+) -> CheckResult:
     """Compare what the embeddings make of `rows`, given in blocks of tokens, and count rows also for `forward`."""
     problems: list[str] = []
     worst: StateDifference | None = None
@@ -83,7 +85,7 @@ def check_embeddings(
         problems.append(f"{place}: difference {worst.difference:.2e}, limit {worst.limit:.2e}")
     elif not problems and start != rows.input_ids.shape[1]:
         problems.append(f"{start} of {rows.input_ids.shape[1]} tokens were compared")
-    return Check(
+    return CheckResult(
         name="embeddings",
         passed=not problems,
         worst=worst.relative if worst is not None else None,

@@ -15,7 +15,7 @@ import numpy as np
 from ...converters.formats.dtypes import Array
 from ...mappings.language.plan import Move, Plan
 from ...mappings.language.schema import Embedding, Transform
-from ..reports.result import Check
+from ..reports.result import CheckResult
 from ..runners.forward import Session
 from ..states import attended_positions, nan_last
 
@@ -45,7 +45,7 @@ class Gradients:
         return array
 
 
-def run_gradients(session: Session, outputs: Mapping[str, Array], mask: Array, padding: int | None) -> Check:
+def run_gradients(session: Session, outputs: Mapping[str, Array], mask: Array, padding: int | None) -> CheckResult:
     """Let both frameworks differentiate and compare. `outputs` are Paddle's, to see names and shapes; `padding` is an
     id that the frameworks embed differently on purpose.
 
@@ -77,7 +77,7 @@ def projections(outputs: Mapping[str, Array], mask: Array, seed: int = 0) -> dic
     return made
 
 
-def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: Gradients) -> Check:
+def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: Gradients) -> CheckResult:
     """Compare gradients through the plan's moves, in the plan's order.
 
     `padding` is the row of the vocabulary that is left out, where the frameworks treat it differently on purpose.
@@ -128,7 +128,7 @@ def _check(
     padding: int | None,
     vocabulary: Move | None,
     tied: Mapping[str, str],
-) -> Check:
+) -> CheckResult:
     largest = max((scale for _, _, scale in measured), default=math.nan)
     floor = NOISE * largest
     shares = [
@@ -140,7 +140,7 @@ def _check(
     where = f"largest: {worst[0].target}" if worst else "nothing was compared"
     if failed:
         where = f"first differing gradient: {failed[0].target}; {where}"
-    return Check(
+    return CheckResult(
         name="gradients",
         passed=not problems and bool(measured),
         worst=worst[1] * LIMIT if worst else None,

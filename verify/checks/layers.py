@@ -17,7 +17,7 @@ import numpy as np
 from ...converters.formats.dtypes import Array
 from ...errors import RunnerAnswerError
 from ...mappings.language.plan import Plan
-from ..reports.result import Check
+from ..reports.result import CheckResult
 from ..runners.forward import Run, Session
 from ..states import StateDifference, compare_outputs, state_difference, token_difference
 
@@ -33,7 +33,7 @@ MEASURE = "largest difference of a token over its largest value, each layer fed 
 
 def check_layers(
     paddle: Mapping[str, Run], fed: Mapping[str, Run], mask: Array, left_out: frozenset[str], session: Session | None
-) -> Check:
+) -> CheckResult:
     """Compare Paddle's outputs with those of torch's layers fed with Paddle's states, in every type of both mappings.
 
     Outputs in `left_out` are not compared. With a `session`, a failure is traced to a module. The check's numbers are
@@ -61,7 +61,7 @@ def check_layers(
 
 def _compare(
     paddle: Mapping[str, Array], fed: Mapping[str, Array], mask: Array, left_out: frozenset[str], dtype: str
-) -> Check:
+) -> CheckResult:
     # The last hidden state is what was fed, and attention maps are compared end to end.
     compared = {
         name: array
@@ -83,7 +83,7 @@ def _states(outputs: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array for name, array in outputs.items() if name.startswith("hidden_state.")}
 
 
-def _summary(check: Check) -> dict[str, Any]:
+def _summary(check: CheckResult) -> dict[str, Any]:
     return {
         "passed": check.passed,
         "worst": check.worst,

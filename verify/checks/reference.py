@@ -17,7 +17,7 @@ from ...converters.tokenizers.files import TOKENIZER
 from ...errors import RunnerAnswerError
 from ...mappings.albert_reference import ALBERT_REFERENCE, HiddenSlice, Reference, TextIds, TopWords
 from ..inputs import Inputs
-from ..reports.result import Check, Report
+from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners
 
 REFERENCE = "reference"
@@ -205,10 +205,10 @@ def _words(converted: _Converted, known: TopWords) -> Part:
     return _guarded(name, run)
 
 
-def _check(reference: Reference, parts: list[Part]) -> Check:
+def _check(reference: Reference, parts: list[Part]) -> CheckResult:
     problems = tuple(part.problem for part in parts if part.problem is not None)
     hidden = next((part.worst for part in parts if part.worst is not None), None)
-    return Check(
+    return CheckResult(
         name=REFERENCE,
         passed=not problems,
         worst=hidden,

@@ -19,7 +19,7 @@ from ...converters.tokenizers.files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_
 from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError
 from ...mappings.tokenizers import VOCABULARY_FILES, WORDPIECE
-from ..reports.result import Check, DeclaredDifferenceSeen
+from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners
 from ..tokenizers.comparison import FIELDS, RESULT_DIFFERENCES, Comparison, Encoded
@@ -47,7 +47,7 @@ Case = dict[str, Any]
 class TokenizerOutcome:
     """The check with the declared differences that it saw, or the reason why there was nothing to check."""
 
-    check: Check | None = None
+    check: CheckResult | None = None
     declared: tuple[DeclaredDifferenceSeen, ...] = ()
     reason: str | None = None
 
@@ -81,10 +81,10 @@ def has_tokenizer(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (TOKENIZER, *VOCABULARY_FILES.values()))
 
 
-def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path) -> Check:
+def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path) -> CheckResult:
     has, lacks = (converted, source) if tokenizer is None else (tokenizer.vocabulary, converted)
     reason = f"there is a tokenizer in {has} and none in {lacks}"
-    return Check("tokenizer", False, 1.0, 0.0, reason, "sides without a tokenizer", (reason,))
+    return CheckResult("tokenizer", False, 1.0, 0.0, reason, "sides without a tokenizer", (reason,))
 
 
 def check_tokenizer(
@@ -95,7 +95,7 @@ def check_tokenizer(
     lines: Sequence[str] | None = None,
     seed: int = 0,
     original: bool = False,
-) -> tuple[Check, tuple[DeclaredDifferenceSeen, ...]]:
+) -> tuple[CheckResult, tuple[DeclaredDifferenceSeen, ...]]:
     """Run the tokenizers on `lines` (default: made ones by `seed`) and compare; `scratch` is an existing folder.
 
     Returns the check and the declared differences that concern at least one row, measured in rows. Raises RunnerError
@@ -209,9 +209,9 @@ def _other_cases(texts: list[str], longest: int) -> list[Case]:
     return cases
 
 
-def _check(comparison: Comparison, lines: int) -> Check:
+def _check(comparison: Comparison, lines: int) -> CheckResult:
     problems = comparison.problems
-    return Check(
+    return CheckResult(
         name="tokenizer",
         passed=not problems,
         worst=float(len(problems)),

@@ -19,7 +19,7 @@ from ...converters.outputs.alterations import UNALTERED, Alterations, read_alter
 from ...errors import UnreadableFileError
 from ...mappings.language.plan import Plan, is_prefixed
 from ...mappings.language.schema import Kind, Transform
-from ..reports.result import Check
+from ..reports.result import CheckResult
 
 
 def open_converted(folder: Path) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ def check_weights(
     torch: Mapping[str, Any] | None = None,
     alterations: Alterations = UNALTERED,
     both_types: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
-) -> Check:
+) -> CheckResult:
     """Compare each converted tensor with its source after the declared transform, bit for bit, both key sets closed.
 
     With the runners' answers also: what Paddle itself loaded is what the reader read, what torch loaded is what was
@@ -94,7 +94,7 @@ def check_weights(
         problems += _type_problems(*both_types)
     if torch is not None:
         problems += _digest_problems("torch's live model", target_digests, torch["digests"])
-    return Check(
+    return CheckResult(
         name="weights",
         passed=not problems,
         worst=float(len(problems)),

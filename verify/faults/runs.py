@@ -20,7 +20,7 @@ from ...errors import ParityError, UnreadableFileError
 from ..checks.weights import open_converted, recorded_alterations
 from ..inputs import make_inputs
 from ..job import Verification
-from ..reports.result import Check, Report
+from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, Session, run_both, stage_source
 from .known import Fault, Faulted, all_faults
 
@@ -132,7 +132,7 @@ def run_faults(
         written = open_converted(converted)
         clean = Faulted(_arrays(written), _configuration(converted), inputs, plan)
 
-        def check(state: Faulted, folder: Path, reference: Runs | None) -> tuple[tuple[Check, ...], Runs]:
+        def check(state: Faulted, folder: Path, reference: Runs | None) -> tuple[tuple[CheckResult, ...], Runs]:
             job = Verification(
                 checkpoint, recognised, state.plan, folder, open_converted(folder), FAULT_CHECKS, lambda text: None
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import MissingDependencyError
 from ..gate import GateResult, ModelResult
-from .result import Check, Report
+from .result import CheckResult, Report
 from .chart import Panel, draw, panels
 from .faults import faults_of
 from .template import STYLE, TEMPLATE
@@ -213,7 +213,7 @@ def _coverage(report: Report) -> list[Table]:
     return [table for check in report.checks if (table := _coverage_table(check)) is not None]
 
 
-def _coverage_table(check: Check) -> Table | None:
+def _coverage_table(check: CheckResult) -> Table | None:
     coverage = check.details.get("coverage")
     if isinstance(coverage, Mapping):
         coverage = [

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...mappings.language.plan import Plan
 from ...mappings.language.schema import DeclaredDifference
+from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult
 
 COMPARED = (
@@ -103,3 +104,23 @@ def layer_norms(plan: Plan, paddle: Mapping[str, float]) -> dict[str, str]:
         for move in plan.moves
         if move.source.endswith(".weight") and move.source.removesuffix(".weight") in paddle
     }
+
+
+def _run(context: Context) -> Outcome:
+    runs = context.runs
+    # With its epsilons as they are, where there is such a run.
+    torch = runs.torch64_as_is or runs.torch64 or context.torch("float32")
+    paddle = context.paddle("float32")
+    return Outcome(check_configuration(context.pair.plan, paddle.answer, torch.answer, context.pair.declared))
+
+
+CHECK = Check(
+    name="config",
+    order=20,
+    establishes="both live models have the same sizes, labels, heads, layers, activation function (found by evaluating "
+    "it) and LayerNorm epsilons",
+    limit="equal",
+    needs=Needs(dtypes=("float32",)),
+    sees_faults=True,
+    run=_run,
+)

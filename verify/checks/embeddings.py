@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array
+from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
 from ..runners.forward import Session
@@ -139,3 +140,18 @@ def _ids(inputs: Inputs) -> dict[str, Array]:
 def _touched(inputs: Inputs, table: str) -> int:
     """How many rows of a table the attended tokens touch."""
     return len(np.unique(_ids(inputs)[table][inputs.attention_mask == 1]))
+
+
+def _run(context: Context) -> Outcome:
+    pair = context.pair
+    return Outcome(run_embeddings(context.models, pair.configuration, context.inputs, pair.padding))
+
+
+CHECK = Check(
+    name="embeddings",
+    order=50,
+    establishes="the whole vocabulary, all positions and all token types give the same embeddings",
+    limit=f"{scientific(LIMIT)} of the token's largest value",
+    needs=Needs(dtypes=DTYPES, models=True),
+    run=_run,
+)

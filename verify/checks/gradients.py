@@ -15,6 +15,7 @@ import numpy as np
 from ...converters.formats.dtypes import Array
 from ...mappings.language.plan import Move, Plan
 from ...mappings.language.schema import Embedding, Transform
+from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
 from ..runners.forward import Session
 from ..states import attended_positions, nan_last
@@ -163,3 +164,20 @@ def _check(
 def _largest(array: Array) -> float:
     """The largest absolute value; NaN wins."""
     return float(np.max(np.abs(array), initial=0.0))
+
+
+def _run(context: Context) -> Outcome:
+    outputs = context.pair.comparable(context.paddle("float64").outputs)
+    return Outcome(run_gradients(context.models, outputs, context.mask, context.pair.padding))
+
+
+CHECK = Check(
+    name="gradients",
+    order=80,
+    establishes="optional (`--check gradients`): the gradient of every parameter agrees, so that fine-tuning starts "
+    "from the same place",
+    limit=f"{scientific(LIMIT)} of the gradient's largest value",
+    needs=Needs(dtypes=DTYPES, models=True),
+    default=False,
+    run=_run,
+)

@@ -204,7 +204,7 @@ class Verification:
         self.asked.progress(f"running the {check.stage}")
         seconds: dict[str, float] = {}
         with timed(seconds, check.stage):
-            outcome = check.run(self._context())
+            outcome = _outcome(check, self._context())
         if outcome.reason is None:
             self.seconds.update(seconds)
         if outcome.result is not None:
@@ -266,6 +266,9 @@ def _outcome(check: Check, context: Context) -> Outcome:
     try:
         return check.run(context)
     except RunnerAnswerError as error:
+        # Whose failure is a finding, a check with runs of its own knows.
+        if check.needs.runners:
+            raise
         return Outcome(failed(check.name, str(error)))
 
 

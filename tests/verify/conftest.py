@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import paddle2torch
 from paddle2torch.verify.runners.forward import Runners
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -36,6 +38,20 @@ SMALL: dict[str, dict[str, Any]] = {
 """A configuration per family that is small and has every repeated part twice or more."""
 
 Seed = Callable[..., Path]
+
+ROOT = Path(paddle2torch.__file__).parent
+
+
+def copy_package(folder: Path) -> Path:
+    """A copy of the package, to be changed; with `folder` as working directory it is the one that `-m` runs."""
+
+    def ignore(inside: str, names: list[str]) -> set[str]:
+        if Path(inside) != ROOT:
+            return {"__pycache__"}
+        return {name for name in names if name.startswith(".") or name in ("tests", "reports", "build")}
+
+    copy: Path = shutil.copytree(ROOT, folder / "paddle2torch", ignore=ignore)
+    return copy
 
 
 @pytest.fixture(scope="session")

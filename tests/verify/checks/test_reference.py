@@ -16,6 +16,8 @@ from paddle2torch.mappings.albert_reference import ALBERT_REFERENCE, HiddenSlice
 from paddle2torch.mappings.registry import PRETRAINED
 from paddle2torch.verify.checks.reference import check_reference, run_reference
 from paddle2torch.verify.inputs import Inputs
+from paddle2torch.verify.job import CHECKS, Asked, verify_asked
+from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
 NAME = "albert-chinese-tiny"
@@ -176,6 +178,37 @@ def test_nothing_known_is_not_run(backbone: Converted, runners: Runners) -> None
         "reference token ids: none are known",
         "reference words: none are known",
     )
+
+
+def test_a_verification_of_published_weights_says_what_ran(
+    backbone: Converted, runners: Runners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only with all default checks, only where something is known, and never for weights that are not published."""
+    folder, reference = backbone
+    shutil.copytree(folder.parent / "published", tmp_path / "models" / NAME)
+    monkeypatch.setenv("PPNLP_HOME", str(tmp_path))
+    monkeypatch.setenv("PADDLE2TORCH_CACHE", str(tmp_path / "none"))
+
+    def verify(known: Reference | None, source: str | Path = NAME, checks: tuple[str, ...] = CHECKS) -> Report:
+        return verify_asked(source, folder, Asked(checks, published=known), runners)
+
+    report = verify(reference)
+    assert report.weights == "published"
+    assert tuple(check.name for check in report.checks) == (*CHECKS, "reference")
+    assert "reference" in report.seconds
+    absent = "reference words: the published file holds no masked language model head"
+    assert report.not_run == ("gradients", absent)
+    report = verify(Reference())
+    assert tuple(check.name for check in report.checks) == CHECKS
+    assert report.not_run[1:] == (
+        "reference hidden state: none is known",
+        "reference token ids: none are known",
+        "reference words: none are known",
+    )
+    assert verify(reference, checks=("weights",)).not_run == (*CHECKS[1:], "gradients", "reference")
+    assert verify(None, checks=("weights",)).not_run == (*CHECKS[1:], "gradients")
+    local = verify(reference, tmp_path / "models" / NAME, ("weights",))
+    assert (local.weights, local.not_run) == ("local", (*CHECKS[1:], "gradients"))
 
 
 def test_the_acceptance_data_is_of_all_names() -> None:

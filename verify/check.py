@@ -129,7 +129,7 @@ class Check:
     `establishes` and `limit`.
 
     `default`: it runs unless others are asked for. `sees_faults`: faults injected on purpose are run against it.
-    `stage` is what the time of runs of its own is listed under.
+    `stage` is what the time of runs of its own is listed under, by default its name.
 
     `run` never raises for a difference: that is a result that did not pass. It raises a Paddle2TorchError when the
     check could not be run.

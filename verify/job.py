@@ -201,9 +201,10 @@ class Verification:
 
     def _on_its_own(self, check: Check) -> None:
         """Let a check make runs of its own."""
-        self.asked.progress(f"running the {check.stage}")
+        stage = check.stage or check.name
+        self.asked.progress(f"running the {stage}")
         seconds: dict[str, float] = {}
-        with timed(seconds, check.stage):
+        with timed(seconds, stage):
             outcome = _outcome(check, self._context())
         if outcome.reason is None:
             self.seconds.update(seconds)

@@ -229,6 +229,5 @@ CHECK = Check(
     "the token ids that independent sources publish for them",
     limit="the published tolerance of the hidden state; words and ids equal",
     needs=Needs(runners=True, published=True),
-    stage=REFERENCE,
     run=_run,
 )

@@ -28,7 +28,7 @@ from ..errors import OutputError, SourceChangedError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
 from ..mappings.language.rules import Move
-from .reports.result import Check, Report
+from .reports.result import CheckResult, Report
 from .way_back import is_paddle_folder
 
 Stamps = dict[Path, tuple[int, int, int]]
@@ -123,7 +123,7 @@ def write_certificate(converted: Path, certificate: Mapping[str, Any]) -> Path:
     return path
 
 
-def check_certificate(source: str | Path, converted: Path) -> Check:
+def check_certificate(source: str | Path, converted: Path) -> CheckResult:
     """Compare an existing certificate with the files, byte by byte through their hashes; runs no framework.
 
     It fails when a file changed, is missing or new, or when the certificate itself records a failure. Raises
@@ -138,7 +138,7 @@ def check_certificate(source: str | Path, converted: Path) -> Check:
             recorded = certificate[side][kind]
             compared += len(recorded)
             problems += differences(recorded, found[side][kind], f"{title} {kind[:-1]}")
-    return Check(
+    return CheckResult(
         name="certificate",
         passed=not problems,
         worst=float(len(problems)),

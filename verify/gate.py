@@ -17,19 +17,18 @@ from threading import Event, Lock
 from ..converters.checkpoints.cache import own_cache, paddlenlp_cache
 from ..converters.checkpoints.source import cached_folder
 from ..converters.job import convert_checkpoint
-from ..converters.outputs.certificate import read_certificate
 from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
 from ..mappings.language.reference import Reference
 from ..mappings.registry import get_pretrained
 from .admission import MemoryBudget, available_memory, memory_needed
-from .certificate import write_certificate
-from .checks.reference import REFERENCE, REFERENCES, with_reference
+from .check import Needs
+from .checks import named
+from .checks.reference import REFERENCES
 from .costs import OWN_PROCESS, timed
 from .faults.runs import with_faults
-from .job import CHECKS, verify_checkpoint
+from .job import CHECKS, Asked, verify_asked
 from .provenance import with_files
 from .reports.gate_result import GateResult, ModelResult
-from .reports.result import Report
 from .runners.forward import Runners
 from .seeding import seed_checkpoint
 
@@ -180,7 +179,7 @@ def _run_one(
         with timed(stages, title):
             yield
 
-    if set(checks) - {"weights"}:
+    if Needs.of(named(*checks)).frameworks:
         runners.begin()
     with tempfile.TemporaryDirectory(prefix="paddle2torch-gate-") as temporary:
         folder = Path(keep or temporary) / name
@@ -194,18 +193,19 @@ def _run_one(
             with stage("converting"):
                 convert_checkpoint(source, folder / "converted", overwrite=True)
             on_stage(name, "verifying")
-            report = verify_checkpoint(
-                source, folder / "converted", checks=checks, runners=runners, certificate=keep is not None
+            report = verify_asked(
+                source,
+                folder / "converted",
+                Asked(
+                    tuple(checks),
+                    certificate=keep is not None,
+                    published=None if seeded else references.get(name, Reference()),
+                    progress=partial(on_stage, name),
+                ),
+                runners,
             )
             stages.update({title: seconds for title, seconds in report.seconds.items() if title != "total"})
             memory.update(report.memory)
-            if report.weights == "published" and set(CHECKS) <= set(checks):
-                with stage("reference"):
-                    report = with_reference(report, name, folder / "converted", runners, references)
-                if keep is not None:
-                    _certify_reference(report, folder / "converted")
-            elif report.weights == "published":
-                report = replace(report, not_run=(*report.not_run, REFERENCE))
             with stage("hashing files"):
                 report = with_files(report, source, folder / "converted", command)
             if inject and report.passed:
@@ -219,14 +219,3 @@ def _run_one(
     unit = 1 if sys.platform == "darwin" else 1024
     memory[OWN_PROCESS] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return ModelResult(name, report, error, time.perf_counter() - started, stages, memory)
-
-
-def _certify_reference(report: Report, converted: Path) -> None:
-    """Take the check `reference`, which runs after the verification, into the certificate that this has written:
-    nothing that fails here may be published as proven."""
-    certificate = read_certificate(converted)
-    certificate["passed"] = report.passed
-    certificate["not_run"] = list(report.not_run)
-    if (check := report.check(REFERENCE)) is not None:
-        certificate["checks"].append({name: value for name, value in check.to_json().items() if name != "details"})
-    write_certificate(converted, certificate)

@@ -1,51 +1,77 @@
-"""The verification: the same plan, weights bit by bit, both frameworks on shared inputs, comparison, report."""
+"""The verification: asks each wanted check what it needs, makes the runs once, hands them over, collects the report."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from ..converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
-from ..converters.checkpoints.comparison import settle_values
-from ..converters.checkpoints.torch_checkpoint import find_torch_source
-from ..converters.formats.casting import widened
-from ..converters.formats.dtypes import Array
-from ..converters.formats.tensors import Tensor
-from ..converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, word_embeddings
 from ..errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
-from ..mappings.language.family import DeclaredDifference
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
+from ..mappings.language.reference import Reference
 from .certificate import check_stamps, make_certificate, stamp_files, write_certificate
-from .checks.configuration import check_configuration
-from .checks.embeddings import run_embeddings
-from .checks.gradients import run_gradients
-from .checks.layers import check_layers
-from .checks.states import compare_float32, compare_float64, largest_difference
-from .checks.tokenizer import TokenizerOutcome, run_tokenizer_check
-from .checks.weights import check_weights, open_converted, recorded_alterations
+from .check import Check, Context, Needs, Outcome, failed
+from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
+from .declared import declared_seen
 from .inputs import Inputs, make_inputs
-from .reports.result import TO_PADDLE, TO_TORCH, Check, DeclaredDifferenceSeen, Report
+from .pair import Pair, find_pair, open_pair
+from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both, stage_source
-from .way_back import UnfitOutputError, WayBack, is_paddle_folder, open_way_back
+from .way_back import UnfitOutputError
 
-CHECKS = ("weights", "config", "float64", "float32", "embeddings", "layers", "tokenizer")
-"""The checks that run unless others are asked for, in the order they are reported. Without a tokenizer in the source,
-`tokenizer` is reported as not run for that reason."""
+ALL_CHECKS = tuple(check.name for check in all_checks() if not check.needs.published)
+"""The checks that can be asked for, in the order they are reported."""
 
-ALL_CHECKS = (*CHECKS, "gradients")
-"""All checks, in the order they are reported."""
-
-SEED_FILE = "seeded_weights.json"
-"""Marks a folder of seeded weights; holds name, architecture and seed."""
+CHECKS = tuple(check.name for check in named(*ALL_CHECKS) if check.default)
+"""The checks that run unless others are asked for. Without a tokenizer in the source, `tokenizer` is reported as not
+run for that reason."""
 
 Progress = Callable[[str], None]
+
+
+def _silent(text: str) -> None:
+    """Progress that nobody follows."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a verification is asked for; see `verify_checkpoint`. Raises UnknownNameError for an unknown check.
+
+    `published` is what is known of the weights if these are published ones: with all of CHECKS, the checks that need
+    it run too.
+    """
+
+    checks: tuple[str, ...] = CHECKS
+    family: str | None = None
+    architecture: str | None = None
+    seed: int = 0
+    inputs: Inputs | None = None
+    certificate: bool = False
+    published: Reference | None = None
+    progress: Progress = _silent
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.checks if name not in ALL_CHECKS]:
+            raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
+
+    @property
+    def full(self) -> bool:
+        """Whether all of CHECKS are among those asked for."""
+        return set(CHECKS) <= set(self.checks)
+
+    def concerned(self, pair: Pair) -> tuple[Check, ...]:
+        """The checks that apply to a pair, and that are reported as not run when they are not."""
+        known = self.published is not None and pair.weights == "published"
+        return tuple(check for check in all_checks() if known or not check.needs.published)
+
+    def wants(self, check: Check) -> bool:
+        """Whether a check that applies is to be run."""
+        return self.full if check.needs.published else check.name in self.checks
 
 
 def verify_checkpoint(
@@ -71,385 +97,182 @@ def verify_checkpoint(
     (a Paddle2TorchError) means that a check could not be run. `certificate` writes parity.json into `converted` when
     all of CHECKS ran, whether they hold or not.
     """
-    if unknown := [name for name in checks if name not in ALL_CHECKS]:
-        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
-    report_progress = progress or (lambda text: None)
-    converted = Path(converted)
+    asked = Asked(tuple(checks), family, architecture, seed, inputs, certificate, None, progress or _silent)
+    with nullcontext(runners) if runners is not None else Runners(paddle_python, torch_python) as used:
+        return verify_asked(source, Path(converted), asked, used)
+
+
+def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Runners) -> Report:
+    """What `verify_checkpoint` does, with these runners."""
     started = time.perf_counter()
-    if is_paddle_folder(converted):
-        report = _verify_way_back(
-            source,
-            converted,
-            tuple(checks),
-            family,
-            architecture,
-            runners or Runners(paddle_python, torch_python),
-            runners is None,
-            seed,
-            inputs,
-            certificate,
-            report_progress,
-        )
-        return _with_seconds(report, time.perf_counter() - started)
-    with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch:
-        recognised = recognise(checkpoint, family, architecture)
-        alterations = recorded_alterations(converted)
-        stamps = stamp_files(checkpoint.source, converted)
-        plan = settle_values(checkpoint, recognised.plan)
-        check_recorded(converted, alterations, plan, recognised.configuration)
-        plan = altered_plan(plan, recognised.configuration, alterations)
-        written = open_converted(converted)
-        job = Verification(
-            checkpoint, recognised, plan, converted, written, tuple(checks), report_progress, alterations
-        )
-        used_inputs = inputs or make_inputs(recognised.configuration, seed)
-        own = None if runners is not None else Runners(paddle_python, torch_python)
-        try:
-            report = job.run(runners or own or Runners(), used_inputs, Path(scratch))
-        finally:
-            if own is not None:
-                own.close()
-        if certificate and set(CHECKS) <= set(checks):
-            report_progress("writing the certificate")
-            document = make_certificate(report, plan, source, converted)
-            check_stamps(stamps, stamp_files(checkpoint.source, converted))
-            write_certificate(converted, document)
-        checkpoint.check_unchanged()
-    return _with_seconds(report, time.perf_counter() - started)
-
-
-def _verify_way_back(
-    source: str | Path,
-    converted: Path,
-    checks: tuple[str, ...],
-    family: str | None,
-    architecture: str | None,
-    runners: Runners,
-    close_runners: bool,
-    seed: int,
-    inputs: Inputs | None,
-    certificate: bool,
-    progress: Progress,
-) -> Report:
-    """`verify_checkpoint` for a PaddleNLP folder that was converted from a Hugging Face one."""
+    found = find_pair(source, converted)
+    stamps = stamp_files(found, converted)
+    plan: Plan | InversePlan
     try:
-        files = find_torch_source(source)
-        stamps = stamp_files(files, converted)
         with (
-            open_way_back(source, converted, family, architecture) as pair,
+            open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
-            job = Verification(
-                pair.paddle,
-                pair.recognised,
-                pair.plan,
-                pair.torch.folder,
-                pair.written(),
-                checks,
-                progress,
-                way_back=pair,
-            )
-            report = job.run(runners, inputs or make_inputs(pair.recognised.configuration, seed), Path(scratch))
-            report = replace(report, source=str(pair.torch.source.path), converted=str(converted))
-            plan: Plan | InversePlan = pair.inverse
-            pair.paddle.check_unchanged()
+            inputs = asked.inputs or make_inputs(pair.configuration, asked.seed)
+            report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
-        plan = error.inverse
-        report = Report(
-            source=str(source),
-            converted=str(converted),
-            architecture=plan.architecture,
-            weights="local",
-            parameters=0,
-            tensors=len(plan.moves),
-            checks=tuple(_failed(name, str(error)) for name in checks),
-            not_run=tuple(name for name in ALL_CHECKS if name not in checks),
-            declared_differences=(),
-            inputs_digest=None,
-            versions={},
-            seconds={},
-            direction=TO_PADDLE,
-        )
-    finally:
-        if close_runners:
-            runners.close()
-    if certificate and set(CHECKS) <= set(checks):
-        progress("writing the certificate")
+        report, plan = _unfit(source, converted, asked, error), error.inverse
+    if asked.certificate and asked.full:
+        asked.progress("writing the certificate")
         document = make_certificate(report, plan, source, converted)
-        check_stamps(stamps, stamp_files(files, converted))
+        check_stamps(stamps, stamp_files(found, converted))
         write_certificate(converted, document)
-    return report
+    return replace(report, seconds={**report.seconds, "total": time.perf_counter() - started})
 
 
+def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutputError) -> Report:
+    """The report on a folder that holds another model: none of the checks can hold."""
+    return Report(
+        source=str(source),
+        converted=str(converted),
+        architecture=error.inverse.architecture,
+        weights="local",
+        parameters=0,
+        tensors=len(error.inverse.moves),
+        checks=tuple(failed(name, str(error)) for name in asked.checks),
+        not_run=tuple(name for name in ALL_CHECKS if name not in asked.checks),
+        declared_differences=(),
+        inputs_digest=None,
+        versions={},
+        seconds={},
+        direction=TO_PADDLE,
+    )
+
+
+@dataclass
 class Verification:
-    """One verification under way."""
+    """One verification under way: the runs that were made, what the checks found, and what it cost."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        recognised: Recognised,
-        plan: Plan,
-        converted: Path,
-        written: Mapping[str, Tensor],
-        checks: tuple[str, ...],
-        progress: Progress,
-        alterations: Alterations = UNALTERED,
-        way_back: WayBack | None = None,
-    ) -> None:
-        """`way_back` is the pair when the source was converted from `converted` and not the other way round."""
-        self.checkpoint = checkpoint
-        self.way_back = way_back
-        self.recognised = recognised
-        self.plan = plan
-        self.converted = converted
-        self.written = written
-        self.wanted = checks
-        self.progress = progress
-        self.alterations = alterations
-        self.declared = recognised.family.declared(plan.architecture)
-        if alterations.zero_padding_row is not None:
-            # Both frameworks read zeros then: what was excused is compared.
-            self.declared = tuple(difference for difference in self.declared if not difference.padding)
+    pair: Pair
+    runners: Runners
+    inputs: Inputs
+    scratch: Path
+    asked: Asked
+    runs: Runs = field(default_factory=Runs)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
 
-    def run(self, runners: Runners, inputs: Inputs, scratch: Path) -> Report:
+    def run(self) -> Report:
         """Run the wanted checks and make the report."""
-        versions: dict[str, str] = {}
-        seconds: dict[str, float] = {}
-        memory: dict[str, int] = {}
-        runs = Runs()
-        if not self._dtypes():
-            checks = self.checks(runs, inputs, None)
+        concerned = self.asked.concerned(self.pair)
+        wanted = [check for check in concerned if self.asked.wants(check)]
+        needs = Needs.of(wanted)
+        if needs.dtypes:
+            self._with_runs(wanted, needs)
         else:
-            self.progress(f"running Paddle and torch in {' and '.join(self._dtypes())}")
-            with timed(seconds, FRAMEWORKS_START):
-                versions = runners.versions()
-            staged = stage_source(self.checkpoint, self.recognised, scratch / "source")
-            session = Session(runners, staged, self.converted, self.plan, inputs, self.aligned(), scratch, self.cast)
-            if self.way_back is not None:
-                session.stored_names = self.way_back.stored_names()
-            try:
-                runs = run_both(session, self._dtypes(), fed="layers" in self.wanted)
-                asked = sum(session.seconds.values())
-                with timed(seconds, COMPARING):
-                    checks = self.checks(runs, inputs, session)
-                # What the runners computed on request counts as theirs.
-                seconds[COMPARING] -= sum(session.seconds.values()) - asked
-            finally:
-                session.release()
-            seconds.update(session.seconds)
-            memory = session.memory
-        outcome = TokenizerOutcome()
-        reasons = {}
-        if "tokenizer" in self.wanted:
-            with timed(seconds, "tokenizers"):
-                outcome = self._tokenizer(runners, scratch)
-            if outcome.check is not None:
-                versions = versions or runners.versions()
-            if outcome.reason is not None:
-                if not checks:
-                    raise UnreadableFileError(f"{self.checkpoint.source.path}: {outcome.reason}, nothing was verified")
-                reasons["tokenizer"] = outcome.reason
-                del seconds["tokenizers"]
+            self._compare(wanted, None)
+        for check in wanted:
+            if check.needs.runners:
+                self._on_its_own(check)
+        return self._report(concerned, needs)
+
+    def _with_runs(self, wanted: Sequence[Check], needs: Needs) -> None:
+        self.asked.progress(f"running Paddle and torch in {' and '.join(needs.dtypes)}")
+        with timed(self.seconds, FRAMEWORKS_START):
+            self.versions = self.runners.versions()
+        staged = stage_source(self.pair.checkpoint, self.pair.recognised, self.scratch / "source")
+        session = open_session(self.pair, self.runners, staged, self.inputs, self.scratch)
+        try:
+            self.runs = run_both(session, needs.dtypes, needs.fed)
+            asked = sum(session.seconds.values())
+            with timed(self.seconds, COMPARING):
+                self._compare(wanted, session)
+            # What the runners computed on request counts as theirs.
+            self.seconds[COMPARING] -= sum(session.seconds.values()) - asked
+        finally:
+            session.release()
+        self.seconds.update(session.seconds)
+        self.memory = session.memory
+
+    def _context(self, session: Session | None = None) -> Context:
+        published = self.asked.published or Reference()
+        return Context(self.pair, self.inputs, self.runners, self.scratch, self.runs, session, published)
+
+    def _compare(self, wanted: Sequence[Check], session: Session | None) -> None:
+        self.asked.progress("comparing weights and states")
+        self.outcomes.update(compare(wanted, self._context(session)))
+
+    def _on_its_own(self, check: Check) -> None:
+        """Let a check make runs of its own."""
+        stage = check.stage or check.name
+        self.asked.progress(f"running the {stage}")
+        seconds: dict[str, float] = {}
+        with timed(seconds, stage):
+            outcome = _outcome(check, self._context())
+        if outcome.reason is None:
+            self.seconds.update(seconds)
+        if outcome.result is not None:
+            self.versions = self.versions or self.runners.versions()
+        self.outcomes[check.name] = outcome
+
+    def _report(self, concerned: Sequence[Check], needs: Needs) -> Report:
+        pair = self.pair
+        nothing = Outcome()
+        outcomes = {check.name: self.outcomes.get(check.name, nothing) for check in concerned}
+        results = tuple(outcome.result for outcome in outcomes.values() if outcome.result is not None)
+        reasons = {name: outcome.reason for name, outcome in outcomes.items() if outcome.reason is not None}
+        if reasons and not results:
+            raise UnreadableFileError(
+                f"{pair.checkpoint.source.path}: {'; '.join(reasons.values())}, nothing was verified"
+            )
+        not_run = [name for name, outcome in outcomes.items() if outcome.result is None and not outcome.parts_not_run]
+        source, converted = pair.names
         return Report(
-            source=str(self.checkpoint.source.path),
-            converted=str(self.converted),
-            architecture=self.plan.architecture,
-            weights=weights_origin(self.checkpoint) if self.way_back is None else "local",
-            parameters=self.plan.parameters,
-            tensors=len(self.plan.moves),
-            checks=tuple(sorted((*checks, *_present(outcome.check)), key=lambda check: ALL_CHECKS.index(check.name))),
-            not_run=tuple(name for name in ALL_CHECKS if name not in self.wanted or name in reasons),
-            declared_differences=(*self._declared_seen(runs, inputs), *outcome.declared),
-            inputs_digest=inputs.digest if self._dtypes() else None,
-            versions=versions,
-            seconds=seconds,
-            memory=memory,
-            direction=TO_TORCH if self.way_back is None else TO_PADDLE,
+            source=source,
+            converted=converted,
+            architecture=pair.plan.architecture,
+            weights=pair.weights,
+            parameters=pair.plan.parameters,
+            tensors=len(pair.plan.moves),
+            checks=results,
+            not_run=(*not_run, *(part for outcome in outcomes.values() for part in outcome.parts_not_run)),
+            declared_differences=(
+                *declared_seen(pair, self.runs, self.inputs),
+                *(seen for outcome in outcomes.values() for seen in outcome.declared),
+            ),
+            inputs_digest=self.inputs.digest if needs.dtypes else None,
+            versions=self.versions,
+            seconds=self.seconds,
+            memory=self.memory,
+            direction=TO_TORCH if pair.way_back is None else TO_PADDLE,
             not_run_reasons=reasons,
         )
 
-    def _tokenizer(self, runners: Runners, scratch: Path) -> TokenizerOutcome:
-        self.progress("running the tokenizers")
-        vocab_size = int(self.recognised.configuration["vocab_size"])
-        return run_tokenizer_check(
-            self.checkpoint.source,
-            self.recognised.family.name,
-            vocab_size,
-            self.converted,
-            runners,
-            scratch,
-            original=self.way_back is not None,
-        )
 
-    def _dtypes(self) -> tuple[str, ...]:
-        """Precisions to run in: the float32 limit needs torch's float64 run, live digests come from float32 runs."""
-        wanted = set(self.wanted) - {"tokenizer"}
-        if wanted <= {"weights"}:
-            return ()
-        return ("float32",) if wanted <= {"weights", "config"} else ("float64", "float32")
-
-    @property
-    def cast(self) -> str | None:
-        """The element type that Paddle's weights are rounded to before they are compared."""
-        return self.alterations.dtype.name if self.alterations.dtype is not None else None
-
-    def compared_positions(self, inputs: Inputs) -> Array:
-        """1 where hidden states are compared: everywhere when the padding row is zeros on both sides."""
-        everywhere = self.alterations.zero_padding_row is not None
-        return np.ones_like(inputs.attention_mask) if everywhere else inputs.attention_mask
-
-    def aligned(self) -> dict[str, float]:
-        """Epsilons that PaddleNLP hard-codes, for torch's LayerNorms by their target names, as Paddle's float32."""
-        targets = {name: move.target for move in self.plan.moves for name in move.sources}
-        return {
-            targets[f"{difference.epsilon[0]}.weight"].removesuffix(".weight"): float(np.float32(difference.epsilon[1]))
-            for difference in self.declared
-            if difference.epsilon
-        }
-
-    def checks(self, runs: Runs, inputs: Inputs, session: Session | None) -> tuple[Check, ...]:
-        """The wanted checks on these runs; without a session, those that need no framework."""
-        self.progress("comparing weights and states")
-        # What the runners compute on request comes first, while they hold their float64 models.
-        asked = [name for name in self.wanted if name != "tokenizer"]
-        order = sorted(asked, key=lambda name: (name in ("weights", "config"), ALL_CHECKS.index(name)))
-        checks = {name: self._check(name, runs, inputs, session) for name in order}
-        return tuple(checks[name] for name in ALL_CHECKS if name in checks)
-
-    def _check(self, name: str, runs: Runs, inputs: Inputs, session: Session | None) -> Check:
-        mask = self.compared_positions(inputs)
-        if name == "weights":
-            check = check_weights(
-                self.checkpoint,
-                self.plan,
-                self.written,
-                self.recognised.configuration,
-                as_loaded.answer if (as_loaded := runs.paddle32_uncast or runs.paddle32) else None,
-                runs.torch32.answer if runs.torch32 else None,
-                self.alterations,
-                (runs.paddle32.answer["digests"], runs.paddle64.answer["digests"])
-                if runs.paddle32 is not None and runs.paddle64 is not None
-                else None,
-            )
-            return check if self.way_back is None else self.way_back.with_problems(check)
-        if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None or session is None:
-            return _failed(name, runs.torch_failure or "the frameworks gave no answer")
-        if name == "config":
-            torch = runs.torch64_as_is or runs.torch64 or runs.torch32
-            return check_configuration(self.plan, runs.paddle32.answer, torch.answer, self.declared)
-        if runs.paddle64 is None or runs.torch64 is None:
-            return _failed(name, "the frameworks gave no float64 answer")
-        if name == "float64":
-            return compare_float64(
-                self._comparable(runs.paddle64.outputs), self._comparable(runs.torch64.outputs), mask
-            )
-        if name == "float32":
-            return compare_float32(
-                self._comparable(runs.paddle32.outputs),
-                self._comparable(runs.torch32.outputs),
-                runs.torch64.outputs,
-                mask,
-            )
-        if name == "layers":
-            if runs.fed32 is None or runs.fed64 is None:
-                return _failed(name, runs.fed_failure or "torch's layers gave no answer")
-            paddle = {"float64": runs.paddle64, "float32": runs.paddle32}
-            fed = {"float64": runs.fed64, "float32": runs.fed32}
-            return check_layers(paddle, fed, mask, self._left_out(), session)
-        try:
-            if name == "embeddings":
-                return run_embeddings(session, self.recognised.configuration, inputs, self._padding())
-            return run_gradients(session, self._comparable(runs.paddle64.outputs), mask, self._padding())
-        except RunnerAnswerError as error:
-            return _failed(name, str(error))
-
-    def _padding(self) -> int | None:
-        """The vocabulary id that the frameworks embed differently on purpose, where there is one."""
-        padding = self.recognised.configuration["pad_token_id"]
-        return int(padding) if padding is not None and any(one.padding for one in self.declared) else None
-
-    def _left_out(self) -> frozenset[str]:
-        """Outputs that a declared difference or a dropped pooler takes out of the comparison."""
-        left_out = {name for difference in self.declared for name in difference.outputs}
-        if not self.recognised.family.model(self.plan.architecture).pooler:
-            left_out.add("pooler_output")
-        return frozenset(left_out)
-
-    def _comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        left_out = self._left_out()
-        return {name: array for name, array in outputs.items() if name not in left_out}
-
-    def _declared_seen(self, runs: Runs, inputs: Inputs) -> tuple[DeclaredDifferenceSeen, ...]:
-        seen = [
-            DeclaredDifferenceSeen(difference.name, difference.text, self._measured(difference, runs, inputs))
-            for difference in self.declared
-        ]
-        if self.plan.dropped:
-            names = ", ".join(rule.source for rule in self.plan.dropped)
-            seen.append(DeclaredDifferenceSeen("dropped", f"{names}: {self.plan.dropped[0].reason}"))
-        return (*seen, *self._alterations_seen(runs, inputs))
-
-    def _alterations_seen(self, runs: Runs, inputs: Inputs) -> list[DeclaredDifferenceSeen]:
-        """What the conversion was told to change, with the size of its effect on Paddle's hidden states and outputs."""
-        seen = []
-        if self.alterations.dtype is not None:
-            measured = None
-            if runs.paddle32_uncast is not None and runs.paddle32 is not None:
-                before, after = runs.paddle32_uncast.outputs, runs.paddle32.outputs
-                names = [name for name in self._comparable(before) if not name.startswith("attention.")]
-                measured = max(
-                    largest_difference(name, before[name], after[name], inputs.attention_mask) for name in names
-                )
-            text = (
-                f"every weight was cast to {self.cast}, so that the converted weights are not bit-equal to the source: "
-                "all checks compare with the source cast likewise; measured is the cast's effect on PaddleNLP's states"
-            )
-            seen.append(DeclaredDifferenceSeen("cast", text, measured))
-        if self.alterations.zero_padding_row is not None:
-            text = (
-                f"row {self.alterations.zero_padding_row} of the word embeddings, the padding id's, was written as "
-                "zeros, which is what PaddleNLP reads: hidden states are compared at all positions; measured is the "
-                "largest value of the row that was lost"
-            )
-            row = self.checkpoint.tensors[word_embeddings(self.plan).source].read()
-            lost = row[self.alterations.zero_padding_row]
-            dtype = self.checkpoint.tensors[word_embeddings(self.plan).source].dtype
-            seen.append(DeclaredDifferenceSeen("zero_padding_row", text, float(np.abs(widened(lost, dtype)).max())))
-        return seen
-
-    def _measured(self, difference: DeclaredDifference, runs: Runs, inputs: Inputs) -> float | None:
-        """The size of a declared difference on these inputs, in float64; None when float64 did not run."""
-        if runs.paddle64 is None or runs.torch64 is None:
-            return None
-        paddle, torch, mask = runs.paddle64.outputs, runs.torch64.outputs, inputs.attention_mask
-        names: list[str] = []
-        if difference.padding:
-            mask = 1 - mask
-            names = [name for name in paddle if name.startswith("hidden_state.")]
-        elif difference.epsilon and runs.torch64_as_is is not None:
-            torch = runs.torch64_as_is.outputs
-            names = ["mlm_logits"]
-        elif difference.outputs:
-            names = list(difference.outputs)
-        shared = [name for name in names if name in paddle and name in torch]
-        return max((largest_difference(name, paddle[name], torch[name], mask) for name in shared), default=None)
+def open_session(pair: Pair, runners: Runners, staged: Path, inputs: Inputs, scratch: Path) -> Session:
+    """The session in which runners run a pair; `staged` is the folder from which PaddleNLP loads its side."""
+    session = Session(runners, staged, pair.converted, pair.plan, inputs, pair.aligned, scratch, pair.cast)
+    if pair.way_back is not None:
+        session.stored_names = pair.way_back.stored_names()
+    return session
 
 
-def weights_origin(checkpoint: Checkpoint) -> str:
-    """Say "seeded" for a folder this package seeded, "published" for what a pretrained name led to, else "local"."""
-    path = checkpoint.source.path
-    if path.is_dir() and (path / SEED_FILE).is_file():
-        return "seeded"
-    return "published" if checkpoint.source.looked_up else "local"
+def compare(checks: Sequence[Check], context: Context) -> dict[str, Outcome]:
+    """What the checks find that make no runs of their own, by name."""
+    # What asks the runners for more comes first, while they hold their models.
+    order = sorted(checks, key=lambda check: not check.needs.models)
+    return {check.name: _outcome(check, context) for check in order if not check.needs.runners}
 
 
-def _present(check: Check | None) -> tuple[Check, ...]:
-    return () if check is None else (check,)
+def _outcome(check: Check, context: Context) -> Outcome:
+    if (lacking := check.needs.lacking(context.runs)) is not None:
+        return Outcome(failed(check.name, lacking))
+    try:
+        return check.run(context)
+    except RunnerAnswerError as error:
+        # Whose failure is a finding, a check with runs of its own knows.
+        if check.needs.runners:
+            raise
+        return Outcome(failed(check.name, str(error)))
 
 
-def _failed(name: str, reason: str) -> Check:
-    return Check(name, False, None, None, reason, "", (reason,))
-
-
-def _with_seconds(report: Report, seconds: float) -> Report:
-    return replace(report, seconds={**report.seconds, "total": seconds})
+def results_of(outcomes: dict[str, Outcome]) -> tuple[CheckResult, ...]:
+    """The results of checks that have one, in the order of a report."""
+    return tuple(result for check in all_checks() if check.name in outcomes and (result := outcomes[check.name].result))

@@ -11,7 +11,7 @@ from typing import Any
 from ..converters.outputs.folder import new_folder
 from ..errors import OutputError
 from ..mappings.registry import get_family, get_pretrained
-from .job import SEED_FILE
+from .pair import SEED_FILE
 from .runners.client import RunnerProcess
 
 

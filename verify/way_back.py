@@ -21,7 +21,7 @@ from ..converters.formats.tensors import Tensor
 from ..errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
-from .reports.result import Check
+from .reports.result import CheckResult
 
 _PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
 
@@ -96,7 +96,7 @@ class WayBack:
         ]
         return problems
 
-    def with_problems(self, check: Check) -> Check:
+    def with_problems(self, check: CheckResult) -> CheckResult:
         """The check of the weights with what was compared here."""
         problems = (*check.problems, *self.problems())
         if not problems:

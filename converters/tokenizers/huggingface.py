@@ -13,11 +13,11 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.tokenizers import (
-    HUGGING_FACE_CLASSES,
     NEEDED_TOKENS,
     SENTENCEPIECE,
     UNLIMITED,
     VOCABULARY_FILES,
+    WORDPIECE,
 )
 from ..checkpoints.source import Source
 from .fast import added_entry, sentencepiece_json, wordpiece_json

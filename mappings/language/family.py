@@ -179,6 +179,13 @@ class Family:
         known = ", ".join(model.source for model in self.models)
         raise UnknownNameError(f"unknown architecture {architecture!r} of family {self.name}; known are {known}")
 
+    def sizes(self) -> tuple[str, ...]:
+        """The fields that say how large the model is, in the order of `fields`: those that rows name, those that say
+        how often they repeat, and the number of heads."""
+        named = {size for configuration in self._samples() for row in self.rows(configuration) for size in row.sizes()}
+        named |= {*self.repeat.values(), "num_attention_heads"}
+        return tuple(entry.name for entry in self.fields if entry.name in named)
+
     def rows(self, configuration: Mapping[str, Any]) -> list[Row]:
         """The backbone's rows that exist with this configuration, which is PaddleNLP's."""
         return [row for given in self.backbone for row in given.under(configuration)]

@@ -33,6 +33,10 @@ class Row(ABC):
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names in the source and those in the target, with wildcards."""
 
+    def sizes(self) -> set[str]:
+        """The configuration fields that say how large its tensors are."""
+        return set()
+
     def wildcards(self) -> list[str]:
         """The names in braces that repeat this row, sorted. Raises MappingError where the sides disagree."""
         sides = [{name for text in names for name in _braces(text)} for names in self.names()]
@@ -71,6 +75,9 @@ class MappedRow(Row):
     @property
     def label(self) -> str:
         return next((name for part in self.parts() for name in part.sources), str(getattr(self, "source", self)))
+
+    def sizes(self) -> set[str]:
+        return {size for part in self.parts() for shape in part.shapes for size in shape if isinstance(size, str)}
 
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         parts = self.parts()

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import paddle2torch
 from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import small_of
 
 Seed = Callable[..., Path]
+
+ROOT = Path(paddle2torch.__file__).parent
+
+
+def copy_package(folder: Path) -> Path:
+    """A copy of the package, to be changed; with `folder` as working directory it is the one that `-m` runs."""
+
+    def ignore(inside: str, names: list[str]) -> set[str]:
+        if Path(inside) != ROOT:
+            return {"__pycache__"}
+        return {name for name in names if name.startswith(".") or name in ("tests", "reports", "build")}
+
+    copy: Path = shutil.copytree(ROOT, folder / "paddle2torch", ignore=ignore)
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,14 +13,13 @@ from typing import Any
 
 import pytest
 
-import paddle2torch
 from paddle2torch.mappings.registry import PRETRAINED
 from paddle2torch.verify.job import CHECKS
 
+from .conftest import copy_package
+
 NAMES = list(PRETRAINED)
 """What is tested here: every pretrained name."""
-
-ROOT = Path(paddle2torch.__file__).parent
 
 
 def run(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -96,9 +94,7 @@ def test_every_name_is_proven(name: str, models: dict[str, dict[str, Any]]) -> N
 )
 def test_a_wrong_rule_turns_the_gate_red(rule: str, replacement: str, culprit: str, tmp_path: Path) -> None:
     """The weight check shares the mapping and stays green: only running both frameworks can see this."""
-    package = tmp_path / "paddle2torch"
-    shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns(".*", "tests", "reports", "build", "*.egg-info"))
-    mapping = package / "mappings" / "albert.py"
+    mapping = copy_package(tmp_path) / "mappings" / "albert.py"
     text = mapping.read_text()
     assert text.count(rule) == 1
     mapping.write_text(text.replace(rule, replacement))

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array
+from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
-from ..reports.result import Check
+from ..reports.result import CheckResult
 from ..runners.forward import Session
-from .states import StateDifference, nan_last, token_difference
+from ..states import StateDifference, nan_last, token_difference
 
 LIMIT = 1e-12
 """Times the token's largest value; correct conversions stay below 1e-14."""
@@ -23,7 +24,9 @@ TABLES = {"vocabulary": "vocab_size", "positions": "max_position_embeddings", "t
 """The tables, and the configuration fields with their numbers of rows."""
 
 
-def run_embeddings(session: Session, configuration: Mapping[str, Any], forward: Inputs, padding: int | None) -> Check:
+def run_embeddings(
+    session: Session, configuration: Mapping[str, Any], forward: Inputs, padding: int | None
+) -> CheckResult:
     """Put all rows through both frameworks' embeddings and compare. `configuration` is PaddleNLP's, `forward` are the
     inputs of the forward runs, `padding` is an id that the frameworks embed differently on purpose.
 
@@ -57,7 +60,7 @@ def check_embeddings(
     paddle: Mapping[str, Array],
     torch: Mapping[str, Array],
     padding: int | None,
-) -> Check:
+) -> CheckResult:
     """Compare what the embeddings make of `rows`, given in blocks of tokens, and count rows also for `forward`."""
     problems: list[str] = []
     worst: StateDifference | None = None
@@ -83,7 +86,7 @@ def check_embeddings(
         problems.append(f"{place}: difference {worst.difference:.2e}, limit {worst.limit:.2e}")
     elif not problems and start != rows.input_ids.shape[1]:
         problems.append(f"{start} of {rows.input_ids.shape[1]} tokens were compared")
-    return Check(
+    return CheckResult(
         name="embeddings",
         passed=not problems,
         worst=worst.relative if worst is not None else None,
@@ -137,3 +140,18 @@ def _ids(inputs: Inputs) -> dict[str, Array]:
 def _touched(inputs: Inputs, table: str) -> int:
     """How many rows of a table the attended tokens touch."""
     return len(np.unique(_ids(inputs)[table][inputs.attention_mask == 1]))
+
+
+def _run(context: Context) -> Outcome:
+    pair = context.pair
+    return Outcome(run_embeddings(context.models, pair.configuration, context.inputs, pair.padding))
+
+
+CHECK = Check(
+    name="embeddings",
+    order=50,
+    establishes="the whole vocabulary, all positions and all token types give the same embeddings",
+    limit=f"{scientific(LIMIT)} of the token's largest value",
+    needs=Needs(dtypes=DTYPES, models=True),
+    run=_run,
+)

@@ -15,9 +15,10 @@ import numpy as np
 from ...converters.formats.dtypes import Array
 from ...mappings.language.plan import Plan
 from ...mappings.language.rules import Move, Rule
-from ..reports.result import Check
+from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
+from ..reports.result import CheckResult
 from ..runners.forward import Session
-from .states import attended_positions, nan_last
+from ..states import attended_positions, nan_last
 
 LIMIT = 1e-9
 """Times the largest value of the tensor's gradient; correct conversions stay below 6e-14."""
@@ -45,7 +46,7 @@ class Gradients:
         return array
 
 
-def run_gradients(session: Session, outputs: Mapping[str, Array], mask: Array, padding: int | None) -> Check:
+def run_gradients(session: Session, outputs: Mapping[str, Array], mask: Array, padding: int | None) -> CheckResult:
     """Let both frameworks differentiate and compare. `outputs` are Paddle's, to see names and shapes; `padding` is an
     id that the frameworks embed differently on purpose.
 
@@ -77,7 +78,7 @@ def projections(outputs: Mapping[str, Array], mask: Array, seed: int = 0) -> dic
     return made
 
 
-def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: Gradients) -> Check:
+def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: Gradients) -> CheckResult:
     """Compare gradients through the plan's moves, in the plan's order.
 
     `padding` is the row of the vocabulary that is left out, where the frameworks treat it differently on purpose.
@@ -136,7 +137,7 @@ def _check(
     padding: int | None,
     vocabulary: Move | None,
     tied: Mapping[str, Rule],
-) -> Check:
+) -> CheckResult:
     largest = max((scale for _, _, scale in measured), default=math.nan)
     floor = NOISE * largest
     shares = [
@@ -148,7 +149,7 @@ def _check(
     where = f"largest: {worst[0].target}" if worst else "nothing was compared"
     if failed:
         where = f"first differing gradient: {failed[0].target}; {where}"
-    return Check(
+    return CheckResult(
         name="gradients",
         passed=not problems and bool(measured),
         worst=worst[1] * LIMIT if worst else None,
@@ -171,3 +172,20 @@ def _check(
 def _largest(array: Array) -> float:
     """The largest absolute value; NaN wins."""
     return float(np.max(np.abs(array), initial=0.0))
+
+
+def _run(context: Context) -> Outcome:
+    outputs = context.pair.comparable(context.paddle("float64").outputs)
+    return Outcome(run_gradients(context.models, outputs, context.mask, context.pair.padding))
+
+
+CHECK = Check(
+    name="gradients",
+    order=80,
+    establishes="optional (`--check gradients`): the gradient of every parameter agrees, so that fine-tuning starts "
+    "from the same place",
+    limit=f"{scientific(LIMIT)} of the gradient's largest value",
+    needs=Needs(dtypes=DTYPES, models=True),
+    default=False,
+    run=_run,
+)

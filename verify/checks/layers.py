@@ -17,9 +17,10 @@ import numpy as np
 from ...converters.formats.dtypes import Array
 from ...errors import RunnerAnswerError
 from ...mappings.language.plan import Plan
-from ..reports.result import Check
+from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
+from ..reports.result import CheckResult
 from ..runners.forward import Run, Session
-from .states import StateDifference, compare_outputs, state_difference, token_difference
+from ..states import StateDifference, compare_outputs, state_difference, token_difference
 
 LIMITS = {"float64": 1e-12, "float32": 1e-5}
 """Times the largest value of a hidden state's token; correct conversions stay below 3.2e-14 and 7e-7."""
@@ -32,11 +33,11 @@ MEASURE = "largest difference of a token over its largest value, each layer fed 
 
 
 def check_layers(
-    paddle: Mapping[str, Run], fed: Mapping[str, Run], mask: Array, left_out: frozenset[str], session: Session | None
-) -> Check:
+    paddle: Mapping[str, Run], fed: Mapping[str, Run], mask: Array, left_out: frozenset[str], session: Session
+) -> CheckResult:
     """Compare Paddle's outputs with those of torch's layers fed with Paddle's states, in every type of both mappings.
 
-    Outputs in `left_out` are not compared. With a `session`, a failure is traced to a module. The check's numbers are
+    Outputs in `left_out` are not compared. A failure is traced to a module with the `session`. The check's numbers are
     those of float64 unless only float32 fails; those of float32 are in the details too.
     """
     checks = {dtype: _compare(paddle[dtype].outputs, fed[dtype].outputs, mask, left_out, dtype) for dtype in LIMITS}
@@ -49,7 +50,7 @@ def check_layers(
     where = check.where
     layers = [len(_states(side[shown].outputs)) - 1 for side in (paddle, fed)]
     stage = stage_of(check.details["first_failed"], layers[0])
-    if stage is not None and session is not None and layers[0] == layers[1]:
+    if stage is not None and layers[0] == layers[1]:
         # Torch failing here leaves what was found without a module's name.
         with suppress(RunnerAnswerError):
             guilty = find_guilty(session, shown, paddle[shown].outputs, stage, mask)
@@ -61,7 +62,7 @@ def check_layers(
 
 def _compare(
     paddle: Mapping[str, Array], fed: Mapping[str, Array], mask: Array, left_out: frozenset[str], dtype: str
-) -> Check:
+) -> CheckResult:
     # The last hidden state is what was fed, and attention maps are compared end to end.
     compared = {
         name: array
@@ -83,7 +84,7 @@ def _states(outputs: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array for name, array in outputs.items() if name.startswith("hidden_state.")}
 
 
-def _summary(check: Check) -> dict[str, Any]:
+def _summary(check: CheckResult) -> dict[str, Any]:
     return {
         "passed": check.passed,
         "worst": check.worst,
@@ -243,3 +244,22 @@ def _between(traces: Sequence[Trace], index: int, short: Mapping[str, str]) -> s
 
 def _equal(one: Array | None, other: Array | None) -> bool:
     return one is not None and other is not None and np.array_equal(one, other)
+
+
+def _run(context: Context) -> Outcome:
+    paddle = {dtype: context.paddle(dtype) for dtype in LIMITS}
+    fed = {dtype: context.fed(dtype) for dtype in LIMITS}
+    return Outcome(check_layers(paddle, fed, context.mask, context.pair.left_out, context.models))
+
+
+CHECK = Check(
+    name="layers",
+    order=60,
+    establishes="each torch layer, fed with Paddle's hidden state, gives Paddle's next one; a failure names the layer "
+    "and the module",
+    limit=f"{', '.join(f'{scientific(limit)} ({dtype})' for dtype, limit in LIMITS.items())} of the token's largest "
+    f"value; pooler and heads {scientific(OUTPUT_LIMITS['float32'])} in float32",
+    needs=Needs(dtypes=DTYPES, fed=True, models=True),
+    sees_faults=True,
+    run=_run,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from ...converters.tokenizers.files import TOKENIZER
 from ...errors import RunnerAnswerError
 from ...mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
 from ...mappings.registry import references as known_references
+from ..check import Check, Context, Needs, Outcome
 from ..inputs import Inputs
-from ..reports.result import Check, Report
+from ..reports.result import CheckResult
 from ..runners.forward import Runners
 
 REFERENCE = "reference"
@@ -46,23 +47,15 @@ class Part:
         return "passed" if self.problem is None else "FAILED"
 
 
-def with_reference(
-    report: Report,
-    name: str,
-    converted: Path,
-    runners: Runners,
-    references: Mapping[str, Reference] = REFERENCES,
-) -> Report:
-    """The report on published weights with the check `reference` in it.
+def check_reference(reference: Reference, converted: Path, runners: Runners) -> Outcome:
+    """Compare a converted folder of published weights with what is known of them.
 
-    Parts that do not apply, and the whole check when none does, are listed as not run with the reason. Raises
-    RunnerError when the runner dies.
+    Parts that do not apply are not run, each with the reason, and without any there is no result. Raises RunnerError
+    when the runner dies.
     """
-    parts = run_reference(references.get(name, Reference()), converted, runners)
-    ran = [part for part in parts if part.absent is None]
+    parts = run_reference(reference, converted, runners)
     absent = tuple(f"{REFERENCE} {part.name}: {part.absent}" for part in parts if part.absent is not None)
-    checks = (*report.checks, _check(references[name], parts)) if ran else report.checks
-    return replace(report, checks=checks, not_run=(*report.not_run, *absent))
+    return Outcome(_check(reference, parts) if len(absent) < len(parts) else None, parts_not_run=absent)
 
 
 def run_reference(reference: Reference, converted: Path, runners: Runners) -> list[Part]:
@@ -206,10 +199,10 @@ def _words(converted: _Converted, known: TopWords) -> Part:
     return _guarded(name, run)
 
 
-def _check(reference: Reference, parts: list[Part]) -> Check:
+def _check(reference: Reference, parts: list[Part]) -> CheckResult:
     problems = tuple(part.problem for part in parts if part.problem is not None)
     hidden = next((part.worst for part in parts if part.worst is not None), None)
-    return Check(
+    return CheckResult(
         name=REFERENCE,
         passed=not problems,
         worst=hidden,
@@ -224,3 +217,18 @@ def _check(reference: Reference, parts: list[Part]) -> Check:
             ]
         },
     )
+
+
+def _run(context: Context) -> Outcome:
+    return check_reference(context.published, context.pair.converted, context.runners)
+
+
+CHECK = Check(
+    name=REFERENCE,
+    order=90,
+    establishes="on published weights (`gate`): the converted model gives the hidden state, the words for a mask and "
+    "the token ids that independent sources publish for them",
+    limit="the published tolerance of the hidden state; words and ids equal",
+    needs=Needs(runners=True, published=True),
+    run=_run,
+)

@@ -6,20 +6,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from ...converters.checkpoints.source import Source
 from ...converters.formats.dtypes import Array
 from ...converters.tokenizers.files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, read_json_object
 from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError
 from ...mappings.language.tokenizers import VOCABULARY_FILES, WORDPIECE
-from ..reports.result import Check, DeclaredDifferenceSeen
+from ..check import Check, Context, Needs, Outcome
+from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners
 from ..tokenizers.comparison import FIELDS, RESULT_DIFFERENCES, Comparison, Encoded
@@ -43,37 +42,18 @@ SHOWN = 20
 Case = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class TokenizerOutcome:
-    """The check with the declared differences that it saw, or the reason why there was nothing to check."""
-
-    check: Check | None = None
-    declared: tuple[DeclaredDifferenceSeen, ...] = ()
-    reason: str | None = None
-
-
-def run_tokenizer_check(
-    source: Source,
-    family: str,
-    vocab_size: int,
-    converted: Path,
-    runners: Runners,
-    scratch: Path,
-    original: bool = False,
-) -> TokenizerOutcome:
-    """The check of a PaddleNLP source's tokenizer against that of a Hugging Face folder.
-
-    `vocab_size` is the number of word embeddings, `scratch` an existing folder; `original` says that the Hugging Face
-    folder is the one that was converted from. Raises what reading the source's tokenizer raises, and RunnerError when
-    a runner dies or PaddleNLP cannot load it.
-    """
-    tokenizer = read_tokenizer(source, family, vocab_size)
+def _run(context: Context) -> Outcome:
+    """Raises what reading the source's tokenizer raises, and RunnerError when a runner dies or PaddleNLP cannot load
+    it."""
+    pair = context.pair
+    source, converted = pair.checkpoint.source, pair.converted
+    tokenizer = read_tokenizer(source, pair.recognised.family.name, int(pair.configuration["vocab_size"]))
     if tokenizer is None and not has_tokenizer(converted):
-        return TokenizerOutcome(reason="the source has no tokenizer")
+        return Outcome(reason="the source has no tokenizer")
     if tokenizer is None or not has_tokenizer(converted):
-        return TokenizerOutcome(_one_sided(source.path, tokenizer, converted))
-    check, declared = check_tokenizer(tokenizer, converted, runners, scratch, original=original)
-    return TokenizerOutcome(check, declared)
+        return Outcome(_one_sided(source.path, tokenizer, converted))
+    original = pair.way_back is not None
+    return Outcome(*check_tokenizer(tokenizer, converted, context.runners, context.scratch, original=original))
 
 
 def has_tokenizer(folder: Path) -> bool:
@@ -81,10 +61,10 @@ def has_tokenizer(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (TOKENIZER, *VOCABULARY_FILES.values()))
 
 
-def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path) -> Check:
+def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path) -> CheckResult:
     has, lacks = (converted, source) if tokenizer is None else (tokenizer.vocabulary, converted)
     reason = f"there is a tokenizer in {has} and none in {lacks}"
-    return Check("tokenizer", False, 1.0, 0.0, reason, "sides without a tokenizer", (reason,))
+    return CheckResult("tokenizer", False, 1.0, 0.0, reason, "sides without a tokenizer", (reason,))
 
 
 def check_tokenizer(
@@ -95,8 +75,9 @@ def check_tokenizer(
     lines: Sequence[str] | None = None,
     seed: int = 0,
     original: bool = False,
-) -> tuple[Check, tuple[DeclaredDifferenceSeen, ...]]:
-    """Run the tokenizers on `lines` (default: made ones by `seed`) and compare; `scratch` is an existing folder.
+) -> tuple[CheckResult, tuple[DeclaredDifferenceSeen, ...]]:
+    """Run the tokenizers on `lines` (default: made ones by `seed`) and compare; `scratch` is an existing folder, and
+    `original` says that the Hugging Face folder is the one that was converted from.
 
     Returns the check and the declared differences that concern at least one row, measured in rows. Raises RunnerError
     when a runner dies or PaddleNLP cannot load the source's tokenizer.
@@ -209,9 +190,9 @@ def _other_cases(texts: list[str], longest: int) -> list[Case]:
     return cases
 
 
-def _check(comparison: Comparison, lines: int) -> Check:
+def _check(comparison: Comparison, lines: int) -> CheckResult:
     problems = comparison.problems
-    return Check(
+    return CheckResult(
         name="tokenizer",
         passed=not problems,
         worst=float(len(problems)),
@@ -243,3 +224,16 @@ def _seen(comparison: Comparison, differences: Sequence[LineDifference]) -> tupl
             size = f"{count} of {comparison.compared} rows, each recognised by its ids"
             seen.append(DeclaredDifferenceSeen(f"tokenizer: {name}", f"{text} ({FAST}: {size})"))
     return tuple(seen)
+
+
+CHECK = Check(
+    name="tokenizer",
+    order=70,
+    establishes="where there is one: PaddleNLP's tokenizer and the converted one, slow and fast, give the same ids, "
+    "token types and masks for lines of all kinds, alone and in pairs, truncated and padded (thousands of encodings), "
+    "and have the same settings",
+    limit="equal, apart from declared differences",
+    needs=Needs(runners=True),
+    stage="tokenizers",
+    run=_run,
+)

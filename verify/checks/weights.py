@@ -5,42 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...converters.checkpoints.checkpoint import Checkpoint
-from ...converters.checkpoints.source import find_weights
 from ...converters.formats.casting import cast, number_of, widened
 from ...converters.formats.dtypes import Array, DType, widest
-from ...converters.formats.safetensors_file import open_safetensors
 from ...converters.formats.tensors import Tensor
-from ...converters.outputs.alterations import UNALTERED, Alterations, read_alterations, word_embeddings
-from ...errors import UnreadableFileError
+from ...converters.outputs.alterations import UNALTERED, Alterations, word_embeddings
 from ...mappings.language.plan import Plan, is_prefixed
 from ...mappings.language.rules import Kind
-from ..reports.result import Check
-
-
-def open_converted(folder: Path) -> dict[str, Tensor]:
-    """The tensors of a converted folder, all shards together. Raises UnreadableFileError."""
-    tensors: dict[str, Tensor] = {}
-    for path in find_weights(folder):
-        tensors.update(open_safetensors(path).tensors)
-    return tensors
-
-
-def recorded_alterations(folder: Path) -> Alterations:
-    """What the files of a converted folder record as altered; all of them say the same. Raises UnreadableFileError."""
-    found: list[Alterations] = []
-    for path in find_weights(folder):
-        opened = open_safetensors(path)
-        opened.source.close()
-        found.append(read_alterations(path, opened.metadata))
-        if found[-1] != found[0]:
-            raise UnreadableFileError(f"{path}: records other alterations than the shards before it")
-    return found[0]
+from ..check import Check, Context, Outcome
+from ..reports.result import CheckResult
 
 
 def check_weights(
@@ -52,7 +29,7 @@ def check_weights(
     torch: Mapping[str, Any] | None = None,
     alterations: Alterations = UNALTERED,
     both_types: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
-) -> Check:
+) -> CheckResult:
     """Compare each converted tensor with its source after the declared transform, bit for bit, both key sets closed.
 
     With the runners' answers also: what Paddle itself loaded is what the reader read, what torch loaded is what was
@@ -105,7 +82,7 @@ def check_weights(
         problems += _type_problems(*both_types)
     if torch is not None:
         problems += _digest_problems("torch's live model", target_digests, torch["digests"])
-    return Check(
+    return CheckResult(
         name="weights",
         passed=not problems,
         worst=float(len(problems)),
@@ -208,3 +185,37 @@ def _loading_problems(
         + [f"{name} is in the file, but PaddleNLP does not load it" for name in sorted(unused)]
         + [f"PaddleNLP finds that {name} does not fit its model" for name in loading["mismatched"]]
     )
+
+
+def _run(context: Context) -> Outcome:
+    """On whatever runs there are: without any, the files alone are compared."""
+    pair, runs = context.pair, context.runs
+    loaded = runs.paddle32_uncast or runs.paddle32
+    both_types = (
+        (runs.paddle32.answer["digests"], runs.paddle64.answer["digests"])
+        if runs.paddle32 is not None and runs.paddle64 is not None
+        else None
+    )
+    result = check_weights(
+        pair.checkpoint,
+        pair.plan,
+        pair.written,
+        pair.configuration,
+        loaded.answer if loaded is not None else None,
+        runs.torch32.answer if runs.torch32 is not None else None,
+        pair.alterations,
+        both_types,
+    )
+    return Outcome(result if pair.way_back is None else pair.way_back.with_problems(result))
+
+
+CHECK = Check(
+    name="weights",
+    order=10,
+    establishes="every tensor of the file is accounted for by a named rule; every converted tensor is bit-equal to its "
+    "source after the declared transform; what PaddleNLP loaded is what was read, and what transformers loaded is what "
+    "was written",
+    limit="no bit differs",
+    sees_faults=True,
+    run=_run,
+)

@@ -17,15 +17,14 @@ from ...converters.checkpoints.comparison import settle_values
 from ...converters.formats.dtypes import Array
 from ...converters.formats.tensors import Tensor
 from ...errors import ParityError, UnreadableFileError
-from ..checks.weights import open_converted, recorded_alterations
+from ..check import Context, Needs
+from ..checks import all_checks
 from ..inputs import make_inputs
-from ..job import Verification
-from ..reports.result import Check, Report
-from ..runners.forward import Runners, Runs, Session, run_both, stage_source
+from ..job import compare, open_session, results_of
+from ..pair import Pair, open_converted, recorded_alterations
+from ..reports.result import CheckResult, Report
+from ..runners.forward import Runners, Runs, run_both, stage_source
 from .known import Fault, Faulted, all_faults
-
-FAULT_CHECKS = ("weights", "config", "float64", "float32", "layers")
-"""The checks that faults are run against."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def run_faults(
     runners: Runners | None = None,
     on_result: Callable[[FaultResult], None] | None = None,
 ) -> list[FaultResult]:
-    """Inject each fault (default: all) into a copy of `converted` and run FAULT_CHECKS on it.
+    """Inject each fault (default: all) into a copy of `converted` and run the checks on it that can see faults.
 
     Paddle runs once; torch runs for every fault. Raises ParityError when the unfaulted pair does not pass, for then a
     red check would prove nothing, and the Paddle2TorchErrors of `verify_checkpoint`.
@@ -130,18 +129,19 @@ def run_faults(
         inputs = make_inputs(recognised.configuration, seed)
         staged = stage_source(checkpoint, recognised, scratch / "source")
         written = open_converted(converted)
+        seeing = [check for check in all_checks() if check.sees_faults]
+        needs = Needs.of(seeing)
         clean = Faulted(_arrays(written), _configuration(converted), inputs, plan)
 
-        def check(state: Faulted, folder: Path, reference: Runs | None) -> tuple[tuple[Check, ...], Runs]:
-            job = Verification(
-                checkpoint, recognised, state.plan, folder, open_converted(folder), FAULT_CHECKS, lambda text: None
-            )
+        def check(state: Faulted, folder: Path, reference: Runs | None) -> tuple[tuple[CheckResult, ...], Runs]:
+            pair = Pair(checkpoint, recognised, state.plan, folder, open_converted(folder))
             scratch_of = folder.parent / f"{folder.name}.runs"
             scratch_of.mkdir()
-            session = Session(runners, staged, folder, state.plan, state.inputs, job.aligned(), scratch_of)
+            session = open_session(pair, runners, staged, state.inputs, scratch_of)
             try:
-                runs = run_both(session, ("float64", "float32"), fed=True, reference=reference)
-                return job.checks(runs, inputs, session), runs
+                runs = run_both(session, needs.dtypes, needs.fed, reference)
+                context = Context(pair, inputs, runners, scratch_of, runs, session)
+                return results_of(compare(seeing, context)), runs
             finally:
                 session.release()
 

@@ -12,7 +12,7 @@ from ...errors import MissingDependencyError
 from .chart import Panel, draw, panels
 from .faults import faults_of
 from .gate_result import GateResult, ModelResult
-from .result import Check, Report
+from .result import CheckResult, Report
 from .template import STYLE, TEMPLATE
 from .text import headline, tally, verdict, worst
 
@@ -213,7 +213,7 @@ def _coverage(report: Report) -> list[Table]:
     return [table for check in report.checks if (table := _coverage_table(check)) is not None]
 
 
-def _coverage_table(check: Check) -> Table | None:
+def _coverage_table(check: CheckResult) -> Table | None:
     coverage = check.details.get("coverage")
     if isinstance(coverage, Mapping):
         coverage = [

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from ...errors import MissingDependencyError
 from .faults import Fault, faults_of
 from .gate_result import GateResult, ModelResult
-from .result import Check, Report
+from .result import CheckResult, Report
 
 if TYPE_CHECKING:
     from junitparser import TestCase, TestSuite
@@ -67,7 +67,7 @@ def _add_cases(suite: TestSuite, model: ModelResult) -> None:
         suite.add_testcase(_skipped_case(name, class_name, model.report.not_run_reasons.get(name)))
 
 
-def _check_case(check: Check, class_name: str) -> TestCase:
+def _check_case(check: CheckResult, class_name: str) -> TestCase:
     from junitparser import Failure, TestCase
 
     case = TestCase(_text(check.name), class_name)

@@ -23,7 +23,7 @@ def utc_now() -> str:
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """One check that ran. `worst` and `limit` are in the check's own measure, stated in `measure`; `where` names the
     place of the worst value or, when it failed, of the first difference. `problems` lists what failed."""
 
@@ -78,7 +78,7 @@ class Report:
     weights: str
     parameters: int
     tensors: int
-    checks: tuple[Check, ...]
+    checks: tuple[CheckResult, ...]
     not_run: tuple[str, ...]
     declared_differences: tuple[DeclaredDifferenceSeen, ...]
     inputs_digest: str | None
@@ -104,7 +104,7 @@ class Report:
         """Names of the injected faults that no check caught which can see them."""
         return tuple(str(fault["fault"]) for fault in self.faults if not fault["caught"])
 
-    def check(self, name: str) -> Check | None:
+    def check(self, name: str) -> CheckResult | None:
         """The check of this name, or None when it did not run."""
         return next((check for check in self.checks if check.name == name), None)
 

@@ -10,7 +10,7 @@ from ...workers.console import print_table
 from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
 from ..job import CHECKS
 from .gate_result import GateResult, ModelResult
-from .result import TO_TORCH, Check, Report
+from .result import TO_TORCH, CheckResult, Report
 
 GATE_HEADINGS = (
     "name",
@@ -174,7 +174,7 @@ def report_lines(report: Report) -> list[str]:
     return [*lines, f"{report_verdict(report)} ({tally(report)})"]
 
 
-def certificate_lines(check: Check) -> list[str]:
+def certificate_lines(check: CheckResult) -> list[str]:
     """What comparing the certificate with the files found, a line per problem."""
     return [
         f"certificate {'passed' if check.passed else 'FAILED'}: {line}"
@@ -182,7 +182,7 @@ def certificate_lines(check: Check) -> list[str]:
     ]
 
 
-def shown_problems(check: Check) -> list[str]:
+def shown_problems(check: CheckResult) -> list[str]:
     """The first problems of a check; the rest is counted in a last line. None when the place says it all."""
     if check.problems == (check.where,):
         return []
@@ -192,12 +192,12 @@ def shown_problems(check: Check) -> list[str]:
     return shown
 
 
-def measured(check: Check) -> bool:
+def measured(check: CheckResult) -> bool:
     """Whether worst and limit of a check are measured differences, not counts of problems."""
     return bool(check.worst is not None and check.limit)
 
 
-def worst(check: Check | None) -> str:
+def worst(check: CheckResult | None) -> str:
     """The worst value of a check for a table; a dash when there is none."""
     return "-" if check is None or check.worst is None else f"{check.worst:.1e}"
 

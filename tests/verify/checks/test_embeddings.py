@@ -15,7 +15,7 @@ from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.verify.checks.embeddings import all_rows, check_embeddings
 from paddle2torch.verify.inputs import make_inputs
 from paddle2torch.verify.job import verify_checkpoint
-from paddle2torch.verify.reports.result import Check, Report
+from paddle2torch.verify.reports.result import CheckResult, Report
 from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import Seed
@@ -112,7 +112,7 @@ def test_all_rows_holds_every_row(fields: dict[str, Any], padding: int | None) -
     assert set(rows.token_type_ids[attended]) == set(range(fields["type_vocab_size"]))
 
 
-def checked(token: int | None, value: float, blocks: int = 3, tokens: int = 9) -> Check:
+def checked(token: int | None, value: float, blocks: int = 3, tokens: int = 9) -> CheckResult:
     """Embeddings in blocks of 20 tokens; torch has another value at one of them, fewer blocks or a shorter last one."""
     whole = np.random.default_rng(0).standard_normal((1, 49, 4))
     paddle: dict[str, Array] = {}

@@ -14,7 +14,7 @@ from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.checks.gradients import projections
 from paddle2torch.verify.job import verify_checkpoint
-from paddle2torch.verify.reports.result import Check
+from paddle2torch.verify.reports.result import CheckResult
 from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import Seed
@@ -22,7 +22,7 @@ from ..conftest import Seed
 ARCHITECTURES = [model.source for family in FAMILIES.values() for model in family.models]
 
 
-def gradients_of(source: Path, runners: Runners, convert: bool = True) -> Check:
+def gradients_of(source: Path, runners: Runners, convert: bool = True) -> CheckResult:
     converted = source.parent / "converted"
     if convert:
         convert_checkpoint(source, converted)

@@ -14,10 +14,10 @@ from safetensors.numpy import load_file, save_file
 from paddle2torch.converters.formats.dtypes import Array
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.verify.checks.layers import LIMITS, short_names
-from paddle2torch.verify.checks.states import token_difference
 from paddle2torch.verify.job import verify_checkpoint
-from paddle2torch.verify.reports.result import Check
+from paddle2torch.verify.reports.result import CheckResult
 from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.states import token_difference
 
 from ..conftest import Seed
 
@@ -26,7 +26,7 @@ ALBERT = "encoder.albert_layer_groups.0.albert_layers.0"
 BERT = "encoder.layer.0"
 
 
-def check_of(source: Path, runners: Runners, name: str = "layers", **options: Any) -> Check:
+def check_of(source: Path, runners: Runners, name: str = "layers", **options: Any) -> CheckResult:
     report = verify_checkpoint(source, source.parent / "converted", checks=(name,), runners=runners, **options)
     check = report.check(name)
     assert check is not None

@@ -15,8 +15,9 @@ from paddle2torch import convert_checkpoint
 from paddle2torch.mappings.albert import ALBERT
 from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
 from paddle2torch.mappings.registry import PRETRAINED
-from paddle2torch.verify.checks.reference import run_reference, with_reference
+from paddle2torch.verify.checks.reference import check_reference, run_reference
 from paddle2torch.verify.inputs import Inputs
+from paddle2torch.verify.job import CHECKS, Asked, verify_asked
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
@@ -158,30 +159,57 @@ def test_a_tokenizer_that_is_absent_is_not_run(backbone: Converted, runners: Run
     assert found == {"hidden state": "passed", "token ids": "not run", "words": "not run"}
 
 
-REPORT = Report("s", "c", "AlbertModel", "published", 1, 1, (), ("gradients",), (), None, {}, {})
-
-
-def test_the_report_says_what_ran(backbone: Converted, runners: Runners) -> None:
+def test_the_outcome_says_what_ran(backbone: Converted, runners: Runners) -> None:
     folder, reference = backbone
-    report = with_reference(REPORT, NAME, folder, runners, {NAME: reference})
-    check = report.check("reference")
-    assert check is not None
-    assert check.worst is not None
-    assert (check.passed, check.limit) == (True, 1e-4)
-    assert 0 < check.worst < 1e-4
-    assert report.not_run == ("gradients", "reference words: the published file holds no masked language model head")
+    outcome = check_reference(reference, folder, runners)
+    result = outcome.result
+    assert result is not None
+    assert result.worst is not None
+    assert (result.name, result.passed, result.limit) == ("reference", True, 1e-4)
+    assert 0 < result.worst < 1e-4
+    absent = "reference words: the published file holds no masked language model head"
+    assert outcome.parts_not_run == (absent,)
 
 
 def test_nothing_known_is_not_run(backbone: Converted, runners: Runners) -> None:
-    for references in ({}, {NAME: Reference()}):
-        report = with_reference(REPORT, NAME, backbone[0], runners, references)
-        assert report.checks == ()
-        assert not report.passed
-        assert report.not_run[1:] == (
-            "reference hidden state: none is known",
-            "reference token ids: none are known",
-            "reference words: none are known",
-        )
+    outcome = check_reference(Reference(), backbone[0], runners)
+    assert outcome.result is None
+    assert outcome.parts_not_run == (
+        "reference hidden state: none is known",
+        "reference token ids: none are known",
+        "reference words: none are known",
+    )
+
+
+def test_a_verification_of_published_weights_says_what_ran(
+    backbone: Converted, runners: Runners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only with all default checks, only where something is known, and never for weights that are not published."""
+    folder, reference = backbone
+    shutil.copytree(folder.parent / "published", tmp_path / "models" / NAME)
+    monkeypatch.setenv("PPNLP_HOME", str(tmp_path))
+    monkeypatch.setenv("PADDLE2TORCH_CACHE", str(tmp_path / "none"))
+
+    def verify(known: Reference | None, source: str | Path = NAME, checks: tuple[str, ...] = CHECKS) -> Report:
+        return verify_asked(source, folder, Asked(checks, published=known), runners)
+
+    report = verify(reference)
+    assert report.weights == "published"
+    assert tuple(check.name for check in report.checks) == (*CHECKS, "reference")
+    assert "reference" in report.seconds
+    absent = "reference words: the published file holds no masked language model head"
+    assert report.not_run == ("gradients", absent)
+    report = verify(Reference())
+    assert tuple(check.name for check in report.checks) == CHECKS
+    assert report.not_run[1:] == (
+        "reference hidden state: none is known",
+        "reference token ids: none are known",
+        "reference words: none are known",
+    )
+    assert verify(reference, checks=("weights",)).not_run == (*CHECKS[1:], "gradients", "reference")
+    assert verify(None, checks=("weights",)).not_run == (*CHECKS[1:], "gradients")
+    local = verify(reference, tmp_path / "models" / NAME, ("weights",))
+    assert (local.weights, local.not_run) == ("local", (*CHECKS[1:], "gradients"))
 
 
 def test_the_acceptance_data_is_of_all_names() -> None:

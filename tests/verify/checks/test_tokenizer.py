@@ -15,7 +15,7 @@ import pytest
 from paddle2torch.converters.checkpoints.source import Source
 from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer, write_huggingface_tokenizer
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
-from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen
+from paddle2torch.verify.reports.result import CheckResult, DeclaredDifferenceSeen
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.tokenizers.comparison import Encoded, have_equal_scores, odd_token_moved
 from paddle2torch.verify.tokenizers.corpus import make_lines
@@ -89,7 +89,7 @@ def convert(source: Path, family: str, converted: Path) -> tuple[SourceTokenizer
 
 def run(
     tokenizer: SourceTokenizer, converted: Path, runners: Runners, lines: list[str]
-) -> tuple[Check, tuple[DeclaredDifferenceSeen, ...]]:
+) -> tuple[CheckResult, tuple[DeclaredDifferenceSeen, ...]]:
     scratch = converted.parent / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()

@@ -16,7 +16,7 @@ import pytest
 
 from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
 from paddle2torch.verify.reports.html import html_page
-from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
+from paddle2torch.verify.reports.result import CheckResult, DeclaredDifferenceSeen, Report
 
 LONG = "encoder.albert_layer_groups.0.albert_layers.0.attention." * 3 + "weight"
 
@@ -68,13 +68,13 @@ def make_result() -> GateResult:
     def report(layers: int, difference: float, **fields: Any) -> Report:
         listed = states(layers, difference)
         passed = difference < 1e-9
-        check = Check(
+        check = CheckResult(
             "float64", passed, difference, 1e-9, LONG, "size", () if passed else (LONG,) * 6, {"states": listed}
         )
         fed = [{**state, "dtype": dtype} for dtype in ("float64", "float32") for state in listed]
         others = (
-            Check("layers", True, 0.0, 1e-12, "here", "size", (), {"states": fed}),
-            Check(
+            CheckResult("layers", True, 0.0, 1e-12, "here", "size", (), {"states": fed}),
+            CheckResult(
                 "embeddings", True, 0.0, 0.0, "", "", (), {"coverage": {LONG: {"rows": 5, "forward": 1, "check": 5}}}
             ),
         )

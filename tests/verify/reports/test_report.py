@@ -21,7 +21,7 @@ from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
 from paddle2torch.verify.reports.html import html_page
 from paddle2torch.verify.reports.junit import junit_xml
 from paddle2torch.verify.reports.markdown import markdown, workflow_commands
-from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen, Report
+from paddle2torch.verify.reports.result import CheckResult, DeclaredDifferenceSeen, Report
 from paddle2torch.verify.reports.text import print_gate, report_lines
 
 HOSTILE = "<script>alert(1)</script>|`x`\n::error::\x00\ud800 $x$ 文字"
@@ -40,9 +40,9 @@ def states(dtype: str, difference: float = 1e-15, layers: int = 3) -> list[dict[
     return [{"name": name, "difference": difference, "scale": 2.0, "limit": limit} for name in names]
 
 
-def make_check(name: str, passed: bool = True, **details: Any) -> Check:
+def make_check(name: str, passed: bool = True, **details: Any) -> CheckResult:
     problems = () if passed else (f"{name} differs at [0, 1]", f"{name} differs at [0, 2]")
-    return Check(name, passed, 1e-15, 1e-9, "somewhere", "difference", problems, details)
+    return CheckResult(name, passed, 1e-15, 1e-9, "somewhere", "difference", problems, details)
 
 
 def make_report(failed: str = "", not_run: tuple[str, ...] = ("gradients",), **fields: Any) -> Report:
@@ -100,7 +100,7 @@ def json_without_constants(text: str) -> Any:
 
 def test_json_names_what_is_not_finite(tmp_path: Path) -> None:
     seen = DeclaredDifferenceSeen("d", "t", math.inf)
-    check = Check("float64", False, math.nan, 1e-9, "", "", ("x",), {"states": [{"difference": -math.inf}]})
+    check = CheckResult("float64", False, math.nan, 1e-9, "", "", ("x",), {"states": [{"difference": -math.inf}]})
     report = make_report(checks=(check,), declared_differences=(seen,))
     files.write_json(tmp_path / "new" / "report.json", make_result(("m", report)).to_json())
     document = json_without_constants((tmp_path / "new" / "report.json").read_text())
@@ -185,7 +185,7 @@ def test_annotations_are_one_line_per_model_and_at_most_ten() -> None:
 
 
 def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:
-    check = Check(HOSTILE, False, 1.0, 1.0, HOSTILE, HOSTILE, (HOSTILE,), {"states": [{"name": HOSTILE}]})
+    check = CheckResult(HOSTILE, False, 1.0, 1.0, HOSTILE, HOSTILE, (HOSTILE,), {"states": [{"name": HOSTILE}]})
     declared = (DeclaredDifferenceSeen(HOSTILE, HOSTILE),)
     report = make_report(
         checks=(check,),
@@ -260,7 +260,7 @@ def test_charts_of_every_check_that_compared_states() -> None:
 
 @pytest.mark.parametrize("details", [{}, {"coverage": []}, {"coverage": "all"}, {"coverage": [{"rows": 2, "x": None}]}])
 def test_a_check_may_lack_details(details: dict[str, Any]) -> None:
-    check = Check("embeddings", True, None, None, "", "", (), details)
+    check = CheckResult("embeddings", True, None, None, "", "", (), details)
     page = html_page(make_result(("m", make_report(checks=(check,), files={}, versions={}, inputs_digest=None))))
     assert "No chart" in page
 

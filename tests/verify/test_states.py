@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from paddle2torch.converters.formats.dtypes import Array
-from paddle2torch.verify.checks.states import compare_float32, compare_float64, largest_difference
+from paddle2torch.verify.checks.float32 import compare_float32
+from paddle2torch.verify.checks.float64 import compare_float64
+from paddle2torch.verify.states import largest_difference
 
 Outputs = dict[str, Array]
 MASK = np.array([[1, 1, 1, 0], [1, 1, 1, 1]])

@@ -9,28 +9,13 @@ import numpy as np
 
 from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.plan import Plan
-from ..reports.result import Check
-
-COMPARED = (
-    "vocab_size",
-    "embedding_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_hidden_groups",
-    "inner_group_num",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "pad_token_id",
-    "num_labels",
-)
-"""Fields of the live configurations that must be equal where both models have them."""
+from ..check import Check, Context, Needs, Outcome
+from ..reports.result import CheckResult
 
 
 def check_configuration(
     plan: Plan, paddle: Mapping[str, Any], torch: Mapping[str, Any], declared: tuple[DeclaredDifference, ...]
-) -> Check:
+) -> CheckResult:
     """Compare the live models' sizes, labels, heads, activation functions (by what they compute) and LayerNorm
     epsilons.
 
@@ -38,7 +23,7 @@ def check_configuration(
     """
     problems: list[str] = []
     compared = 0
-    for name in COMPARED:
+    for name in (*plan.family.sizes(), "pad_token_id", "num_labels"):
         sides = paddle["configuration"].get(name), torch["configuration"].get(name)
         if name == "num_labels" and "num_labels" not in _head_sizes(plan):
             continue
@@ -57,7 +42,7 @@ def check_configuration(
             problems.append(f"the labels are {paddle['labels']} in Paddle and {torch['labels']} in torch")
     epsilon_problems, epsilons = _epsilons(plan, paddle["layer_norm_eps"], torch["layer_norm_eps"], declared)
     problems += epsilon_problems
-    return Check(
+    return CheckResult(
         name="config",
         passed=not problems,
         worst=float(len(problems)),
@@ -104,3 +89,23 @@ def layer_norms(plan: Plan, paddle: Mapping[str, float]) -> dict[str, str]:
         for source in move.sources
         if source.endswith(".weight") and source.removesuffix(".weight") in paddle
     }
+
+
+def _run(context: Context) -> Outcome:
+    runs = context.runs
+    # With its epsilons as they are, where there is such a run.
+    torch = runs.torch64_as_is or runs.torch64 or context.torch("float32")
+    paddle = context.paddle("float32")
+    return Outcome(check_configuration(context.pair.plan, paddle.answer, torch.answer, context.pair.declared))
+
+
+CHECK = Check(
+    name="config",
+    order=20,
+    establishes="both live models have the same sizes, labels, heads, layers, activation function (found by evaluating "
+    "it) and LayerNorm epsilons",
+    limit="equal",
+    needs=Needs(dtypes=("float32",)),
+    sees_faults=True,
+    run=_run,
+)

@@ -8,19 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...converters.formats.dtypes import Array
-from ..reports.result import Check
+from ..converters.formats.dtypes import Array
+from .reports.result import CheckResult
 
-FLOAT64_LIMIT = 1e-9
-"""Times the largest value of the state; correct conversions stay below 6e-12."""
-
-FLOAT32_NOISE = 32
-"""Times torch's own float32 rounding error of the state; correct conversions stay below 7.5."""
-
-FLOAT32_FLOOR = 1e-5
-"""Times the largest value of the state, added to the above."""
-
-_OF_STATE = "largest difference of a state over its largest value"
+OF_STATE = "largest difference of a state over its largest value"
+"""What the checks end to end measure."""
 
 _PER_TOKEN = frozenset({"last_hidden_state", "mlm_logits", "start_logits", "end_logits", "qa_logits"})
 
@@ -67,32 +59,6 @@ def describe(name: str) -> str:
     return "hidden state 0 (mapped embedding)" if index == 0 else f"hidden state {index} (output of layer {index})"
 
 
-def compare_float64(paddle: Mapping[str, Array], torch: Mapping[str, Array], mask: Array) -> Check:
-    """End to end in float64: every output within FLOAT64_LIMIT of the state's largest value."""
-
-    def difference(name: str) -> StateDifference:
-        return state_difference(name, paddle[name], torch[name], mask, lambda scale: FLOAT64_LIMIT * scale)
-
-    return compare_outputs("float64", _OF_STATE, paddle, torch, difference)
-
-
-def compare_float32(
-    paddle: Mapping[str, Array], torch: Mapping[str, Array], torch64: Mapping[str, Array], mask: Array
-) -> Check:
-    """End to end in float32: the limit of each state follows from torch's own rounding error on the same inputs."""
-
-    def difference(name: str) -> StateDifference:
-        return state_difference(name, paddle[name], torch[name], mask, lambda scale: limit(name, scale))
-
-    def limit(name: str, scale: float) -> float:
-        if name not in torch64 or torch64[name].shape != torch[name].shape:
-            return float("nan")
-        noise = largest_difference(name, torch[name], torch64[name], mask)
-        return FLOAT32_NOISE * noise + FLOAT32_FLOOR * scale
-
-    return compare_outputs("float32", _OF_STATE, paddle, torch, difference)
-
-
 def largest_difference(name: str, paddle: Array, torch: Array, mask: Array) -> float:
     """The largest absolute difference of one output at attended positions; infinite when the shapes differ."""
     if paddle.shape != torch.shape:
@@ -133,7 +99,7 @@ def compare_outputs(
     paddle: Mapping[str, Array],
     torch: Mapping[str, Array],
     difference: Callable[[str], StateDifference],
-) -> Check:
+) -> CheckResult:
     """Compare all outputs: names and counts first, then shapes, then values by `difference(name)`."""
     counts = _count_problems(paddle, torch)
     problems = counts + _name_problems(paddle, torch)
@@ -156,7 +122,7 @@ def compare_outputs(
         where = problems[0]
     else:
         where = worst.where if worst else "nothing"
-    return Check(
+    return CheckResult(
         name=check,
         passed=not problems,
         worst=worst.relative if worst else None,

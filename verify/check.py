@@ -1,0 +1,157 @@
+"""What a check is: an object that says what it needs, is handed that, and says what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..converters.formats.dtypes import Array
+from ..mappings.language.reference import Reference
+from .inputs import Inputs
+from .pair import Pair
+from .reports.result import CheckResult, DeclaredDifferenceSeen
+from .runners.forward import Run, Runners, Runs, Session
+
+DTYPES = ("float64", "float32")
+"""The types that the frameworks can be run in."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a check needs besides the two folders; runs are made once for all checks that need them.
+
+    `dtypes`: runs of both frameworks in these types, on the same inputs. `fed`: also torch's layers, fed with Paddle's
+    states, in these types. `models`: it asks for more while the runners hold the models of these runs, and an answer
+    that torch or Paddle cannot give is its failure. `runners`: it makes runs of its own, when all others are done.
+    `published`: the weights are published ones of which something is known.
+    """
+
+    dtypes: tuple[str, ...] = ()
+    fed: bool = False
+    models: bool = False
+    runners: bool = False
+    published: bool = False
+
+    @classmethod
+    def of(cls, checks: Iterable[Check]) -> Needs:
+        """What several checks need together."""
+        needs = [check.needs for check in checks]
+        return cls(
+            tuple(dtype for dtype in DTYPES if any(dtype in one.dtypes for one in needs)),
+            fed=any(one.fed for one in needs),
+            models=any(one.models for one in needs),
+            runners=any(one.runners for one in needs),
+            published=any(one.published for one in needs),
+        )
+
+    @property
+    def frameworks(self) -> bool:
+        """Whether a framework must run at all."""
+        return bool(self.dtypes) or self.runners
+
+    def lacking(self, runs: Runs) -> str | None:
+        """Why the runs that were made are not those that are needed: a finding of the check. None when they are."""
+        if not self.dtypes:
+            return None
+        if runs.torch_failure is not None or runs.paddle32 is None or runs.torch32 is None:
+            return runs.torch_failure or "the frameworks gave no answer"
+        if "float64" in self.dtypes and (runs.paddle64 is None or runs.torch64 is None):
+            return "the frameworks gave no float64 answer"
+        if self.fed and (runs.fed32 is None or runs.fed64 is None):
+            return runs.fed_failure or "torch's layers gave no answer"
+        return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a check is handed: the pair, the runs it said it needs, and, if it needs them, the runners themselves.
+
+    `scratch` is an existing folder for files. `runs` may hold more than a check needs, which it may use, and `session`
+    is there while the runners hold their models. `published` is what is known of published weights.
+    """
+
+    pair: Pair
+    inputs: Inputs
+    runners: Runners
+    scratch: Path
+    runs: Runs = field(default_factory=Runs)
+    session: Session | None = None
+    published: Reference = field(default_factory=Reference)
+
+    @property
+    def mask(self) -> Array:
+        """1 at the positions of the inputs whose hidden states are compared."""
+        return self.pair.compared_positions(self.inputs)
+
+    def paddle(self, dtype: str) -> Run:
+        """Paddle's run in one of the needed types."""
+        return _made(self.runs.paddle64 if dtype == "float64" else self.runs.paddle32, f"Paddle's run in {dtype}")
+
+    def torch(self, dtype: str) -> Run:
+        """Torch's run in one of the needed types."""
+        return _made(self.runs.torch64 if dtype == "float64" else self.runs.torch32, f"torch's run in {dtype}")
+
+    def fed(self, dtype: str) -> Run:
+        """What torch's layers gave from Paddle's states in one of the needed types."""
+        return _made(self.runs.fed64 if dtype == "float64" else self.runs.fed32, f"the run of fed layers in {dtype}")
+
+    @property
+    def models(self) -> Session:
+        """The runners with the models of the runs."""
+        if self.session is None:
+            raise LookupError("a check asks for models that it does not name among its needs")
+        return self.session
+
+
+def _made(run: Run | None, what: str) -> Run:
+    if run is None:
+        raise LookupError(f"a check uses {what}, which it does not name among its needs")
+    return run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a check: a result, with the declared differences that it saw, or nothing to check, and why.
+
+    `parts_not_run` are parts of it that could not run, each with the reason.
+    """
+
+    result: CheckResult | None = None
+    declared: tuple[DeclaredDifferenceSeen, ...] = ()
+    reason: str | None = None
+    parts_not_run: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: `name` is also its module's; `order` is its place in reports and in README's table, which shows
+    `establishes` and `limit`.
+
+    `default`: it runs unless others are asked for. `sees_faults`: faults injected on purpose are run against it.
+    `stage` is what the time of runs of its own is listed under, by default its name.
+
+    `run` never raises for a difference: that is a result that did not pass. It raises a Paddle2TorchError when the
+    check could not be run.
+    """
+
+    name: str
+    order: int
+    establishes: str
+    limit: str
+    run: Callable[[Context], Outcome]
+    needs: Needs = Needs()
+    default: bool = True
+    sees_faults: bool = False
+    stage: str = ""
+
+
+def failed(name: str, reason: str) -> CheckResult:
+    """The result of a check that found nothing to compare where there should be something."""
+    return CheckResult(name, False, None, None, reason, "", (reason,))
+
+
+def scientific(limit: float) -> str:
+    """A limit as people write it: 1e-9."""
+    mantissa, exponent = f"{limit:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"

@@ -1,0 +1,173 @@
+"""The two sides of a verification, opened: all that is known of them before a framework runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..converters.checkpoints.checkpoint import Checkpoint, Recognised, open_files, recognise
+from ..converters.checkpoints.comparison import settle_values
+from ..converters.checkpoints.source import Source, find_source, find_weights
+from ..converters.checkpoints.torch_checkpoint import find_torch_source
+from ..converters.formats.dtypes import Array
+from ..converters.formats.safetensors_file import open_safetensors
+from ..converters.formats.tensors import Tensor
+from ..converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, read_alterations
+from ..errors import UnreadableFileError
+from ..mappings.language.family import DeclaredDifference
+from ..mappings.language.inverse import InversePlan
+from ..mappings.language.plan import Plan
+from .inputs import Inputs
+from .way_back import WayBack, is_paddle_folder, open_way_back
+
+SEED_FILE = "seeded_weights.json"
+"""Marks a folder of seeded weights; holds name, architecture and seed."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A PaddleNLP checkpoint and a Hugging Face folder that are to be the same model.
+
+    `plan` leads from `checkpoint` to `converted`, the Hugging Face folder, after `alterations`; `written` are the
+    folder's tensors by the names of Hugging Face's model. `way_back` is there when the checkpoint was converted from
+    the folder and not the other way round.
+    """
+
+    checkpoint: Checkpoint
+    recognised: Recognised
+    plan: Plan
+    converted: Path
+    written: Mapping[str, Tensor]
+    alterations: Alterations = UNALTERED
+    way_back: WayBack | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Source and converted folder, as a report names them."""
+        sides = str(self.checkpoint.source.path), str(self.converted)
+        return sides if self.way_back is None else (str(self.way_back.torch.source.path), sides[0])
+
+    @property
+    def weights(self) -> str:
+        """Say "seeded" for a folder this package seeded, "published" for what a pretrained name led to, else
+        "local"."""
+        source = self.checkpoint.source
+        if self.way_back is not None:
+            return "local"
+        if source.path.is_dir() and (source.path / SEED_FILE).is_file():
+            return "seeded"
+        return "published" if source.looked_up else "local"
+
+    @property
+    def certified(self) -> Plan | InversePlan:
+        """The plan of the conversion that is verified, which on the way back is the inverse one."""
+        return self.plan if self.way_back is None else self.way_back.inverse
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """PaddleNLP's, with every field."""
+        return self.recognised.configuration
+
+    @property
+    def declared(self) -> tuple[DeclaredDifference, ...]:
+        """The declared differences that apply; with a padding row of zeros, both frameworks read zeros, and what was
+        excused is compared."""
+        declared = self.recognised.family.declared(self.plan.architecture)
+        zeroed = self.alterations.zero_padding_row is not None
+        return tuple(difference for difference in declared if not (zeroed and difference.padding))
+
+    @property
+    def cast(self) -> str | None:
+        """The element type that Paddle's weights are rounded to before they are compared."""
+        return self.alterations.dtype.name if self.alterations.dtype is not None else None
+
+    @property
+    def aligned(self) -> dict[str, float]:
+        """Epsilons that PaddleNLP hard-codes, for torch's LayerNorms by their target names, as Paddle's float32."""
+        targets = {name: move.target for move in self.plan.moves for name in move.sources}
+        return {
+            targets[f"{difference.epsilon[0]}.weight"].removesuffix(".weight"): float(np.float32(difference.epsilon[1]))
+            for difference in self.declared
+            if difference.epsilon
+        }
+
+    @property
+    def padding(self) -> int | None:
+        """The vocabulary id that the frameworks embed differently on purpose, where there is one."""
+        padding = self.configuration["pad_token_id"]
+        return int(padding) if padding is not None and any(one.padding for one in self.declared) else None
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Outputs that a declared difference or a dropped pooler takes out of the comparison."""
+        left_out = {name for difference in self.declared for name in difference.outputs}
+        if not self.recognised.family.model(self.plan.architecture).pooler:
+            left_out.add("pooler_output")
+        return frozenset(left_out)
+
+    def comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs of a run that are compared."""
+        left_out = self.left_out
+        return {name: array for name, array in outputs.items() if name not in left_out}
+
+    def compared_positions(self, inputs: Inputs) -> Array:
+        """1 where hidden states are compared: everywhere when the padding row is zeros on both sides."""
+        everywhere = self.alterations.zero_padding_row is not None
+        return np.ones_like(inputs.attention_mask) if everywhere else inputs.attention_mask
+
+
+def find_pair(source: str | Path, converted: Path) -> Source:
+    """The weight files of the source, Hugging Face's where `converted` is PaddleNLP's. Raises UnreadableFileError when
+    either side has none."""
+    if is_paddle_folder(converted):
+        return find_torch_source(source)
+    found = find_source(source)
+    find_weights(converted)
+    return found
+
+
+@contextmanager
+def open_pair(found: Source, converted: Path, family: str | None, architecture: str | None) -> Iterator[Pair]:
+    """Open what `find_pair` found and the converted folder, in either direction.
+
+    Raises a Paddle2TorchError when a side cannot be read or recognised, or a file of the source changed in the
+    meantime, and UnfitOutputError when a converted PaddleNLP folder holds another model.
+    """
+    if is_paddle_folder(converted):
+        with open_way_back(found.path, converted, family, architecture) as back:
+            yield Pair(back.paddle, back.recognised, back.plan, back.torch.folder, back.written(), way_back=back)
+            back.paddle.check_unchanged()
+        return
+    with open_files(found) as checkpoint:
+        recognised = recognise(checkpoint, family, architecture)
+        alterations = recorded_alterations(converted)
+        plan = settle_values(checkpoint, recognised.plan)
+        check_recorded(converted, alterations, plan, recognised.configuration)
+        plan = altered_plan(plan, recognised.configuration, alterations)
+        yield Pair(checkpoint, recognised, plan, converted, open_converted(converted), alterations)
+        checkpoint.check_unchanged()
+
+
+def open_converted(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a converted folder, all shards together. Raises UnreadableFileError."""
+    tensors: dict[str, Tensor] = {}
+    for path in find_weights(folder):
+        tensors.update(open_safetensors(path).tensors)
+    return tensors
+
+
+def recorded_alterations(folder: Path) -> Alterations:
+    """What the files of a converted folder record as altered; all of them say the same. Raises UnreadableFileError."""
+    found: list[Alterations] = []
+    for path in find_weights(folder):
+        opened = open_safetensors(path)
+        opened.source.close()
+        found.append(read_alterations(path, opened.metadata))
+        if found[-1] != found[0]:
+            raise UnreadableFileError(f"{path}: records other alterations than the shards before it")
+    return found[0]

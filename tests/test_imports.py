@@ -33,6 +33,8 @@ ORDER = {
     "verify": (
         ("admission", "costs", "inputs", "reports.result"),
         ("reports.gate_result", "runners", "tokenizers", "way_back"),
+        ("pair",),
+        ("check", "declared"),
         ("certificate", "checks", "provenance"),
         ("job",),
         ("faults", "reports", "seeding"),

@@ -181,9 +181,9 @@ class Family:
 
     def sizes(self) -> tuple[str, ...]:
         """The fields that say how large the model is, in the order of `fields`: those that rows name, those that say
-        how often they repeat, and the number of heads."""
+        how often they repeat, and the numbers of layers and heads."""
         named = {size for configuration in self._samples() for row in self.rows(configuration) for size in row.sizes()}
-        named |= {*self.repeat.values(), "num_attention_heads"}
+        named |= {*self.repeat.values(), "num_hidden_layers", "num_attention_heads"}
         return tuple(entry.name for entry in self.fields if entry.name in named)
 
     def rows(self, configuration: Mapping[str, Any]) -> list[Row]:

@@ -346,7 +346,7 @@ def verify(
         return 0 if check.passed else 1
     from .verify.commands import verify_pair
     from .verify.reports.gate_result import GateResult, ModelResult
-    from .verify.way_back import is_paddle_folder
+    from .verify.sides.way_back import is_paddle_folder
 
     if faults and is_paddle_folder(converted):
         raise click.UsageError("--faults does not go with a PaddleNLP folder as CONVERTED; verify the way to torch")

@@ -29,7 +29,7 @@ from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
 from ..mappings.language.rules import Move
 from .reports.result import CheckResult, Report
-from .way_back import is_paddle_folder
+from .sides.way_back import is_paddle_folder
 
 Stamps = dict[Path, tuple[int, int, int]]
 """Inode, size and modification time of files."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from ..converters.formats.dtypes import Array
 from ..mappings.language.reference import Reference
 from .inputs import Inputs
-from .pair import Pair
 from .reports.result import CheckResult, DeclaredDifferenceSeen
 from .runners.forward import Run, Runners, Runs, Session
+from .sides.pair import Pair
 
 DTYPES = ("float64", "float32")
 """The types that the frameworks can be run in."""

@@ -14,11 +14,11 @@ from .faults.runs import with_faults
 from .gate import run_gate
 from .job import ALL_CHECKS, CHECKS, verify_checkpoint
 from .many import name_of_item, verify_many
-from .provenance import with_files
 from .reports.files import Reports, command_line
 from .reports.gate_result import GateResult
 from .reports.result import Report
 from .runners.forward import Runners
+from .sides.provenance import with_files
 
 
 def verify_pair(

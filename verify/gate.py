@@ -27,10 +27,10 @@ from .checks.reference import REFERENCES
 from .costs import OWN_PROCESS, timed
 from .faults.runs import with_faults
 from .job import CHECKS, Asked, verify_asked
-from .provenance import with_files
 from .reports.gate_result import GateResult, ModelResult
 from .runners.forward import Runners
 from .seeding import seed_checkpoint
+from .sides.provenance import with_files
 
 
 def run_gate(

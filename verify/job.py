@@ -17,12 +17,12 @@ from .certificate import check_stamps, make_certificate, stamp_files, write_cert
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
-from .declared import declared_seen
 from .inputs import Inputs, make_inputs
-from .pair import Pair, find_pair, open_pair
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both, stage_source
-from .way_back import UnfitOutputError
+from .sides.declared import declared_seen
+from .sides.pair import Pair, find_pair, open_pair
+from .sides.way_back import UnfitOutputError
 
 ALL_CHECKS = tuple(check.name for check in all_checks() if not check.needs.published)
 """The checks that can be asked for, in the order they are reported."""

@@ -21,9 +21,9 @@ from ..errors import ConfigurationError, MissingDependencyError, Paddle2TorchErr
 from ..workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
 from .admission import MemoryBudget, available_memory, memory_needed
 from .job import CHECKS, verify_checkpoint
-from .provenance import with_files
 from .reports.gate_result import GateResult, ModelResult
 from .runners.forward import Runners
+from .sides.provenance import with_files
 
 
 def verify_many(

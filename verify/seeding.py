@@ -11,8 +11,8 @@ from typing import Any
 from ..converters.outputs.folder import new_folder
 from ..errors import OutputError
 from ..mappings.registry import get_family, get_pretrained
-from .pair import SEED_FILE
 from .runners.client import RunnerProcess
+from .sides.pair import SEED_FILE
 
 
 def seed_checkpoint(

@@ -12,9 +12,9 @@ from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.checks.weights import check_weights
 from paddle2torch.verify.inputs import make_inputs
 from paddle2torch.verify.job import CHECKS, verify_checkpoint
-from paddle2torch.verify.pair import open_converted
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.sides.pair import open_converted
 
 from .conftest import Seed
 

@@ -21,9 +21,9 @@ from ..check import Context, Needs
 from ..checks import all_checks
 from ..inputs import make_inputs
 from ..job import compare, open_session, results_of
-from ..pair import Pair, open_converted, recorded_alterations
 from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
+from ..sides.pair import Pair, open_converted, recorded_alterations
 from .known import Fault, Faulted, all_faults
 
 

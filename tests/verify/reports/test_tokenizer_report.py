@@ -12,9 +12,9 @@ from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import UnreadableFileError
 from paddle2torch.verify.certificate import check_certificate
 from paddle2torch.verify.job import verify_checkpoint
-from paddle2torch.verify.provenance import with_files
 from paddle2torch.verify.reports.text import report_lines, report_verdict
 from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.sides.provenance import with_files
 
 from ...tokenizer_files import make_vocabulary, train_spiece, write_config, write_lines
 from ..conftest import Seed

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..converters.formats.casting import widened
-from ..converters.outputs.alterations import word_embeddings
-from ..mappings.language.family import DeclaredDifference
-from .inputs import Inputs
+from ...converters.formats.casting import widened
+from ...converters.outputs.alterations import word_embeddings
+from ...mappings.language.family import DeclaredDifference
+from ..inputs import Inputs
+from ..reports.result import DeclaredDifferenceSeen
+from ..runners.forward import Runs
+from ..states import largest_difference
 from .pair import Pair
-from .reports.result import DeclaredDifferenceSeen
-from .runners.forward import Runs
-from .states import largest_difference
 
 
 def declared_seen(pair: Pair, runs: Runs, inputs: Inputs) -> tuple[DeclaredDifferenceSeen, ...]:

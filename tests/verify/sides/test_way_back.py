@@ -25,7 +25,7 @@ from paddle2torch.verify.job import CHECKS, verify_checkpoint
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import SMALL, TESTS, Run, run_child
+from ...conftest import SMALL, TESTS, Run, run_child
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 WEIGHT = "transformer.encoder.albert_layer_groups.0.albert_layers.0.attention.query.weight"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..converters.checkpoints.source import find_source
-from ..converters.outputs.certificate import CERTIFICATE, hash_files
-from ..converters.tokenizers.files import tokenizer_paths
-from .reports.result import Report
+from ...converters.checkpoints.source import find_source
+from ...converters.outputs.certificate import CERTIFICATE, hash_files
+from ...converters.tokenizers.files import tokenizer_paths
+from ..reports.result import Report
 
 
 def with_files(report: Report, source: str | Path, converted: str | Path, command: str | None = None) -> Report:

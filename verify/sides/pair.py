@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from ..converters.checkpoints.checkpoint import Checkpoint, Recognised, open_files, recognise
-from ..converters.checkpoints.comparison import settle_values
-from ..converters.checkpoints.source import Source, find_source, find_weights
-from ..converters.checkpoints.torch_checkpoint import find_torch_source
-from ..converters.formats.dtypes import Array
-from ..converters.formats.safetensors_file import open_safetensors
-from ..converters.formats.tensors import Tensor
-from ..converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, read_alterations
-from ..errors import UnreadableFileError
-from ..mappings.language.family import DeclaredDifference
-from ..mappings.language.inverse import InversePlan
-from ..mappings.language.plan import Plan
-from .inputs import Inputs
+from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_files, recognise
+from ...converters.checkpoints.comparison import settle_values
+from ...converters.checkpoints.source import Source, find_source, find_weights
+from ...converters.checkpoints.torch_checkpoint import find_torch_source
+from ...converters.formats.dtypes import Array
+from ...converters.formats.safetensors_file import open_safetensors
+from ...converters.formats.tensors import Tensor
+from ...converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, read_alterations
+from ...errors import UnreadableFileError
+from ...mappings.language.family import DeclaredDifference
+from ...mappings.language.inverse import InversePlan
+from ...mappings.language.plan import Plan
+from ..inputs import Inputs
 from .way_back import WayBack, is_paddle_folder, open_way_back
 
 SEED_FILE = "seeded_weights.json"

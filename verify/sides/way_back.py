@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
-from ..converters.checkpoints.comparison import settle_values
-from ..converters.checkpoints.source import INDEX_FILES, WEIGHT_FILES
-from ..converters.checkpoints.torch_checkpoint import TorchCheckpoint, open_torch_checkpoint, recognise_torch
-from ..converters.formats.tensors import Tensor
-from ..errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
-from ..mappings.language.inverse import InversePlan
-from ..mappings.language.plan import Plan
-from .reports.result import CheckResult
+from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
+from ...converters.checkpoints.comparison import settle_values
+from ...converters.checkpoints.source import INDEX_FILES, WEIGHT_FILES
+from ...converters.checkpoints.torch_checkpoint import TorchCheckpoint, open_torch_checkpoint, recognise_torch
+from ...converters.formats.tensors import Tensor
+from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
+from ...mappings.language.inverse import InversePlan
+from ...mappings.language.plan import Plan
+from ..reports.result import CheckResult
 
 _PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
 

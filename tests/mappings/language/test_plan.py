@@ -18,7 +18,8 @@ BERT_FIELDS = {**SMALL["bert"], "num_hidden_layers": 12, "num_labels": 3}
 
 def tensors_of(architecture: str) -> dict[str, TensorFacts]:
     """All that a checkpoint can hold, optional tensors left out."""
-    family, fields = (ALBERT, ALBERT_FIELDS) if architecture.startswith("Albert") else (BERT, BERT_FIELDS)
+    family = next(one for one in (ALBERT, BERT) if any(architecture == model.source for model in one.models))
+    fields = ALBERT_FIELDS if family is ALBERT else BERT_FIELDS
     rules = family.rules(architecture, fields, prefixed=architecture != family.base)
     return {
         rule.source: TensorFacts("float32", rule.shape)

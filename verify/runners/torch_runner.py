@@ -11,7 +11,7 @@ import glob
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,11 @@ class TorchRunner(operations.ModelRunner):
         if tokenizer.is_fast != fast:
             raise protocol.RequestError(f"the folder has no {'fast' if fast else 'slow'} tokenizer")
         return tokenizer_calls.run_cases(request, tokenizer)
+
+    def states_of_layers(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """Of a layer that is made of several, transformers 5 hands out the states in between too."""
+        inner, layers = getattr(model.config, "inner_group_num", 1), model.config.num_hidden_layers
+        return states[::inner] if len(states) == layers * inner + 1 else states
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""

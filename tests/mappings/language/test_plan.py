@@ -123,8 +123,11 @@ def test_untying_writes_the_decoder(architecture: str, family: object) -> None:
     untied = plan.untie(decoder)
     assert not untied.tie_word_embeddings
     assert untied.tied == (bias,)
-    assert [move.target for move in untied.moves if move not in plan.moves] == [decoder.target]
-    assert untied.parameters == plan.parameters + decoder.size
+    weight, copy = (move for move in untied.moves if move not in plan.moves)
+    assert weight.target == decoder.target
+    # Its bias goes along under both names.
+    assert (copy.target, copy.sources) == (bias.spare, (bias.twin,))
+    assert untied.parameters == plan.parameters + decoder.size + bias.size
     with pytest.raises(UnmatchedTensorsError, match="holds the two as one tensor"):
         plan.untie(bias)
 

@@ -70,9 +70,6 @@ CLASSES: Mapping[str, TokenizerClass] = {
 DEFAULT_CLASSES = {"albert": "AlbertTokenizer", "bert": "BertTokenizer"}
 """The class that PaddleNLP's `AutoTokenizer` takes for a family when a folder names none."""
 
-HUGGING_FACE_CLASSES = {SENTENCEPIECE: "AlbertTokenizer", WORDPIECE: "BertTokenizer"}
-"""An ALBERT tokenizer of transformers cannot read vocab.txt, so Chinese ALBERT takes BERT's."""
-
 PADDLE_CLASSES = {"albert": "AlbertTokenizer", "bert": "BertTokenizer"}
 
 _BERT_CASED = (

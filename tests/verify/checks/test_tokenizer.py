@@ -17,9 +17,8 @@ from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen
 from paddle2torch.verify.runners.forward import Runners
-from paddle2torch.verify.tokenizers.comparison import Encoded, have_equal_scores, odd_token_moved
+from paddle2torch.verify.tokenizers.comparison import Encoded, are_equal, odd_token_moved, scores_of_same_text
 from paddle2torch.verify.tokenizers.corpus import make_lines
-from paddle2torch.verify.tokenizers.differences import line_differences, without_causes
 
 from ...tokenizer_files import corpus, make_vocabulary, real_vocabulary, train_spiece, write_config, write_lines
 

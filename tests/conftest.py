@@ -37,6 +37,9 @@ BERT_SMALL: dict[str, Any] = {
     "type_vocab_size": 2,
 }
 
+TORCH_PYTHONS = os.environ.get("PADDLE2TORCH_TORCH_PYTHON", sys.executable).split(os.pathsep)
+"""The interpreters of the environments of torch's side, one per version of transformers."""
+
 TINY = "albert-chinese-tiny"
 
 SMALL = {"albert": ALBERT_SMALL, "bert": BERT_SMALL}
@@ -44,11 +47,11 @@ SMALL = {"albert": ALBERT_SMALL, "bert": BERT_SMALL}
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def run_child(script: Path, request: Any, timeout: int = 300) -> Any:
+def run_child(script: Path, request: Any, timeout: int = 300, python: str = sys.executable) -> Any:
     """Run a script that reads one JSON document and prints one; frameworks are imported in such children only."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
     child = subprocess.run(
-        [sys.executable, str(script)],
+        [python, str(script)],
         input=json.dumps(request),
         capture_output=True,
         text=True,

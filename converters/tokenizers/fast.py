@@ -88,7 +88,8 @@ def piece_scores(model: SentencePieceModel) -> list[float]:
     """The scores that make a plain Unigram model choose as SentencePiece does with its types of pieces.
 
     SentencePiece never finds control and unused pieces and the unknown one in a text, so they get less than a text of
-    unknown characters; it prefers user-defined pieces by a score that its unigram_model.cc computes from the best normal one.
+    unknown characters; it prefers user-defined pieces by a score that its unigram_model.cc computes from the best
+    normal one.
     """
     normal = [piece.score for piece in model.pieces if piece.type == NORMAL]
     lowest, highest = min(normal), max(normal)
@@ -108,14 +109,15 @@ def ends_in_number_comma(text: str) -> bool:
     return len(text) > 1 and text[-1] == "," and text[-2].isdigit()
 
 
-def added_entry(index: int, content: str, special: bool, lstrip: bool, normalized: bool) -> Json:
-    """One of `added_tokens`, which is looked for in the text as it is or in the normalized one."""
+def added_entry(index: int, content: str, special: bool, lstrip: bool, rstrip: bool, normalized: bool) -> Json:
+    """One of `added_tokens`, which is looked for in the text as it is or in the normalized one, and may take the space
+    on its left or right."""
     return {
         "id": index,
         "content": content,
         "single_word": False,
         "lstrip": lstrip,
-        "rstrip": False,
+        "rstrip": rstrip,
         "normalized": normalized,
         "special": special,
     }

@@ -113,16 +113,18 @@ def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
     ids = {**{token: tokenizer.ids[token] for token in special if token in tokenizer.ids}, **settings.added}
     entries = []
     for token, index in sorted(ids.items(), key=lambda item: item[1]):
-        content = token.lower() if settings.do_lower_case and token not in special else token
+        loose = is_found_in_any_case(settings, token)
+        # Spaces around a token that is found in normalized text would become pieces of their own.
+        rstrip = settings.kind == SENTENCEPIECE and loose
         # The space before a mask belongs to it, as the piece that it stands for would begin with one.
-        lstrip = settings.kind == SENTENCEPIECE and token == settings.special["mask_token"]
-        entries.append(added_entry(index, content, token in special, lstrip, is_found_in_any_case(settings, token)))
+        lstrip = rstrip or (settings.kind == SENTENCEPIECE and token == settings.special["mask_token"])
+        entries.append(added_entry(index, token, token in special, lstrip, rstrip, loose))
     return entries
 
 
 def is_found_in_any_case(settings: TokenizerSettings, token: str) -> bool:
     """Whether a text holds a special or added token however it is cased: PaddleNLP lower-cases the text before it
-    looks for tokens, and lower-cases tokens that are not special."""
+    looks for tokens."""
     if token not in settings.all_special:
         return settings.do_lower_case
     return settings.do_lower_case and token == token.lower() and not settings.paddle_class.wraps
@@ -193,10 +195,11 @@ def _special_tokens(
     text alone, transformers 5 would make a token without them."""
     flags = {entry["content"]: entry for entry in entries if entry["lstrip"]}
     names = ("content", "lstrip", "normalized", "rstrip", "single_word")
-    document: dict[str, Any] = {
-        role: {**marks, **{name: flags[token][name] for name in names}} if token in flags else token
-        for role, token in settings.special.items()
-    }
+
+    def written(token: str) -> Any:
+        return {**marks, **{name: flags[token][name] for name in names}} if token in flags else token
+
+    document: dict[str, Any] = {role: written(token) for role, token in settings.special.items()}
     if settings.additional:
-        document["additional_special_tokens"] = list(settings.additional)
+        document["additional_special_tokens"] = [written(token) for token in settings.additional]
     return document

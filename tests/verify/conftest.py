@@ -10,6 +10,8 @@ import pytest
 
 from paddle2torch.verify.runners.forward import Runners
 
+from ..conftest import TORCH_PYTHONS
+
 SMALL: dict[str, dict[str, Any]] = {
     "albert": {
         "vocab_size": 50,
@@ -42,6 +44,14 @@ Seed = Callable[..., Path]
 def runners() -> Iterator[Runners]:
     """Runners that live as long as the test session."""
     with Runners() as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=TORCH_PYTHONS, ids=lambda path: Path(path).parts[-3])
+def each_torch(request: pytest.FixtureRequest, runners: Runners) -> Iterator[Runners]:
+    """Runners with each environment of torch's side in turn."""
+    with Runners(torch_python=request.param) as started:
+        started.paddle32 = runners.paddle32
         yield started
 
 

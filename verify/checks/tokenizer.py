@@ -23,7 +23,9 @@ from ...converters.tokenizers.files import (
     read_json_object,
 )
 from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens, read_tokenizer
-from ...mappings.tokenizers import VOCABULARY_FILES, WORDPIECE
+from ...converters.tokenizers.paddle import read_huggingface_tokenizer
+from ...errors import Paddle2TorchError
+from ...mappings.tokenizers import SENTENCEPIECE, VOCABULARY_FILES, WORDPIECE
 from ..reports.result import Check, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners
@@ -44,6 +46,12 @@ LONGEST = 10_000
 
 SHOWN = 20
 """Problems in the report."""
+
+
+_OWN_SETTINGS = {
+    SENTENCEPIECE: ("remove_space", "keep_accents"),
+    WORDPIECE: ("strip_accents", "tokenize_chinese_chars"),
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ def run_tokenizer_check(
         return TokenizerOutcome(reason="the source has no tokenizer")
     if tokenizer is None or not has_tokenizer(converted):
         return TokenizerOutcome(_one_sided(source.path, tokenizer, converted))
-    check, declared = check_tokenizer(tokenizer, converted, runners, scratch, original=original)
+    check, declared = check_tokenizer(tokenizer, family, converted, runners, scratch, original=original)
     return TokenizerOutcome(check, declared)
 
 
@@ -92,6 +100,7 @@ def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path)
 
 def check_tokenizer(
     tokenizer: SourceTokenizer,
+    family: str,
     converted: Path,
     runners: Runners,
     scratch: Path,
@@ -110,6 +119,8 @@ def check_tokenizer(
         lines = make_lines(list(tokenizer.ids), LINES, seed, tokens)
         pieces = with_every_piece(list(tokenizer.ids), seed)
     comparison = Comparison(tokenizer, Planner(tokenizer, original))
+    if not original:
+        comparison.problems += _beside(tokenizer, family, converted)
     try:
         _compare(comparison, [*lines, *pieces], len(lines), _Asking(tokenizer, converted, runners, scratch))
     except _RefusedError as error:
@@ -131,6 +142,24 @@ def _compare(comparison: Comparison, lines: list[str], first: int, asking: _Aski
         wanted, found = asking.run(cases)
         for case in cases:
             comparison.compare_rows(case, wanted, found)
+
+
+def _beside(tokenizer: SourceTokenizer, family: str, converted: Path) -> list[str]:
+    """What the files say that transformers does not look at beside tokenizer.json, other tools and the way back do."""
+    try:
+        read = read_huggingface_tokenizer(converted, family)
+    except Paddle2TorchError as error:
+        return [str(error)]
+    assert read is not None
+    wanted, found = tokenizer.settings, read.settings
+    problems = [
+        f"{converted}: by its files {name} is {getattr(found, name)!r}, in the source it is {getattr(wanted, name)!r}"
+        for name in ("kind", "special", "additional", "added", "do_lower_case", *_OWN_SETTINGS[wanted.kind])
+        if getattr(found, name) != getattr(wanted, name)
+    ]
+    if (dict(read.ids), read.model) != (dict(tokenizer.ids), tokenizer.model):
+        problems.append(f"{read.vocabulary} is not the source's vocabulary")
+    return problems
 
 
 def stage_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Path:

@@ -81,7 +81,9 @@ def _with_tokens(tokens: Sequence[str]) -> list[str]:
     lines = []
     for token in tokens:
         typed = dict.fromkeys((token, token.upper(), token.lower(), token.title(), token.swapcase()))
-        lines += [line for one in typed for line in (f"a {one} b", f"今天{one}很好", f"x{one}y, {one}.", f"{one}{one} {one}")]
+        lines += [
+            line for one in typed for line in (f"a {one} b", f"今天{one}很好", f"x{one}y, {one}.", f"{one}{one} {one}")
+        ]
         lines += [f"{token[:1]} {token[1:]}", f"{token[:-1]} a", "\u0301".join(token)]
     return lines
 

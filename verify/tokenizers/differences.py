@@ -114,7 +114,9 @@ class Planner:
         if self.settings.paddle_class.wraps:
             return any(part.token is not None for part in cut)
         lowered = "".join(part.text if part.token is None else "\n" for part in _cut(line, self._exact))
-        return _tokens(_cut(self._lowered(lowered), self._loose)) != _tokens(_cut(self.normalized(lowered), self._normal))
+        return _tokens(_cut(self._lowered(lowered), self._loose)) != _tokens(
+            _cut(self.normalized(lowered), self._normal)
+        )
 
     def _cut_normalized(self, part: Part) -> list[Part]:
         if part.token is not None or not self._normal:

@@ -9,20 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from paddle2torch.converters.checkpoints.source import Source
 from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer, write_huggingface_tokenizer
+from paddle2torch.converters.tokenizers.paddle import write_paddle_tokenizer
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.reports.result import Check, DeclaredDifferenceSeen
 from paddle2torch.verify.runners.forward import Runners
-from paddle2torch.verify.tokenizers.comparison import Encoded, are_equal, odd_token_moved, scores_of_same_text
 from paddle2torch.verify.tokenizers.differences import (
     FINAL_SIGMA,
     MARKS,
     NUMBER_COMMA,
     PAIR_TRUNCATION,
+    SYMBOLS,
     TIES,
     TOKENS_IN_TEXT,
 )
@@ -395,27 +395,6 @@ def test_the_unchanged_tokenizers_pass_on_the_lines_of_the_faults(kind: str, mak
     assert check.passed, check.problems
 
 
-def test_equal_scores_excuse_only_the_same_text_with_the_same_score(make: Make) -> None:
-    tokenizer, _ = make("albert english")
-    assert tokenizer.model is not None
-    pieces, ids = tokenizer.model.pieces, tokenizer.ids
-    cls, sep, mask = ids["[CLS]"], ids["[SEP]"], ids["[MASK]"]
-    # Two ways around a piece and its repetition: one, two and two, one.
-    double = next(p.text for p in pieces if len(p.text) == 2 and p.text[0] == p.text[1] and p.text[0] in ids)
-    one, two = ids[double[0]], ids[double]
-
-    def excused(first: list[int], second: list[int]) -> bool:
-        scores = scores_of_same_text(tokenizer, first, second)
-        return scores is not None and are_equal(scores)
-
-    assert excused([cls, one, two, sep], [cls, two, one, sep])
-    assert not excused([cls, one, one, one, sep], [cls, two, one, sep])
-    assert not excused([cls, one, two, sep], [cls, two, two, sep])
-    assert not excused([cls, one, mask, two, sep], [cls, two, mask, one, sep])
-    assert not excused([cls, one, two, sep], [cls, two, one])
-    assert not excused([cls, one, two, sep], [cls, two, len(pieces)])
-
-
 def test_a_vocabulary_of_equal_scores_excuses_no_other_pieces(
     vocabularies: dict[str, Path], tmp_path: Path, each_torch: Runners
 ) -> None:
@@ -437,23 +416,23 @@ def test_a_vocabulary_of_equal_scores_excuses_no_other_pieces(
     assert not check.passed
 
 
-def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
-    def encoded(row: list[int], first: int) -> Encoded:
-        types = [0] * first + [1] * (len(row) - first)
-        whole = [2, 10, 11, 12, 3, 20, 21, 22, 23, 3]
-        rows = {
-            "cut": {"input_ids": row, "token_type_ids": types, "attention_mask": [1] * len(row)},
-            "pair": {"input_ids": whole, "token_type_ids": [0] * 5 + [1] * 5, "attention_mask": [1] * 10},
-        }
-        arrays = {case: {name: [np.asarray(one)] for name, one in fields.items()} for case, fields in rows.items()}
-        return Encoded(arrays, {}, [], {"truncation_side": "right"})
-
-    def moved(row: list[int], first: int, length: int = 8) -> bool:
-        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}}
-        return odd_token_moved(case, 0, encoded([2, 10, 11, 12, 3, 20, 21, 3], 5), encoded(row, first).row("cut", 0))
-
-    assert moved([2, 10, 11, 3, 20, 21, 22, 3], 4)
-    assert not moved([2, 10, 11, 3, 20, 21, 23, 3], 4)
-    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 5)
-    assert not moved([2, 10, 3, 20, 21, 22, 23, 3], 3)
-    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 4, length=9)
+@pytest.mark.parametrize("config", [{"do_lower_case": True}, {"do_lower_case": False, "tokenize_chinese_chars": False}])
+def test_a_foreign_tokenizer_differs_in_words_with_symbols_only(
+    config: dict[str, Any], tmp_path: Path, each_torch: Runners
+) -> None:
+    """transformers' own class, which splits at punctuation but not at symbols, against PaddleNLP's made from it."""
+    foreign, paddle = tmp_path / "foreign", tmp_path / "paddle"
+    foreign.mkdir()
+    paddle.mkdir()
+    shutil.copyfile(real_vocabulary(), foreign / "vocab.txt")
+    write_config(foreign, tokenizer_class="BertTokenizer", **config)
+    (foreign / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    assert write_paddle_tokenizer(foreign, paddle, "bert") is not None
+    tokenizer = read_tokenizer(Source(paddle, ()), "bert")
+    assert tokenizer is not None
+    lines = [*corpus(400), "今天25\u2103左右", "a \u2103 b", "x\u20acy z"]
+    check, seen = check_tokenizer(tokenizer, "bert", foreign, each_torch, tmp_path, lines, original=True)
+    assert check.passed, check.problems
+    assert {one.name for one in seen} == {f"tokenizer: {SYMBOLS}", f"tokenizer: {PAIR_TRUNCATION}"}
+    symbols = check.details["declared"][SYMBOLS]
+    assert 0 < symbols["different"] < symbols["concerned"] < 150

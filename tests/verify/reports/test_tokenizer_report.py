@@ -86,6 +86,11 @@ def test_without_a_tokenizer_the_check_is_not_run_and_says_why(
     assert any("tokenizer (the source has no tokenizer)" in line for line in report_lines(report))
     with pytest.raises(UnreadableFileError, match="has no tokenizer, nothing was verified"):
         verify_checkpoint(source, tmp_path / "converted", checks=("tokenizer",), runners=runners)
+    # Any file of a tokenizer makes one for whoever loads the folder.
+    (tmp_path / "converted" / "tokenizer_config.json").write_text('{"tokenizer_class": "CanineTokenizer"}')
+    check = verify_checkpoint(source, tmp_path / "converted", checks=QUICK, runners=runners).check("tokenizer")
+    assert check is not None
+    assert not check.passed
 
 
 def test_a_wrong_tokenizer_fails_the_verification(pair: tuple[Path, Path], runners: Runners) -> None:

@@ -105,13 +105,14 @@ class TorchRunner(operations.ModelRunner):
         return {**super().operations(), "tokenize": self.tokenize}
 
     def tokenize(self, request: protocol.Request) -> protocol.Answer:
-        """Run the cases of a request with the tokenizer of `folder`, the fast one if `fast` says so."""
+        """Run the cases of a request with the tokenizer that `AutoTokenizer` makes of `folder`."""
         _, transformers = self.frameworks()
-        folder, fast = protocol.existing_folder(request), bool(request.get("fast"))
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=fast, local_files_only=True)
-        if tokenizer.is_fast != fast:
-            raise protocol.RequestError(f"the folder has no {'fast' if fast else 'slow'} tokenizer")
-        return tokenizer_calls.run_cases(request, tokenizer)
+        folder = protocol.existing_folder(request)
+
+        def load() -> Any:
+            return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+        return tokenizer_calls.answer(request, load)
 
     def states_of_layers(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
         """Of a layer that is made of several, transformers 5 hands out the states in between too."""

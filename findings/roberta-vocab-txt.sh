@@ -5,8 +5,8 @@
 #            protobuf 7.36.2.
 # Behaviour: the Chinese RoBERTa models of PaddleNLP come with a WordPiece vocab.txt and model_type `roberta`.
 #            AutoTokenizer of 5.24.0 finds neither vocab.json nor merges.txt in such a folder, and returns a
-#            tokenizer of five special tokens that encodes every text as nothing. 4.57.6 raises a TypeError (an ImportError where
-#            protobuf is missing, which it wants only to name another error).
+#            tokenizer of five special tokens that encodes every text as nothing. 4.57.6 raises a TypeError (an
+#            ImportError where protobuf is missing, which it wants only to name another error).
 # Expected:  an error about the missing files.
 # Why care:  nothing fails until somebody looks at the ids. `tokenizer_class: BertTokenizer` cures the folder.
 # Seen 2026-11-28:

@@ -106,7 +106,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
     """What `verify_checkpoint` does, with these runners."""
     started = time.perf_counter()
     found = find_pair(source, converted)
-    stamps = stamp_files(found, converted)
+    stamps = stamp_files(source, converted)
     plan: Plan | InversePlan
     try:
         with (
@@ -120,7 +120,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
     if asked.certificate and asked.full:
         asked.progress("writing the certificate")
         document = make_certificate(report, plan, source, converted)
-        check_stamps(stamps, stamp_files(found, converted))
+        check_stamps(stamps, stamp_files(source, converted))
         write_certificate(converted, document)
     return replace(report, seconds={**report.seconds, "total": time.perf_counter() - started})
 

@@ -134,7 +134,7 @@ def _proof(proof: Proof) -> list[str]:
             right=(2, 3),
         ),
     ]
-    if evidence.environments:
+    if len(evidence.environments) > 1:
         rows = [
             [
                 plain(one.name),
@@ -144,8 +144,8 @@ def _proof(proof: Proof) -> list[str]:
             for one in evidence.environments
         ]
         lines += ["### Environments", "", *table(("environment", "versions", "checks there"), rows)]
-    if evidence.could_not_be_run:
-        lines += [*(f"- {plain(line)}" for line in evidence.could_not_be_run), ""]
+    if evidence.accidents:
+        lines += [*(f"- {plain(line)}" for line in evidence.accidents), ""]
     if evidence.not_run:
         lines += [f"Not run: {plain(', '.join(evidence.not_run))}.", ""]
     if evidence.differences:

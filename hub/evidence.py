@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..converters.outputs.certificate import CERTIFICATE, not_runnable
+from ..converters.outputs.certificate import CERTIFICATE, accidents
 from ..errors import UnknownNameError, UnreadableFileError
 from ..mappings.language.family import Family, Model
 from ..mappings.language.pretrained import Pretrained
@@ -37,7 +37,7 @@ class RecordedFile:
 
 @dataclass(frozen=True)
 class RecordedEnvironment:
-    """An environment in which a framework ran, with the checks that were made there alone."""
+    """A torch environment that PaddleNLP was compared with, and what was found there."""
 
     name: str
     versions: Mapping[str, str]
@@ -47,7 +47,7 @@ class RecordedEnvironment:
 @dataclass(frozen=True)
 class Evidence:
     """The contents of a certificate. `source_name` is a pretrained name or the last part of a path; None in
-    certificates that do not record it. `could_not_be_run` says of checks that were asked for why, in a line each.
+    certificates that do not record it. `accidents` are checks that could not be run, in a line each.
     `differences` are declared ones: name, text and measured size."""
 
     created: str
@@ -62,7 +62,7 @@ class Evidence:
     dropped: tuple[tuple[str, str], ...]
     checks: tuple[RecordedCheck, ...]
     not_run: tuple[str, ...]
-    could_not_be_run: tuple[str, ...]
+    accidents: tuple[str, ...]
     environments: tuple[RecordedEnvironment, ...]
     differences: tuple[tuple[str, str, float | str | None], ...]
     versions: Mapping[str, str]
@@ -101,9 +101,9 @@ def read_evidence(certificate: Mapping[str, Any], converted: Path) -> Evidence:
         dropped=tuple((entry["source"], entry["reason"]) for entry in mapping["dropped"]),
         checks=_checks(certificate["checks"]),
         not_run=tuple(certificate["not_run"]),
-        could_not_be_run=tuple(not_runnable(entry) for entry in certificate["could_not_be_run"]),
+        accidents=tuple(accidents(certificate)),
         environments=tuple(
-            RecordedEnvironment(entry["name"], entry["versions"], _checks(entry.get("checks", ())))
+            RecordedEnvironment(entry["name"], entry["versions"], _checks(entry["checks"]))
             for entry in certificate["environments"]
         ),
         differences=tuple(

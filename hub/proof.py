@@ -14,8 +14,8 @@ from ..converters.outputs.certificate import (
     CERTIFICATE,
     architectures,
     certified_files,
-    failed_checks,
     folder_problems,
+    has_failed,
     hash_files,
     odd_entries,
     read_certificate,
@@ -144,7 +144,7 @@ def _mismatches(certificate: Mapping[str, Any], converted: Path, hashes: Mapping
 def _doubts_of(certificate: Mapping[str, Any], converted: Path, allow_unverified: bool) -> list[str]:
     """What a certificate of these very bytes says against publishing them."""
     doubts = recorded_problems(certificate)
-    if failed_checks(certificate) and not allow_unverified:
+    if has_failed(certificate) and not allow_unverified:
         raise ParityError(f"{converted}: {doubts[0]}; these weights are not those of the source")
     if certificate["weights"] == "seeded":
         doubts.append("the weights are seeded, that is random: good for tests only")

@@ -81,7 +81,7 @@ def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Pat
         "mapping": _mapping(plan),
         "checks": [{name: value for name, value in check.items() if name != "details"} for check in document["checks"]],
         "not_run": list(report.not_run),
-        "could_not_be_run": document.get("could_not_be_run", []),
+        "could_not_run": document.get("could_not_run", {}),
         "environments": document.get("environments", []),
         "declared_differences": document["declared_differences"],
         "inputs_digest": report.inputs_digest,

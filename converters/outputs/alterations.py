@@ -12,7 +12,6 @@ from ...mappings.language.plan import Plan, is_prefixed
 from ...mappings.language.rules import Kind, Move
 from ..formats.casting import CASTS
 from ..formats.dtypes import DTYPES, DType
-from .record import RECORD, RECORD_KEY
 
 _DTYPE_KEY = "paddle2torch.cast"
 _ROW_KEY = "paddle2torch.zero_padding_row"
@@ -32,8 +31,8 @@ class Alterations:
         return self.dtype is not None or self.zero_padding_row is not None
 
     def metadata(self) -> dict[str, str]:
-        """The record for the metadata of a safetensors file: that this package wrote it, and what it altered."""
-        record = {RECORD_KEY: RECORD}
+        """The record for the metadata of a safetensors file."""
+        record = {}
         if self.dtype is not None:
             record[_DTYPE_KEY] = self.dtype.name
         if self.zero_padding_row is not None:

@@ -114,26 +114,48 @@ def validate_certificate(converted: Path) -> list[str]:
 
 
 def recorded_problems(certificate: Mapping[str, Any]) -> list[str]:
-    """What a certificate says against the verification that it records."""
-    found = [f"the check {check['name']} found a difference: {check['where']}" for check in failed_checks(certificate)]
-    found += [not_runnable(entry) for entry in certificate["could_not_be_run"]]
+    """What a certificate says against the verification that it records, in any of its environments."""
+    found = [
+        *(
+            f"the check {check['name']} found a difference{where}: {check['where']}"
+            for check, where in _failed(certificate)
+        ),
+        *accidents(certificate),
+    ]
     if not certificate["checks"]:
         found.append("the certificate records no check")
-    if not certificate["passed"] and not found:
+    if not found and not all(place["passed"] for place, _ in _places(certificate)):
         found.append("the certificate records a verification that failed")
     return found
 
 
-def failed_checks(certificate: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The recorded checks that did not pass, those of every environment included."""
-    places = (certificate, *certificate["environments"])
-    return [check for place in places for check in place.get("checks", ()) if not check["passed"]]
+def has_failed(certificate: Mapping[str, Any]) -> bool:
+    """Whether a recorded check found a difference, in any environment."""
+    return bool(_failed(certificate))
 
 
-def not_runnable(entry: Mapping[str, Any]) -> str:
-    """An entry of `could_not_be_run`, for people."""
-    place = f" in {entry['environment']}" if "environment" in entry else ""
-    return f"the check {entry['check']} could not be run{place}: {entry['reason']}"
+def accidents(certificate: Mapping[str, Any]) -> list[str]:
+    """The recorded checks that could not be run, one line each with where and why."""
+    lines = {
+        (name, reason): f"the check {name} could not be run{where}: {reason}"
+        for place, where in reversed(_places(certificate))
+        for name, reason in place["could_not_run"].items()
+    }
+    return list(lines.values())
+
+
+def _failed(certificate: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    """The recorded checks that did not pass, each once, with the environment in words where there are several."""
+    places = _places(certificate)
+    failed = [(check, where) for place, where in places for check in place["checks"] if not check["passed"]]
+    return [one for number, one in enumerate(failed) if one[0] not in [check for check, _ in failed[:number]]]
+
+
+def _places(certificate: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    """Where checks are recorded: in each environment, named where there are several, and in the certificate itself."""
+    environments = certificate["environments"]
+    named = len(environments) > 1
+    return [*((one, f" with {one['name']}" if named else "") for one in environments), (certificate, "")]
 
 
 def folder_problems(certificate: Mapping[str, Any], converted: Path, hashes: Mapping[str, Any]) -> list[str]:

@@ -13,12 +13,20 @@ import struct
 from pathlib import Path
 
 from ..formats.pdparams_writer import begins_as_written
+from .alterations import Alterations
 
-RECORD_KEY, RECORD = "paddle2torch", "1"
-"""The key in the metadata of safetensors files, and the version of the layout, which is its value."""
+RECORD = "paddle2torch"
+
+LAYOUT = "1"
+"""Counts up whenever the same source would be written in other bytes, on purpose."""
 
 _MOST_HEADER_BYTES = 100_000_000
 """What the `safetensors` library takes at most."""
+
+
+def metadata_of(alterations: Alterations) -> dict[str, str]:
+    """The metadata of a safetensors file: what transformers asks for, the record, and what was altered."""
+    return {"format": "pt", RECORD: LAYOUT, **alterations.metadata()}
 
 
 def own_record(folder: Path) -> bool:
@@ -46,6 +54,6 @@ def carries_record(path: Path) -> bool:
             if length > _MOST_HEADER_BYTES:
                 return False
             header = json.loads(file.read(length))
-        return bool(header["__metadata__"][RECORD_KEY] == RECORD)
+        return isinstance(header["__metadata__"][RECORD], str)
     except (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error):
         return False

@@ -49,12 +49,24 @@ def flip_weights(converted: Path) -> None:
 
 LOST = {"sha256": "0" * 64, "bytes": 1}
 
-UNRUN = {"check": "tokenizer", "reason": "there is no sentencepiece"}
+UNRUN = {"tokenizer": "there is no sentencepiece"}
 
 
-def failing_environment(document: dict[str, Any]) -> dict[str, Any]:
-    check = next(check for check in document["checks"] if check["name"] == "float32")
-    return {"name": "other", "versions": {}, "checks": [{**check, "passed": False, "where": "logits"}]}
+def add_environment(document: dict[str, Any], **changes: Any) -> None:
+    """A second torch environment, in which something else was found."""
+    first = {
+        name: document[name]
+        for name in ("passed", "versions", "checks", "not_run", "could_not_run", "declared_differences")
+    }
+    document["environments"] = [{"name": "transformers 4", **first}, {"name": "transformers 5", **first, **changes}]
+
+
+def fail_float32_in_one(document: dict[str, Any]) -> None:
+    checks = [
+        {**check, "passed": False, "where": "logits"} if check["name"] == "float32" else check
+        for check in document["checks"]
+    ]
+    add_environment(document, checks=checks, passed=False)
 
 
 REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
@@ -97,14 +109,19 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
         "the check float64 found a difference",
     ),
     "a check that could not be run": (
-        lambda folder: edit(folder, lambda d: d["could_not_be_run"].append({**UNRUN, "environment": "torch 5.24.0"})),
+        lambda folder: edit(folder, lambda d: add_environment(d, could_not_run=UNRUN)),
         2,
-        "the check tokenizer could not be run in torch 5.24.0: there is no sentencepiece",
+        "the check tokenizer could not be run with transformers 5: there is no sentencepiece",
+    ),
+    "the only environment could not run": (
+        lambda folder: edit(folder, lambda d: d.update(could_not_run=UNRUN)),
+        2,
+        "the check tokenizer could not be run: there is no sentencepiece",
     ),
     "an environment that failed": (
-        lambda folder: edit(folder, lambda d: d["environments"].append(failing_environment(d))),
+        lambda folder: edit(folder, fail_float32_in_one),
         1,
-        "the check float32 found a difference: logits",
+        "the check float32 found a difference with transformers 5: logits",
     ),
     "another mapping": (
         lambda folder: edit(folder, lambda d: d["mapping"]["moves"].pop()),
@@ -122,6 +139,7 @@ ABOUT_THESE_BYTES = (
     "seeded weights",
     "empty checks",
     "a check that could not be run",
+    "the only environment could not run",
     "an environment that failed",
 )
 """Cases in which the certificate was made for the very bytes."""
@@ -162,7 +180,9 @@ def test_the_card_of_unverified_weights_says_so(converted: Path, case: str) -> N
     assert text in card.replace("\\", "")
     assert str(converted.parent) not in card
     assert ("**FAILED**" in card) == (case in ("a failed check", "passed against its checks"))
-    assert ("could not be run" in card) == (case == "a check that could not be run")
+    assert ("could not be run" in card) == (
+        case in ("a check that could not be run", "the only environment could not run")
+    )
     assert ("float32 FAILED" in card) == (case == "an environment that failed")
 
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from paddle2torch.converters.outputs.alterations import UNALTERED
 from paddle2torch.converters.outputs.card import marked
 from paddle2torch.converters.outputs.folder import check_output, new_folder
-from paddle2torch.converters.outputs.record import carries_record, own_record
+from paddle2torch.converters.outputs.record import carries_record, metadata_of, own_record
 from paddle2torch.errors import OutputError
 
 WRITTEN = ["out", "out/config.json", "out/model.safetensors"]
@@ -31,7 +31,7 @@ def write(output: Path, overwrite: bool = False, text: str = "new") -> None:
 
 def put_weights(path: Path, record: bool = True) -> None:
     """A file of weights with the record of a conversion, or as `save_pretrained` writes it."""
-    save_file({"weight": np.zeros(2, np.float32)}, path, {"format": "pt", **(UNALTERED.metadata() if record else {})})
+    save_file({"weight": np.zeros(2, np.float32)}, path, metadata_of(UNALTERED) if record else {"format": "pt"})
 
 
 def fail(output: Path, error: type[BaseException], elsewhere: Path | None = None) -> None:

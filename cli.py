@@ -39,7 +39,9 @@ class _Folder(click.Path):
 FOLDER = _Folder(path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace an existing output folder of this program's own."
+)
 checks_option = click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
 report_dir_option = click.option(
     "--report-dir", type=FOLDER, help="Also write the report there: HTML, JSON, JUnit XML, Markdown."
@@ -306,7 +308,8 @@ def _found(source: str, many: Options, to: str, output: Path | None) -> Found:
 @report_dir_option
 @seed_option("inputs")
 @faults_option("a copy; a check must catch each")
-@click.option("--certificate-only", is_flag=True, help="Only compare parity.json with the files; no framework runs.")
+@click.option("--certificate-only", is_flag=True, help="Compare parity.json and the weights; no framework runs.")
+@click.option("--no-certificate", is_flag=True, help="Write no parity.json.")
 @recognition_options
 @network_options
 @python_options
@@ -319,6 +322,7 @@ def verify(
     seed: int,
     faults: bool,
     certificate_only: bool,
+    no_certificate: bool,
     recognition: Options,
     network: Options,
     pythons: Options,
@@ -327,7 +331,8 @@ def verify(
     """Check that CONVERTED is the same model as SOURCE, by running both frameworks. One of them is PaddleNLP's, the
     other Hugging Face's.
 
-    When all default checks ran, parity.json in CONVERTED records what they found, bound to the hashes of all files.
+    When all default checks ran, parity.json in CONVERTED records what they found, bound to the hashes of all files. It
+    is put into the folder of --report-dir, if given, where CONVERTED was not written by this program.
     """
     from .hub.availability import make_available
     from .verify.reports.text import certificate_lines, report_lines
@@ -338,8 +343,8 @@ def verify(
     if certificate_only:
         from .verify.certificate import check_certificate
 
-        if faults or checks is not None or report_dir is not None:
-            raise click.UsageError("--certificate-only goes with no other check and no report")
+        if faults or checks is not None or report_dir is not None or no_certificate:
+            raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
         obtain()
         check = check_certificate(source, converted)
         _show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
@@ -361,10 +366,13 @@ def verify(
         recognition=recognition,
         pythons=pythons,
         quiet=as_json,
+        certificate=not no_certificate,
     )
     _show(as_json, report.to_json(), report_lines(report))
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
     reports.finish(GateResult((model,), report.command), report.to_json())
+    if report_dir is not None and not as_json:
+        click.echo(f"reports: {report_dir}")
     return 0 if report.passed else 1
 
 

@@ -29,18 +29,20 @@ def metadata_of(alterations: Alterations) -> dict[str, str]:
     return {"format": "pt", RECORD: LAYOUT, **alterations.metadata()}
 
 
-def own_record(folder: Path) -> bool:
-    """Whether a file of weights in this folder carries the record. One is enough: what is put beside it does not make
-    the folder somebody else's."""
-    return any(carries_record(path) for path in weight_files(folder))
+def own_record(place: Path) -> bool:
+    """Whether a file of weights, or one in a folder, carries the record. One is enough: what is put beside it does not
+    make the folder somebody else's."""
+    return any(carries_record(path) for path in weight_files(place))
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The files in a folder whose names are those of weights in the forms that conversions write, sorted."""
+def weight_files(place: Path) -> list[Path]:
+    """The files in a folder whose names are those of weights in the forms that conversions write, sorted; a file that
+    is given itself is one of them."""
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".pdparams"))
+        paths = [place] if place.is_file() else sorted(place.iterdir())
     except OSError:
         return []
+    return [path for path in paths if path.suffix in (".safetensors", ".pdparams")]
 
 
 def carries_record(path: Path) -> bool:

@@ -39,9 +39,7 @@ class _Folder(click.Path):
 FOLDER = _Folder(path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace an existing output folder of this program's own."
-)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output folder that this program wrote.")
 checks_option = click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
 report_dir_option = click.option(
     "--report-dir", type=FOLDER, help="Also write the report there: HTML, JSON, JUnit XML, Markdown."
@@ -331,8 +329,8 @@ def verify(
     """Check that CONVERTED is the same model as SOURCE, by running both frameworks. One of them is PaddleNLP's, the
     other Hugging Face's.
 
-    When all default checks ran, parity.json in CONVERTED records what they found, bound to the hashes of all files. It
-    is put into the folder of --report-dir, if given, where CONVERTED was not written by this program.
+    When all default checks ran, parity.json records what they found, bound to the hashes of all files: in CONVERTED if
+    this program wrote it, else in the folder of --report-dir.
     """
     from .hub.availability import make_available
     from .verify.reports.text import certificate_lines, report_lines
@@ -368,11 +366,10 @@ def verify(
         quiet=as_json,
         certificate=not no_certificate,
     )
-    _show(as_json, report.to_json(), report_lines(report))
+    place = [f"reports: {report_dir}"] if report_dir is not None else []
+    _show(as_json, report.to_json(), [*report_lines(report), *place])
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
     reports.finish(GateResult((model,), report.command), report.to_json())
-    if report_dir is not None and not as_json:
-        click.echo(f"reports: {report_dir}")
     return 0 if report.passed else 1
 
 

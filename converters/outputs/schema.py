@@ -82,7 +82,8 @@ def _lacking(value: Any, word: str, argument: Any) -> str | None:
         right = any(type(value) is type(one) and value == one for one in allowed)
         return None if right else f"is {_shown(value)}; {' or '.join(map(_shown, allowed))} is expected"
     if word == "pattern":
-        right = not isinstance(value, str) or re.search(argument, value) is not None
+        # Its patterns are anchored; to Python alone, `$` also stands before a last line break.
+        right = not isinstance(value, str) or re.fullmatch(argument, value) is not None
         return None if right else f"is {_shown(value)}, which does not look like {argument}"
     if word == "minimum":
         right = not isinstance(value, int | float) or value >= argument

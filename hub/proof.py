@@ -16,12 +16,12 @@ from ..converters.outputs.certificate import (
     certified_files,
     folder_problems,
     has_failed,
-    hash_files,
     odd_entries,
     read_certificate,
     recorded_problems,
 )
 from ..converters.outputs.folder import is_name_of_conversion
+from ..converters.outputs.hashes import hash_files
 from ..converters.outputs.record import own_record, weight_files
 from ..errors import ParityError, PublishError, UnreadableFileError
 from ..mappings.language.family import Family, Model

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.outputs.card import MODEL_CARD
-from ..converters.outputs.certificate import hash_files
+from ..converters.outputs.hashes import hash_files
 from ..errors import MissingDependencyError, PublishError
 from ..workers.console import Table
 from .client import find_token, hub_client

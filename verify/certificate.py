@@ -21,11 +21,11 @@ from ..converters.outputs.certificate import (
     certified_files,
     differences,
     folder_problems,
-    hash_files,
     odd_entries,
     read_certificate,
     recorded_problems,
 )
+from ..converters.outputs.hashes import hash_files
 from ..converters.outputs.record import own_record
 from ..converters.outputs.schema import problems as schema_problems
 from ..converters.tokenizers.files import plain_tokenizer_paths, tokenizer_paths

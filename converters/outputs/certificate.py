@@ -5,16 +5,16 @@ Nothing here needs a framework or the source. `validate_certificate` is the whol
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ...errors import UnreadableFileError
 from .folder import SURVIVING, is_name_of_conversion
+from .hashes import hash_files
 from .record import own_record
 from .schema import problems
 
@@ -29,29 +29,12 @@ the hub and git keep there."""
 
 _TO_PADDLE = "Hugging Face to PaddleNLP"
 
-_BLOCK = 1 << 20
-
 
 @cache
 def certificate_schema() -> dict[str, Any]:
     """The JSON schema of a certificate, which is part of the package."""
     schema: dict[str, Any] = json.loads(Path(__file__).with_name("parity.schema.json").read_text("utf-8"))
     return schema
-
-
-def hash_files(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """sha256 and size of each file, by file name. Raises UnreadableFileError."""
-    hashes: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        digest = hashlib.sha256()
-        try:
-            with path.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-                hashes[path.name] = {"sha256": digest.hexdigest(), "bytes": file.tell()}
-        except OSError as error:
-            raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return hashes
 
 
 def certified_files(converted: Path) -> list[Path]:

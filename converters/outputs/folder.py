@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...errors import OutputError
 from .card import MODEL_CARD, is_own_card
-from .record import carries_record, weight_files
+from .record import SEED_FILE, carries_record, holds_seeded_weights, weight_files
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
@@ -21,9 +21,7 @@ _CONVERTED = re.compile(
 """Names of the files that conversions and verifications write; --overwrite replaces no others."""
 
 _SEEDED = re.compile(r"(config|model_config|seeded_weights)\.json|model_state(-.*)?\.pdparams(\.index\.json)?")
-"""Names of the files of a folder with seeded weights, which `_SEED_MARK` tells from someone's own weights."""
-
-_SEED_MARK = "seeded_weights.json"
+"""Names of the files of a folder with seeded weights, which SEED_FILE tells from someone's own weights."""
 
 GIT_ATTRIBUTES = ".gitattributes"
 
@@ -73,12 +71,14 @@ def _foreign(output: Path) -> str | None:
     """What a folder holds that this package did not write, in words. Its files have names that others use too, so the
     weights must carry its record, and without weights nothing is known to be its own."""
     entries = [entry for entry in sorted(output.iterdir()) if entry.name not in SURVIVING or not entry.is_file()]
-    seeded = any(entry.name == _SEED_MARK for entry in entries)
+    seeded = any(entry.name == SEED_FILE for entry in entries)
     own = _SEEDED if seeded else _CONVERTED
     for entry in entries:
         if entry.is_symlink() or not entry.is_file() or not own.fullmatch(entry.name):
             return f"{entry.name}, which no conversion wrote"
-    if seeded or not entries:
+    if seeded:
+        return None if holds_seeded_weights(output) else f"weights other than those that {SEED_FILE} speaks of"
+    if not entries:
         return None
     weights = weight_files(output)
     if not weights:

@@ -14,11 +14,16 @@ from pathlib import Path
 
 from ..formats.pdparams_writer import begins_as_written
 from .alterations import Alterations
+from .hashes import hash_files
 
 RECORD = "paddle2torch"
 
 LAYOUT = "1"
 """Counts up whenever the same source would be written in other bytes, on purpose."""
+
+SEED_FILE = "seeded_weights.json"
+"""Marks a folder of seeded weights: name, architecture and seed, and the hashes of the files of weights, by which
+these are told from what somebody trained and saved in their place."""
 
 _MOST_HEADER_BYTES = 100_000_000
 """What the `safetensors` library takes at most."""
@@ -59,3 +64,12 @@ def carries_record(path: Path) -> bool:
         return isinstance(header["__metadata__"][RECORD], str)
     except (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error):
         return False
+
+
+def holds_seeded_weights(folder: Path) -> bool:
+    """Whether the weights in a folder are those that its mark speaks of. Raises UnreadableFileError."""
+    try:
+        recorded = json.loads((folder / SEED_FILE).read_text("utf-8"))["files"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+    return bool(recorded == hash_files(weight_files(folder)))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch.converters.outputs.certificate import hash_files
+from paddle2torch.converters.outputs.hashes import hash_files
 from paddle2torch.errors import OutputError, ParityError, PublishError, UnreadableFileError
 from paddle2torch.hub.model_card import make_card, write_card
 from paddle2torch.hub.proof import examine

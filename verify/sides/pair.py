@@ -18,16 +18,13 @@ from ...converters.formats.dtypes import Array
 from ...converters.formats.safetensors_file import open_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, read_alterations
-from ...converters.outputs.record import own_record, weight_files
+from ...converters.outputs.record import SEED_FILE, own_record, weight_files
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.inverse import InversePlan
 from ...mappings.language.plan import Plan
 from ..inputs import Inputs
 from .way_back import WayBack, is_paddle_folder, open_way_back
-
-SEED_FILE = "seeded_weights.json"
-"""Marks a folder of seeded weights; holds name, architecture and seed."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.numpy import save_file
 from paddle2torch.converters.outputs.alterations import UNALTERED
 from paddle2torch.converters.outputs.card import marked
 from paddle2torch.converters.outputs.folder import check_output, new_folder
+from paddle2torch.converters.outputs.hashes import hash_files
 from paddle2torch.converters.outputs.record import carries_record, metadata_of, own_record
 from paddle2torch.errors import OutputError
 
@@ -126,7 +128,6 @@ OWN = [
     ["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
     ["config.json", "model.safetensors", "tokenizer_config.json", "spiece.model", "parity.json"],
     ["config.json", "model.safetensors", "vocab.txt", "special_tokens_map.json"],
-    ["config.json", "model_state.pdparams", "seeded_weights.json"],
     [],
 ]
 FOREIGN = [
@@ -135,6 +136,7 @@ FOREIGN = [
     ["config.json", "model.safetensors", ".env"],
     ["config.json", "model_state.pdparams"],
     ["model.safetensors", "seeded_weights.json"],
+    ["config.json", "notes.txt", "seeded_weights.json"],
     ["config.json", "tokenizer.json", "tokenizer_config.json"],
     ["notes.txt"],
     ["thesis.md"],
@@ -168,13 +170,22 @@ def test_what_others_wrote_may_not(names: list[str], tmp_path: Path) -> None:
     refused(tmp_path / "out", "which no conversion wrote")
 
 
-@pytest.mark.parametrize("names", OWN[:4], ids=" ".join)
+@pytest.mark.parametrize("names", OWN[:-1], ids=" ".join)
 def test_names_alone_make_no_folder_ones_own(names: list[str], tmp_path: Path) -> None:
     """What `save_pretrained` writes has the names of a conversion's files."""
     put(tmp_path / "out", names)
     last = next(name for name in reversed(names) if name.endswith(".safetensors"))
     put_weights(tmp_path / "out" / last, record=False)
     refused(tmp_path / "out", rf"holds {last}, which no conversion wrote \(it lacks this package's record\)")
+
+
+def test_seeded_weights_may_be_replaced_while_they_are_those(tmp_path: Path) -> None:
+    put(tmp_path / "out", ["config.json", "model_state.pdparams"])
+    weights = tmp_path / "out" / "model_state.pdparams"
+    (tmp_path / "out" / "seeded_weights.json").write_text(json.dumps({"files": hash_files([weights])}))
+    check_output(tmp_path / "out", tmp_path / "source", overwrite=True)
+    weights.write_bytes(b"trained for a week")
+    refused(tmp_path / "out", r"holds weights other than those that seeded_weights\.json speaks of")
 
 
 def test_links_are_nobodys_output(tmp_path: Path) -> None:

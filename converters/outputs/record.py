@@ -9,7 +9,6 @@ frame and never names a function by the older opcode, and `pdparams_writer` does
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 
 from ..formats.pdparams_writer import begins_as_written
@@ -25,8 +24,10 @@ SEED_FILE = "seeded_weights.json"
 """Marks a folder of seeded weights: name, architecture and seed, and the hashes of the files of weights, by which
 these are told from what somebody trained and saved in their place."""
 
-_MOST_HEADER_BYTES = 100_000_000
-"""What the `safetensors` library takes at most."""
+_METADATA = b'{"__metadata__":'
+"""How the header of a safetensors file with metadata begins, behind eight bytes for its length."""
+
+_MOST_METADATA_BYTES = 64 << 10
 
 
 def metadata_of(alterations: Alterations) -> dict[str, str]:
@@ -51,18 +52,18 @@ def weight_files(place: Path) -> list[Path]:
 
 
 def carries_record(path: Path) -> bool:
-    """Whether a file of weights carries the record. Its tensors need not be whole: a conversion's own damaged file
-    stays its own."""
+    """Whether a file of weights carries the record, which stands at its beginning: a conversion's own file stays its
+    own when it is damaged or cut short."""
     try:
         with path.open("rb") as file:
             if path.suffix == ".pdparams":
                 return begins_as_written(file)
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > _MOST_HEADER_BYTES:
-                return False
-            header = json.loads(file.read(length))
-        return isinstance(header["__metadata__"][RECORD], str)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error):
+            head = file.read(8 + len(_METADATA) + _MOST_METADATA_BYTES)[8:]
+        if not head.startswith(_METADATA):
+            return False
+        metadata, _ = json.JSONDecoder().raw_decode(head[len(_METADATA) :].decode("utf-8", "replace"))
+        return isinstance(metadata[RECORD], str)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

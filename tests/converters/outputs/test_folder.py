@@ -195,15 +195,23 @@ def test_links_are_nobodys_output(tmp_path: Path) -> None:
     refused(tmp_path / "out", r"holds vocab\.txt, which no conversion wrote")
 
 
-def test_a_damaged_file_of_its_own_may_be_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [-3, 64])
+def test_a_damaged_file_of_its_own_may_be_replaced(kept: int, tmp_path: Path) -> None:
     write(tmp_path / "out", text="old")
     path = tmp_path / "out" / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-3])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:kept])
     write(tmp_path / "out", overwrite=True)
-    assert path.stat().st_size > 3
+    assert len(path.read_bytes()) == len(whole)
 
 
-@pytest.mark.parametrize("data", [b"", b"1234", b"\xff" * 16, (9).to_bytes(8, "little") + b'{"a": []}', b"2" * 99])
+CLAIM = (64).to_bytes(8, "little") + b'{"__metadata__":{"format":"pt","other":"paddle2torch"}}' + b" " * 11
+"""A safetensors file that speaks of this package and has no such key."""
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"1234", b"\xff" * 16, (9).to_bytes(8, "little") + b'{"a": []}', b"2" * 99, CLAIM]
+)
 def test_what_is_no_file_of_weights_has_no_record(data: bytes, tmp_path: Path) -> None:
     for name in ("model.safetensors", "model_state.pdparams"):
         (tmp_path / name).write_bytes(data)

@@ -1,8 +1,9 @@
 """paddle2torch converts PaddleNLP checkpoints to PyTorch safetensors and proves that the result is the same model.
 
 `open_checkpoint`, `convert_checkpoint` and `verify_checkpoint` are the Python interface, with `convert_many` and
-`verify_many` for what `find_checkpoints` and `read_checkpoint_list` find; each documents its errors, all of which
-derive from `Paddle2TorchError`.
+`verify_many` for what `find_checkpoints` and `read_checkpoint_list` find, and `validate_certificate` for whoever has a
+converted folder with its parity.json and nothing else; each documents its errors, all of which derive from
+`Paddle2TorchError`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .converters.batch.finding import find_checkpoints, read_checkpoint_list
     from .converters.checkpoints.checkpoint import open_checkpoint
     from .converters.job import convert_checkpoint
+    from .converters.outputs.certificate import validate_certificate
     from .errors import Paddle2TorchError
     from .verify.job import verify_checkpoint
     from .verify.many import verify_many
@@ -28,6 +30,7 @@ __all__ = [
     "find_checkpoints",
     "open_checkpoint",
     "read_checkpoint_list",
+    "validate_certificate",
     "verify_checkpoint",
     "verify_many",
 ]
@@ -39,6 +42,7 @@ _MODULES = {
     "find_checkpoints": "converters.batch.finding",
     "open_checkpoint": "converters.checkpoints.checkpoint",
     "read_checkpoint_list": "converters.batch.finding",
+    "validate_certificate": "converters.outputs.certificate",
     "verify_checkpoint": "verify.job",
     "verify_many": "verify.many",
 }

@@ -39,7 +39,7 @@ class _Folder(click.Path):
 FOLDER = _Folder(path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output folder that this program wrote.")
 checks_option = click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
 report_dir_option = click.option(
     "--report-dir", type=FOLDER, help="Also write the report there: HTML, JSON, JUnit XML, Markdown."
@@ -306,7 +306,8 @@ def _found(source: str, many: Options, to: str, output: Path | None) -> Found:
 @report_dir_option
 @seed_option("inputs")
 @faults_option("a copy; a check must catch each")
-@click.option("--certificate-only", is_flag=True, help="Only compare parity.json with the files; no framework runs.")
+@click.option("--certificate-only", is_flag=True, help="Compare parity.json and the weights; no framework runs.")
+@click.option("--no-certificate", is_flag=True, help="Write no parity.json.")
 @recognition_options
 @network_options
 @python_options
@@ -319,6 +320,7 @@ def verify(
     seed: int,
     faults: bool,
     certificate_only: bool,
+    no_certificate: bool,
     recognition: Options,
     network: Options,
     pythons: Options,
@@ -327,7 +329,8 @@ def verify(
     """Check that CONVERTED is the same model as SOURCE, by running both frameworks. One of them is PaddleNLP's, the
     other Hugging Face's.
 
-    When all default checks ran, parity.json in CONVERTED records what they found, bound to the hashes of all files.
+    When all default checks ran, parity.json records what they found, bound to the hashes of all files: in CONVERTED if
+    this program wrote it, else in the folder of --report-dir.
     """
     from .hub.availability import make_available
     from .verify.reports.text import certificate_lines, report_lines
@@ -338,8 +341,8 @@ def verify(
     if certificate_only:
         from .verify.certificate import check_certificate
 
-        if faults or checks is not None or report_dir is not None:
-            raise click.UsageError("--certificate-only goes with no other check and no report")
+        if faults or checks is not None or report_dir is not None or no_certificate:
+            raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
         obtain()
         check = check_certificate(source, converted)
         _show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
@@ -361,8 +364,10 @@ def verify(
         recognition=recognition,
         pythons=pythons,
         quiet=as_json,
+        certificate=not no_certificate,
     )
-    _show(as_json, report.to_json(), report_lines(report))
+    place = [f"reports: {report_dir}"] if report_dir is not None else []
+    _show(as_json, report.to_json(), [*report_lines(report), *place])
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
     reports.finish(GateResult((model,), report.command), report.to_json())
     return 0 if report.passed else 1

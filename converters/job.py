@@ -22,6 +22,7 @@ from .outputs.alterations import Alterations, altered_plan, make_alterations, wo
 from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
 from .outputs.folder import check_output, new_folder
+from .outputs.record import metadata_of
 from .to_paddle import convert_to_paddle
 from .tokenizers.huggingface import TokenizerWritten, read_tokenizer, write_huggingface_tokenizer
 
@@ -159,7 +160,7 @@ def _write(
     """Write the files, then read all of them back and compare; weights that lie in `existing` are only compared."""
     total = sum(entry.nbytes for shard in shards for entry in shard.entries)
     written, compared = counter("write", total, progress), counter("compare", total, progress)
-    metadata = {"format": "pt", **alterations.metadata()}
+    metadata = metadata_of(alterations)
     if len(shards) > 1:
         (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
     if existing is not None:

@@ -134,6 +134,18 @@ def _proof(proof: Proof) -> list[str]:
             right=(2, 3),
         ),
     ]
+    if len(evidence.environments) > 1:
+        rows = [
+            [
+                plain(one.name),
+                plain(", ".join(f"{name} {version}" for name, version in one.versions.items())),
+                plain(", ".join(f"{check.name}{'' if check.passed else ' FAILED'}" for check in one.checks) or "-"),
+            ]
+            for one in evidence.environments
+        ]
+        lines += ["### Environments", "", *table(("environment", "versions", "checks there"), rows)]
+    if evidence.accidents:
+        lines += [*(f"- {plain(line)}" for line in evidence.accidents), ""]
     if evidence.not_run:
         lines += [f"Not run: {plain(', '.join(evidence.not_run))}.", ""]
     if evidence.differences:

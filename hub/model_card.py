@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..converters.outputs.card import MODEL_CARD, is_own_card, marked
 from ..errors import MissingDependencyError, OutputError, PublishError, UnreadableFileError
 from .card_body import card_body
-from .proof import MODEL_CARD, Proof
+from .proof import Proof
 
 LANGUAGES = {"English": "en", "Chinese": "zh"}
 """Our words for languages -> ISO 639-1."""
@@ -24,9 +23,6 @@ PIPELINE_TAGS = {
     "AutoModelForQuestionAnswering": "question-answering",
 }
 """The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice."""
-
-_MARK = "<!-- written by paddle2torch; sha256 of the text above: {} -->\n"
-_MARKED = re.compile(re.escape(_MARK).replace(re.escape("{}"), "([0-9a-f]{64})"))
 
 
 def make_card(proof: Proof, repo_id: str) -> str:
@@ -45,7 +41,7 @@ def make_card(proof: Proof, repo_id: str) -> str:
     card: Any = ModelCard(text)
     if card.data.to_dict() != wanted or str(card) != text:
         raise PublishError(f"{MODEL_CARD}: its front matter does not read back as written: {wanted}")
-    return text + _MARK.format(_digest(text))
+    return marked(text)
 
 
 def front_matter(proof: Proof) -> dict[str, Any]:
@@ -85,16 +81,11 @@ def write_card(folder: Path, card: str) -> None:
 def check_own_card(path: Path) -> None:
     """Raise PublishError unless the card `path` is as this program wrote it."""
     try:
-        text = path.read_bytes().decode()
-    except (OSError, ValueError) as error:
-        raise UnreadableFileError(f"{path}: cannot be read as text: {error}") from error
-    mark = _MARKED.search(text)
-    if mark is None or mark.end() != len(text) or mark[1] != _digest(text[: mark.start()]):
+        own = is_own_card(path)
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not own:
         raise PublishError(
             f"{path}: was not written by paddle2torch or was edited since, and is not overwritten; move it away, and "
             "add its text to the model card on the hub afterwards"
         )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

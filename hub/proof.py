@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,21 @@ from ..converters.formats.safetensors_file import open_safetensors
 from ..converters.outputs.alterations import UNALTERED, Alterations, read_alterations
 from ..converters.outputs.certificate import (
     CERTIFICATE,
-    hash_files,
-    match_output_files,
+    architectures,
+    certified_files,
+    folder_problems,
+    has_failed,
+    odd_entries,
     read_certificate,
-    visible_files,
+    recorded_problems,
 )
 from ..converters.outputs.folder import is_name_of_conversion
+from ..converters.outputs.hashes import hash_files
+from ..converters.outputs.record import own_record, weight_files
 from ..errors import ParityError, PublishError, UnreadableFileError
 from ..mappings.language.family import Family, Model
 from ..mappings.registry import family_of_architecture
 from .evidence import Evidence, RecordedFile, read_evidence, recorded_files
-
-MODEL_CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -56,33 +58,68 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
 
     Without `allow_unverified` every doubt is an error: ParityError when a check recorded a failure for these bytes,
     PublishError otherwise. Whatever is allowed, raises UnreadableFileError for a folder without weights or
-    configuration and PublishError for a file that has no business there.
+    configuration and PublishError for a foreign folder, for a file that has no business there, and when the
+    configuration names another class than the certificate.
     """
-    alterations = _alterations_of(find_weights(converted))
-    family, model = _model_of(converted / "config.json")
-    visible = visible_files(converted)
-    if odd := [path for path in visible if not path.is_file()]:
-        raise PublishError(f"{odd[0]}: is not a regular file; a converted folder holds nothing else, remove it")
-    hashes = hash_files(path for path in visible if path.name != MODEL_CARD)
+    alterations = _alterations_of(_weights_of(converted))
+    hashes = _certifiable(converted)
     certificate, doubts = _certificate_of(converted)
-    known = certificate["output"]["files"].keys() if certificate is not None else ()
-    if foreign := [name for name in hashes if name not in known and not is_name_of_conversion(name)]:
-        raise PublishError(
-            f"{converted / foreign[0]}: no conversion wrote this file and no certificate knows it; remove it"
-        )
-    evidence = None
-    if certificate is not None and not (doubts := _mismatches(certificate, hashes)):
-        evidence = read_evidence(certificate, converted)
-        doubts = _doubts_of(evidence, converted, allow_unverified)
+    recorded = evidence = None
+    if certificate is not None:
+        recorded = read_evidence(certificate, converted)
+        _check_class(recorded.model, converted)
+        doubts = _mismatches(certificate, converted, hashes)
+        if not doubts:
+            evidence = recorded
+            doubts = _doubts_of(certificate, converted, allow_unverified)
     if doubts and not allow_unverified:
         advice = "run `paddle2torch verify`" if evidence is None else "convert and verify the published weights"
         raise PublishError(
             f"{converted}: {doubts[0]}; {advice}, or pass --allow-unverified, and the model card says it too"
         )
-    if evidence is None:
+    if evidence is not None:
         # A certificate of other bytes would only mislead.
-        hashes.pop(CERTIFICATE, None)
+        hashes |= hash_files([converted / CERTIFICATE])
+    family, model = (recorded.family, recorded.model) if recorded is not None else _model_of(converted / "config.json")
     return Proof(converted, evidence, tuple(doubts), recorded_files(hashes), family, model, alterations)
+
+
+def _weights_of(converted: Path) -> tuple[Path, ...]:
+    """The files of weights. Raises PublishError for a PaddleNLP folder and UnreadableFileError without weights."""
+    if any(path.suffix == ".pdparams" for path in weight_files(converted)):
+        raise PublishError(
+            f"{converted}: is a PaddleNLP folder; what is published is a Hugging Face folder that "
+            "`paddle2torch convert` wrote"
+        )
+    return find_weights(converted)
+
+
+def _certifiable(converted: Path) -> dict[str, dict[str, Any]]:
+    """The hashes of all files of a folder, hidden ones too, that are to be sent. Raises PublishError for a foreign
+    folder, and for a folder, a link or a file that no conversion wrote: nothing of it goes out."""
+    if odd := odd_entries(converted):
+        raise PublishError(
+            f"{converted / odd[0]}: is not a regular file; a converted folder holds nothing else, remove it"
+        )
+    files = certified_files(converted)
+    if unknown := [path for path in files if not is_name_of_conversion(path.name)]:
+        raise PublishError(f"{unknown[0]}: no conversion wrote this file; remove it")
+    if not own_record(converted):
+        raise PublishError(
+            f"{converted}: is a foreign folder, one that this package did not write (its weights lack the record); "
+            "convert the checkpoint and publish what comes out"
+        )
+    return hash_files(files)
+
+
+def _check_class(model: Model, converted: Path) -> None:
+    """Raise PublishError unless the configuration names the class that the weights were converted for."""
+    named = architectures(converted / "config.json")
+    if named != [model.target_architecture]:
+        raise PublishError(
+            f"{converted / 'config.json'}: names the architectures {named}; the weights were converted for "
+            f"{model.target_architecture}: convert again"
+        )
 
 
 def _certificate_of(converted: Path) -> tuple[dict[str, Any] | None, list[str]]:
@@ -97,20 +134,19 @@ def _certificate_of(converted: Path) -> tuple[dict[str, Any] | None, list[str]]:
     return certificate, []
 
 
-def _mismatches(certificate: Mapping[str, Any], hashes: Mapping[str, Any]) -> list[str]:
-    """That a certificate was made for other bytes, if so."""
-    problems = match_output_files(certificate, hashes)
+def _mismatches(certificate: Mapping[str, Any], converted: Path, hashes: Mapping[str, Any]) -> list[str]:
+    """That a certificate was made for another folder, if so."""
+    problems = folder_problems(certificate, converted, hashes)
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
     return [f"the certificate was made for other bytes: {problems[0]}{more}"] if problems else []
 
 
-def _doubts_of(evidence: Evidence, converted: Path, allow_unverified: bool) -> list[str]:
-    doubts = [f"the check {check.name} found a difference: {check.where}" for check in evidence.failed]
-    if doubts and not allow_unverified:
+def _doubts_of(certificate: Mapping[str, Any], converted: Path, allow_unverified: bool) -> list[str]:
+    """What a certificate of these very bytes says against publishing them."""
+    doubts = recorded_problems(certificate)
+    if has_failed(certificate) and not allow_unverified:
         raise ParityError(f"{converted}: {doubts[0]}; these weights are not those of the source")
-    if not doubts and not (evidence.passed and evidence.checks):
-        doubts.append("the certificate records a verification that did not pass")
-    if evidence.weights == "seeded":
+    if certificate["weights"] == "seeded":
         doubts.append("the weights are seeded, that is random: good for tests only")
     return doubts
 
@@ -124,15 +160,9 @@ def _alterations_of(weights: Sequence[Path]) -> Alterations:
 
 def _model_of(config: Path) -> tuple[Family, Model]:
     """Family and model that a config.json names by its architecture."""
-    try:
-        architecture = json.loads(config.read_text("utf-8"))["architectures"][0]
-        family = family_of_architecture(architecture)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise UnreadableFileError(
-            f"{config}: is no configuration that `paddle2torch convert` wrote: {error}"
-        ) from error
-    if family is None:
-        raise UnreadableFileError(
-            f"{config}: names the architecture {architecture!r}, which belongs to no known family"
-        )
+    named = architectures(config)
+    architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
+    family = family_of_architecture(architecture) if architecture is not None else None
+    if family is None or architecture is None:
+        raise UnreadableFileError(f"{config}: names the architectures {named}, which belong to no known family")
     return family, family.model(architecture)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..converters.outputs.certificate import hash_files
+from ..converters.outputs.card import MODEL_CARD
+from ..converters.outputs.hashes import hash_files
 from ..errors import MissingDependencyError, PublishError
 from ..workers.console import Table
 from .client import find_token, hub_client
 from .evidence import RecordedFile, recorded_files
 from .model_card import make_card, write_card
-from .proof import MODEL_CARD, Proof, examine
+from .proof import Proof, examine
 from .repository import HubRepository, Remote, changed
 
 _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")

@@ -14,6 +14,10 @@ import pytest
 from safetensors.numpy import load_file
 
 import paddle2torch
+from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.verify.certificate import make_certificate, write_certificate
+from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.sides.pair import find_pair, open_pair
 
 ROOT = Path(paddle2torch.__file__).parent
 
@@ -147,3 +151,18 @@ def test_downloads_say_what_they_need(arguments: list[str], installed: Path, for
     assert len(done.stderr.splitlines()) == 1
     assert "pip install 'paddle2torch[hub]'" in done.stderr
     assert sorted(foreign.rglob("*")) == before
+
+
+def test_a_certificate_is_checked_without_a_framework(installed: Path, foreign: Path) -> None:
+    source, out = foreign / "source", foreign / "out"
+    convert_checkpoint(source, out)
+    report = verify_checkpoint(source, out, checks=("weights",))
+    with open_pair(find_pair(source, out), out, None, None) as pair:
+        write_certificate(out, make_certificate(report, pair.certified, source, out))
+    done = run(installed / "paddle2torch", "verify", "source", "out", "--certificate-only", cwd=foreign)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "weights" in done.stdout
+    (out / "adapter_config.json").write_text("{}")
+    done = run(installed / "paddle2torch", "verify", "source", "out", "--certificate-only", cwd=foreign)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "converted file adapter_config.json is not in the certificate" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -10,45 +11,49 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..converters.checkpoints.checkpoint import open_checkpoint
 from ..converters.checkpoints.inspection import inspect_checkpoint
-from ..converters.checkpoints.source import Source, find_source, find_weights
+from ..converters.checkpoints.source import find_source
 from ..converters.checkpoints.torch_checkpoint import find_torch_source
 from ..converters.outputs.certificate import (
     CERTIFICATE,
     FORMAT,
+    certificate_schema,
+    certified_files,
     differences,
-    hash_files,
-    is_certified,
+    folder_problems,
+    odd_entries,
     read_certificate,
-    visible_files,
+    recorded_problems,
 )
+from ..converters.outputs.hashes import hash_files
+from ..converters.outputs.record import own_record
+from ..converters.outputs.schema import problems as schema_problems
 from ..converters.tokenizers.files import plain_tokenizer_paths, tokenizer_paths
-from ..errors import OutputError, SourceChangedError
+from ..errors import ConfigurationError, OutputError, SourceChangedError, UnknownNameError, UnmatchedTensorsError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
 from ..mappings.language.rules import Move
+from .check import Context
+from .checks import all_checks
+from .inputs import make_inputs
 from .reports.result import CheckResult, Report
-from .sides.way_back import is_paddle_folder
+from .runners.forward import Runners
+from .sides.pair import find_pair, open_pair
+from .sides.way_back import UnfitOutputError, is_paddle_folder
 
-Stamps = dict[Path, tuple[int, int, int]]
-"""Inode, size and modification time of files."""
+Stamps = dict[Path, tuple[int, int, int, int]]
+"""Inode, size and the times of modification and change of files. The last cannot be set back by whoever writes."""
 
 
-def stamp_files(source: Source, converted: Path) -> Stamps:
-    """The state of the files of both sides, to be compared by `check_stamps`. Raises UnreadableFileError."""
-    beside = [
-        path
-        for folder in (_folder_of(source.path), converted)
-        for path in visible_files(folder)
-        if is_certified(path.name)
-    ]
+def stamp_files(source: str | Path, converted: Path) -> Stamps:
+    """The state of the files of both sides that a certificate covers, to be compared by `check_stamps`: what the
+    conversion reads of the source, and whatever lies in the converted folder. Raises UnreadableFileError."""
+    odd = [converted / name for name in odd_entries(converted)]
     stamps: Stamps = {}
-    written = find_source(converted).files if is_paddle_folder(converted) else ()
-    for path in (*source.files, *written, *beside):
+    for path in (*_source_files(source, converted)[1], *certified_files(converted), *odd):
         with suppress(FileNotFoundError):
             status = path.stat()
-            stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+            stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return stamps
 
 
@@ -63,33 +68,36 @@ def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Pat
     """The certificate of a report: hashes of source and output per file and per tensor (sha256 of the elements in
     C order), the mapping, checks with limits and worst values, inputs, versions, origin of the weights. The source is
     named by its pretrained name where that led to it, else by the last part of its path."""
+    document = report.to_json()
     return {
         "format": FORMAT,
         "tool": {"name": "paddle2torch", "version": __version__},
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "passed": report.passed,
+        "foreign": not own_record(converted),
         "weights": report.weights,
         "direction": report.direction,
         **_bytes_of(source, converted),
-        "mapping": {
-            "family": plan.family.name,
-            "architecture": plan.architecture,
-            "target_architecture": plan.target_architecture,
-            "tie_word_embeddings": plan.tie_word_embeddings,
-            "moves": [
-                {**_sources(move), "target": move.target, "transform": move.transform.name} for move in plan.moves
-            ],
-            **_left_out(plan),
-        },
-        "checks": [
-            {name: value for name, value in check.to_json().items() if name != "details"} for check in report.checks
-        ],
+        "mapping": _mapping(plan),
+        "checks": [{name: value for name, value in check.items() if name != "details"} for check in document["checks"]],
         "not_run": list(report.not_run),
-        "declared_differences": [
-            {"name": seen.name, "text": seen.text, "measured": seen.measured} for seen in report.declared_differences
-        ],
+        "could_not_run": document.get("could_not_run", {}),
+        "environments": document.get("environments", []),
+        "declared_differences": document["declared_differences"],
         "inputs_digest": report.inputs_digest,
         "versions": dict(report.versions),
+    }
+
+
+def _mapping(plan: Plan | InversePlan) -> dict[str, Any]:
+    """How the source's tensors become the output's."""
+    return {
+        "family": plan.family.name,
+        "architecture": plan.architecture,
+        "target_architecture": plan.target_architecture,
+        "tie_word_embeddings": plan.tie_word_embeddings,
+        "moves": [{**_sources(move), "target": move.target, "transform": move.transform.name} for move in plan.moves],
+        **_left_out(plan),
     }
 
 
@@ -110,12 +118,16 @@ def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
     }
 
 
-def write_certificate(converted: Path, certificate: Mapping[str, Any]) -> Path:
-    """Write the certificate beside the weights, replacing an older one whole. Raises OutputError."""
-    path = converted / CERTIFICATE
-    temporary = converted / f".{CERTIFICATE}.partial"
+def write_certificate(folder: Path, certificate: Mapping[str, Any]) -> Path:
+    """Write the certificate into a folder, replacing an older one whole. Raises OutputError; LookupError for one that
+    is not in the form of its schema, which would be unreadable."""
+    path = folder / CERTIFICATE
+    if (problem := next(schema_problems(certificate, certificate_schema()), None)) is not None:
+        raise LookupError(f"{path}: {problem}")
+    temporary = folder / f".{CERTIFICATE}.partial"
     try:
-        temporary.write_text(json.dumps(certificate, indent=1) + "\n", "utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(certificate, indent=1, allow_nan=False) + "\n", "utf-8")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -124,61 +136,95 @@ def write_certificate(converted: Path, certificate: Mapping[str, Any]) -> Path:
 
 
 def check_certificate(source: str | Path, converted: Path) -> CheckResult:
-    """Compare an existing certificate with the files, byte by byte through their hashes; runs no framework.
+    """Compare an existing certificate with the files of both sides through their hashes, and when these are right,
+    convert in thought: the checks that need no framework compare the sides themselves, so that a certificate that was
+    edited together with the files fails too.
 
-    It fails when a file changed, is missing or new, or when the certificate itself records a failure. Raises
-    UnreadableFileError when there is no certificate or it cannot be understood.
+    It also fails when the certificate itself records a failure, or a check that could not be run. Raises
+    UnreadableFileError when there is no certificate or it cannot be understood, and the Paddle2TorchErrors of
+    `open_pair`.
     """
     certificate = read_certificate(converted)
-    problems = [] if certificate["passed"] else ["the certificate records a verification that failed"]
     found = _bytes_of(source, converted)
-    compared = 0
-    for side, title in (("source", "source"), ("output", "converted")):
-        for kind in ("files", "tensors"):
-            recorded = certificate[side][kind]
-            compared += len(recorded)
-            problems += differences(recorded, found[side][kind], f"{title} {kind[:-1]}")
+    compared = sum(len(found[side][kind]) for side in ("source", "output") for kind in ("files", "tensors"))
+    problems = [
+        *recorded_problems(certificate),
+        *differences(certificate["source"]["files"], found["source"]["files"], "source file"),
+        *differences(certificate["source"]["tensors"], found["source"]["tensors"], "source tensor"),
+        *folder_problems(certificate, converted, found["output"]["files"]),
+        *differences(certificate["output"]["tensors"], found["output"]["tensors"], "converted tensor"),
+    ]
+    recomputed: list[str] = []
+    if not problems:
+        problems, recomputed = _recomputed(certificate, source, converted)
     return CheckResult(
         name="certificate",
         passed=not problems,
         worst=float(len(problems)),
         limit=0.0,
-        where=problems[0] if problems else f"{compared} hashes equal",
-        measure="files and tensors that differ from the certificate",
+        where=problems[0]
+        if problems
+        else f"{compared} hashes and the mapping equal, {' and '.join(recomputed)} checked again",
+        measure="files and tensors that differ from the certificate, or from what the source converts to",
         problems=tuple(problems),
     )
 
 
+def _recomputed(certificate: Mapping[str, Any], source: str | Path, converted: Path) -> tuple[list[str], list[str]]:
+    """What is wrong with the files when they are compared anew, without a framework, under the class that the
+    certificate names; and the names of the checks that were run."""
+    mapping = certificate["mapping"]
+    found = find_pair(source, converted)
+    problems: list[str] = []
+    checks = [check for check in all_checks() if not check.needs.frameworks and not check.needs.published]
+    try:
+        with (
+            open_pair(found, converted, mapping["family"], mapping["architecture"]) as pair,
+            tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
+            Runners() as runners,
+        ):
+            if mapping != json.loads(json.dumps(_mapping(pair.certified))):
+                problems.append("the recorded mapping is not that of this source")
+            context = Context(pair, make_inputs(pair.configuration), runners, Path(scratch))
+            for check in checks:
+                result = check.run(context).result
+                if result is not None and not result.passed:
+                    problems += [f"{check.name}: {problem}" for problem in result.problems or (result.where,)]
+    except (ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnfitOutputError) as error:
+        problems.append(f"the source does not convert to what the certificate says: {error}")
+    return problems, [check.name for check in checks]
+
+
 def _bytes_of(source: str | Path, converted: Path) -> dict[str, Any]:
     """Hashes of both sides. The configurations count: a changed activation is another model."""
+    name, files = _source_files(source, converted)
+    return {
+        "source": {"name": name, **_hashes(files, source)},
+        "output": _hashes(certified_files(converted), converted),
+    }
+
+
+def _source_files(source: str | Path, converted: Path) -> tuple[str, list[Path]]:
+    """The name of a source, without its place, and the files of it that a conversion reads."""
     if is_paddle_folder(converted):
-        found = find_torch_source(source)
-        folder, weights = _folder_of(found.path), find_source(converted).files
-        files = [*found.files, folder / "config.json", *plain_tokenizer_paths(folder)]
-        return {
-            "source": _side(files, source, found.path.resolve().name),
-            "output": _side([*weights, converted / "config.json", *plain_tokenizer_paths(converted)], converted),
-        }
-    with open_checkpoint(source) as checkpoint:
-        configuration = checkpoint.source.configuration
-        name = checkpoint.source.pretrained if checkpoint.source.looked_up else checkpoint.source.path.resolve().name
-        files = [*checkpoint.source.files]
-        if configuration is not None and configuration.file is not None:
-            files.append(configuration.file)
-        files += tokenizer_paths(checkpoint.source)
-    written = [path for path in visible_files(converted) if is_certified(path.name) and path.is_file()]
-    outputs = dict.fromkeys([*find_weights(converted), converted / "config.json", *written])
-    return {"source": _side(files, source, name), "output": _side(outputs, converted)}
+        torch = find_torch_source(source)
+        folder = _folder_of(torch.path)
+        return torch.path.resolve().name, [*torch.files, folder / "config.json", *plain_tokenizer_paths(folder)]
+    found = find_source(source)
+    files = [*found.files, *([found.index] if found.index is not None else [])]
+    if found.configuration is not None and found.configuration.file is not None:
+        files.append(found.configuration.file)
+    name = found.pretrained if found.looked_up and found.pretrained else found.path.resolve().name
+    return name, [*files, *tokenizer_paths(found)]
 
 
-def _side(files: Iterable[Path], path: str | Path, name: str | None = None) -> dict[str, Any]:
-    """Hashes of the files that exist and of the tensors, with the name where there is one."""
+def _hashes(files: Iterable[Path], path: str | Path) -> dict[str, Any]:
+    """Hashes of the files that exist, and of the tensors of the checkpoint `path`."""
     tensors = {
         tensor["name"]: {name: tensor[name] for name in ("dtype", "shape", "sha256")}
         for tensor in inspect_checkpoint(path, with_hash=True)
     }
-    named = {"name": name} if name is not None else {}
-    return {**named, "files": hash_files(file for file in files if file.exists()), "tensors": tensors}
+    return {"files": hash_files(file for file in files if file.exists()), "tensors": tensors}
 
 
 def _folder_of(path: Path) -> Path:

@@ -33,13 +33,16 @@ def verify_pair(
     recognition: Mapping[str, Any],
     pythons: Mapping[str, Any],
     quiet: bool,
+    certificate: bool = True,
 ) -> tuple[Report, Reports]:
-    """`obtain` the source, verify the pair, with a certificate, and, if it passed and `faults` says so, inject every
-    fault into a copy. `recognition` and `pythons` are arguments of `verify_checkpoint`, `checks` is as typed.
+    """`obtain` the source, verify the pair, with a `certificate` or without, and, if it passed and `faults` says so,
+    inject every fault into a copy. `recognition` and `pythons` are arguments of `verify_checkpoint`, `checks` is as
+    typed.
 
     Raises what `obtain`, `verify_checkpoint`, `run_faults` and `Reports` raise.
     """
-    chosen = {"check": checks, "seed": seed or None, "faults": faults, **recognition, **pythons}
+    chosen = {"check": checks, "seed": seed or None, "faults": faults, "no_certificate": not certificate}
+    chosen |= {**recognition, **pythons}
     command = command_line(["verify", source, str(converted)], chosen)
     reports = Reports(report_dir, [str(converted)], command, quiet=quiet)
     with reports.guard():
@@ -51,7 +54,8 @@ def verify_pair(
             **recognition,
             **pythons,
             seed=seed,
-            certificate=True,
+            certificate=certificate,
+            elsewhere=report_dir,
             progress=None if quiet else note,
         )
         report = with_files(report, source, converted, command)

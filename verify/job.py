@@ -9,11 +9,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..converters.outputs.record import own_record
 from ..errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
 from ..mappings.language.reference import Reference
-from .certificate import check_stamps, make_certificate, stamp_files, write_certificate
+from .certificate import Stamps, check_stamps, make_certificate, stamp_files, write_certificate
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
@@ -43,7 +44,8 @@ class Asked:
     """What a verification is asked for; see `verify_checkpoint`. Raises UnknownNameError for an unknown check.
 
     `published` is what is known of the weights if these are published ones: with all of CHECKS, the checks that need
-    it run too.
+    it run too. `elsewhere` is the folder of the certificate where `converted` is a foreign one, into which nothing is
+    written.
     """
 
     checks: tuple[str, ...] = CHECKS
@@ -54,6 +56,7 @@ class Asked:
     certificate: bool = False
     published: Reference | None = None
     progress: Progress = _silent
+    elsewhere: Path | None = None
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.checks if name not in ALL_CHECKS]:
@@ -87,6 +90,7 @@ def verify_checkpoint(
     inputs: Inputs | None = None,
     runners: Runners | None = None,
     certificate: bool = False,
+    elsewhere: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Check that the Hugging Face folder `converted` is the same model as the PaddleNLP checkpoint `source`, or the
@@ -95,9 +99,10 @@ def verify_checkpoint(
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. A difference is a failed check in the report, never an exception; an exception
     (a Paddle2TorchError) means that a check could not be run. `certificate` writes parity.json into `converted` when
-    all of CHECKS ran, whether they hold or not.
+    all of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
+    parity.json goes into the folder `elsewhere`, if there is one.
     """
-    asked = Asked(tuple(checks), family, architecture, seed, inputs, certificate, None, progress or _silent)
+    asked = Asked(tuple(checks), family, architecture, seed, inputs, certificate, None, progress or _silent, elsewhere)
     with nullcontext(runners) if runners is not None else Runners(paddle_python, torch_python) as used:
         return verify_asked(source, Path(converted), asked, used)
 
@@ -106,7 +111,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
     """What `verify_checkpoint` does, with these runners."""
     started = time.perf_counter()
     found = find_pair(source, converted)
-    stamps = stamp_files(found, converted)
+    stamps = stamp_files(source, converted)
     plan: Plan | InversePlan
     try:
         with (
@@ -118,11 +123,22 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse
     if asked.certificate and asked.full:
-        asked.progress("writing the certificate")
-        document = make_certificate(report, plan, source, converted)
-        check_stamps(stamps, stamp_files(found, converted))
-        write_certificate(converted, document)
+        report = replace(report, certificate=_certify(report, plan, source, converted, asked, stamps))
     return replace(report, seconds={**report.seconds, "total": time.perf_counter() - started})
+
+
+def _certify(
+    report: Report, plan: Plan | InversePlan, source: str | Path, converted: Path, asked: Asked, before: Stamps
+) -> str | None:
+    """Write the certificate and say where; None for a foreign folder when there is no other place."""
+    place = converted if own_record(converted) else asked.elsewhere
+    if place is None:
+        asked.progress(f"no certificate: {converted} is not this package's, and nothing is written into it")
+        return None
+    asked.progress("writing the certificate")
+    document = make_certificate(report, plan, source, converted)
+    check_stamps(before, stamp_files(source, converted))
+    return str(write_certificate(place, document))
 
 
 def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutputError) -> Report:

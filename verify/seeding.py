@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.outputs.folder import new_folder
+from ..converters.outputs.hashes import hash_files
+from ..converters.outputs.record import SEED_FILE, weight_files
 from ..errors import OutputError
 from ..mappings.registry import get_family, get_pretrained
 from .runners.client import RunnerProcess
-from .sides.pair import SEED_FILE
 
 
 def seed_checkpoint(
@@ -62,6 +63,7 @@ def _seed(
                 "seed": seed,
             }
         )
-        document = {"name": name, "architecture": architecture, "seed": seed}
+        files = hash_files(weight_files(folder))
+        document = {"name": name, "architecture": architecture, "seed": seed, "files": files}
         (folder / SEED_FILE).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
     return answer

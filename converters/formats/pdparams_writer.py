@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ...errors import OutputError, Paddle2TorchError
 from .dtypes import DType
-from .pdparams import PdparamsFile, open_pdparams
+from .pdparams import MAX_NAME_CHARACTERS, PdparamsFile, open_pdparams
 from .piecewise import Entry, on_every_piece, write_all, write_piece
 from .tensors import Piece, Scratch
 
@@ -29,8 +30,7 @@ _EMPTY_DICT, _MARK, _SET_ITEMS, _STOP = b"}", b"(", b"u", b"."
 _TUPLE, _TUPLE_1, _TUPLE_3, _REDUCE, _BUILD = b"t", b"\x85", b"\x87", b"R", b"b"
 _NONE, _FALSE = b"N", b"\x89"
 
-HEAD = _PROTOCOL_4 + _EMPTY_DICT + _MARK + b"X"
-"""How these files begin; Python's own pickler begins a file of this protocol with a frame."""
+_HEAD = _PROTOCOL_4 + _EMPTY_DICT + _MARK
 
 _MINUS_ONE = b"J\xff\xff\xff\xff"
 
@@ -46,7 +46,7 @@ def write_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int
     heads: list[tuple[int, bytes]] = []
     places: dict[str, int] = {}
     end = 0
-    text = _PROTOCOL_4 + _EMPTY_DICT + _MARK
+    text = _HEAD
     for entry in entries:
         text += _before(entry)
         heads.append((end, text))
@@ -75,13 +75,26 @@ def write_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int
         raise OutputError(f"{path}: {size} bytes were written, {end} were announced")
 
 
+def begins_as_written(file: BinaryIO) -> bool:
+    """Whether a file, open at its beginning, has the form of those written here, which no pickler gives it: protocol 4
+    without a frame, and a first name that is not remembered, before a function that is named by the older opcode."""
+    head = file.read(len(_HEAD) + 5)
+    if len(head) < len(_HEAD) + 5 or not head.startswith(_HEAD + b"X"):
+        return False
+    (length,) = struct.unpack("<I", head[-4:])
+    if length > MAX_NAME_CHARACTERS * 4:
+        return False
+    file.seek(length, os.SEEK_CUR)
+    return file.read(len(_ARRAY)) == _ARRAY
+
+
 def _before(entry: Entry) -> bytes:
     """What stands before the elements: the name, an empty array, and its version, shape, dtype and order."""
     shape = _MARK + b"".join(map(_integer, entry.shape)) + _TUPLE
     return b"".join(
         (
             _text(entry.name),
-            _global("numpy.core.multiarray", "_reconstruct"),
+            _ARRAY,
             _global("numpy", "ndarray"),
             _integer(0) + _TUPLE_1,
             b"C\x01b" + _TUPLE_3 + _REDUCE,
@@ -112,6 +125,10 @@ def _text(text: str) -> bytes:
 
 def _global(module: str, name: str) -> bytes:
     return f"c{module}\n{name}\n".encode()
+
+
+_ARRAY = _global("numpy.core.multiarray", "_reconstruct")
+"""What makes an empty array."""
 
 
 def _integer(value: int) -> bytes:

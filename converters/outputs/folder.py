@@ -10,19 +10,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import OutputError
-from ..formats.pdparams_writer import HEAD
+from .card import MODEL_CARD, is_own_card
+from .record import SEED_FILE, carries_record, holds_seeded_weights, weight_files
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
-    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity|report)\.json"
-    r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|spiece\.model|vocab\.txt|README\.md"
+    r"(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
+    r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams|spiece\.model|vocab\.txt"
 )
-"""Names of the files of a converted folder; --overwrite refuses to replace anything else."""
+"""Names of the files that conversions and verifications write; --overwrite replaces no others."""
 
 _SEEDED = re.compile(r"(config|model_config|seeded_weights)\.json|model_state(-.*)?\.pdparams(\.index\.json)?")
-"""Names of the files of a folder with seeded weights, which `_SEED_MARK` tells from someone's own weights."""
+"""Names of the files of a folder with seeded weights, which SEED_FILE tells from someone's own weights."""
 
-_SEED_MARK = "seeded_weights.json"
+GIT_ATTRIBUTES = ".gitattributes"
+
+SURVIVING = frozenset({MODEL_CARD, GIT_ATTRIBUTES})
+"""Files of a user's, or the hub's, that may lie in a converted folder and survive its replacement."""
 
 TIDIED: set[Path] = set()
 """Folders in which whoever converts many has looked for abandoned work already: listing them again for every single
@@ -30,7 +34,7 @@ output would take time that grows with the square of their number."""
 
 
 def is_name_of_conversion(name: str) -> bool:
-    """Whether a conversion, a verification or a model card may have written a file of this name."""
+    """Whether a conversion or a verification may have written a file of this name."""
     return _CONVERTED.fullmatch(name) is not None
 
 
@@ -59,23 +63,28 @@ def _check_replaceable(output: Path, overwrite: bool) -> None:
         raise OutputError(f"{output}: exists already; choose another folder or pass --overwrite")
     if output.is_symlink() or not output.is_dir():
         raise OutputError(f"{output}: is not a folder, so --overwrite does not replace it")
-    entries = sorted(output.iterdir())
-    own = _SEEDED if any(entry.name == _SEED_MARK for entry in entries) else _CONVERTED
-    foreign = [
-        entry.name
-        for entry in entries
-        if entry.is_dir() or not (own.fullmatch(entry.name) or _is_written_pdparams(entry))
-    ]
-    if foreign:
-        raise OutputError(f"{output}: holds {foreign[0]}, which no conversion wrote; --overwrite does not replace it")
+    if (foreign := _foreign(output)) is not None:
+        raise OutputError(f"{output}: holds {foreign}; --overwrite does not replace it, remove it yourself if you can")
 
 
-def _is_written_pdparams(path: Path) -> bool:
-    """Whether a file is PaddleNLP's by its name and a conversion's by how it begins, not someone's own weights."""
-    if path.name != "model_state.pdparams":
-        return False
-    with path.open("rb") as file:
-        return file.read(len(HEAD)) == HEAD
+def _foreign(output: Path) -> str | None:
+    """What a folder holds that this package did not write, in words. Its files have names that others use too, so the
+    weights must carry its record, and without weights nothing is known to be its own."""
+    entries = [entry for entry in sorted(output.iterdir()) if entry.name not in SURVIVING or not entry.is_file()]
+    seeded = any(entry.name == SEED_FILE for entry in entries)
+    own = _SEEDED if seeded else _CONVERTED
+    for entry in entries:
+        if entry.is_symlink() or not entry.is_file() or not own.fullmatch(entry.name):
+            return f"{entry.name}, which no conversion wrote"
+    if seeded:
+        return None if holds_seeded_weights(output) else f"weights other than those that {SEED_FILE} speaks of"
+    if not entries:
+        return None
+    weights = weight_files(output)
+    if not weights:
+        return f"{entries[0].name} and no weights, which no conversion wrote"
+    foreign = [path.name for path in weights if not carries_record(path)]
+    return f"{foreign[0]}, which no conversion wrote (it lacks this package's record)" if foreign else None
 
 
 @contextmanager
@@ -120,6 +129,7 @@ def _move(temporary: Path, output: Path, overwrite: bool) -> None:
         temporary.rename(output)
         return
     old = unfinished(output, OLD)
+    _keep_surviving(output, temporary)
     output.rename(old)
     try:
         temporary.rename(output)
@@ -127,3 +137,12 @@ def _move(temporary: Path, output: Path, overwrite: bool) -> None:
         old.rename(output)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _keep_surviving(output: Path, temporary: Path) -> None:
+    """Copy what survives into the folder that takes the place of `output`; a model card of this program's own, which
+    speaks of what is replaced, does not."""
+    for name in sorted(SURVIVING):
+        path = output / name
+        if os.path.lexists(path) and not (name == MODEL_CARD and is_own_card(path)):
+            shutil.copy2(path, temporary / name, follow_symlinks=False)

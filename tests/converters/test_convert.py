@@ -106,7 +106,7 @@ def test_every_architecture_in_every_form(architecture: str, form: str, checkpoi
     # The library's own file of the same tensors is the same file.
     assert written.read_bytes() == save(arrays, metadata={"format": "pt"})
     with safe_open(written, framework="np") as opened:
-        assert opened.metadata() == {"format": "pt"}
+        assert opened.metadata() == {"format": "pt", "paddle2torch": "1"}
     assert done.architecture == architecture
     assert done.guesses == ()
     assert done.tie_word_embeddings is not unties(architecture)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from paddle2torch.converters.outputs.alterations import UNALTERED
+from paddle2torch.converters.outputs.record import metadata_of
 from paddle2torch.errors import PublishError
 from paddle2torch.hub.errors import ask
 
@@ -189,7 +191,7 @@ def test_large_files_that_change_during_the_upload_are_not_committed(
 ) -> None:
     weights = converted / "model.safetensors"
     # Above the size that is read once.
-    save_file({"weight": np.zeros(5 << 20, np.float32)}, weights)
+    save_file({"weight": np.zeros(5 << 20, np.float32)}, weights, metadata_of(UNALTERED))
 
     def flip() -> None:
         with weights.open("r+b") as file:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from paddle2torch.errors import ParityError, PublishError
-from paddle2torch.hub.model_card import make_card
+from paddle2torch.converters.outputs.hashes import hash_files
+from paddle2torch.errors import OutputError, ParityError, PublishError, UnreadableFileError
+from paddle2torch.hub.model_card import make_card, write_card
 from paddle2torch.hub.proof import examine
 from paddle2torch.hub.publish import publish_folder
 
@@ -46,17 +47,39 @@ def flip_weights(converted: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+LOST = {"sha256": "0" * 64, "bytes": 1}
+
+UNRUN = {"tokenizer": "there is no sentencepiece"}
+
+
+def add_environment(document: dict[str, Any], **changes: Any) -> None:
+    """A second torch environment, in which something else was found."""
+    first = {
+        name: document[name]
+        for name in ("passed", "versions", "checks", "not_run", "could_not_run", "declared_differences")
+    }
+    document["environments"] = [{"name": "transformers 4", **first}, {"name": "transformers 5", **first, **changes}]
+
+
+def fail_float32_in_one(document: dict[str, Any]) -> None:
+    checks = [
+        {**check, "passed": False, "where": "logits"} if check["name"] == "float32" else check
+        for check in document["checks"]
+    ]
+    add_environment(document, checks=checks, passed=False)
+
+
 REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "no certificate": (lambda folder: (folder / "parity.json").unlink(), 2, "there is no certificate"),
     "not JSON": (lambda folder: (folder / "parity.json").write_text("{"), 2, "cannot be read as JSON"),
-    "other format": (lambda folder: edit(folder, lambda d: d.update(format=2)), 2, "not a certificate of format 1"),
-    "no checks": (lambda folder: edit(folder, lambda d: d.pop("checks")), 2, "it lacks 'checks'"),
-    "empty checks": (lambda folder: edit(folder, lambda d: d.update(checks=[])), 2, "a verification that did not pass"),
-    "odd weights": (lambda folder: edit(folder, lambda d: d.update(weights="fine")), 2, "says that the weights are"),
+    "other format": (lambda folder: edit(folder, lambda d: d.update(format=1)), 2, "is a certificate of format 1, "),
+    "no checks": (lambda folder: edit(folder, lambda d: d.pop("checks")), 2, "the document lacks 'checks'"),
+    "empty checks": (lambda folder: edit(folder, lambda d: d.update(checks=[])), 2, "the certificate records no check"),
+    "odd weights": (lambda folder: edit(folder, lambda d: d.update(weights="fine")), 2, 'weights is "fine"; '),
     "odd hash": (
         lambda folder: edit(folder, lambda d: d["source"]["files"].update({"x": {"sha256": "`a`", "bytes": 1}})),
         2,
-        "is no sha256 and size",
+        'source/files/x/sha256 is "`a`", which does not look like',
     ),
     "changed weights": (flip_weights, 2, "converted file model.safetensors is not what was verified"),
     "changed configuration": (
@@ -70,7 +93,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
         "converted file vocab.txt is not in the certificate",
     ),
     "a lost file": (
-        lambda folder: edit(folder, lambda d: d["output"]["files"].update({"vocab.txt": {"sha256": "0" * 64}})),
+        lambda folder: edit(folder, lambda d: d["output"]["files"].update({"vocab.txt": LOST})),
         2,
         "converted file vocab.txt is missing",
     ),
@@ -78,12 +101,32 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "failed without a check": (
         lambda folder: edit(folder, lambda d: d.update(passed=False)),
         2,
-        "a verification that did not pass",
+        "the certificate records a verification that failed",
     ),
     "passed against its checks": (
         lambda folder: edit(folder, fail_float64_but_pass),
         1,
         "the check float64 found a difference",
+    ),
+    "a check that could not be run": (
+        lambda folder: edit(folder, lambda d: add_environment(d, could_not_run=UNRUN)),
+        2,
+        "the check tokenizer could not be run with transformers 5: there is no sentencepiece",
+    ),
+    "the only environment could not run": (
+        lambda folder: edit(folder, lambda d: d.update(could_not_run=UNRUN)),
+        2,
+        "the check tokenizer could not be run: there is no sentencepiece",
+    ),
+    "an environment that failed": (
+        lambda folder: edit(folder, fail_float32_in_one),
+        1,
+        "the check float32 found a difference with transformers 5: logits",
+    ),
+    "another mapping": (
+        lambda folder: edit(folder, lambda d: d["mapping"]["moves"].pop()),
+        2,
+        "the recorded mapping does not lead to the recorded tensors",
     ),
     "seeded weights": (lambda folder: edit(folder, lambda d: d.update(weights="seeded")), 2, "seeded, that is random"),
 }
@@ -95,6 +138,9 @@ ABOUT_THESE_BYTES = (
     "passed against its checks",
     "seeded weights",
     "empty checks",
+    "a check that could not be run",
+    "the only environment could not run",
+    "an environment that failed",
 )
 """Cases in which the certificate was made for the very bytes."""
 
@@ -134,6 +180,10 @@ def test_the_card_of_unverified_weights_says_so(converted: Path, case: str) -> N
     assert text in card.replace("\\", "")
     assert str(converted.parent) not in card
     assert ("**FAILED**" in card) == (case in ("a failed check", "passed against its checks"))
+    assert ("could not be run" in card) == (
+        case in ("a check that could not be run", "the only environment could not run")
+    )
+    assert ("float32 FAILED" in card) == (case == "an environment that failed")
 
 
 @pytest.mark.parametrize("case", ["no certificate", "changed weights", "a failed check"])
@@ -151,33 +201,111 @@ def test_unverified_weights_are_published_when_that_is_wanted(
     assert b"> **Not verified.**" in expected["README.md"]
 
 
-@pytest.mark.parametrize(
-    "name", ["notes.txt", "modeling.py", "pytorch_model.bin", "report.html", "model_state.pdparams"]
-)
+FOREIGN_FILES = [
+    "notes.txt",
+    "modeling_x.py",
+    "pytorch_model.bin",
+    "report.html",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "other.safetensors",
+    "config.4.57.0.json",
+    ".env",
+    ".cache.json",
+    "model.safetensors~",
+]
+
+
+@pytest.mark.parametrize("name", FOREIGN_FILES)
 @pytest.mark.parametrize("allow_unverified", [False, True])
-def test_a_foreign_file_is_never_published(converted: Path, name: str, allow_unverified: bool) -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_foreign_file_is_never_published(converted: Path, name: str, allow_unverified: bool, recorded: bool) -> None:
+    """Hidden or not, and whether a certificate knows it or not."""
     (converted / name).write_text("secret")
+    if recorded:
+        edit(converted, lambda document: document["output"]["files"].update(hash_files([converted / name])))
     with pytest.raises(PublishError, match=re.escape(f"{converted / name}: no conversion wrote this file")):
         examine(converted, allow_unverified)
 
 
-def test_folders_and_broken_links_are_refused(converted: Path) -> None:
-    (converted / "onnx").mkdir()
-    with pytest.raises(PublishError, match="onnx: is not a regular file"):
-        examine(converted, allow_unverified=True)
-    (converted / "onnx").rmdir()
-    (converted / "vocab.txt").symlink_to("nowhere")
-    with pytest.raises(PublishError, match=r"vocab\.txt: is not a regular file"):
+@pytest.mark.parametrize("name", ["onnx", ".git", ".cache", "README.md"])
+def test_folders_are_refused(converted: Path, name: str) -> None:
+    (converted / name).mkdir()
+    with pytest.raises(PublishError, match=rf"{re.escape(name)}: is not a regular file"):
         examine(converted, allow_unverified=True)
 
 
-def test_hidden_files_stay_at_home(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
-    (converted / ".env").write_text("secret")
-    (converted / ".git").mkdir()
+@pytest.mark.parametrize("name", ["vocab.txt", "config.json", ".gitattributes", "parity.json"])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_links_are_refused(converted: Path, name: str, dangling: bool, tmp_path: Path) -> None:
+    """What a link leads to can be changed without a trace in the folder."""
+    target = tmp_path / "elsewhere"
+    if (converted / name).exists():
+        (converted / name).rename(target)
+    elif not dangling:
+        target.write_text("[PAD]")
+    if dangling:
+        target.unlink(missing_ok=True)
+    (converted / name).symlink_to(target)
+    with pytest.raises((PublishError, UnreadableFileError), match=re.escape(name)):
+        examine(converted, allow_unverified=True)
+
+
+def test_what_git_keeps_stays_at_home(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
     (converted / ".gitattributes").write_text("* -text\n")
     assert publish(converted, REPO).returncode == 0
-    assert hub.files(REPO) == contents(converted)
-    assert not any(name.startswith(".") for name in hub.files(REPO))
+    certified = json.loads((converted / "parity.json").read_text())["output"]["files"]
+    assert hub.files(REPO).keys() == {*certified, "parity.json", "README.md"}
+
+
+@pytest.mark.parametrize("certificate", ["its own", "another's", "none"])
+@pytest.mark.parametrize("allow_unverified", [False, True])
+def test_a_foreign_folder_is_refused(converted: Path, certificate: str, allow_unverified: bool) -> None:
+    """The same weights, saved by somebody else's program."""
+    weights = converted / "model.safetensors"
+    save_file(load_file(weights), weights, {"format": "pt"})
+    if certificate == "its own":
+        edit(converted, lambda d: d["output"]["files"].update(hash_files([weights])))
+        edit(converted, lambda d: d.update(foreign=True))
+    elif certificate == "none":
+        (converted / "parity.json").unlink()
+    with pytest.raises(PublishError, match="is a foreign folder, one that this package did not write"):
+        examine(converted, allow_unverified)
+
+
+def test_the_certificate_of_a_foreign_folder_is_none_of_ones_own(converted: Path) -> None:
+    edit(converted, lambda document: document.update(foreign=True))
+    with pytest.raises(PublishError, match="the certificate is that of a foreign folder"):
+        examine(converted, allow_unverified=False)
+
+
+def test_a_paddlenlp_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model_state.pdparams").touch()
+    with pytest.raises(PublishError, match="is a PaddleNLP folder; what is published is a Hugging Face folder"):
+        examine(tmp_path, allow_unverified=True)
+
+
+@pytest.mark.parametrize("named", [["BertForMaskedLM"], ["AlbertModel"], [], None, "AlbertForMaskedLM"])
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("allow_unverified", [False, True])
+def test_the_class_is_that_of_the_conversion(
+    converted: Path, named: object, edited: bool, allow_unverified: bool
+) -> None:
+    """Another class in the configuration is refused, even by a certificate that was edited with it."""
+    path = converted / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "architectures": named}))
+    if edited:
+        edit(converted, lambda document: document["output"]["files"].update(hash_files([path])))
+    with pytest.raises(PublishError, match=r"names the architectures .*; the weights were converted for AlbertFor"):
+        examine(converted, allow_unverified)
+
+
+def test_a_certificate_that_invents_a_class_is_none(converted: Path) -> None:
+    path = converted / "config.json"
+    path.write_text(path.read_text().replace("AlbertForMaskedLM", "AlbertForPreTraining"))
+    edit(converted, lambda document: document["mapping"].update(target_architecture="AlbertForPreTraining"))
+    with pytest.raises(PublishError, match="says that AlbertForMaskedLM becomes AlbertForPreTraining"):
+        examine(converted, allow_unverified=False)
 
 
 def test_the_model_card_does_not_invalidate_the_certificate(
@@ -220,10 +348,11 @@ def test_a_folder_that_cannot_be_published_is_an_error(
     assert "no such folder" in error_of(publish(tmp_path / "absent", REPO))
     (tmp_path / "empty").mkdir()
     assert "holds no model.safetensors" in error_of(publish(tmp_path / "empty", REPO))
+    (converted / "parity.json").unlink()
     (converted / "config.json").write_text(
         re.sub("AlbertForMaskedLM", "GPTModel", (converted / "config.json").read_text())
     )
-    assert "belongs to no known family" in error_of(publish(converted, REPO, "--allow-unverified"))
+    assert "which belong to no known family" in error_of(publish(converted, REPO, "--allow-unverified"))
     (converted / "config.json").unlink()
     assert "config.json" in error_of(publish(converted, REPO, "--allow-unverified"))
     assert hub.seen == []
@@ -231,7 +360,7 @@ def test_a_folder_that_cannot_be_published_is_an_error(
 
 def test_a_folder_that_cannot_take_the_card_is_an_error(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
     (converted / ".README.md.partial").mkdir()
-    error = error_of(publish(converted, REPO))
-    assert "README.md: cannot be written" in error
+    with pytest.raises(OutputError, match=r"README\.md: cannot be written"):
+        write_card(converted, "card")
+    assert ".README.md.partial: is not a regular file" in error_of(publish(converted, REPO))
     assert hub.seen == []
-    shutil.rmtree(converted / ".README.md.partial")

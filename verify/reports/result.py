@@ -70,6 +70,7 @@ class Report:
     `source` and `output`; `command` repeats the verification; `faults` are faults injected on purpose: what was
     changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
     `not_run` why there was nothing to run it on; without a reason, it was not asked for.
+    `certificate` is the path of the certificate that was written.
     """
 
     source: str
@@ -92,6 +93,7 @@ class Report:
     date: str = field(default_factory=utc_now)
     direction: str = TO_TORCH
     not_run_reasons: Mapping[str, str] = field(default_factory=dict)
+    certificate: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -139,6 +141,7 @@ class Report:
             "peak_memory_bytes": dict(self.memory),
             "files": {side: dict(files) for side, files in self.files.items()},
             "command": self.command,
+            "certificate": self.certificate,
             "faults": [dict(fault) for fault in self.faults],
             "tool": self.tool,
             "date": self.date,

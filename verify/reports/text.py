@@ -171,6 +171,8 @@ def report_lines(report: Report) -> list[str]:
         names = (f"{name} ({reasons[name]})" if name in reasons else name for name in report.not_run)
         lines.append(f"  not run: {', '.join(names)}")
     lines += [f"  {line}" for line in fault_lines(report)]
+    if report.certificate is not None:
+        lines.append(f"  certificate: {report.certificate}")
     return [*lines, f"{report_verdict(report)} ({tally(report)})"]
 
 

@@ -18,15 +18,13 @@ from ...converters.formats.dtypes import Array
 from ...converters.formats.safetensors_file import open_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, read_alterations
-from ...errors import UnreadableFileError
+from ...converters.outputs.record import SEED_FILE, own_record, weight_files
+from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.inverse import InversePlan
 from ...mappings.language.plan import Plan
 from ..inputs import Inputs
 from .way_back import WayBack, is_paddle_folder, open_way_back
-
-SEED_FILE = "seeded_weights.json"
-"""Marks a folder of seeded weights; holds name, architecture and seed."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,12 @@ class Pair:
 
 def find_pair(source: str | Path, converted: Path) -> Source:
     """The weight files of the source, Hugging Face's where `converted` is PaddleNLP's. Raises UnreadableFileError when
-    either side has none."""
+    either side has none, and ConfigurationError when only the source was written by a conversion: they are swapped."""
+    if own_record(Path(source)) and weight_files(converted) and not own_record(converted):
+        raise ConfigurationError(
+            f"{source}: was written by paddle2torch and {converted} was not, so the arguments are swapped: the source "
+            f"comes first, `paddle2torch verify {converted} {source}`"
+        )
     if is_paddle_folder(converted):
         return find_torch_source(source)
     found = find_source(source)

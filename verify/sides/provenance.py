@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...converters.checkpoints.source import find_source
-from ...converters.outputs.certificate import CERTIFICATE, hash_files
+from ...converters.outputs.certificate import CERTIFICATE
+from ...converters.outputs.hashes import hash_files
 from ...converters.tokenizers.files import tokenizer_paths
 from ..reports.result import Report
 

@@ -72,15 +72,23 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "only the record of a cast": lambda out: save_file(
         load_file(out / "model.safetensors"),
         out / "model.safetensors",
-        {"format": "pt", "paddle2torch.cast": "float16"},
+        {"format": "pt", "paddle2torch": "1", "paddle2torch.cast": "float16"},
     ),
     "no configuration": lambda out: (out / "config.json").unlink(),
-    "no weights": lambda out: (out / "model.safetensors").unlink(),
     "more weights": lambda out: shutil.copy(out / "model.safetensors", out / "model-00001-of-00002.safetensors"),
     "a truncated file": lambda out: os.truncate(out / "model.safetensors", 1000),
     "another file": lambda out: (out / "vocab.txt").write_text("a"),
     "nothing": lambda out: empty(out),
 }
+
+
+def test_what_is_left_without_weights_is_nobodys_output(one: Path, tmp_path: Path) -> None:
+    convert_checkpoint(one, tmp_path / "out")
+    (tmp_path / "out" / "model.safetensors").unlink()
+    with pytest.raises(DifferentOutputError, match="is not what this conversion writes"):
+        convert_checkpoint(one, tmp_path / "out", resume=True)
+    with pytest.raises(OutputError, match=r"holds config\.json and no weights, which no conversion wrote"):
+        convert_checkpoint(one, tmp_path / "out", resume=True, overwrite=True)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -172,8 +172,7 @@ def open_pair(found: Source, converted: Path, family: str | None, architecture: 
         else:
             foreign = opened.enter_context(open_foreign(converted, plan))
             plan = foreign.plan(plan, recognised.configuration)
-            written = foreign.written(plan)
-            yield Pair(checkpoint, recognised, plan, converted, written, alterations, foreign=foreign)
+            yield Pair(checkpoint, recognised, plan, converted, foreign.written(plan), alterations, foreign=foreign)
         checkpoint.check_unchanged()
 
 

@@ -7,17 +7,19 @@ place, so that nothing is held in memory.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ...errors import OutputError, Paddle2TorchError
 from .dtypes import DType
-from .pdparams import PdparamsFile, open_pdparams
+from .pdparams import MAX_NAME_CHARACTERS, PdparamsFile, open_pdparams
 from .piecewise import Entry, Layout, on_every_piece, write_tensors
 from .tensors import Piece, Scratch
 
@@ -57,13 +59,26 @@ def write_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int
     write_tensors(path, pdparams_layout(entries), entries, progress)
 
 
+def begins_as_written(file: BinaryIO) -> bool:
+    """Whether a file, open at its beginning, has the form of those written here, which no pickler gives it: protocol 4
+    without a frame, and a first name that is not remembered, before a function that is named by the older opcode."""
+    head = file.read(len(HEAD) + 4)
+    if len(head) < len(HEAD) + 4 or not head.startswith(HEAD):
+        return False
+    (length,) = struct.unpack("<I", head[-4:])
+    if length > MAX_NAME_CHARACTERS * 4:
+        return False
+    file.seek(length, os.SEEK_CUR)
+    return file.read(len(_ARRAY)) == _ARRAY
+
+
 def _before(entry: Entry) -> bytes:
     """What stands before the elements: the name, an empty array, and its version, shape, dtype and order."""
     shape = _MARK + b"".join(map(_integer, entry.shape)) + _TUPLE
     return b"".join(
         (
             _text(entry.name),
-            _global("numpy.core.multiarray", "_reconstruct"),
+            _ARRAY,
             _global("numpy", "ndarray"),
             _integer(0) + _TUPLE_1,
             b"C\x01b" + _TUPLE_3 + _REDUCE,
@@ -94,6 +109,10 @@ def _text(text: str) -> bytes:
 
 def _global(module: str, name: str) -> bytes:
     return f"c{module}\n{name}\n".encode()
+
+
+_ARRAY = _global("numpy.core.multiarray", "_reconstruct")
+"""What makes an empty array."""
 
 
 def _integer(value: int) -> bytes:

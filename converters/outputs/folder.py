@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import OutputError
-from .record import is_written_pdparams
+from ..formats.pdparams_writer import HEAD
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
@@ -64,11 +64,18 @@ def _check_replaceable(output: Path, overwrite: bool) -> None:
     foreign = [
         entry.name
         for entry in entries
-        if entry.is_dir()
-        or not (own.fullmatch(entry.name) or (entry.name == "model_state.pdparams" and is_written_pdparams(entry)))
+        if entry.is_dir() or not (own.fullmatch(entry.name) or _is_written_pdparams(entry))
     ]
     if foreign:
         raise OutputError(f"{output}: holds {foreign[0]}, which no conversion wrote; --overwrite does not replace it")
+
+
+def _is_written_pdparams(path: Path) -> bool:
+    """Whether a file is PaddleNLP's by its name and a conversion's by how it begins, not someone's own weights."""
+    if path.name != "model_state.pdparams":
+        return False
+    with path.open("rb") as file:
+        return file.read(len(HEAD)) == HEAD
 
 
 @contextmanager

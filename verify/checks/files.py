@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ...converters import job, to_paddle
 from ...converters.checkpoints.source import find_weights
@@ -80,9 +81,8 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
 def rebuild(pair: Pair, scratch: Path) -> Rebuilt:
     """What the conversion of a pair's source writes, with the recorded alterations and the split that the folder shows.
 
-    `scratch` is a folder to be made for the small files.
+    `scratch` is an empty folder for the small files.
     """
-    scratch.mkdir()
     if pair.way_back is not None:
         source = pair.way_back.source
         to_paddle.write_small_files(pair.way_back.torch, source, scratch)
@@ -111,7 +111,9 @@ def _run(context: Context) -> Outcome:
     pair = context.pair
     if pair.is_foreign:
         return Outcome(reason=FOREIGN)
-    return Outcome(check_files(Path(pair.names[1]), rebuild(pair, context.scratch / "files")))
+    with TemporaryDirectory(dir=context.scratch) as scratch:
+        rebuilt = rebuild(pair, Path(scratch))
+    return Outcome(check_files(Path(pair.names[1]), rebuilt))
 
 
 CHECK = Check(

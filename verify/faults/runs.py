@@ -21,7 +21,7 @@ from ...converters.formats.dtypes import DTYPES, Array
 from ...converters.formats.piecewise import Entry
 from ...converters.formats.safetensors_file import open_safetensors, write_safetensors
 from ...converters.formats.tensors import Tensor
-from ...converters.outputs.record import is_recorded
+from ...converters.outputs.record import own_record
 from ...converters.tokenizers.huggingface import write_json
 from ...errors import ParityError, UnreadableFileError
 from ...mappings.language.plan import Plan
@@ -133,7 +133,7 @@ def run_faults(
     with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
         scratch = Path(name)
         recognised = recognise(checkpoint, family, architecture)
-        if not is_recorded(converted):
+        if not own_record(converted):
             raise UnreadableFileError(
                 f"{converted}: faults are injected into what this package wrote, and this is a foreign folder"
             )

@@ -18,7 +18,7 @@ from ...converters.formats.dtypes import Array
 from ...converters.formats.safetensors_file import open_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, read_alterations
-from ...converters.outputs.record import is_recorded
+from ...converters.outputs.record import own_record
 from ...errors import UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.inverse import InversePlan
@@ -167,7 +167,7 @@ def open_pair(found: Source, converted: Path, family: str | None, architecture: 
         plan = settle_values(checkpoint, recognised.plan)
         check_recorded(converted, alterations, plan, recognised.configuration)
         plan = altered_plan(plan, recognised.configuration, alterations)
-        if is_recorded(converted):
+        if own_record(converted):
             yield Pair(checkpoint, recognised, plan, converted, open_converted(converted), alterations)
         else:
             foreign = opened.enter_context(open_foreign(converted, plan))

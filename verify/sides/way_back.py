@@ -23,7 +23,7 @@ from ...converters.checkpoints.torch_checkpoint import (
     recognise_torch,
 )
 from ...converters.formats.tensors import Tensor
-from ...converters.outputs.record import is_written_pdparams
+from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ...mappings.language.inverse import InversePlan
 from ...mappings.language.plan import Plan
@@ -89,7 +89,7 @@ class WayBack:
     @property
     def foreign(self) -> bool:
         """Whether another program wrote the PaddleNLP folder."""
-        return not all(is_written_pdparams(path) for path in self.paddle.source.files)
+        return not own_record(self.paddle.source.path)
 
     def problems(self) -> list[str]:
         """What differs among the tensors that PaddleNLP's files hold and the plan does not lead from: copies of tied

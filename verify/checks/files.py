@@ -24,7 +24,7 @@ from ..sides.pair import Pair
 BESIDE = frozenset({"README.md", "parity.json", ".gitattributes"})
 """Files that may lie in a converted folder although no conversion writes them."""
 
-FOREIGN = "not applicable to a foreign folder: this package left no record in its weights, so it did not write it"
+FOREIGN = "not applicable to a foreign folder: its weights lack this package's record"
 
 
 @dataclass(frozen=True)

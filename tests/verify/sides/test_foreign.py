@@ -184,6 +184,14 @@ def test_what_means_something_else_is_red(
     assert any(where in problem for problem in found.problems), found.problems
 
 
+def test_weights_that_are_only_pytorchs_are_an_error(folders: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
+    source, saved = folders["AlbertModel"]
+    foreign = shutil.copytree(saved, tmp_path / "foreign")
+    (foreign / "model.safetensors").rename(foreign / "pytorch_model.bin")
+    with pytest.raises(UnreadableFileError, match=r"weights in pytorch_model\.bin and in no"):
+        verify_checkpoint(source, foreign, checks=("weights",))
+
+
 def test_only_files_on_a_foreign_folder_is_an_error(folders: dict[str, tuple[Path, Path]]) -> None:
     source, foreign = folders["AlbertModel"]
     with pytest.raises(UnreadableFileError, match="not applicable to a foreign folder"):

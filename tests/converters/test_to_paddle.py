@@ -324,7 +324,7 @@ def test_what_does_not_read_back_is_not_kept(make: Make, monkeypatch: pytest.Mon
             block.reshape(-1).view(np.uint8)[5] ^= 1
         real(descriptor, entry, piece, block, place)
 
-    monkeypatch.setattr(pdparams_writer, "write_piece", damaging)
+    monkeypatch.setattr(piecewise, "write_piece", damaging)
     source = make("BertModel")
     with pytest.raises(OutputError, match=r"pooler\.dense\.bias did not read back"):
         to_paddle(source)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array, widest
-from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
+from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer, write_huggingface_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
@@ -50,7 +50,8 @@ def _run(context: Context) -> Outcome:
     cases = text_cases() if tokenizer is not None else id_cases(pair)
     with ThreadPoolExecutor(1) as pool:
         paddle = pool.submit(_paddle, context, tokenizer, cases)
-        torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, tokenizer is not None))
+        named = None if tokenizer is None else {"class": _tokenizer_class(context, tokenizer)}
+        torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
         comparison = Comparison(pair, paddle.result(), torch)
     return comparison.outcome(cases)
 
@@ -83,6 +84,15 @@ def _fields(context: Context, side: str, cases: list[Case], tokenizer: Any) -> d
     asked = [{name: value for name, value in case.items() if name != "attended"} for case in cases]
     path.write_text(json.dumps(asked), "utf-8")
     return {"label": "as loaded", "cases": str(path), "tokenizer": tokenizer}
+
+
+def _tokenizer_class(context: Context, tokenizer: SourceTokenizer) -> str | None:
+    """The class that the conversion names for a tokenizer; None on the way back, where the user's own stands."""
+    if context.pair.way_back is not None:
+        return None
+    folder = context.scratch / "as_loaded class"
+    folder.mkdir()
+    return write_huggingface_tokenizer(tokenizer, folder).tokenizer_class
 
 
 def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Case]) -> Run:
@@ -152,8 +162,10 @@ class Comparison:
         for what, (wanted, name) in expected.items():
             if torch[name] != wanted:
                 self.problems.append(f"{what}: {torch[name]}, expected {wanted}")
-        if "." in (torch["tokenizer_class"] or ""):
-            self.problems.append(f"the tokenizer is a {torch['tokenizer_class']}, which is not transformers' own")
+        if not torch["tokenizer_fits"]:
+            self.problems.append(
+                f"the tokenizer is a {torch['tokenizer_class']}, which is not the class that was written"
+            )
         self.problems += [f"the model does not fit its file: {problem}" for problem in torch["problems"]]
         self.compare_dtypes()
         for case, (returned, named) in torch["returned"].items():

@@ -158,6 +158,7 @@ class TorchRunner(operations.ModelRunner):
         facts = {
             "transformers": transformers.__version__,
             "tokenizer_class": loading_calls.class_of(tokenizer),
+            "tokenizer_fits": named is None or _is_of_class(tokenizer, transformers, named["class"]),
             "special": loading_calls.special_tokens(tokenizer) if tokenizer is not None else {},
             "model_class": loading_calls.class_of(model),
             "architectures": list(model.config.architectures or ()),
@@ -239,6 +240,14 @@ class TorchRunner(operations.ModelRunner):
     def narrowed(self, tensor: Any) -> Any:
         """A tensor as float32 where it holds floating-point numbers, else as it is."""
         return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _is_of_class(tokenizer: Any, transformers: Any, name: str | None) -> bool:
+    """Whether a tokenizer is of transformers' class of this name, or of its fast form; without a name, of any of its
+    classes. transformers 5 calls some of them otherwise and keeps the name."""
+    if name is None:
+        return type(tokenizer).__module__.startswith("transformers.")
+    return type(tokenizer) in [getattr(transformers, one, None) for one in (name, f"{name}Fast")]
 
 
 def _stated_dtype(config: Any) -> str | None:

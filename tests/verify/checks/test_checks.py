@@ -50,10 +50,10 @@ def test_the_readme_shows_the_checks() -> None:
 
 
 def test_the_checks_that_can_be_asked_for() -> None:
-    assert CHECKS == ("weights", "config", "float64", "float32", "embeddings", "layers", "tokenizer")
+    assert CHECKS == ("weights", "config", "float64", "float32", "embeddings", "layers", "tokenizer", "as_loaded")
     assert (*CHECKS, "gradients") == ALL_CHECKS
     assert [check.name for check in all_checks() if check.sees_faults] == [
-        *("weights", "config", "float64", "float32", "layers"),
+        *("weights", "config", "float64", "float32", "layers", "as_loaded"),
     ]
     assert [check.name for check in named("layers", "weights", "layers")] == ["weights", "layers"]
     orders = [check.order for check in all_checks()]
@@ -86,7 +86,7 @@ def test_a_check_is_added_as_one_file(
     assert full.returncode == 0, full.stderr
     reported = [line.split()[:2] for line in full.stdout.splitlines()[1:5]]
     assert reported == [["weights", "passed:"], ["config", "passed:"], ["toy", "passed:"], ["float64", "passed:"]]
-    assert "passed (7 of 7 checks passed" in full.stdout
+    assert "passed (8 of 8 checks passed" in full.stdout
     certificate = json.loads((converted / "parity.json").read_text())
     assert "toy" in [check["name"] for check in certificate["checks"]]
 

@@ -17,6 +17,11 @@ from paddle2torch.verify.runners.client import RunnerProcess
 
 TESTS = Path(__file__).parent
 
+TORCH_PYTHONS = [path for path in os.environ.get("PADDLE2TORCH_TORCH_PYTHON", "").split(os.pathsep) if path] or [
+    sys.executable
+]
+"""The interpreters of the torch environments that are there."""
+
 TINY = "albert-chinese-tiny"
 
 SMALL: dict[str, dict[str, Any]] = {name: dict(family.small) for name, family in FAMILIES.items()}
@@ -33,11 +38,11 @@ def small_of(architecture: str) -> dict[str, Any]:
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def run_child(script: Path, request: Any, timeout: int = 300) -> Any:
+def run_child(script: Path, request: Any, timeout: int = 300, python: str = sys.executable) -> Any:
     """Run a script that reads one JSON document and prints one; frameworks are imported in such children only."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
     child = subprocess.run(
-        [sys.executable, str(script)],
+        [python, str(script)],
         input=json.dumps(request),
         capture_output=True,
         text=True,

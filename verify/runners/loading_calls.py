@@ -2,7 +2,8 @@
 tokenizer gives and nothing else.
 
 A request names a JSON file of `cases`. Each has a name and either `texts`, perhaps with `pairs` (as many second texts),
-or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokenizer for a mask too.
+or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokenizer for a mask too. A case with
+`error_of`, the name of another, is not run in float64.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LIBRARY_ERRORS = (
 
 ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
+Case = dict[str, Any]
 Given = dict[str, dict[str, "protocol.Array"]]
 
 
@@ -44,11 +46,16 @@ def step(what: str, work: Callable[[], Any]) -> Any:
         raise RefusedError(f"{what} fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
-def encode_cases(runner: operations.ModelRunner, request: protocol.Request, tokenizer: Any, tensors: str) -> Given:
+def read_cases(request: protocol.Request) -> list[Case]:
+    """The cases of a request."""
+    with open(protocol.field(request, "cases"), encoding="utf-8") as file:
+        cases: list[Case] = json.load(file)
+    return cases
+
+
+def encode_cases(runner: operations.ModelRunner, cases: list[Case], tokenizer: Any, tensors: str) -> Given:
     """What a model is given in each case, by the names of its arguments; `tensors` is how the tokenizer calls the
     framework's tensors."""
-    with open(protocol.field(request, "cases"), encoding="utf-8") as file:
-        cases = json.load(file)
     given: Given = {}
     for case in cases:
         name = case["name"]

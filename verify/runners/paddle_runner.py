@@ -199,7 +199,8 @@ class PaddleRunner(operations.ModelRunner):
         named = request.get("tokenizer")
         tokenizer = self.tokenizer(named) if named else None
         arrays: dict[str, protocol.Array] = {}
-        for case, given in loading_calls.encode_cases(self, request, tokenizer, "pd").items():
+        cases = loading_calls.read_cases(request)
+        for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd").items():
             result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given)
             results = result if isinstance(result, tuple | list) else [result]
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})

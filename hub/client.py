@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import PublishError
+from .errors import is_silence
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-    from requests import PreparedRequest, Response, Session
 
 CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 300.0
 """How long the hub may be silent; a commit of many large files takes it minutes."""
+
+SILENCES = 2
+"""How often the hub may be silent that long before the client gives up."""
 
 CREATIONS = 4
 """How often the client may ask for the same new repository."""
@@ -47,21 +50,18 @@ def hub_client(token: str | None, tell: Callable[[str], None], quiet: bool) -> I
     The endpoint is the client's: HF_ENDPOINT, else the public hub. Progress bars show on a terminal unless `quiet`.
     """
     import huggingface_hub
-    from huggingface_hub.utils import _http
-    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     log = logging.getLogger("huggingface_hub")
-    level, bars, sessions = log.level, not are_progress_bars_disabled(), _http._GLOBAL_BACKEND_FACTORY
-    with warnings.catch_warnings(record=True) as caught:
+    level, bars = log.level, not are_progress_bars_disabled()
+    with warnings.catch_warnings(record=True) as caught, _limits():
         warnings.simplefilter("always", UserWarning)
         log.setLevel(logging.CRITICAL)
         if bars and (quiet or not sys.stderr.isatty()):
             disable_progress_bars()
-        huggingface_hub.configure_http_backend(lambda: _limited(sessions()))
         try:
             yield huggingface_hub.HfApi(token=token or False, library_name="paddle2torch", library_version=__version__)
         finally:
-            huggingface_hub.configure_http_backend(sessions)
             if bars:
                 enable_progress_bars()
             log.setLevel(level)
@@ -70,24 +70,50 @@ def hub_client(token: str | None, tell: Callable[[str], None], quiet: bool) -> I
             tell(f"the hub's client warns: {one.message}")
 
 
-def _limited(session: Session) -> Session:
-    """The session with a limit on every wait that has none.
+@contextmanager
+def _limits() -> Iterator[None]:
+    """A limit on every wait of the client that has none, for the block.
 
     The client asks to create a repository again and again, without a pause, while the hub says that another change is
-    under way; here it gives up after CREATIONS.
-    """
-    send, created = session.send, 0
+    under way; here it gives up after CREATIONS. From 1 on it asks a silent hub six times; here after SILENCES.
 
-    def limited(request: PreparedRequest, **options: Any) -> Response:
-        nonlocal created
+    The client shows nobody its factory of sessions and makes new ones as it likes, for threads and after lost
+    connections. So it is `send` of their class that is replaced, which leaves a factory of the caller's in use.
+    """
+    from huggingface_hub import get_session
+
+    # A Session of requests up to 0.36, a Client of httpx in 1 and of httpx2 in 2.
+    kind: Any = type(get_session())
+    send, created, silences = kind.send, 0, 0
+
+    def limited(session: object, request: Any, **options: Any) -> Any:
+        nonlocal created, silences
         if str(request.url).endswith("/api/repos/create"):
             created += 1
             if created > CREATIONS:
                 raise PublishError("the hub is busy with another change of the same owner; try again later")
             time.sleep(created - 1)
-        if options.get("timeout") is None:
-            options["timeout"] = (CONNECT_SECONDS, ANSWER_SECONDS)
-        return send(request, **options)
+        _limit(request, options)
+        try:
+            return send(session, request, **options)
+        except Exception as error:
+            silences += is_silence(error)
+            if is_silence(error) and silences >= SILENCES:
+                # Of a class that the client does not try again for.
+                raise TimeoutError("no answer") from error
+            raise
 
-    session.send = limited  # type: ignore[method-assign]
-    return session
+    kind.send = limited
+    try:
+        yield
+    finally:
+        kind.send = send
+
+
+def _limit(request: Any, options: dict[str, Any]) -> None:
+    """Limit the waits of a request that has no limit: in its extensions for httpx, in its options for requests."""
+    if not hasattr(request, "extensions"):
+        options["timeout"] = options.get("timeout") or (CONNECT_SECONDS, ANSWER_SECONDS)
+    elif not any(request.extensions.get("timeout", {}).values()):
+        limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS) | dict.fromkeys(("read", "write"), ANSWER_SECONDS)
+        request.extensions = {**request.extensions, "timeout": limits}

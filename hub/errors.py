@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from json import JSONDecodeError
 from typing import TypeVar
 
 from ..errors import PublishError
@@ -21,6 +22,21 @@ _ADVICE = {
     416: "the hub does not take files of this size",
     429: "too many requests; wait a few minutes and try again",
 }
+
+# The client speaks HTTP by requests up to 0.36, by httpx in 1 and by httpx2 in 2; only one of them need be there.
+_SILENT = frozenset({"requests.Timeout", "httpx.TimeoutException", "httpx2.TimeoutException"})
+_UNCONNECTED = frozenset(
+    {"requests.ConnectionError"}
+    | {
+        f"{package}.{name}"
+        for package in ("httpx", "httpx2")
+        for name in ("NetworkError", "ProxyError", "RemoteProtocolError")
+    }
+)
+_OTHER = frozenset(
+    {"requests.RequestException"}
+    | {f"{package}.{name}" for package in ("httpx", "httpx2") for name in ("HTTPError", "InvalidURL")}
+)
 
 _UNREACHABLE = "check the network and the proxy settings, and HF_ENDPOINT where the hub is another one"
 _TRY_AGAIN = "the hub has a problem of its own; try again later"
@@ -43,7 +59,7 @@ def ask(doing: str, token: str | None, call: Callable[[], T]) -> T:
 
 def explain(error: BaseException) -> str:
     """The reason that an exception of the client gives, and what to do."""
-    from requests.exceptions import ConnectionError, RequestException, Timeout
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     chain = list(_causes(error))
     for one in chain:
@@ -53,15 +69,25 @@ def explain(error: BaseException) -> str:
             said = getattr(one, "server_message", None)
             return f"the hub answered {status}{f' ({_short(said)})' if said else ''}: {advice}"
     for one in chain:
-        if type(one).__name__ == "OfflineModeIsEnabled":
+        if isinstance(one, OfflineModeIsEnabled):
             return "offline mode is on; unset HF_HUB_OFFLINE"
-        if isinstance(one, Timeout):
+        if is_silence(one):
             return f"no answer in time; {_UNREACHABLE}"
-        if isinstance(one, ConnectionError):
+        if _is_one_of(one, _UNCONNECTED):
             return f"no connection ({_innermost(chain)}); {_UNREACHABLE}"
-    if isinstance(error, KeyError | TypeError | AttributeError | RequestException):
+    if isinstance(error, KeyError | TypeError | AttributeError | JSONDecodeError) or _is_one_of(error, _OTHER):
         return f"the answer is not that of a hub ({type(error).__name__}: {_short(str(error))}); is HF_ENDPOINT right?"
     return f"{_short(str(error)) or type(error).__name__}"
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether an exception of the client says that nothing was heard in time."""
+    return _is_one_of(error, _SILENT)
+
+
+def _is_one_of(error: BaseException, names: frozenset[str]) -> bool:
+    """Whether one of the exception's classes is called PACKAGE.NAME of `names`."""
+    return any(f"{kind.__module__.partition('.')[0]}.{kind.__name__}" in names for kind in type(error).__mro__)
 
 
 def status_of(error: BaseException) -> int | None:

@@ -130,7 +130,7 @@ def check_repo_id(repo_id: str) -> None:
     """Raise PublishError unless this can be the name of a repository: NAMESPACE/NAME."""
     try:
         from huggingface_hub.errors import HFValidationError
-        from huggingface_hub.utils._validators import validate_repo_id
+        from huggingface_hub.utils import validate_repo_id
     except ImportError as error:
         raise MissingDependencyError("publish needs huggingface_hub: pip install 'paddle2torch[hub]'") from error
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +16,14 @@ from .errors import ask, status_of
 from .evidence import RecordedFile
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 _HUBS_OWN = frozenset({".gitattributes"})
 """Files that the hub itself puts into a new repository."""
 
-_IN_MEMORY = 1 << 20
-"""Files up to this size are read once, so that what is sent is what was hashed; the hub checks larger ones itself."""
+_IN_MEMORY = 16 << 20
+"""Files up to this size are read once, so that what is sent is what was hashed. The hub keeps files over 10 MB out of
+git, by their sha256, and so checks them itself."""
 
 
 @dataclass(frozen=True)
@@ -113,24 +116,18 @@ class HubRepository:
 
         What the hub holds afterwards is compared with what was to be sent.
         """
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+        from huggingface_hub import CommitOperationDelete
 
-        operations: list[CommitOperationAdd | CommitOperationDelete] = []
-        for file in files:
-            path = folder / file.name
-            content = path.read_bytes() if file.nbytes <= _IN_MEMORY else path
-            add = CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=content)
-            if add.upload_info.sha256.hex() != file.sha256:
-                raise PublishError(f"{path}: changed while it was being published; verify the folder again")
-            operations.append(add)
-        operations += [CommitOperationDelete(path_in_repo=name) for name in removed]
-        done = ask(
-            f"publishing to {self.repo_id}",
-            self._token,
-            lambda: self._client.create_commit(
-                self.repo_id, operations, commit_message=title, parent_commit=parent, create_pr=pull_request
-            ),
-        )
+        with ExitStack() as opened:
+            operations: list[CommitOperationAdd | CommitOperationDelete] = [*_additions(folder, files, opened)]
+            operations += [CommitOperationDelete(path_in_repo=name) for name in removed]
+            done = ask(
+                f"publishing to {self.repo_id}",
+                self._token,
+                lambda: self._client.create_commit(
+                    self.repo_id, operations, commit_message=title, parent_commit=parent, create_pr=pull_request
+                ),
+            )
         doing = f"reading back what was published as {done.oid} in {self.repo_id}"
         different = changed(files, ask(doing, self._token, lambda: self._files(done.oid)), folder)
         if different:
@@ -174,6 +171,24 @@ class HubRepository:
             for entry in self._client.list_repo_tree(self.repo_id, recursive=True, revision=revision)
             if isinstance(entry, RepoFile)
         }
+
+
+def _additions(folder: Path, files: Iterable[RecordedFile], opened: ExitStack) -> Iterator[CommitOperationAdd]:
+    """The files as they are to be sent, open until `opened` is left.
+
+    Raises PublishError for one that is not as recorded. The client hashes an open file at once and sends it by HTTP, so
+    that the hub refuses other bytes and the limits on waiting hold. What it is given as a path or bytes it sends by Xet
+    where hf_xet is installed: that works past its sessions, and asks a server that fails for minutes without a word.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    for file in files:
+        path = folder / file.name
+        source = io.BytesIO(path.read_bytes()) if file.nbytes <= _IN_MEMORY else opened.enter_context(path.open("rb"))
+        add = CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=source)
+        if add.upload_info.sha256.hex() != file.sha256:
+            raise PublishError(f"{path}: changed while it was being published; verify the folder again")
+        yield add
 
 
 def changed(files: Iterable[RecordedFile], remote: Mapping[str, RemoteFile], folder: Path) -> list[RecordedFile]:

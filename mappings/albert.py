@@ -40,6 +40,7 @@ def _mlm_head(decoder_optional: bool) -> tuple[Row, ...]:
             ("vocab_size", "embedding_size"),
             untied="predictions.decoder.weight",
             optional=decoder_optional,
+            copies=(("predictions.bias", "predictions.decoder.bias"),),
         ),
     )
 

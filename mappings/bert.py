@@ -33,6 +33,7 @@ MLM_HEAD: tuple[Row, ...] = (
         ("vocab_size", "hidden_size"),
         untied="cls.predictions.decoder.weight",
         optional=True,
+        copies=(("cls.predictions.decoder_bias", "cls.predictions.decoder.bias"),),
     ),
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,34 @@ from .language.tokenizers import TokenizerClass, TokenizerFacts
 FOLDER = Path(__file__).parent
 
 
-def _families() -> dict[str, Family]:
-    found: dict[str, Family] = {}
-    for module in pkgutil.iter_modules([str(FOLDER)]):
-        if module.ispkg or module.name == Path(__file__).stem:
-            continue
-        for value in vars(import_module(f"{__package__}.{module.name}")).values():
-            if isinstance(value, Family):
-                # One family may be made of another's rows.
-                if found.get(value.name, value) is not value:
-                    raise MappingError(f"{module.name}.py: a family {value.name} is there already")
-                found[value.name] = value
-    return found
+class _Families(Mapping[str, Family]):
+    """The families by name, which is that of their module. A module is imported when its family is asked for: what
+    concerns one family does not wait for all of them."""
+
+    def __init__(self) -> None:
+        modules = (module.name for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg)
+        self._names = tuple(sorted(name for name in modules if name != Path(__file__).stem))
+
+    def __getitem__(self, name: str) -> Family:
+        if name not in self._names:
+            raise KeyError(name)
+        held = vars(import_module(f"{__package__}.{name}")).values()
+        found = next((value for value in held if isinstance(value, Family) and value.name == name), None)
+        if found is None:
+            raise MappingError(f"{name}.py: holds no family of the name {name}; here every module is a family")
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
-FAMILIES: dict[str, Family] = _families()
+FAMILIES: Mapping[str, Family] = _Families()
 
 PRETRAINED: dict[str, Pretrained] = {
     entry.name: entry
@@ -107,6 +120,7 @@ def references() -> dict[str, Reference]:
     return {name: reference for family in FAMILIES.values() for name, reference in family.references.items()}
 
 
-def _near(name: str, known: dict[str, Family] | dict[str, Pretrained]) -> str:
-    near = difflib.get_close_matches(name, list(known), 3, 0.5)
+def _near(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 3, 0.5)
     return f"; did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(known)}"

@@ -17,10 +17,8 @@ from paddle2torch.verify.runners.client import RunnerProcess
 
 TESTS = Path(__file__).parent
 
-TORCH_PYTHONS = [path for path in os.environ.get("PADDLE2TORCH_TORCH_PYTHON", "").split(os.pathsep) if path] or [
-    sys.executable
-]
-"""The interpreters of the torch environments that are there."""
+TORCH_PYTHONS = os.environ.get("PADDLE2TORCH_TORCH_PYTHON", sys.executable).split(os.pathsep)
+"""The interpreters of the environments of torch's side, one per version of transformers."""
 
 TINY = "albert-chinese-tiny"
 

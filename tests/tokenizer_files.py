@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -164,6 +165,16 @@ def train_spiece(path: Path, vocab_size: int = 700, **options: Any) -> Path:
         **{**settings, **options},
     )
     return path.with_suffix(".model")
+
+
+def equal_scores(spiece: Path, path: Path) -> None:
+    """Write a trained model with one and the same score for all normal pieces."""
+    messages: Any = sentencepiece_model_pb2
+    model = messages.ModelProto.FromString(spiece.read_bytes())
+    for piece in model.pieces:
+        if piece.type == piece.NORMAL:
+            piece.score = -3.3
+    path.write_bytes(model.SerializeToString())
 
 
 def make_vocabulary(spiece: Path) -> list[str]:

@@ -123,13 +123,13 @@ def altered_plan(plan: Plan, configuration: Mapping[str, Any], alterations: Alte
     )
     written = {move.target for move in plan.moves}
     decoders = [
-        Move(words.sources, rule.target, rule.one_to_one, words.shapes)
+        rule
         for rule in rules
         if rule.kind is Kind.TIED
         and rule.twin == words.source
         and rule.target is not None
         and rule.target not in written
     ]
-    if not decoders:
-        return plan
-    return replace(plan, moves=(*plan.moves, *decoders), tie_word_embeddings=False)
+    for rule in decoders:
+        plan = plan.with_untied(rule, [replace(words, target=target) for target in rule.targets])
+    return plan

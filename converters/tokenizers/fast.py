@@ -87,8 +87,9 @@ def sentencepiece_json(model: SentencePieceModel, settings: TokenizerSettings, a
 def piece_scores(model: SentencePieceModel) -> list[float]:
     """The scores that make a plain Unigram model choose as SentencePiece does with its types of pieces.
 
-    SentencePiece never finds control and unused pieces in a text, so they get less than a text of unknown characters;
-    it prefers user-defined pieces by a score that its unigram_model.cc computes from the best normal one.
+    SentencePiece never finds control and unused pieces and the unknown one in a text, so they get less than a text of
+    unknown characters; it prefers user-defined pieces by a score that its unigram_model.cc computes from the best
+    normal one.
     """
     normal = [piece.score for piece in model.pieces if piece.type == NORMAL]
     lowest, highest = min(normal), max(normal)
@@ -96,10 +97,8 @@ def piece_scores(model: SentencePieceModel) -> list[float]:
     for piece in model.pieces:
         if piece.type == USER_DEFINED:
             scores.append(_float32(len(piece.text.encode()) * highest - 0.1))
-        elif piece.type in (CONTROL, UNUSED):
+        elif piece.type in (CONTROL, UNUSED, UNKNOWN):
             scores.append((len(piece.text) + 1) * (lowest - 10.0) - NUMBER_COMMA_PENALTY)
-        elif piece.type == UNKNOWN:
-            scores.append(piece.score)
         else:
             scores.append(piece.score - NUMBER_COMMA_PENALTY if ends_in_number_comma(piece.text) else piece.score)
     return scores
@@ -110,15 +109,16 @@ def ends_in_number_comma(text: str) -> bool:
     return len(text) > 1 and text[-1] == "," and text[-2].isdigit()
 
 
-def added_entry(index: int, content: str, special: bool, lstrip: bool = False) -> Json:
-    """One of `added_tokens`; special tokens are looked for in the text as it is, others in the normalized one."""
+def added_entry(index: int, content: str, special: bool, lstrip: bool, rstrip: bool, normalized: bool) -> Json:
+    """One of `added_tokens`, which is looked for in the text as it is or in the normalized one, and may take the space
+    on its left or right."""
     return {
         "id": index,
         "content": content,
         "single_word": False,
         "lstrip": lstrip,
-        "rstrip": False,
-        "normalized": not special,
+        "rstrip": rstrip,
+        "normalized": normalized,
         "special": special,
     }
 

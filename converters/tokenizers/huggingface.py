@@ -1,4 +1,4 @@
-"""A source's tokenizer and what Hugging Face's `AutoTokenizer` needs of it, slow and fast.
+"""A source's tokenizer and what Hugging Face's `AutoTokenizer` needs of it, in transformers 4 and 5.
 
 Nothing but the standard library takes part: a base install has no tokenizer library.
 """
@@ -12,13 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
-from ...mappings.language.tokenizers import (
-    NEEDED_TOKENS,
-    SENTENCEPIECE,
-    UNLIMITED,
-    VOCABULARY_FILES,
-    WORDPIECE,
-)
+from ...mappings.language.tokenizers import NEEDED_TOKENS, SENTENCEPIECE, UNLIMITED, VOCABULARY_FILES
 from ..checkpoints.source import Source
 from .fast import added_entry, sentencepiece_json, wordpiece_json
 from .files import (
@@ -33,8 +27,9 @@ from .settings import TokenizerSettings, read_settings
 from .spiece import SentencePieceModel, read_spiece
 from .vocabulary import read_vocabulary
 
-HUGGING_FACE_CLASSES = {SENTENCEPIECE: "AlbertTokenizer", WORDPIECE: "BertTokenizer"}
-"""An ALBERT tokenizer of transformers cannot read vocab.txt, so Chinese ALBERT takes BERT's."""
+HUGGING_FACE_CLASS = "PreTrainedTokenizerFast"
+"""The class that takes tokenizer.json as it is. transformers 5 lets the classes of the families, such as
+`BertTokenizer`, build their own steps from the vocabulary and ignore those of the file."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +97,13 @@ def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Tok
     (folder / plain).write_bytes(tokenizer.vocabulary.read_bytes())
     write_json(folder / TOKENIZER, document)
     write_json(folder / CONFIG, _huggingface_config(settings, entries))
-    write_json(folder / SPECIAL_TOKENS_MAP, _special_tokens_map(settings, entries))
+    write_json(folder / SPECIAL_TOKENS_MAP, _special_tokens(settings, entries, {}))
     names = [plain, TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP]
     if settings.added:
         write_json(folder / ADDED_TOKENS, dict(settings.added))
         names.append(ADDED_TOKENS)
     count = len(tokenizer.ids) + len(settings.added)
-    return TokenizerWritten(HUGGING_FACE_CLASSES[settings.kind], count, tuple(names), settings.guess)
+    return TokenizerWritten(HUGGING_FACE_CLASS, count, tuple(names), settings.guess)
 
 
 def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
@@ -118,11 +113,21 @@ def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
     ids = {**{token: tokenizer.ids[token] for token in special if token in tokenizer.ids}, **settings.added}
     entries = []
     for token, index in sorted(ids.items(), key=lambda item: item[1]):
-        content = token.lower() if settings.do_lower_case and token not in special else token
+        loose = is_found_in_any_case(settings, token)
+        # Spaces around a token that is found in normalized text would become pieces of their own.
+        rstrip = settings.kind == SENTENCEPIECE and loose
         # The space before a mask belongs to it, as the piece that it stands for would begin with one.
-        lstrip = settings.kind == SENTENCEPIECE and token == settings.special["mask_token"]
-        entries.append(added_entry(index, content, token in special, lstrip))
+        lstrip = rstrip or (settings.kind == SENTENCEPIECE and token == settings.special["mask_token"])
+        entries.append(added_entry(index, token, token in special, lstrip, rstrip, loose))
     return entries
+
+
+def is_found_in_any_case(settings: TokenizerSettings, token: str) -> bool:
+    """Whether a text holds a special or added token however it is cased: PaddleNLP lower-cases the text before it
+    looks for tokens."""
+    if token not in settings.all_special:
+        return settings.do_lower_case
+    return settings.do_lower_case and token == token.lower() and not settings.paddle_class.wraps
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -171,25 +176,30 @@ def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any
         },
         "clean_up_tokenization_spaces": True,
         "do_lower_case": settings.do_lower_case,
+        # Of the class below, a call gives no token types in transformers 5 unless they are asked for here.
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         "model_max_length": settings.model_max_length if settings.model_max_length < UNLIMITED else UNLIMITED,
         "padding_side": settings.padding_side,
-        "tokenizer_class": HUGGING_FACE_CLASSES[settings.kind],
+        "tokenizer_class": HUGGING_FACE_CLASS,
         "truncation_side": settings.truncation_side,
         **own,
-        **settings.special,
+        **_special_tokens(settings, entries, {"__type": "AddedToken"}),
     }
-    if settings.additional:
-        document["additional_special_tokens"] = list(settings.additional)
     return dict(sorted(document.items()))
 
 
-def _special_tokens_map(settings: TokenizerSettings, entries: list[dict[str, Any]]) -> dict[str, Any]:
+def _special_tokens(
+    settings: TokenizerSettings, entries: list[dict[str, Any]], marks: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The special tokens by role. One that takes the space before it is written with its flags and `marks`: from its
+    text alone, transformers 5 would make a token without them."""
     flags = {entry["content"]: entry for entry in entries if entry["lstrip"]}
     names = ("content", "lstrip", "normalized", "rstrip", "single_word")
-    document: dict[str, Any] = {
-        role: {name: flags[token][name] for name in names} if token in flags else token
-        for role, token in settings.special.items()
-    }
+
+    def written(token: str) -> Any:
+        return {**marks, **{name: flags[token][name] for name in names}} if token in flags else token
+
+    document: dict[str, Any] = {role: written(token) for role, token in settings.special.items()}
     if settings.additional:
-        document["additional_special_tokens"] = list(settings.additional)
+        document["additional_special_tokens"] = [written(token) for token in settings.additional]
     return document

@@ -32,7 +32,9 @@ from .settings import (
 from .spiece import read_spiece
 from .vocabulary import read_vocabulary
 
-_KNOWN = {"AlbertTokenizer", "BertTokenizer", "PreTrainedTokenizer"}
+_PLAIN = {"PreTrainedTokenizer", "TokenizersBackend"}
+"""Classes that take tokenizer.json as it is: the one that this package writes, and the one that transformers 5 makes of
+it when it saves the tokenizer again."""
 
 _KINDS = {"AlbertTokenizer": SENTENCEPIECE, "BertTokenizer": WORDPIECE}
 
@@ -102,7 +104,7 @@ def _kind(
 ) -> str:
     named = config.get("tokenizer_class")
     plain = str(named or "PreTrainedTokenizer").removesuffix("Fast")
-    if plain not in _KNOWN:
+    if plain not in _PLAIN.union(_KINDS):
         raise TokenizerError(
             f"{folder / CONFIG}: names the tokenizer class {named}, which has no counterpart for family {family} in "
             f"PaddleNLP; known are {', '.join(_KINDS)}"
@@ -168,20 +170,16 @@ def _settings(
         chosen = given[-1] if given else defaults.get(role)
         if chosen is not None:
             special[role] = chosen
-    additional = config.get("additional_special_tokens") or mapped.get("additional_special_tokens") or []
-    if not isinstance(additional, list):
-        raise ConfigurationError(f"{origin}: additional_special_tokens is not a list of texts")
     length = config.get("model_max_length", config.get("max_len"))
-    normalizer = fast.get("normalizer")
-    lower = normalizer.get("lowercase") if isinstance(normalizer, dict) else None
-    own_class = str(config.get("tokenizer_class") or "").removesuffix("Fast") in _KINDS
+    if str(config.get("tokenizer_class") or "").removesuffix("Fast") not in _KINDS:
+        config = {**config, **_flags(fast.get("normalizer"))}
     return TokenizerSettings(
         kind=kind,
         paddle_class=tokenizer_facts(family).default_class,
         special=special,
-        additional=tuple(token_text(origin, "additional_special_tokens", token) for token in additional),
+        additional=_additional(origin, config, mapped),
         added=added,
-        do_lower_case=flag(origin, config, "do_lower_case", True if own_class or lower is None else bool(lower)),
+        do_lower_case=flag(origin, config, "do_lower_case", True),
         remove_space=flag(origin, config, "remove_space", True),
         keep_accents=flag(origin, config, "keep_accents", False),
         strip_accents=optional_flag(origin, config, "strip_accents"),
@@ -192,6 +190,28 @@ def _settings(
         name=None,
         guess=None,
     )
+
+
+def _additional(origin: str, config: Mapping[str, Any], mapped: Mapping[str, Any]) -> tuple[str, ...]:
+    """The special tokens without a role. transformers 5 writes them under another name."""
+    key = "additional_special_tokens"
+    # transformers 4 has a table of the other name for something else, which is empty here.
+    values = config.get(key) or mapped.get(key) or config.get("extra_special_tokens") or []
+    if not isinstance(values, list):
+        raise ConfigurationError(f"{origin}: {key} is {values!r}; a list of texts is expected")
+    return tuple(token_text(origin, key, token) for token in values)
+
+
+def _flags(normalizer: Any) -> dict[str, Any]:
+    """The settings that lie in BERT's normalizer, which hold where no class of its own makes another one."""
+    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+        return {}
+    names = {
+        "lowercase": "do_lower_case",
+        "strip_accents": "strip_accents",
+        "handle_chinese_chars": "tokenize_chinese_chars",
+    }
+    return {name: normalizer[own] for own, name in names.items() if own in normalizer}
 
 
 def _paddle_config(settings: TokenizerSettings) -> dict[str, Any]:

@@ -130,13 +130,16 @@ class Family:
             raise MappingError(f"{self.name}: two models are called {twice[0]}")
         if self.base not in architectures:
             raise MappingError(f"{self.name}: the base {self.base} is none of its models")
-        for configuration in self._samples():
-            for model in self.models:
-                for prefixed in (False, True):
-                    self.rules(model.source, configuration, prefixed)
+        self.check_rows(self.samples()[0])
 
-    def _samples(self) -> list[dict[str, Any]]:
-        """Configurations that the rows are tried with: the small one, and each variant of it."""
+    def check_rows(self, configuration: Mapping[str, Any]) -> None:
+        """Raise MappingError where the rows are faulty with this configuration, which is PaddleNLP's."""
+        for model in self.models:
+            for prefixed in (False, True):
+                self.rules(model.source, configuration, prefixed)
+
+    def samples(self) -> list[dict[str, Any]]:
+        """Complete configurations that the rows can be tried with: the small one, and each variant of it."""
         stated = {entry.name: entry.default for entry in self.fields if entry.has_default}
         small = {"num_labels": 2, **stated, **self.small}
         if not self.small:
@@ -182,7 +185,7 @@ class Family:
     def sizes(self) -> tuple[str, ...]:
         """The fields that say how large the model is, in the order of `fields`: those that rows name, those that say
         how often they repeat, and the numbers of layers and heads."""
-        named = {size for configuration in self._samples() for row in self.rows(configuration) for size in row.sizes()}
+        named = {size for configuration in self.samples() for row in self.rows(configuration) for size in row.sizes()}
         named |= {*self.repeat.values(), "num_hidden_layers", "num_attention_heads"}
         return tuple(entry.name for entry in self.fields if entry.name in named)
 

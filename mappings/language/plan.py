@@ -53,7 +53,13 @@ class Plan:
                 f"{rule.source} differs from {rule.twin}, but Hugging Face holds the two as one tensor"
             )
         tied = tuple(other for other in self.tied if other is not rule)
-        return replace(self, moves=(*self.moves, *rule.moves()), tied=tied, tie_word_embeddings=False)
+        return replace(self, tied=tied).with_untied(rule, rule.moves())
+
+    def with_untied(self, rule: Rule, moves: Iterable[Move]) -> Plan:
+        """The plan in which `moves` fill the target of a tied tensor, with what that takes along."""
+        filled = {source: move for move in self.moves for source in move.sources}
+        copies = tuple(replace(filled[source], target=target) for source, target in rule.copies)
+        return replace(self, moves=(*self.moves, *moves, *copies), tie_word_embeddings=False)
 
 
 def is_prefixed(family: Family, names: Collection[str]) -> bool:

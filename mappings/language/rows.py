@@ -231,9 +231,10 @@ class Tied(Row):
 
     `transform` comes first where there is one: a decoder stored as [hidden, vocabulary] is turned, and then compared
     with the embeddings. `untied` names its target when the twins differ; None means that Hugging Face cannot express a
-    difference and the conversion fails. `optional`: PaddleNLP ties the
-    two itself, so a file may lack this one. `repeated` is the name under which a Hugging Face file may hold it all the
-    same; default is `untied`.
+    difference and the conversion fails. `copies` are targets that a source is written to once more when this one is
+    untied: where decoders are untied, transformers 5 has no bias for one unless the file does. `optional`: PaddleNLP
+    ties the two itself, so a file may lack this one. `repeated` is the name under which a Hugging Face file may hold it
+    all the same; default is `untied`.
     """
 
     source: str
@@ -243,6 +244,7 @@ class Tied(Row):
     optional: bool = False
     repeated: str | None = None
     transform: Transform = IDENTITY
+    copies: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
@@ -262,6 +264,7 @@ class Tied(Row):
                 twin=place.twin(self.twin),
                 optional=self.optional,
                 spare=self.repeated or self.untied,
+                copies=tuple((place.source(source), target) for source, target in self.copies),
             )
         ]
 

@@ -72,7 +72,8 @@ class Rule:
     `shapes` are the sources'. `targets` are empty for dropped and ignored tensors and for tied ones that cannot be
     untied. `reason` explains a drop. `spare` is the name under which a Hugging Face file may hold a tensor that is not
     mapped, and `stored` says of an ignored one that PaddleNLP's own files hold it: both are for the way back. A tied
-    tensor is bit-equal to its `twin` after the transform.
+    tensor is bit-equal to its `twin` after the transform; untied, it takes `copies` along, pairs of a mapped source and
+    a further target.
     """
 
     kind: Kind
@@ -85,6 +86,7 @@ class Rule:
     optional: bool = False
     spare: str | None = None
     stored: bool = False
+    copies: tuple[tuple[str, str], ...] = ()
 
     @property
     def source(self) -> str:

@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._may_write(document["organization"])
         if repo_id in self.hub.repositories:
             raise Refused(409, "You already created this model repo")
-        self.hub.put(repo_id, {}, bool(document.get("private")))
+        self.hub.put(repo_id, {}, document.get("private") or document.get("visibility") == "private")
         return {"url": f"{self.hub.endpoint}/{repo_id}", "name": repo_id, "id": repo_id}
 
     def _delete(self, query: dict[str, str], body: bytes) -> Any:

@@ -52,7 +52,11 @@ def test_a_new_repository_holds_the_very_bytes(converted: Path, hub: LoopbackHub
     main = hub.repositories[REPO].at("main") or {}
     stored = {name for name, file in main.items() if file.large}
     assert stored == {"model.safetensors"}
-    assert all(one.headers["user-agent"].startswith("paddle2torch/") for one in hub.seen if "/api/" in one.path)
+    # From 1 on the client also asks for something of its own, without the token.
+    ours = [one for one in hub.seen if re.match("/api/(models|repos)/", one.path)]
+    assert all(one.headers["user-agent"].startswith("paddle2torch/") for one in ours)
+    assert {one.path for one in hub.asked("GET", "") if one not in ours} <= {"/api/agent-harnesses"}
+    assert all("authorization" not in one.headers for one in hub.asked("GET", "/agent-harnesses"))
 
 
 def test_a_private_repository_stays_private(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
@@ -170,7 +174,7 @@ def test_shards_take_the_place_of_one_file(
 
 
 def test_without_the_client_there_is_advice(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "huggingface_hub"]:
+    for name in ["huggingface_hub", *(name for name in sys.modules if name.startswith("huggingface_hub."))]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingDependencyError, match=r"paddle2torch\[hub\]"):
         publish_folder(converted, REPO)
@@ -200,20 +204,19 @@ def test_a_dry_run_sends_nothing(converted: Path, hub: LoopbackHub, publish: Pub
 
 @pytest.mark.parametrize("with_token", [True, False])
 def test_a_dry_run_of_what_is_there(
-    converted: Path, hub: LoopbackHub, publish_here: PublishHere, monkeypatch: pytest.MonkeyPatch, with_token: bool
+    converted: Path, hub: LoopbackHub, publish_here: PublishHere, with_token: bool
 ) -> None:
     publish_here(converted, REPO)
-    if not with_token:
-        monkeypatch.delenv("HF_TOKEN")
+    token = TOKEN if with_token else None
     before, written = hub.state(), len(writes(hub))
-    assert publish_here(converted, REPO, dry_run=True)[0].intended == "unchanged"
+    assert publish_here(converted, REPO, token=token, dry_run=True)[0].intended == "unchanged"
     hub.put("me/other", {**contents(converted), "config.json": b"{}"})
     before = hub.state()
     # The card names the repository.
-    planned, _ = publish_here(converted, "me/other", dry_run=True)
+    planned, _ = publish_here(converted, "me/other", token=token, dry_run=True)
     assert (planned.intended, planned.changed) == ("pull_request", ("README.md", "config.json"))
     hub.put("me/empty", {})
-    assert publish_here(converted, "me/empty", dry_run=True)[0].intended == "committed"
+    assert publish_here(converted, "me/empty", token=token, dry_run=True)[0].intended == "committed"
     del hub.repositories["me/empty"]
     assert hub.state() == before
     assert len(writes(hub)) == written

@@ -12,7 +12,7 @@ import pytest
 import paddle2torch
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import small_of
+from ..conftest import TORCH_PYTHONS, small_of
 
 Seed = Callable[..., Path]
 
@@ -35,6 +35,14 @@ def copy_package(folder: Path) -> Path:
 def runners() -> Iterator[Runners]:
     """Runners that live as long as the test session."""
     with Runners() as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=TORCH_PYTHONS, ids=lambda path: Path(path).parts[-3])
+def each_torch(request: pytest.FixtureRequest, runners: Runners) -> Iterator[Runners]:
+    """Runners with each environment of torch's side in turn."""
+    with Runners(torch_python=request.param) as started:
+        started.paddle32 = runners.paddle32
         yield started
 
 

@@ -38,12 +38,13 @@ def test_every_architecture_is_the_same_model(
     assert report.not_run_reasons == {"tokenizer": "the source has no tokenizer"}
     assert report.architecture == architecture
     states = {state["name"] for check in report.checks if check.name == "float64" for state in check.details["states"]}
-    layers = 4 if family == "albert" else 3
+    small = FAMILIES[family].small
+    layers = small["num_hidden_layers"]
     assert {f"hidden_state.{index:02d}" for index in range(layers + 1)} <= states
     heads = {"Pretraining": "mlm_logits", "MaskedLM": "mlm_logits", "QuestionAnswering": "qa_logits"}
     head = next((output for name, output in heads.items() if architecture.endswith(name)), "logits")
     assert architecture.endswith("Model") or head in states
-    maps = layers * (2 if family == "albert" else 1)
+    maps = layers * small.get("inner_group_num", 1)
     assert {f"attention.{index:02d}" for index in range(maps)} <= states
     assert ("pooler_output" in states) == FAMILIES[family].model(architecture).pooler
 

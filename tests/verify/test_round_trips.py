@@ -24,6 +24,8 @@ MODELS = [(family.name, model) for family in FAMILIES.values() for model in fami
 IDS = [model.target_architecture for _, model in MODELS]
 UNTIED = [name for name in IDS if name.endswith(("ForMaskedLM", "ForPreTraining"))]
 
+LEAVES = ("weight", "bias")
+
 
 def fields_of(family: str, model: Model) -> dict[str, Any]:
     """Sizes that differ from each other, three labels where the head has any number, and fields beside the defaults."""
@@ -100,9 +102,11 @@ def test_paddle_to_torch_and_back(family: str, model: Model, paddle_folders: Pat
     known.pop("paddlenlp_version")
     if not model.pooler:
         # Said in the configuration where PaddleNLP can be told, and by name where it cannot.
-        assert known.pop("add_pooling_layer", None) == (True if family == "albert" else None)
-        assert configuration(tmp_path / "paddle").get("add_pooling_layer") == (False if family == "albert" else None)
-        assert (back.random == there.dropped) == (family == "bert")
+        field = FAMILIES[family].pooler_field
+        assert (back.random == there.dropped) == (field is None)
+        if field is not None:
+            assert known.pop(field) is True
+            assert configuration(tmp_path / "paddle")[field] is False
     found = configuration(tmp_path / "paddle")
     assert {name: found.get(name) for name in known} == known
 
@@ -132,12 +136,14 @@ def test_paddlenlp_loads_what_was_written(name: str, loaded: dict[str, Any], bac
     stored = {name: hashlib.sha256(values).hexdigest() for name, (_, _, values) in contents(folder).items()}
     held = dict(answer["digests"])
     assert "All model checkpoint weights were used" in answer["log"]
-    if name.startswith("Bert") and not model.pooler:
-        pooler = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+    family = next(family for family, known in MODELS if known is model)
+    has_to_have_one = not model.pooler and FAMILIES[family].pooler_field is None
+    if has_to_have_one and not name.startswith("untied-"):
+        pooler = {f"{FAMILIES[family].source_prefix}{FAMILIES[family].roles['pooler']}.{leaf}" for leaf in LEAVES}
         assert "newly initialized" in answer["log"]
         assert {name for name in held if name not in stored} == pooler
         held = {name: digest for name, digest in held.items() if name not in pooler}
-    elif name.startswith("untied-Bert") and not model.pooler:
+    elif has_to_have_one:
         held = {name: digest for name, digest in held.items() if "pooler" not in name}
     else:
         assert "newly initialized" not in answer["log"]

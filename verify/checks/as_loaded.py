@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array, widest
-from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer, write_huggingface_tokenizer
+from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
@@ -52,7 +52,8 @@ def _run(context: Context) -> Outcome:
     tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
     cases = id_cases(pair) if tokenizer is None else text_cases(pair)
     paddle = _paddle(context, tokenizer, cases)
-    named = None if tokenizer is None else {"class": _tokenizer_class(context, tokenizer)}
+    # On the way back the folder is the user's own.
+    named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if pair.way_back is None else None}
     torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
     return Comparison(pair, paddle, torch).outcome(cases)
 
@@ -86,15 +87,6 @@ def _fields(context: Context, side: str, cases: list[Case], tokenizer: Any) -> d
     path = context.scratch / f"as_loaded {side}.json"
     path.write_text(json.dumps(cases), "utf-8")
     return {"label": "as loaded", "cases": str(path), "tokenizer": tokenizer}
-
-
-def _tokenizer_class(context: Context, tokenizer: SourceTokenizer) -> str | None:
-    """The class that the conversion names for a tokenizer; None on the way back, where the user's own stands."""
-    if context.pair.way_back is not None:
-        return None
-    folder = context.scratch / "as_loaded class"
-    folder.mkdir()
-    return write_huggingface_tokenizer(tokenizer, folder).tokenizer_class
 
 
 def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Case]) -> Run:
@@ -256,7 +248,7 @@ class Comparison:
 
     def _errors(self, case: Case, mask: Array) -> dict[str, float]:
         """Torch's rounding error by output."""
-        name = case.get("error_of", case["name"])
+        name = str(case.get("error_of", case["name"]))
         torch, torch64 = self._torch(name), _part(self.torch, f"{name}.float64.")
         return {output: rounding_error(output, torch[output], torch64.get(output), mask) for output in torch}
 

@@ -6,7 +6,7 @@ Both differentiate one number, the sum of the outputs times fixed random project
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +82,12 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     """Compare gradients through the plan's moves, in the plan's order.
 
     `padding` is the row of the vocabulary that is left out, where the frameworks treat it differently on purpose.
-    A source tensor that Hugging Face ties to a twin, though PaddleNLP trains the two apart, adds to its twin's.
+    A source tensor that Hugging Face ties to a twin, though PaddleNLP trains the two apart, adds to its twin's; one
+    that is written twice is as many parameters of torch's, whose gradients add up.
     """
+    copies: dict[tuple[str, ...], list[Move]] = {}
+    for move in plan.moves:
+        copies.setdefault(move.sources, []).append(move)
     problems = [
         f"torch's parameter {name} has no counterpart"
         for name in sorted(torch.files.keys() - {move.target for move in plan.moves})
@@ -91,8 +95,8 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     problems += [
         f"{name} is no parameter of {side}"
         for side, gradients, names in (
-            ("Paddle's", paddle, [name for move in plan.moves for name in move.sources]),
-            ("torch's", torch, [move.target for move in plan.moves]),
+            ("Paddle's", paddle, [name for sources in copies for name in sources]),
+            ("torch's", torch, [moves[0].target for moves in copies.values() if not _held(moves, torch)]),
         )
         for name in names
         if name not in gradients.files
@@ -100,16 +104,22 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     tied = {rule.source: rule for rule in plan.tied if rule.source in paddle.files and rule.twin is not None}
     vocabulary = vocabulary_table(plan)
     measured: list[tuple[Move, float, float]] = []
-    for move in plan.moves:
+    for move, *others in copies.values():
         expected = move.transform.apply(_gradients_of(move, paddle, tied), np)
-        found = torch.read(move.target, move.target_shape)
-        if expected.shape != found.shape:
-            problems.append(f"{move.target}: gradient of shape {list(found.shape)}, expected {list(expected.shape)}")
+        parts = [torch.read(held.target, held.target_shape) for held in _held([move, *others], torch)]
+        if wrong := next((part.shape for part in parts if part.shape != expected.shape), None):
+            problems.append(f"{move.target}: gradient of shape {list(wrong)}, expected {list(expected.shape)}")
             continue
+        found = sum(parts, np.zeros(expected.shape))
         if padding is not None and move is vocabulary:
             expected, found = (np.delete(array, padding, axis=0) for array in (expected, found))
         measured.append((move, _largest(expected - found), _largest(expected)))
     return _check(measured, problems, padding, vocabulary, tied)
+
+
+def _held(moves: Sequence[Move], torch: Gradients) -> list[Move]:
+    """The moves whose target is a parameter of torch's; tied parameters have one name."""
+    return [move for move in moves if move.target in torch.files]
 
 
 def _gradients_of(move: Move, paddle: Gradients, tied: Mapping[str, Rule]) -> list[Array]:

@@ -106,12 +106,13 @@ class _Converted:
             {
                 "operation": "tokenize",
                 "folder": str(self._folder),
-                "fast": True,
                 "cases": str(cases),
                 "outputs": str(outputs),
                 "vocabulary": str(vocabulary),
             }
         )
+        if "refused" in answer:
+            raise RunnerAnswerError(str(answer["refused"]))
         ids = [int(one) for one in load_file(outputs)["one.input_ids"]]
         return ids, dict(answer["settings"]), list(json.loads(vocabulary.read_text("utf-8")))
 

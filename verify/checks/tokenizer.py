@@ -13,17 +13,24 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from ...converters.formats.dtypes import Array
-from ...converters.tokenizers.files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, read_json_object
-from ...converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
-from ...errors import RunnerAnswerError
-from ...mappings.language.tokenizers import VOCABULARY_FILES, WORDPIECE
+from ...converters.tokenizers.files import (
+    ADDED_TOKENS,
+    CONFIG,
+    SPECIAL_TOKENS_MAP,
+    plain_tokenizer_paths,
+    read_json_object,
+)
+from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens, read_tokenizer
+from ...converters.tokenizers.paddle import read_huggingface_tokenizer
+from ...errors import Paddle2TorchError
+from ...mappings.language.tokenizers import SENTENCEPIECE, VOCABULARY_FILES, WORDPIECE
 from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners
-from ..tokenizers.comparison import FIELDS, RESULT_DIFFERENCES, Comparison, Encoded
-from ..tokenizers.corpus import make_lines
-from ..tokenizers.differences import FAST, SLOW, LineDifference, line_differences, without_causes
+from ..tokenizers.comparison import FIELDS, Case, Comparison, Encoded, Lines
+from ..tokenizers.corpus import make_lines, with_every_piece
+from ..tokenizers.differences import DECLARED, Planner
 
 LINES = 400
 """Made lines of a verification, besides the fixed ones."""
@@ -39,26 +46,30 @@ LONGEST = 10_000
 SHOWN = 20
 """Problems in the report."""
 
-Case = dict[str, Any]
+
+_OWN_SETTINGS = {
+    SENTENCEPIECE: ("remove_space", "keep_accents"),
+    WORDPIECE: ("strip_accents", "tokenize_chinese_chars"),
+}
 
 
 def _run(context: Context) -> Outcome:
-    """Raises what reading the source's tokenizer raises, and RunnerError when a runner dies or PaddleNLP cannot load
-    it."""
+    """Raises what reading the source's tokenizer raises, and RunnerError when a runner dies, PaddleNLP cannot load the
+    tokenizer, or transformers fails for a reason that lies in itself."""
     pair = context.pair
-    source, converted = pair.checkpoint.source, pair.converted
-    tokenizer = read_tokenizer(source, pair.recognised.family.name, int(pair.configuration["vocab_size"]))
+    source, converted, family = pair.checkpoint.source, pair.converted, pair.recognised.family.name
+    tokenizer = read_tokenizer(source, family, int(pair.configuration["vocab_size"]))
     if tokenizer is None and not has_tokenizer(converted):
         return Outcome(reason="the source has no tokenizer")
     if tokenizer is None or not has_tokenizer(converted):
         return Outcome(_one_sided(source.path, tokenizer, converted))
     original = pair.way_back is not None
-    return Outcome(*check_tokenizer(tokenizer, converted, context.runners, context.scratch, original=original))
+    return Outcome(*check_tokenizer(tokenizer, family, converted, context.runners, context.scratch, original=original))
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether a converted folder holds a tokenizer."""
-    return any((folder / name).is_file() for name in (TOKENIZER, *VOCABULARY_FILES.values()))
+    """Whether a converted folder holds a tokenizer, or part of one."""
+    return bool(plain_tokenizer_paths(folder))
 
 
 def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path) -> CheckResult:
@@ -69,6 +80,7 @@ def _one_sided(source: Path, tokenizer: SourceTokenizer | None, converted: Path)
 
 def check_tokenizer(
     tokenizer: SourceTokenizer,
+    family: str,
     converted: Path,
     runners: Runners,
     scratch: Path,
@@ -80,29 +92,55 @@ def check_tokenizer(
     `original` says that the Hugging Face folder is the one that was converted from.
 
     Returns the check and the declared differences that concern at least one row, measured in rows. Raises RunnerError
-    when a runner dies or PaddleNLP cannot load the source's tokenizer.
+    as `run_tokenizer_check` does.
     """
-    differences = line_differences(tokenizer, original)
-    lines = list(lines) if lines is not None else make_lines(list(tokenizer.ids), LINES, seed)
-    # Declared differences excuse the lines that they concern; without the cause, the same lines must be equal.
-    plain = [without_causes(differences, line) for line in lines]
-    asking = _Asking(tokenizer, converted, runners, scratch)
-    comparison = Comparison(tokenizer)
-    singles = [_case("single", lines), _case("plain", plain)]
-    wanted, sides = asking.run(singles, comparison)
-    agreed = set(range(len(plain)))
-    for side, found in sides.items():
-        comparison.compare_settings(side, wanted, found)
-        comparison.compare_rows(side, singles[0], wanted, found, [one for one in differences if side in one.sides])
-        comparison.compare_rows(side, singles[1], wanted, found)
-        agreed = {index for index in agreed if wanted.equal(found, "plain", index)}
-    if sides and agreed:
-        cases = _other_cases([plain[index] for index in sorted(agreed)], tokenizer.settings.model_max_length)
-        wanted, sides = asking.run(cases, comparison)
-        for side, found in sides.items():
-            for case in cases:
-                comparison.compare_rows(side, case, wanted, found)
-    return _check(comparison, len(lines)), _seen(comparison, differences)
+    pieces: list[str] = []
+    if lines is None:
+        tokens = [str(entry["content"]) for entry in added_tokens(tokenizer)]
+        lines = make_lines(list(tokenizer.ids), LINES, seed, tokens)
+        pieces = with_every_piece(list(tokenizer.ids), seed)
+    comparison = Comparison(tokenizer, Planner(tokenizer, original))
+    if not original:
+        comparison.problems += _beside(tokenizer, family, converted)
+    try:
+        _compare(comparison, [*lines, *pieces], len(lines), _Asking(tokenizer, converted, runners, scratch))
+    except _RefusedError as error:
+        comparison.problems.append(f"transformers refuses it: {error}")
+    return _check(comparison, len(lines) + len(pieces)), _seen(comparison)
+
+
+def _compare(comparison: Comparison, lines: list[str], first: int, asking: _Asking) -> None:
+    """Single lines; those of the `first` ones that are PaddleNLP's also in pairs, padded and truncated."""
+    plans = [comparison.planner.plan(line) for line in lines]
+    parts = list(dict.fromkeys(part for plan in plans if plan.names for part in plan.parts if part.token is None))
+    singles = [_case("single", lines, decode=True), _case("parts", [part.text for part in parts])]
+    wanted, found = asking.run(singles)
+    comparison.compare_settings(wanted, found)
+    places = {part: place for place, part in enumerate(parts)}
+    equal = [one for one in comparison.compare_lines(Lines(singles[0], plans, places), wanted, found) if one < first]
+    if equal:
+        cases = _other_cases([lines[index] for index in equal], asking.tokenizer.settings.model_max_length)
+        wanted, found = asking.run(cases)
+        for case in cases:
+            comparison.compare_rows(case, wanted, found)
+
+
+def _beside(tokenizer: SourceTokenizer, family: str, converted: Path) -> list[str]:
+    """What the files say that transformers does not look at beside tokenizer.json, other tools and the way back do."""
+    try:
+        read = read_huggingface_tokenizer(converted, family)
+    except Paddle2TorchError as error:
+        return [str(error)]
+    assert read is not None
+    wanted, found = tokenizer.settings, read.settings
+    problems = [
+        f"{converted}: by its files {name} is {getattr(found, name)!r}, in the source it is {getattr(wanted, name)!r}"
+        for name in ("kind", "special", "additional", "added", "do_lower_case", *_OWN_SETTINGS[wanted.kind])
+        if getattr(found, name) != getattr(wanted, name)
+    ]
+    if (dict(read.ids), read.model) != (dict(tokenizer.ids), tokenizer.model):
+        problems.append(f"{read.vocabulary} is not the source's vocabulary")
+    return problems
 
 
 def stage_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Path:
@@ -130,6 +168,10 @@ def paddle_tokenizer(tokenizer: SourceTokenizer) -> dict[str, Any]:
     return fields
 
 
+class _RefusedError(Exception):
+    """transformers makes no tokenizer of the folder, or it cannot be called."""
+
+
 class _Asking:
     """The requests of one check, PaddleNLP's beside transformers'."""
 
@@ -140,18 +182,13 @@ class _Asking:
         self.scratch = scratch
         self.folder = stage_tokenizer(tokenizer, scratch / "tokenizer")
 
-    def run(self, cases: Sequence[Case], comparison: Comparison) -> tuple[Encoded, dict[str, Encoded]]:
-        """PaddleNLP's rows, and transformers' by side; a side that fails is a problem and missing here."""
+    def run(self, cases: Sequence[Case]) -> tuple[Encoded, Encoded]:
+        """PaddleNLP's rows and transformers'. Raises _RefusedError when there are none of transformers."""
         (self.scratch / "cases.json").write_text(json.dumps([{**case, "batch": BATCH} for case in cases]), "utf-8")
-        sides: dict[str, Encoded] = {}
         with ThreadPoolExecutor(1) as pool:
             paddle = pool.submit(self._paddle)
-            for side in (SLOW, FAST):
-                try:
-                    sides[side] = self._ask(self.runners.torch, self.converted, side, {"fast": side == FAST})
-                except RunnerAnswerError as error:
-                    comparison.problems.append(f"{side}: {error}")
-            return paddle.result(), sides
+            found = self._ask(self.runners.torch, self.converted, "torch", {})
+            return paddle.result(), found
 
     def _paddle(self) -> Encoded:
         return self._ask(self.runners.paddle32, self.folder, "paddle", paddle_tokenizer(self.tokenizer))
@@ -160,6 +197,8 @@ class _Asking:
         files = {name: str(self.scratch / f"{label}.{name}") for name in ("outputs", "vocabulary")}
         request = {"operation": "tokenize", "folder": str(folder), "cases": str(self.scratch / "cases.json")}
         answer = runner.request({**request, **files, **fields})
+        if "refused" in answer:
+            raise _RefusedError(str(answer["refused"]))
         arrays = load_file(files["outputs"])
         rows: dict[str, dict[str, list[Array]]] = {}
         for name, lengths in arrays.items():
@@ -168,7 +207,7 @@ class _Asking:
                 ends = np.cumsum(lengths)[:-1]
                 rows[case] = {one: np.split(arrays[f"{case}.{one}"], ends) for one in FIELDS}
         tokens = json.loads(Path(files["vocabulary"]).read_text("utf-8"))
-        return Encoded(rows, tokens, answer["settings"])
+        return Encoded(rows, answer["decoded"], tokens, answer["settings"])
 
 
 def _case(name: str, texts: Sequence[str], **fields: Any) -> Case:
@@ -216,28 +255,25 @@ def _check(comparison: Comparison, lines: int) -> CheckResult:
     )
 
 
-def _seen(comparison: Comparison, differences: Sequence[LineDifference]) -> tuple[DeclaredDifferenceSeen, ...]:
+def _seen(comparison: Comparison) -> tuple[DeclaredDifferenceSeen, ...]:
     """What concerns at least one row, with its size in rows in the text."""
-    seen = []
-    for one in differences:
-        if concerned := comparison.concerned[one.name]:
-            sides = " and ".join(one.sides)
-            size = f"{comparison.seen[one.name]} of {concerned} rows with it differ, none of the same without it"
-            seen.append(DeclaredDifferenceSeen(f"tokenizer: {one.name}", f"{one.text} ({sides}: {size})"))
-    for name, text in RESULT_DIFFERENCES.items():
-        if count := comparison.seen[name]:
-            size = f"{count} of {comparison.compared} rows, each recognised by its ids"
-            seen.append(DeclaredDifferenceSeen(f"tokenizer: {name}", f"{text} ({FAST}: {size})"))
-    return tuple(seen)
+    return tuple(
+        DeclaredDifferenceSeen(
+            f"tokenizer: {name}",
+            f"{text} ({comparison.seen[name]} of {comparison.compared} rows differ, each as it must by this alone)",
+        )
+        for name, text in DECLARED.items()
+        if comparison.concerned[name]
+    )
 
 
 CHECK = Check(
     name="tokenizer",
     order=70,
-    establishes="where there is one: PaddleNLP's tokenizer and the converted one, slow and fast, give the same ids, "
-    "token types and masks for lines of all kinds, alone and in pairs, truncated and padded (thousands of encodings), "
-    "and have the same settings",
-    limit="equal, apart from declared differences",
+    establishes="where there is one: PaddleNLP's tokenizer and the converted one give the same ids, token types, masks "
+    "and decoded texts for lines of all kinds and every piece of the vocabulary, alone and in pairs, truncated and "
+    "padded (thousands of encodings), and have the same settings",
+    limit="equal, apart from declared differences, each of which excuses its own effect and no more",
     needs=Needs(runners=True),
     stage="tokenizers",
     run=_run,

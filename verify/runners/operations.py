@@ -12,7 +12,7 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -258,6 +258,10 @@ class ModelRunner(ABC):
         epsilons = {name: getattr(norm, self.epsilon_attribute) for name, norm in norms.items()}
         return Loaded(model, architecture, loading, modules, norms, epsilons, seconds)
 
+    def states_of_layers(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """The hidden states before the first layer and after each, of all those that a model hands out."""
+        return states
+
     def _layer_modules(self, model: Any) -> list[Any]:
         """What the encoder calls once per hidden state: the parts of the first list of modules in it."""
         encoder = getattr(model.base_model, "encoder", None)
@@ -310,4 +314,7 @@ class ModelRunner(ABC):
             for hook in hooks:
                 hook.remove()
         # The task's own tensors come last so that the backbone's never replace them.
-        return protocol.collect_outputs([*backbone.items(), *raw.items(), *result.items()], loaded.architecture)
+        outputs = dict(result.items())
+        if outputs.get("hidden_states") is not None:
+            outputs["hidden_states"] = self.states_of_layers(model, outputs["hidden_states"])
+        return protocol.collect_outputs([*backbone.items(), *raw.items(), *outputs.items()], loaded.architecture)

@@ -7,6 +7,7 @@ of the call, and `batch`, how many texts go into one call.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,14 +24,27 @@ FIELDS = ("input_ids", "token_type_ids", "attention_mask")
 ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
+def answer(request: protocol.Request, load: Callable[[], Any]) -> protocol.Answer:
+    """Run all cases of a request with the tokenizer that `load` makes, or say in `refused` why it cannot be made or
+    cannot be called so: that is what a user gets. Errors that lie in a library, not in the files, are raised."""
+    try:
+        return run_cases(request, load())
+    except (protocol.RequestError, AttributeError, ImportError, NameError, NotImplementedError, MemoryError):
+        raise
+    except Exception as error:
+        return {"refused": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+
+
 def run_cases(request: protocol.Request, tokenizer: Any) -> protocol.Answer:
     """Run all cases of a request; write `CASE.FIELD`, one row after the other, and `CASE.lengths` to `outputs`.
 
-    Answers with the tokenizer's settings and writes its tokens by id to `vocabulary`, a JSON file.
+    Answers with the tokenizer's settings and the texts that the ids of cases with `decode` give back, and writes its
+    tokens by id to `vocabulary`, a JSON file.
     """
     with open(protocol.field(request, "cases"), encoding="utf-8") as file:
         cases = json.load(file)
     arrays: dict[str, protocol.Array] = {}
+    decoded: dict[str, list[str]] = {}
     for case in cases:
         rows: dict[str, list[list[int]]] = {name: [] for name in FIELDS}
         texts, pairs = case["texts"], case.get("pairs")
@@ -45,6 +59,8 @@ def run_cases(request: protocol.Request, tokenizer: Any) -> protocol.Answer:
             )
             for name in FIELDS:
                 rows[name] += answer[name]
+        if case.get("decode"):
+            decoded[case["name"]] = [tokenizer.decode(row) for row in rows["input_ids"]]
         lengths = {name: [len(row) for row in rows[name]] for name in FIELDS}
         if any(lengths[name] != lengths["input_ids"] for name in FIELDS):
             raise protocol.RequestError(f"ids, types and masks of {case['name']} have different lengths")
@@ -55,18 +71,20 @@ def run_cases(request: protocol.Request, tokenizer: Any) -> protocol.Answer:
     size = len(tokenizer)
     with open(protocol.field(request, "vocabulary"), "w", encoding="utf-8") as file:
         json.dump([tokenizer.convert_ids_to_tokens(index) for index in range(size)], file)
-    return {"settings": settings_of(tokenizer)}
+    return {"settings": settings_of(tokenizer), "decoded": decoded}
 
 
 def settings_of(tokenizer: Any) -> dict[str, Any]:
-    """What both libraries call by the same names."""
-    settings: dict[str, Any] = {"size": len(tokenizer)}
+    """What both libraries call by the same names, and what a call without options gives."""
+    settings: dict[str, Any] = {"size": len(tokenizer), "fields of a call": sorted(tokenizer("a", "b"))}
     for role in ROLES:
         # Asking for a token that is not set logs an error.
         token = tokenizer.special_tokens_map.get(f"{role}_token")
         settings[f"{role}_token"] = None if token is None else str(token)
         settings[f"{role}_token_id"] = None if token is None else int(tokenizer.convert_tokens_to_ids(str(token)))
-    settings["additional_special_tokens"] = [str(token) for token in tokenizer.additional_special_tokens]
+    # transformers 5 calls those without a role otherwise.
+    roles = {settings[f"{role}_token"] for role in ROLES}
+    settings["other special tokens"] = sorted({str(token) for token in tokenizer.all_special_tokens} - roles)
     settings["model_max_length"] = int(tokenizer.model_max_length)
     settings["pad_token_type_id"] = int(tokenizer.pad_token_type_id)
     for name in ("padding_side", "truncation_side"):

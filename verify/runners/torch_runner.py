@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -116,13 +116,19 @@ class TorchRunner(operations.ModelRunner):
         return {**super().operations(), "tokenize": self.tokenize}
 
     def tokenize(self, request: protocol.Request) -> protocol.Answer:
-        """Run the cases of a request with the tokenizer of `folder`, the fast one if `fast` says so."""
+        """Run the cases of a request with the tokenizer that `AutoTokenizer` makes of `folder`."""
         _, transformers = self.frameworks()
-        folder, fast = protocol.existing_folder(request), bool(request.get("fast"))
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=fast, local_files_only=True)
-        if tokenizer.is_fast != fast:
-            raise protocol.RequestError(f"the folder has no {'fast' if fast else 'slow'} tokenizer")
-        return tokenizer_calls.run_cases(request, tokenizer)
+        folder = protocol.existing_folder(request)
+
+        def load() -> Any:
+            return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+        return tokenizer_calls.answer(request, load)
+
+    def states_of_layers(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """Of a layer that is made of several, transformers 5 hands out the states in between too."""
+        inner, layers = getattr(model.config, "inner_group_num", 1), model.config.num_hidden_layers
+        return states[::inner] if len(states) == layers * inner + 1 else states
 
     def as_loaded(self, request: protocol.Request) -> protocol.Answer:
         """Load tokenizer and model with the path alone and call the one with what the other gives.
@@ -245,11 +251,11 @@ class TorchRunner(operations.ModelRunner):
 
 
 def _is_of_class(tokenizer: Any, transformers: Any, name: str | None) -> bool:
-    """Whether a tokenizer is of transformers' class of this name, or of its fast form; without a name, of any of its
-    classes. transformers 5 calls some of them otherwise and keeps the name."""
+    """Whether a tokenizer is of transformers' class of this name, or without a name of any of its classes."""
     if name is None:
         return type(tokenizer).__module__.startswith("transformers.")
-    return type(tokenizer) in [getattr(transformers, one, None) for one in (name, f"{name}Fast")]
+    # transformers 5 keeps the name of a class that it calls otherwise.
+    return type(tokenizer) is getattr(transformers, name, None)
 
 
 def _stated_dtype(config: Any) -> str | None:

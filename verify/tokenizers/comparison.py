@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -12,36 +12,45 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ...converters.tokenizers.huggingface import SourceTokenizer
-from .differences import FAST, LineDifference
+from .differences import NUMBER_COMMA, PAIR_TRUNCATION, TIES, Part, Plan, Planner
 
 FIELDS = ("input_ids", "token_type_ids", "attention_mask")
 
 SPECIAL_OF_PAIR = 3
 
-PAIR_TRUNCATION = "pair truncation"
+Case = dict[str, Any]
 
-TIES = "equal scores"
-
-RESULT_DIFFERENCES = {
-    PAIR_TRUNCATION: "both texts of a pair are cut to half of an odd room: PaddleNLP and the slow tokenizer leave the "
-    "odd token to the first text, the fast one to the second",
-    TIES: "two ways to cut a word into pieces have the same score but for rounding: SentencePiece adds scores up in "
-    "float32, the fast tokenizer in float64, and either may come out first",
-}
-"""Declared differences that are recognised by both results: no other row could differ like this."""
+Row = dict[str, Array]
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What one tokenizer made of the cases: rows by case and field, its tokens by id, its settings."""
+    """What one tokenizer made of the cases: rows by case and field, the texts that decoding gave back of those cases
+    that were to be decoded, its tokens by id, its settings."""
 
     rows: Mapping[str, Mapping[str, list[Array]]]
+    decoded: Mapping[str, list[str]]
     tokens: list[str]
     settings: Mapping[str, Any]
 
-    def equal(self, other: Encoded, case: str, index: int) -> bool:
-        """Whether a row is the same in all fields."""
-        return all(np.array_equal(self.rows[case][one][index], other.rows[case][one][index]) for one in FIELDS)
+    def row(self, case: str, index: int) -> Row:
+        """One row with all fields."""
+        return {name: self.rows[case][name][index] for name in FIELDS}
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Single lines with their plans. `case` is the case that they are the texts of; `parts` leads to the rows of the
+    case "parts", which answer for parts of lines."""
+
+    case: Case
+    plans: Sequence[Plan]
+    parts: Mapping[Part, int]
+
+    def ids(self, side: Encoded, part: Part) -> list[int]:
+        """What a tokenizer made of a part."""
+        ids: list[int] = side.rows["parts"]["input_ids"][self.parts[part]][1:-1].tolist()
+        return ids
 
 
 @dataclass
@@ -50,93 +59,124 @@ class Comparison:
     that it concerns."""
 
     tokenizer: SourceTokenizer
+    planner: Planner
     problems: list[str] = field(default_factory=list)
     compared: int = 0
     seen: Counter[str] = field(default_factory=Counter)
     concerned: Counter[str] = field(default_factory=Counter)
 
-    def declare(self, name: str) -> None:
-        """Count a row that differs, and is recognised, by a declared difference."""
-        self.seen[name] += 1
-        self.concerned[name] += 1
-
-    def compare_settings(self, side: str, wanted: Encoded, found: Encoded) -> None:
+    def compare_settings(self, wanted: Encoded, found: Encoded) -> None:
         """Compare settings and, id by id, tokens."""
-        for name in sorted(wanted.settings.keys() | found.settings.keys()):
-            one, other = wanted.settings.get(name), found.settings.get(name)
+        # A call of PaddleNLP gives no mask; that of transformers must give all that the model takes.
+        settings = {**wanted.settings, "fields of a call": sorted(FIELDS)}
+        for name in sorted(settings.keys() | found.settings.keys()):
+            one, other = settings.get(name), found.settings.get(name)
             if one != other:
-                self.problems.append(f"{side}: {name} is {other!r}, PaddleNLP has {one!r}")
+                self.problems.append(f"{name} is {other!r}, expected from PaddleNLP is {one!r}")
         for index, (token, own) in enumerate(zip(wanted.tokens, found.tokens, strict=False)):
             if token != own:
-                self.problems.append(f"{side}: id {index} is {own!r}, for PaddleNLP it is {token!r}")
+                self.problems.append(f"id {index} is {own!r}, for PaddleNLP it is {token!r}")
 
-    def compare_rows(
-        self,
-        side: str,
-        case: Mapping[str, Any],
-        wanted: Encoded,
-        found: Encoded,
-        differences: Sequence[LineDifference] = (),
-    ) -> None:
-        """Compare the rows of one case; `differences` excuse the lines that they concern."""
+    def compare_lines(self, lines: Lines, wanted: Encoded, found: Encoded) -> list[int]:
+        """Compare the rows of single lines with what their plans say; return the places of those that are PaddleNLP's
+        own."""
+        case, equal = lines.case["name"], []
+        for index, (text, plan) in enumerate(zip(lines.case["texts"], lines.plans, strict=True)):
+            self.compared += 1
+            direct, row = wanted.row(case, index), found.row(case, index)
+            names = set(plan.names)
+            expected = direct
+            if names:
+                expected = _row(direct, plan, lambda part: lines.ids(found if part.own else wanted, part))
+            if not _same(row, expected):
+                name = self._choice(lines, plan, expected, row, found)
+                if name is None:
+                    self.problems.append(f"{case}, {text[:60]!r}: {_first_difference(expected, row)}")
+                    continue
+                names.add(name)
+            self.concerned.update(names)
+            if not _same(row, direct):
+                self.seen.update(names)
+                continue
+            equal.append(index)
+            one, other = (side.decoded[case][index] for side in (wanted, found))
+            if one != other and not self.planner.original:
+                self.problems.append(f"{case}, {text[:60]!r}: is decoded to {other!r}, by PaddleNLP to {one!r}")
+        return equal
+
+    def compare_rows(self, case: Case, wanted: Encoded, found: Encoded) -> None:
+        """Compare the rows of a case of lines that came out equal on their own."""
         for index, text in enumerate(case["texts"]):
             self.compared += 1
-            concerning = [one.name for one in differences if one.concerns(text)]
-            self.concerned.update(concerning)
-            if wanted.equal(found, case["name"], index):
+            expected, row = wanted.row(case["name"], index), found.row(case["name"], index)
+            if _same(row, expected):
                 continue
-            if concerning:
-                self.seen.update(concerning)
-            elif side == FAST and (name := self._recognised(case, index, wanted, found)) is not None:
-                self.declare(name)
-            else:
-                second = f" and {case['pairs'][index][:60]!r}" if "pairs" in case else ""
-                difference = _first_difference(index, case["name"], wanted, found)
-                self.problems.append(f"{side}, {case['name']}, {text[:60]!r}{second}: {difference}")
+            if "whole" in case and odd_token_moved(case, index, wanted, row):
+                self.seen[PAIR_TRUNCATION] += 1
+                self.concerned[PAIR_TRUNCATION] += 1
+                continue
+            second = f" and {case['pairs'][index][:60]!r}" if "pairs" in case else ""
+            self.problems.append(f"{case['name']}, {text[:60]!r}{second}: {_first_difference(expected, row)}")
 
-    def _recognised(self, case: Mapping[str, Any], index: int, wanted: Encoded, found: Encoded) -> str | None:
-        if "pairs" in case:
-            odd = "whole" in case and odd_token_moved(case, index, wanted, found)
-            return PAIR_TRUNCATION if odd else None
-        one, other = (side.rows[case["name"]]["input_ids"][index].tolist() for side in (wanted, found))
-        return TIES if not case["options"] and have_equal_scores(self.tokenizer, one, other) else None
+    def _choice(self, lines: Lines, plan: Plan, expected: Row, row: Row, found: Encoded) -> str | None:
+        """The declared difference by which a row holds other pieces of the same text than expected: they must be those
+        that float64 and the penalty on numbers before a comma lead to."""
+        unigram = self.planner.unigram
+        if unigram is None:
+            return None
+        chosen = _row(row, plan, lambda part: lines.ids(found, part) if part.own else unigram.ids(part.text))
+        scores = scores_of_same_text(self.tokenizer, *(one["input_ids"].tolist() for one in (expected, row)))
+        if scores is None or not _same(row, chosen):
+            return None
+        if any(unigram.has_number_comma(part.text) for part in plan.parts if part.token is None):
+            return NUMBER_COMMA
+        return TIES if are_equal(scores) else None
 
 
-def have_equal_scores(tokenizer: SourceTokenizer, one: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether two rows of ids are the same text cut into different pieces with the same score but for rounding.
+Scores = list[tuple[list[float], list[float]]]
 
-    Both must have the same unknown and special tokens, and between these the same text. The scores are added in
-    float32, where each addition may be wrong by half of the last bit of the sum.
-    """
-    if tokenizer.model is None:
-        return False
+
+def scores_of_same_text(tokenizer: SourceTokenizer, one: Sequence[int], other: Sequence[int]) -> Scores | None:
+    """The scores of the pieces of two rows between their special and unknown tokens; None when these are not the same,
+    or the text between them is not."""
+    if tokenizer.model is None or max(*one, *other) >= len(tokenizer.model.pieces):
+        return None
     pieces, special = tokenizer.model.pieces, {tokenizer.ids.get(token) for token in tokenizer.settings.all_special}
 
     def parts(row: Sequence[int]) -> list[tuple[bool, list[int]]]:
         return [(kept, list(group)) for kept, group in groupby(row, key=lambda index: index in special)]
 
     firsts, seconds = parts(one), parts(other)
-    if len(firsts) != len(seconds) or max(*one, *other) >= len(pieces):
-        return False
-    total = sum(abs(pieces[index].score) for index in one)
+    if len(firsts) != len(seconds):
+        return None
+    scores = []
     for (kept, first), (also_kept, second) in zip(firsts, seconds, strict=True):
         if kept != also_kept or (kept and first != second):
-            return False
+            return None
         texts = ["".join(pieces[index].text for index in row) for row in (first, second)]
-        scores = [sum(pieces[index].score for index in row) for row in (first, second)]
-        if texts[0] != texts[1] or abs(scores[0] - scores[1]) > len(one) * total * 2.0**-24:
-            return False
-    return True
+        if texts[0] != texts[1]:
+            return None
+        scores.append(([pieces[index].score for index in first], [pieces[index].score for index in second]))
+    return scores
 
 
-def odd_token_moved(case: Mapping[str, Any], index: int, wanted: Encoded, found: Encoded) -> bool:
-    """Whether the fast tokenizer's truncated pair is PaddleNLP's with the odd token left to the second text.
+def are_equal(scores: Scores) -> bool:
+    """Whether sums of scores are the same but for rounding: they are added in float32, where each addition may be wrong
+    by half of the last bit of the sum."""
+    count = sum(len(first) for first, _ in scores)
+    total = sum(abs(score) for first, _ in scores for score in first)
+    return all(abs(sum(first) - sum(second)) <= count * total * 2.0**-24 for first, second in scores)
+
+
+def odd_token_moved(case: Case, index: int, wanted: Encoded, row: Row) -> bool:
+    """Whether transformers' truncated pair is PaddleNLP's with the odd token left to the second text.
 
     Both texts must be longer than half of the room, and the row exactly what the whole pair, of the case named by
     `whole`, gives when cut so.
     """
     room = int(case["options"]["max_length"]) - SPECIAL_OF_PAIR
-    ids, types = (wanted.rows[case["whole"]][name][index] for name in ("input_ids", "token_type_ids"))
+    whole = wanted.row(case["whole"], index)
+    ids, types = whole["input_ids"], whole["token_type_ids"]
     first, second = int((types == 0).sum()) - 2, int((types == 1).sum()) - 1
     if room % 2 == 0 or first > second or first <= room // 2:
         return False
@@ -151,18 +191,29 @@ def odd_token_moved(case: Mapping[str, Any], index: int, wanted: Encoded, found:
         "token_type_ids": np.repeat(np.asarray([0, 1]), [len(one) + 2, len(other) + 1]),
         "attention_mask": np.ones(room + SPECIAL_OF_PAIR, dtype=np.int64),
     }
-    return all(np.array_equal(found.rows[case["name"]][name][index], expected[name]) for name in FIELDS)
+    return _same(row, expected)
 
 
-def _first_difference(index: int, case: str, wanted: Encoded, found: Encoded) -> str:
+def _row(frame: Row, plan: Plan, ids: Callable[[Part], list[int]]) -> Row:
+    """The row of a single line by its parts, between the special tokens at the ends of `frame`."""
+    inner = [one for part in plan.parts for one in ([part.token] if part.token is not None else ids(part))]
+    row = np.asarray([frame["input_ids"][0], *inner, frame["input_ids"][-1]], dtype=np.int64)
+    return {"input_ids": row, "token_type_ids": np.zeros_like(row), "attention_mask": np.ones_like(row)}
+
+
+def _same(one: Row, other: Row) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in FIELDS)
+
+
+def _first_difference(expected: Row, row: Row) -> str:
     for name in FIELDS:
-        one, other = wanted.rows[case][name][index], found.rows[case][name][index]
+        one, other = expected[name], row[name]
         if not np.array_equal(one, other):
             shared = min(len(one), len(other))
             unequal = np.flatnonzero(one[:shared] != other[:shared])
             start = int(unequal[0]) if len(unequal) else shared
             return (
-                f"{name} from position {start} on are {other[start : start + 8].tolist()}, PaddleNLP gives "
+                f"{name} from position {start} on are {other[start : start + 8].tolist()}, expected from PaddleNLP are "
                 f"{one[start : start + 8].tolist()}"
             )
     return "nothing"

@@ -54,17 +54,37 @@ _BLOCKS = (
 )  # fmt: skip
 
 
-def make_lines(pieces: Sequence[str], count: int, seed: int = 0) -> list[str]:
-    """`count` lines and the fixed ones, the same for the same vocabulary and seed.
+def make_lines(pieces: Sequence[str], count: int, seed: int = 0, tokens: Sequence[str] = ()) -> list[str]:
+    """The fixed lines, those for `tokens`, and `count` made ones; the same for the same arguments.
 
-    `pieces` are the tokens of the vocabulary; half of the made lines are put together from them.
+    `pieces` are the tokens of the vocabulary, `tokens` the special and added ones; half of the made lines are put
+    together from pieces.
     """
     generator = random.Random(seed)
     texts = [piece.removeprefix("##").replace("\u2581", " ") for piece in pieces] or ["a"]
-    lines = list(FIXED)
+    lines = [*FIXED, *_with_tokens(tokens)]
     for index in range(count):
         made = _from_pieces(generator, texts) if index % 2 else _from_blocks(generator)
         lines.append(made)
+    return lines
+
+
+def with_every_piece(pieces: Sequence[str], seed: int = 0) -> list[str]:
+    """Lines that together hold every piece of a vocabulary, those that begin a word after a space."""
+    shuffled = random.Random(seed).sample(list(pieces), len(pieces))
+    spaced = [one.removeprefix("##") if one.startswith("##") else f" {one}" for one in shuffled]
+    return ["".join(spaced[start : start + 40]).replace("\u2581", " ").strip() for start in range(0, len(spaced), 40)]
+
+
+def _with_tokens(tokens: Sequence[str]) -> list[str]:
+    """Every special and added token as people type it: in other cases, within words, beside others."""
+    lines = []
+    for token in tokens:
+        typed = dict.fromkeys((token, token.upper(), token.lower(), token.title(), token.swapcase()))
+        lines += [
+            line for one in typed for line in (f"a {one} b", f"今天{one}很好", f"x{one}y, {one}.", f"{one}{one} {one}")
+        ]
+        lines += [f"{token[:1]} {token[1:]}", f"{token[:-1]} a", "\u0301".join(token)]
     return lines
 
 

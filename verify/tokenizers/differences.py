@@ -1,126 +1,181 @@
-"""Declared differences between the tokenizers: which lines they concern, and what a line is without their cause.
+"""Declared differences between PaddleNLP's tokenizer and the converted one, and the parts that a line has by them.
 
-A line that one of them concerns may come out differently. The same line without the cause may not, so a declared
-difference hides nothing else. All text is treated by the Python that runs the check, as PaddleNLP treats it.
+A declared difference excuses its own effect, nothing else: it says which parts of a line the converted tokenizer sees,
+and the line must come out as what PaddleNLP makes of these parts. All text is treated by the Python that runs the
+check, as PaddleNLP treats it.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
 
-from ...converters.tokenizers.characters import is_nonspacing, is_removed, is_space, is_symbol
-from ...converters.tokenizers.fast import UNDERLINE, ends_in_number_comma
-from ...converters.tokenizers.huggingface import SourceTokenizer
-from ...mappings.language.tokenizers import SENTENCEPIECE, WORDPIECE
+from ...converters.tokenizers.characters import is_nonspacing, is_removed, is_symbol
+from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens
+from .unigram import FastUnigram
 
-SLOW, FAST = "slow", "fast"
+TOKENS_IN_TEXT = "tokens in text"
+ADDED_TOKENS = "added tokens"
+UNASSIGNED = "unassigned characters"
+MARKS = "combining marks"
+FINAL_SIGMA = "final sigma"
+SYMBOLS = "symbols"
+NUMBER_COMMA = "number before a comma"
+TIES = "equal scores"
+PAIR_TRUNCATION = "pair truncation"
 
-WRITTEN_ALIKE = "; the fast one is written to do as PaddleNLP"
+DECLARED = {
+    TOKENS_IN_TEXT: "a special or added token written in the text: PaddleNLP's AlbertTokenizer hands the text to an "
+    "inner tokenizer that knows none of them and cuts it up, transformers takes it as the token; the text around it "
+    "comes out as PaddleNLP makes it of that text",
+    ADDED_TOKENS: "an added token that appears only once accents and controls are taken out: transformers looks for "
+    "added tokens in the normalized text, PaddleNLP in the lower-cased one",
+    UNASSIGNED: "a word with a character that Python's Unicode tables do not know and the newer ones of transformers "
+    "lower-case or take apart",
+    MARKS: "a word with a combining mark where accents are kept: transformers maps characters by grapheme and orders "
+    "marks, which SentencePiece does not",
+    FINAL_SIGMA: "a capital sigma that only compatibility decomposition brings out: Python lower-cases it by its place "
+    "in the word, transformers does not",
+    SYMBOLS: "a word with a symbol inside: PaddleNLP makes it a token of its own, BERT's tokenizer of transformers "
+    "does so with punctuation only",
+    NUMBER_COMMA: "a piece that ends in a digit and a comma: PaddleNLP cuts it in two after the text was cut into "
+    "pieces, the converted tokenizer avoids it by a penalty on its score, and the rest of the number may be cut "
+    "elsewhere",
+    TIES: "two ways to cut a word into pieces have the same score but for rounding: SentencePiece adds scores up in "
+    "float32, transformers in float64, and either may come out first",
+    PAIR_TRUNCATION: "both texts of a pair are cut to half of an odd room: PaddleNLP leaves the odd token to the first "
+    "text, transformers to the second",
+}
+"""What is reported of each."""
 
 
 @dataclass(frozen=True)
-class LineDifference:
-    """One declared difference. `sides` are the tokenizers of transformers that it concerns; `concerns` tells the lines,
-    `without` gives the line without the cause."""
+class Part:
+    """A part of a line: a text that PaddleNLP is asked about, one that the converted tokenizer itself is asked about
+    (`own`), or a token by its id."""
 
-    name: str
     text: str
-    sides: tuple[str, ...]
-    concerns: Callable[[str], bool]
-    without: Callable[[str], str]
+    own: bool = False
+    token: int | None = None
 
 
-def line_differences(tokenizer: SourceTokenizer, original: bool = False) -> tuple[LineDifference, ...]:
-    """Those that apply to a tokenizer of this kind with these settings, in the order in which to take out causes.
+@dataclass(frozen=True)
+class Plan:
+    """The parts of a line, and the declared differences that it has them by; none, and the line is its only part."""
 
-    `original` says that transformers' fast tokenizer is not one that was written to do as PaddleNLP: what concerns the
-    slow one concerns it too.
-    """
-    settings = tokenizer.settings
-    found = [_special_tokens(tokenizer)] if settings.paddle_class.wraps else []
-    if set(settings.added) - set(settings.all_special):
-        found.append(_added_tokens(tokenizer))
-    if settings.kind == WORDPIECE:
-        if not settings.strips_accents:
-            found.append(_COMPOSED)
-        found.append(_SYMBOLS)
-    if settings.kind == SENTENCEPIECE:
-        found.append(_UNASSIGNED)
-        if settings.keep_accents:
-            found.append(_MARKS)
-        elif settings.do_lower_case:
-            found.append(_final_sigma(tokenizer))
-        found.append(_number_comma(tokenizer))
-    if not original:
-        return tuple(found)
-    return tuple(replace(one, sides=(SLOW, FAST), text=one.text.removesuffix(WRITTEN_ALIKE)) for one in found)
+    parts: tuple[Part, ...]
+    names: frozenset[str] = frozenset()
 
 
-def prepare(tokenizer: SourceTokenizer, line: str) -> str:
-    """What SentencePiece gets of a line: lower-cased by character, with single spaces, plain quotes and no accents."""
-    settings = tokenizer.settings
-    if settings.do_lower_case:
-        line = "".join(character.lower() for character in line)
-    if settings.remove_space:
-        line = " ".join(line.split())
-    line = line.replace("``", '"').replace("''", '"')
-    if not settings.keep_accents:
-        line = unicodedata.normalize("NFKD", line)
-        line = "".join(character for character in line if not unicodedata.combining(character))
-    return line
+class Planner:
+    """The declared differences of one tokenizer that concern how a text is cut up."""
+
+    def __init__(self, tokenizer: SourceTokenizer, original: bool = False) -> None:
+        """`original`: the tokenizer of transformers is not one that was written to do as PaddleNLP."""
+        self.settings = tokenizer.settings
+        self.original = original
+        self.unigram = FastUnigram(tokenizer.model, self.settings) if tokenizer.model is not None else None
+        entries = added_tokens(tokenizer)
+        self._exact = {entry["content"]: entry["id"] for entry in entries if not entry["normalized"]}
+        self._loose = {entry["content"]: entry["id"] for entry in entries if entry["normalized"]}
+        self._normal = {self.normalized(content): index for content, index in self._loose.items()}
+
+    def plan(self, line: str) -> Plan:
+        """The parts of a line."""
+        parts, names = [Part(line)], set()
+        cut = [part for part in _cut(line, self._exact) for part in self._cut_normalized(part)]
+        if self._are_tokens_apart(line, cut):
+            names.add(TOKENS_IN_TEXT if self.settings.paddle_class.wraps else ADDED_TOKENS)
+            parts = cut
+        more = []
+        for part in parts:
+            for one, name in self._words(part) if part.token is None else [(part, None)]:
+                more.append(one)
+                names.update([name] if name else [])
+        return Plan(tuple(more), frozenset(names)) if names else Plan((Part(line),))
+
+    def normalized(self, text: str) -> str:
+        """The text in which the converted tokenizer looks for tokens of any case."""
+        if self.unigram is not None:
+            return self.unigram.normalized(text)
+        text = self._lowered("".join(character for character in text if not is_removed(character)))
+        if self.settings.strips_accents:
+            text = "".join(one for one in unicodedata.normalize("NFD", text) if not is_nonspacing(one))
+        return text
+
+    def _lowered(self, text: str) -> str:
+        return "".join(character.lower() for character in text) if self.settings.do_lower_case else text
+
+    def _are_tokens_apart(self, line: str, cut: list[Part]) -> bool:
+        """Whether the converted tokenizer finds other tokens in a line than PaddleNLP."""
+        if self.settings.paddle_class.wraps:
+            return any(part.token is not None for part in cut)
+        lowered = "".join(part.text if part.token is None else "\n" for part in _cut(line, self._exact))
+        return _tokens(_cut(self._lowered(lowered), self._loose)) != _tokens(
+            _cut(self.normalized(lowered), self._normal)
+        )
+
+    def _cut_normalized(self, part: Part) -> list[Part]:
+        if part.token is not None or not self._normal:
+            return [part]
+        cut = list(_cut(self.normalized(part.text), self._normal))
+        return cut if len(cut) > 1 or cut[0].token is not None else [part]
+
+    def _words(self, part: Part) -> Iterator[tuple[Part, str | None]]:
+        """A text without tokens, words that may come out otherwise on their own."""
+        unigram = self.unigram
+        if unigram is None:
+            words = "".join(one for one in part.text if not is_removed(one)).split() if self.original else []
+        elif self.settings.remove_space:
+            words = part.text.split()
+        else:
+            words = part.text.split(" ")
+        if not any(self._odd(word) for word in words):
+            yield self._with_sigma(part)
+            return
+        if unigram is not None and not unigram.separable:
+            words = [part.text]
+        for name, group in groupby(words, key=self._odd):
+            text = " ".join(group)
+            yield (self._with_sigma(Part(text)) if name is None else (Part(text, own=True), name))
+
+    def _odd(self, word: str) -> str | None:
+        """The declared difference by which a word may come out otherwise."""
+        if self.unigram is None:
+            # With spaces around, a symbol is a token of its own on both sides.
+            plain = len(word) == 1 and is_symbol(word) and _folded(word) == word
+            return SYMBOLS if not plain and any(map(_holds_symbol, word)) else None
+        if any(unicodedata.category(character) == "Cn" for character in word):
+            return UNASSIGNED
+        return MARKS if self.settings.keep_accents and _holds_mark(word) else None
+
+    def _with_sigma(self, part: Part) -> tuple[Part, str | None]:
+        settings = self.settings
+        if self.unigram is None or not settings.do_lower_case or settings.keep_accents:
+            return part, None
+        prepared = self.unigram.prepare(part.text)
+        return (Part(prepared.replace("\u03a3", "\u03c3")), FINAL_SIGMA) if "\u03a3" in prepared else (part, None)
 
 
-def _special_tokens(tokenizer: SourceTokenizer) -> LineDifference:
-    settings = tokenizer.settings
-    parts = []
-    for token in sorted({*settings.all_special, *settings.added}, key=len, reverse=True):
-        # The slow tokenizer looks for tokens after it has lower-cased the text, so it finds these in any case.
-        loose = settings.do_lower_case and (token == token.lower() or token not in settings.all_special)
-        parts.append(f"(?i:{re.escape(token)})" if loose else re.escape(token))
-    pattern = re.compile("|".join(parts))
-    return LineDifference(
-        "tokens in text",
-        "a special or added token written in the text: PaddleNLP's AlbertTokenizer hands the text to an inner "
-        "tokenizer that knows none of them and cuts it up, transformers takes it as the token",
-        (SLOW, FAST),
-        lambda line: pattern.search(line) is not None,
-        lambda line: pattern.sub(" ", line),
-    )
+def _cut(text: str, tokens: Mapping[str, int]) -> Iterator[Part]:
+    """The text cut at tokens, the longer one first where two begin at one place."""
+    start = 0
+    if tokens:
+        pattern = "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
+        for found in re.finditer(pattern, text):
+            if found.start() > start:
+                yield Part(text[start : found.start()])
+            yield Part(found[0], token=tokens[found[0]])
+            start = found.end()
+    if start < len(text) or not text:
+        yield Part(text[start:])
 
 
-def _added_tokens(tokenizer: SourceTokenizer) -> LineDifference:
-    settings = tokenizer.settings
-    lower = settings.do_lower_case
-    tokens = [token.lower() if lower else token for token in settings.added if token not in settings.all_special]
-
-    def lowered(line: str) -> str:
-        return "".join(character.lower() for character in line) if lower else line
-
-    def normal(line: str) -> str:
-        if settings.kind == SENTENCEPIECE:
-            return prepare(tokenizer, line)
-        line = lowered("".join(character for character in line if not is_removed(character)))
-        if settings.strips_accents:
-            line = "".join(one for one in unicodedata.normalize("NFD", line) if not is_nonspacing(one))
-        return line
-
-    def without(line: str) -> str:
-        line = normal(line)
-        for token in tokens:
-            line = line.replace(token, " ")
-        return line
-
-    return LineDifference(
-        "added tokens",
-        "an added token that appears only once accents and controls are taken out: the fast tokenizer looks for added "
-        "tokens in the normalized text, the others in the lower-cased one",
-        (FAST,),
-        lambda line: any(normal(line).count(token) != lowered(line).count(token) for token in tokens),
-        without,
-    )
+def _tokens(parts: Iterator[Part]) -> list[int]:
+    return [part.token for part in parts if part.token is not None]
 
 
 def _folded(character: str) -> str:
@@ -131,113 +186,16 @@ def _holds_symbol(character: str) -> bool:
     return any(is_symbol(one) for one in (character, *_folded(character)))
 
 
-def _joins_symbol(line: str) -> bool:
-    """Whether a symbol of the line has a neighbour that is no space, or is not a symbol all by itself."""
-
-    def parts(character: str) -> bool:
-        return is_space(character) and not is_removed(character)
-
-    around = zip([" ", *line], line, [*line[1:], " "], strict=False)
-    return any(
-        _holds_symbol(one) and not (_is_plain_symbol(one) and parts(before) and parts(after))
-        for before, one, after in around
-    )
+def _holds_mark(word: str) -> bool:
+    """Whether a word holds a mark of its own or one that only compatibility decomposition brings out."""
+    compatible = (unicodedata.normalize("NFKD", one) for one in word if not _is_canonical(one))
+    return any(map(_is_mark, (*word, *"".join(compatible))))
 
 
-def _is_plain_symbol(character: str) -> bool:
-    return is_symbol(character) and _folded(character) == character
-
-
-def _apart(character: str) -> str:
-    if not _holds_symbol(character):
-        return character
-    return f" {character} " if _is_plain_symbol(character) else " "
-
-
-_SYMBOLS = LineDifference(
-    "symbols",
-    "a symbol inside a word: PaddleNLP makes it a token of its own, the slow tokenizer of transformers does so with "
-    "punctuation only and has no setting for it" + WRITTEN_ALIKE,
-    (SLOW,),
-    _joins_symbol,
-    lambda line: "".join(_apart(character) for character in line),
-)
-
-_COMPOSED = LineDifference(
-    "composed characters",
-    "a text that is not in Unicode's form NFC: the slow tokenizer of transformers brings it there, PaddleNLP and the "
-    "fast tokenizer leave it as it is",
-    (SLOW,),
-    lambda line: not unicodedata.is_normalized("NFC", line),
-    lambda line: unicodedata.normalize("NFC", line),
-)
-
-_UNASSIGNED = LineDifference(
-    "unassigned characters",
-    "a character that Python's Unicode tables do not know and the newer ones of the fast tokenizer lower-case or take "
-    "apart",
-    (FAST,),
-    lambda line: any(unicodedata.category(character) == "Cn" for character in line),
-    lambda line: "".join(" " if unicodedata.category(character) == "Cn" else character for character in line),
-)
+def _is_canonical(character: str) -> bool:
+    return unicodedata.normalize("NFKD", character) == unicodedata.normalize("NFD", character)
 
 
 def _is_mark(character: str) -> bool:
     category = unicodedata.category(character)
     return category.startswith("M") or "\u1100" <= character <= "\u11ff" or character in "\u200c\u200d"
-
-
-_MARKS = LineDifference(
-    "combining marks",
-    "a combining mark where accents are kept: the fast tokenizer maps characters by grapheme and orders marks, which "
-    "SentencePiece does not",
-    (FAST,),
-    lambda line: any(_is_mark(character) for character in unicodedata.normalize("NFKD", line)),
-    lambda line: "".join(
-        " " if any(_is_mark(part) for part in unicodedata.normalize("NFKD", one)) else one for one in line
-    ),
-)
-
-
-def _final_sigma(tokenizer: SourceTokenizer) -> LineDifference:
-    return LineDifference(
-        "final sigma",
-        "a capital sigma that only compatibility decomposition brings out: Python lower-cases it by its place in the "
-        "word, the fast tokenizer does not",
-        (FAST,),
-        lambda line: "\u03a3" in prepare(tokenizer, line),
-        lambda line: prepare(tokenizer, line).replace("\u03a3", "\u03c3"),
-    )
-
-
-def _number_comma(tokenizer: SourceTokenizer) -> LineDifference:
-    """Only lines that hold such a piece; without a comma in the vocabulary, any digit before a comma is one."""
-    pieces = [piece for piece in tokenizer.ids if ends_in_number_comma(piece)]
-    comma = "," in tokenizer.ids
-
-    def concerns(line: str) -> bool:
-        text = UNDERLINE + prepare(tokenizer, line).replace(" ", UNDERLINE)
-        return any(piece in text for piece in pieces) or (not comma and _spaced_commas(text) != text)
-
-    return LineDifference(
-        "number before a comma",
-        "a piece that ends in a digit and a comma: the slow tokenizers cut it in two after the text was cut into "
-        "pieces, the fast one avoids it by a penalty on its score, and the rest of the number may be cut elsewhere",
-        (FAST,),
-        concerns,
-        lambda line: _spaced_commas(prepare(tokenizer, line)),
-    )
-
-
-def _spaced_commas(text: str) -> str:
-    """The text with a space before each comma that follows a digit."""
-    pairs = zip(["", *text], text, strict=False)
-    return "".join(" ," if one == "," and before.isdigit() else one for before, one in pairs)
-
-
-def without_causes(differences: tuple[LineDifference, ...], line: str) -> str:
-    """The line without the causes of all differences that concern it."""
-    for difference in differences:
-        if difference.concerns(line):
-            line = difference.without(line)
-    return line

@@ -1,6 +1,8 @@
-"""Prints what PaddleNLP's tables say of tokenizers, or what transformers converts slow tokenizers into.
+"""Prints what PaddleNLP says of tokenizers, or what transformers converts slow ones into; lets transformers save one
+again.
 
-Runs as a child process: `{"tables": true}` or `{"convert": {family: folder}}` in, one JSON line out.
+Runs as a child process: `{"tables": true}`, `{"convert": {family: folder}}` or `{"save": folder, "to": folder}` in, one
+JSON line out.
 """
 
 from __future__ import annotations
@@ -36,10 +38,21 @@ def converted(folder: str, family: str) -> Any:
         return json.loads(tokenizer.backend_tokenizer.to_str())
 
 
+def saved(folder: str, to: str) -> dict[str, str]:
+    """Load a tokenizer and save it again: the class that it was loaded as."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.save_pretrained(to)
+    return {"class": type(tokenizer).__name__}
+
+
 def main() -> None:
     request = json.load(sys.stdin)
     if request.get("tables"):
         print(json.dumps(tables()))
+    elif "save" in request:
+        print(json.dumps(saved(request["save"], request["to"])))
     else:
         found = {family: converted(folder, family) for family, folder in request["convert"].items()}
         print(json.dumps({"converted": found}))

@@ -163,7 +163,7 @@ def lower_case(folder: Path) -> None:
     path.write_text(json.dumps({**tokenizer, "normalizer": {"type": "Sequence", "normalizers": steps}}), "utf-8")
 
 
-FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "label2id swapped": (
         lambda folder: document(folder / "config.json", label2id={"LABEL_0": 1, "LABEL_1": 0, "LABEL_2": 2}),
         "label2id",

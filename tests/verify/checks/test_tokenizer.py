@@ -9,19 +9,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from paddle2torch.converters.checkpoints.source import Source
 from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer, write_huggingface_tokenizer
+from paddle2torch.converters.tokenizers.paddle import write_paddle_tokenizer
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.reports.result import CheckResult, DeclaredDifferenceSeen
 from paddle2torch.verify.runners.forward import Runners
-from paddle2torch.verify.tokenizers.comparison import Encoded, have_equal_scores, odd_token_moved
-from paddle2torch.verify.tokenizers.corpus import make_lines
-from paddle2torch.verify.tokenizers.differences import line_differences, without_causes
+from paddle2torch.verify.tokenizers.differences import (
+    FINAL_SIGMA,
+    MARKS,
+    NUMBER_COMMA,
+    PAIR_TRUNCATION,
+    SYMBOLS,
+    TIES,
+    TOKENS_IN_TEXT,
+)
 
-from ...tokenizer_files import corpus, make_vocabulary, real_vocabulary, train_spiece, write_config, write_lines
+from ...tokenizer_files import (
+    corpus,
+    equal_scores,
+    make_vocabulary,
+    real_vocabulary,
+    train_spiece,
+    write_config,
+    write_lines,
+)
 
 LINES = 2500
 
@@ -88,79 +102,105 @@ def convert(source: Path, family: str, converted: Path) -> tuple[SourceTokenizer
 
 
 def run(
-    tokenizer: SourceTokenizer, converted: Path, runners: Runners, lines: list[str]
+    tokenizer: SourceTokenizer, converted: Path, runners: Runners, lines: list[str] | None
 ) -> tuple[CheckResult, tuple[DeclaredDifferenceSeen, ...]]:
     scratch = converted.parent / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    return check_tokenizer(tokenizer, converted, runners, scratch, lines)
+    family = json.loads((converted / "config.json").read_text())["model_type"]
+    return check_tokenizer(tokenizer, family, converted, runners, scratch, lines)
 
 
 EXPECTED = {
-    "albert english": {"tokens in text", "number before a comma", "final sigma", "pair truncation"},
-    "albert english, accents and case kept": {"tokens in text", "number before a comma", "combining marks"},
-    "albert chinese": {"tokens in text", "symbols", "composed characters", "pair truncation"},
-    "albert chinese, lower case": {"tokens in text", "symbols", "pair truncation"},
-    "bert uncased": {"symbols", "pair truncation"},
-    "bert cased": {"symbols", "composed characters", "pair truncation"},
+    "albert english": {TOKENS_IN_TEXT, NUMBER_COMMA, TIES, FINAL_SIGMA, PAIR_TRUNCATION},
+    "albert english, accents and case kept": {TOKENS_IN_TEXT, NUMBER_COMMA, TIES, MARKS, PAIR_TRUNCATION},
+    "albert chinese": {TOKENS_IN_TEXT, PAIR_TRUNCATION},
+    "albert chinese, lower case": {TOKENS_IN_TEXT, PAIR_TRUNCATION},
+    "bert uncased": {PAIR_TRUNCATION},
+    "bert cased": {PAIR_TRUNCATION},
 }
-"""Declared differences that the corpus must show, so that their classes are not empty words."""
+"""The declared differences that the corpus must show, and no others."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_gives_the_same_ids_types_and_masks(kind: str, make: Make, runners: Runners) -> None:
+def test_every_kind_gives_the_same_ids_types_and_masks(kind: str, make: Make, each_torch: Runners) -> None:
     tokenizer, converted = make(kind)
-    check, seen = run(tokenizer, converted, runners, corpus(LINES))
+    check, seen = run(tokenizer, converted, each_torch, corpus(LINES))
     assert check.passed, check.problems
     assert check.details["lines"] == LINES
-    assert check.details["rows"] > 14 * LINES
+    assert check.details["rows"] > 7 * LINES
     declared = check.details["declared"]
-    different = {name for name, counts in declared.items() if counts["different"]}
-    assert different >= EXPECTED[kind]
-    assert different <= EXPECTED[kind] | {"pair truncation", "equal scores"}
-    assert {one.name for one in seen} >= {f"tokenizer: {name}" for name in different}
+    assert {name for name, counts in declared.items() if counts["different"]} == EXPECTED[kind]
+    assert {one.name for one in seen} == {f"tokenizer: {name}" for name in EXPECTED[kind]}
     # Most lines are in no class and must simply be equal.
-    most = max(counts["concerned"] for name, counts in declared.items() if name not in ("pair truncation",))
-    assert most < LINES / 2
+    assert max([0, *(counts["concerned"] for name, counts in declared.items() if name != PAIR_TRUNCATION)]) < LINES / 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_holds_on_the_lines_of_a_verification(kind: str, make: Make, each_torch: Runners) -> None:
+    tokenizer, converted = make(kind)
+    check, _ = run(tokenizer, converted, each_torch, None)
+    assert check.passed, check.problems
+    assert check.details["lines"] > 430 + len(tokenizer.ids) / 41
 
 
 ADDED = (
     "a newtok b", "NewTok", "xnewtoky", "the [ENT] of", "a[ENT]b [ent]", "newtok, newtok.", "n\u00e9wtok", "new\x00tok",
+    "x <E1> hello </E1>", "<e1>", "<\u00e91>", "<E1><e1> <E1>.", "NEWTOK", "[Ent]",
 )  # fmt: skip
+SPECIAL = ["[ENT]", "<e1>", "</e1>"]
+
+
+@pytest.fixture
+def with_added(vocabularies: dict[str, Path], tmp_path: Path) -> Make:
+    """`with_added(kind)`: as `make`, with tokens beyond the vocabulary, special and other, lower and upper case."""
+
+    def make_one(kind: str) -> tuple[SourceTokenizer, Path]:
+        family, vocabulary, config = KINDS[kind]
+        source = tmp_path / "source"
+        source.mkdir()
+        name = "spiece.model" if vocabulary == "spiece.model" else "vocab.txt"
+        shutil.copyfile(vocabularies[vocabulary], source / name)
+        write_config(source, **(config or ENGLISH))
+        plain = read_tokenizer(Source(source, ()), family)
+        assert plain is not None
+        added = {token: len(plain.ids) + place for place, token in enumerate(["NewTok", *SPECIAL])}
+        (source / "added_tokens.json").write_text(json.dumps(added))
+        (source / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": SPECIAL}))
+        return convert(source, family, tmp_path / "converted")
+
+    return make_one
 
 
 @pytest.mark.parametrize("kind", ["albert english", "albert chinese", "bert uncased", "bert cased"])
-def test_added_tokens_have_their_ids_on_both_sides(
-    kind: str, vocabularies: dict[str, Path], tmp_path: Path, runners: Runners
-) -> None:
-    family, vocabulary, config = KINDS[kind]
-    source = tmp_path / "source"
-    source.mkdir()
-    name = "spiece.model" if vocabulary == "spiece.model" else "vocab.txt"
-    shutil.copyfile(vocabularies[vocabulary], source / name)
-    write_config(source, **(config or ENGLISH))
-    plain = read_tokenizer(Source(source, ()), family)
-    assert plain is not None
-    count = len(plain.ids)
-    (source / "added_tokens.json").write_text(json.dumps({"newtok": count, "[ENT]": count + 1}))
-    (source / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": ["[ENT]"]}))
-    tokenizer, converted = convert(source, family, tmp_path / "converted")
-    check, seen = run(tokenizer, converted, runners, [*corpus(120), *ADDED])
+def test_added_tokens_have_their_ids_on_both_sides(kind: str, with_added: Make, each_torch: Runners) -> None:
+    tokenizer, converted = with_added(kind)
+    check, seen = run(tokenizer, converted, each_torch, [*corpus(120), *ADDED])
     assert check.passed, check.problems
-    assert "tokenizer: added tokens" in {one.name for one in seen}
-    edit(converted / "tokenizer_config.json", lambda document: document["added_tokens_decoder"].pop(str(count)))
-    edit(converted / "tokenizer.json", lambda document: document["added_tokens"].pop())
-    assert not run(tokenizer, converted, runners, [*corpus(120), *ADDED])[0].passed
+    names = {one.name for one in seen} - {f"tokenizer: {name}" for name in EXPECTED[kind]}
+    assert names == ({"tokenizer: added tokens"} if kind == "bert uncased" else set())
+    check, _ = run(tokenizer, converted, each_torch, None)
+    assert check.passed, check.problems
+    # The first one beyond the vocabulary, which is not special: transformers adds special ones again.
+    edit(
+        converted / "tokenizer_config.json",
+        lambda document: document["added_tokens_decoder"].pop(str(len(tokenizer.ids))),
+    )
+    edit(converted / "tokenizer.json", lambda document: document["added_tokens"].pop(-4))
+    assert not run(tokenizer, converted, each_torch, [*corpus(120), *ADDED])[0].passed
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_lines_without_causes_are_concerned_by_nothing(kind: str, make: Make) -> None:
-    tokenizer, _ = make(kind)
-    differences = line_differences(tokenizer)
-    lines = [*corpus(LINES), *make_lines(list(tokenizer.ids), 200)]
-    for line in lines:
-        plain = without_causes(differences, line)
-        assert not [one.name for one in differences if one.concerns(plain)], (line, plain)
+def test_special_tokens_are_found_however_they_are_typed(with_added: Make, each_torch: Runners) -> None:
+    """PaddleNLP lower-cases a text before it looks for them; no declared difference excuses these lines."""
+    tokenizer, converted = with_added("bert uncased")
+    lines = ["x <E1> hello </E1>", "<e1>a<E1>", "NEWTOK and newtok", "[ENT] [ent]"]
+    check, seen = run(tokenizer, converted, each_torch, lines)
+    assert check.passed, check.problems
+    assert {one.name for one in seen} <= {f"tokenizer: {PAIR_TRUNCATION}"}
+    set_flags(normalized=False)(converted)
+    check, _ = run(tokenizer, converted, each_torch, lines)
+    assert not check.passed
+    assert "single, 'x <E1> hello </E1>': input_ids from position 2" in check.problems[0]
 
 
 def edit(path: Path, change: Callable[[Any], None]) -> None:
@@ -171,6 +211,24 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
 
 def set_config(**fields: Any) -> Callable[[Path], None]:
     return lambda folder: edit(folder / "tokenizer_config.json", lambda document: document.update(fields))
+
+
+def set_flags(**flags: bool) -> Callable[[Path], None]:
+    """Change flags of every added token, in both files."""
+
+    def decoder(document: Any) -> None:
+        for entry in document["added_tokens_decoder"].values():
+            entry.update(flags)
+
+    def added(document: Any) -> None:
+        for entry in document["added_tokens"]:
+            entry.update(flags)
+
+    def change(folder: Path) -> None:
+        edit(folder / "tokenizer_config.json", decoder)
+        edit(folder / "tokenizer.json", added)
+
+    return change
 
 
 def swap_lines(folder: Path) -> None:
@@ -231,11 +289,49 @@ def lower_score(folder: Path) -> None:
     edit(folder / "tokenizer.json", change)
 
 
+def swap_words(one: str, other: str) -> Callable[[Path], None]:
+    """A step in front that turns one word into another."""
+    step = {"type": "Replace", "pattern": {"String": one}, "content": other}
+
+    def change(document: Any) -> None:
+        document["normalizer"]["normalizers"].insert(0, step)
+
+    return lambda folder: edit(folder / "tokenizer.json", change)
+
+
+def add_word(word: str) -> Callable[[Path], None]:
+    """A piece of the vocabulary is made an added token."""
+
+    def change(document: Any) -> None:
+        vocabulary = document["model"]["vocab"]
+        pieces = [entry[0] for entry in vocabulary] if isinstance(vocabulary, list) else list(vocabulary)
+        entry = {**document["added_tokens"][0], "id": pieces.index(word), "content": word, "special": False}
+        document["added_tokens"] = sorted([*document["added_tokens"], entry], key=lambda one: int(one["id"]))
+
+    return lambda folder: edit(folder / "tokenizer.json", change)
+
+
+def other_decoder(folder: Path) -> None:
+    edit(folder / "tokenizer.json", lambda document: document.update(decoder={"type": "Fuse"}))
+
+
 def empty_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
 
 
-ENGLISH_FAULTS: dict[str, Callable[[Path], None]] = {
+ALTERATIONS: dict[str, Callable[[Path], object]] = {
+    "no token types asked for": set_config(model_input_names=["input_ids", "attention_mask"]),
+    "no mask asked for": set_config(model_input_names=["input_ids", "token_type_ids"]),
+    "another class": set_config(tokenizer_class="DistilBertTokenizer"),
+    "special tokens split": set_config(split_special_tokens=True),
+    "tokens are words of their own": set_flags(single_word=True),
+    "decoded text is not cleaned up": set_config(clean_up_tokenization_spaces=False),
+    "another decoder": other_decoder,
+    "a token without a role": set_config(additional_special_tokens=["the"]),
+}
+"""Of both kinds: what a user loads gives other fields, ids or texts."""
+
+ENGLISH_FAULTS: dict[str, Callable[[Path], object]] = {
     "do_lower_case flipped": set_config(do_lower_case=False),
     "keep_accents flipped": set_config(keep_accents=True),
     "remove_space flipped": set_config(remove_space=False, keep_accents=True),
@@ -249,8 +345,12 @@ ENGLISH_FAULTS: dict[str, Callable[[Path], None]] = {
     "padding token changed": set_config(pad_token="<unk>"),
     "padding side changed": set_config(padding_side="left"),
     "maximum length changed": set_config(model_max_length=511),
+    **ALTERATIONS,
+    "a word replaced": swap_words("harbour", "kitchen"),
+    "a word made a token": add_word("er"),
+    "another vocabulary beside": lambda folder: (folder / "spiece.model").write_bytes(b""),
 }
-CHINESE_FAULTS: dict[str, Callable[[Path], None]] = {
+CHINESE_FAULTS: dict[str, Callable[[Path], object]] = {
     "do_lower_case flipped": set_config(do_lower_case=True),
     "lines swapped": swap_lines,
     "ids swapped": swap_ids,
@@ -262,68 +362,77 @@ CHINESE_FAULTS: dict[str, Callable[[Path], None]] = {
     "types of pairs changed": other_template,
     "chinese characters not split": set_config(tokenize_chinese_chars=False),
     "a file that transformers cannot read": empty_tokenizer,
+    **ALTERATIONS,
+    "a word replaced": swap_words("天气", "图书"),
+    "a word made a token": add_word("the"),
 }
 
 
 @pytest.mark.parametrize("fault", ENGLISH_FAULTS)
-def test_a_fault_of_the_english_tokenizer_turns_the_check_red(fault: str, make: Make, runners: Runners) -> None:
+def test_a_fault_of_the_english_tokenizer_turns_the_check_red(fault: str, make: Make, each_torch: Runners) -> None:
     tokenizer, converted = make("albert english")
     ENGLISH_FAULTS[fault](converted)
-    check, _ = run(tokenizer, converted, runners, corpus(90))
+    check, _ = run(tokenizer, converted, each_torch, corpus(90))
     assert not check.passed
     assert check.worst
     assert check.problems
 
 
 @pytest.mark.parametrize("fault", CHINESE_FAULTS)
-def test_a_fault_of_the_chinese_tokenizer_turns_the_check_red(fault: str, make: Make, runners: Runners) -> None:
+def test_a_fault_of_the_chinese_tokenizer_turns_the_check_red(fault: str, make: Make, each_torch: Runners) -> None:
     tokenizer, converted = make("albert chinese")
     CHINESE_FAULTS[fault](converted)
-    check, _ = run(tokenizer, converted, runners, corpus(90))
+    check, _ = run(tokenizer, converted, each_torch, corpus(90))
     assert not check.passed
     assert check.worst
     assert check.problems
 
 
-def test_the_unchanged_tokenizers_pass_on_the_lines_of_the_faults(make: Make, runners: Runners) -> None:
-    tokenizer, converted = make("albert chinese")
-    check, _ = run(tokenizer, converted, runners, corpus(90))
+@pytest.mark.parametrize("kind", ["albert english", "albert chinese"])
+def test_the_unchanged_tokenizers_pass_on_the_lines_of_the_faults(kind: str, make: Make, each_torch: Runners) -> None:
+    tokenizer, converted = make(kind)
+    check, _ = run(tokenizer, converted, each_torch, corpus(90))
     assert check.passed, check.problems
 
 
-def test_equal_scores_excuse_only_the_same_text_with_the_same_score(make: Make) -> None:
-    tokenizer, _ = make("albert english")
-    assert tokenizer.model is not None
-    pieces, ids = tokenizer.model.pieces, tokenizer.ids
-    cls, sep, mask = ids["[CLS]"], ids["[SEP]"], ids["[MASK]"]
-    # Two ways around a piece and its repetition: one, two and two, one.
-    double = next(p.text for p in pieces if len(p.text) == 2 and p.text[0] == p.text[1] and p.text[0] in ids)
-    one, two = ids[double[0]], ids[double]
-    assert have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, one, sep])
-    assert not have_equal_scores(tokenizer, [cls, one, one, one, sep], [cls, two, one, sep])
-    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, two, sep])
-    assert not have_equal_scores(tokenizer, [cls, one, mask, two, sep], [cls, two, mask, one, sep])
-    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, one])
-    assert not have_equal_scores(tokenizer, [cls, one, two, sep], [cls, two, len(pieces)])
+def test_a_vocabulary_of_equal_scores_excuses_no_other_pieces(
+    vocabularies: dict[str, Path], tmp_path: Path, each_torch: Runners
+) -> None:
+    """All cuts of a word into as many pieces have the same score then; only that of float64 is right."""
+    source = tmp_path / "source"
+    source.mkdir()
+    equal_scores(vocabularies["spiece.model"], source / "spiece.model")
+    tokenizer, converted = convert(source, "albert", tmp_path / "converted")
+    check, _ = run(tokenizer, converted, each_torch, corpus(300))
+    assert check.passed, check.problems
+
+    def prefer_late(document: Any) -> None:
+        # Less than rounding, and enough for other pieces.
+        for place, piece in enumerate(document["model"]["vocab"]):
+            piece[1] += place * 1e-9
+
+    edit(converted / "tokenizer.json", prefer_late)
+    check, _ = run(tokenizer, converted, each_torch, corpus(300))
+    assert not check.passed
 
 
-def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
-    def encoded(row: list[int], first: int) -> Encoded:
-        types = [0] * first + [1] * (len(row) - first)
-        whole = [2, 10, 11, 12, 3, 20, 21, 22, 23, 3]
-        rows = {
-            "cut": {"input_ids": row, "token_type_ids": types, "attention_mask": [1] * len(row)},
-            "pair": {"input_ids": whole, "token_type_ids": [0] * 5 + [1] * 5, "attention_mask": [1] * 10},
-        }
-        arrays = {case: {name: [np.asarray(one)] for name, one in fields.items()} for case, fields in rows.items()}
-        return Encoded(arrays, [], {"truncation_side": "right"})
-
-    def moved(row: list[int], first: int, length: int = 8) -> bool:
-        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}}
-        return odd_token_moved(case, 0, encoded([2, 10, 11, 12, 3, 20, 21, 3], 5), encoded(row, first))
-
-    assert moved([2, 10, 11, 3, 20, 21, 22, 3], 4)
-    assert not moved([2, 10, 11, 3, 20, 21, 23, 3], 4)
-    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 5)
-    assert not moved([2, 10, 3, 20, 21, 22, 23, 3], 3)
-    assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 4, length=9)
+@pytest.mark.parametrize("config", [{"do_lower_case": True}, {"do_lower_case": False, "tokenize_chinese_chars": False}])
+def test_a_foreign_tokenizer_differs_in_words_with_symbols_only(
+    config: dict[str, Any], tmp_path: Path, each_torch: Runners
+) -> None:
+    """transformers' own class, which splits at punctuation but not at symbols, against PaddleNLP's made from it."""
+    foreign, paddle = tmp_path / "foreign", tmp_path / "paddle"
+    foreign.mkdir()
+    paddle.mkdir()
+    shutil.copyfile(real_vocabulary(), foreign / "vocab.txt")
+    write_config(foreign, tokenizer_class="BertTokenizer", **config)
+    (foreign / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    assert write_paddle_tokenizer(foreign, paddle, "bert") is not None
+    tokenizer = read_tokenizer(Source(paddle, ()), "bert")
+    assert tokenizer is not None
+    lines = [*corpus(400), "今天25\u2103左右", "a \u2103 b", "x\u20acy z"]
+    check, seen = check_tokenizer(tokenizer, "bert", foreign, each_torch, tmp_path, lines, original=True)
+    assert check.passed, check.problems
+    assert {one.name for one in seen} == {f"tokenizer: {SYMBOLS}", f"tokenizer: {PAIR_TRUNCATION}"}
+    symbols = check.details["declared"][SYMBOLS]
+    assert 0 < symbols["different"] < symbols["concerned"] < 150

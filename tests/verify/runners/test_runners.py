@@ -29,6 +29,8 @@ BASE = {
     "type_vocab_size": 2,
 }
 CONFIGURATIONS: dict[str, dict[str, Any]] = {"Albert": {**BASE, "embedding_size": 16}, "Bert": BASE}
+"""One family with a head that PaddleNLP shapes its own way, and one whose layers are the usual ones."""
+
 TASKS = {
     "Model": {"pooler_output"},
     "ForPretraining": {"pooler_output", "mlm_logits", "sequence_relationship_logits"},
@@ -90,6 +92,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def configuration_of(architecture: str) -> dict[str, Any]:
+    return next(fields for name, fields in CONFIGURATIONS.items() if architecture.startswith(name))
+
+
 def torch_name(architecture: str) -> str:
     return architecture.replace("ForPretraining", "ForPreTraining")
 
@@ -98,10 +104,7 @@ def torch_name(architecture: str) -> str:
 def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("torch")
     folders = {f"{family}{task}": root / f"{family}{task}" for family in CONFIGURATIONS for task in TASKS}
-    jobs = [
-        [torch_name(name), CONFIGURATIONS["Albert" if name.startswith("Albert") else "Bert"], str(folder)]
-        for name, folder in folders.items()
-    ]
+    jobs = [[torch_name(name), configuration_of(name), str(folder)] for name, folder in folders.items()]
     folders["untied"] = root / "untied"
     jobs.append(["AlbertForMaskedLM", {**CONFIGURATIONS["Albert"], "tie_word_embeddings": False}, str(root / "untied")])
     lines = "".join(json.dumps(job) + "\n" for job in jobs)
@@ -110,7 +113,7 @@ def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def seed(runner: RunnerProcess, architecture: str, folder: Path, number: int = 1, **more: Any) -> dict[str, Any]:
-    configuration = CONFIGURATIONS["Albert" if architecture.startswith("Albert") else "Bert"]
+    configuration = configuration_of(architecture)
     return runner.request(
         {
             "operation": "seed",

@@ -22,15 +22,22 @@ def compare_float32(
     """End to end in float32: the limit of each state follows from torch's own rounding error on the same inputs."""
 
     def difference(name: str) -> StateDifference:
-        return state_difference(name, paddle[name], torch[name], mask, lambda scale: limit(name, scale))
-
-    def limit(name: str, scale: float) -> float:
-        if name not in torch64 or torch64[name].shape != torch[name].shape:
-            return float("nan")
-        noise = largest_difference(name, torch[name], torch64[name], mask)
-        return NOISE * noise + FLOOR * scale
+        noise = rounding_error(name, torch[name], torch64.get(name), mask)
+        return float32_difference(name, paddle[name], torch[name], noise, mask)
 
     return compare_outputs("float32", OF_STATE, paddle, torch, difference)
+
+
+def float32_difference(name: str, paddle: Array, torch: Array, noise: float, mask: Array) -> StateDifference:
+    """The difference of one output in float32, with the limit that follows from torch's rounding error `noise`."""
+    return state_difference(name, paddle, torch, mask, lambda scale: NOISE * noise + FLOOR * scale)
+
+
+def rounding_error(name: str, torch: Array, torch64: Array | None, mask: Array) -> float:
+    """Torch's own rounding error in float32; NaN, with which no limit holds, without the output in float64."""
+    if torch64 is None or torch64.shape != torch.shape:
+        return float("nan")
+    return largest_difference(name, torch, torch64, mask)
 
 
 def _run(context: Context) -> Outcome:

@@ -159,6 +159,15 @@ def stage_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Path:
     return folder
 
 
+def paddle_tokenizer(tokenizer: SourceTokenizer) -> dict[str, Any]:
+    """What PaddleNLP's runner needs to know of a tokenizer besides its folder."""
+    settings = tokenizer.settings
+    fields: dict[str, Any] = {"tokenizer_class": settings.paddle_class.name, "name": settings.name}
+    if settings.guess is not None and settings.paddle_class.wraps and settings.kind == WORDPIECE:
+        fields["settings"] = {"do_lower_case": settings.do_lower_case, **settings.special}
+    return fields
+
+
 class _RefusedError(Exception):
     """transformers makes no tokenizer of the folder, or it cannot be called."""
 
@@ -182,11 +191,7 @@ class _Asking:
             return paddle.result(), found
 
     def _paddle(self) -> Encoded:
-        settings = self.tokenizer.settings
-        fields: dict[str, Any] = {"tokenizer_class": settings.paddle_class.name, "name": settings.name}
-        if settings.guess is not None and settings.paddle_class.wraps and settings.kind == WORDPIECE:
-            fields["settings"] = {"do_lower_case": settings.do_lower_case, **settings.special}
-        return self._ask(self.runners.paddle32, self.folder, "paddle", fields)
+        return self._ask(self.runners.paddle32, self.folder, "paddle", paddle_tokenizer(self.tokenizer))
 
     def _ask(self, runner: RunnerProcess, folder: Path, label: str, fields: Mapping[str, Any]) -> Encoded:
         files = {name: str(self.scratch / f"{label}.{name}") for name in ("outputs", "vocabulary")}

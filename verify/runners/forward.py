@@ -209,8 +209,8 @@ class Runs:
 
     `paddle32_uncast` is of the weights as loaded where a cast is compared;
     `torch64_as_is` is without declared epsilons aligned; `fed32` and `fed64` are torch's layers fed with Paddle's
-    states. A failure says why torch could not load or run the converted folder, or could not be fed: that is a
-    finding, not an accident.
+    states; `paddle_as_loaded` is Paddle's side of the check of that name, once it was made. A failure says why torch
+    could not load or run the converted folder, or could not be fed: that is a finding, not an accident.
     """
 
     paddle32: Run | None = None
@@ -221,6 +221,7 @@ class Runs:
     torch64_as_is: Run | None = None
     fed32: Run | None = None
     fed64: Run | None = None
+    paddle_as_loaded: Run | None = None
     torch_failure: str | None = None
     fed_failure: str | None = None
 
@@ -232,7 +233,7 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
     `reference` are runs of the same source in the same types whose Paddle side is taken instead of running it again.
     Raises RunnerError when a runner dies or PaddleNLP cannot run the source.
     """
-    runs = Runs()
+    runs = Runs(paddle_as_loaded=reference.paddle_as_loaded if reference is not None else None)
     attentions: dict[str, Any] = {"options": {"attentions": True}}
 
     def paddle32() -> Run:

@@ -62,6 +62,10 @@ class ModelRunner(ABC):
         """Load the model of a request as a user would, ready to evaluate; also return names that did not fit."""
 
     @abstractmethod
+    def as_loaded(self, request: protocol.Request) -> protocol.Answer:
+        """Load a folder as a user does, call the model with what its tokenizer gives, and say what that is."""
+
+    @abstractmethod
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
 
@@ -105,6 +109,7 @@ class ModelRunner(ABC):
             "trace": self.trace,
             "embeddings": self.embeddings,
             "gradients": self.gradients,
+            "as_loaded": self.as_loaded,
             "release": self.release,
         }
 

@@ -18,10 +18,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from safetensors.numpy import save_file
+
 if TYPE_CHECKING:
-    from . import operations, protocol, tokenizer_calls
+    from . import loading_calls, operations, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
+    import loading_calls
     import operations
     import protocol
     import tokenizer_calls
@@ -161,7 +165,11 @@ class PaddleRunner(operations.ModelRunner):
         return tensor.astype("float32") if tensor.is_floating_point() else tensor
 
     def tokenize(self, request: protocol.Request) -> protocol.Answer:
-        """Run the cases of a request with PaddleNLP's `tokenizer_class` on the files of `folder`.
+        """Run the cases of a request with PaddleNLP's tokenizer."""
+        return tokenizer_calls.run_cases(request, self.tokenizer(request))
+
+    def tokenizer(self, request: protocol.Request) -> Any:
+        """PaddleNLP's `tokenizer_class` on the files of `folder`.
 
         `settings` are laid over those of the folder. With a `name`, they are PaddleNLP's own for that pretrained name,
         which otherwise hold only for what PaddleNLP downloads.
@@ -179,7 +187,34 @@ class PaddleRunner(operations.ModelRunner):
         for argument, file in tokenizer_class.resource_files_names.items():
             if not os.path.isfile(os.path.join(folder, file)):
                 settings[argument] = None
-        return tokenizer_calls.run_cases(request, tokenizer_class.from_pretrained(folder, **settings))
+        return tokenizer_class.from_pretrained(folder, **settings)
+
+    def as_loaded(self, request: protocol.Request) -> protocol.Answer:
+        """Call the model with what PaddleNLP's tokenizer gives, or with the ids of the cases, and nothing else.
+
+        Writes `CASE.given.FIELD`, and `CASE.NN` for what comes back in PaddleNLP's order, beside `CASE.part.NAME`. The
+        model is that of the other operations: they load it in the plain way too.
+        """
+        loaded = self._loaded(request)
+        named = request.get("tokenizer")
+        tokenizer = self.tokenizer(named) if named else None
+        arrays: dict[str, protocol.Array] = {}
+        cases = loading_calls.read_cases(request)
+        for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd").items():
+            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given)
+            results = result if isinstance(result, tuple | list) else [result]
+            arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
+            arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})
+            tensors = [tensor for tensor in results if tensor is not None]
+            arrays.update({f"{case}.{index:02d}": self.to_array(tensor) for index, tensor in enumerate(tensors)})
+        save_file(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, protocol.field(request, "outputs")
+        )
+        return {
+            **loading_calls.labels_of(loaded.model.config),
+            "special": loading_calls.special_tokens(tokenizer) if tokenizer is not None else {},
+            "seconds": {"load": loaded.seconds},
+        }
 
     def seed(self, request: protocol.Request) -> protocol.Answer:
         """Build a model with seeded weights and let PaddleNLP write it to a folder.
@@ -303,8 +338,6 @@ def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
     Biases and LayerNorm gains are random too, and so is the padding row: with zeros and ones there, a wrong
     conversion of them would go unseen.
     """
-    import numpy as np
-
     gains = {
         id(module.weight)
         for module in model.sublayers(include_self=True)

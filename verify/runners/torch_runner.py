@@ -11,14 +11,19 @@ import glob
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from safetensors.numpy import save_file
+
 if TYPE_CHECKING:
-    from . import operations, protocol, tokenizer_calls
+    from . import loading_calls, operations, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
+    import loading_calls
     import operations
     import protocol
     import tokenizer_calls
@@ -66,13 +71,9 @@ class TorchRunner(operations.ModelRunner):
 
     def load(self, request: protocol.Request) -> tuple[Any, Mapping[str, list[str]]]:
         """Load a model as a user would, and refuse it unless every tensor of the folder was used and sufficed."""
-        torch, transformers = self.frameworks()
+        torch, _ = self.frameworks()
         folder, dtype = protocol.existing_folder(request), protocol.requested_dtype(request)
-        architecture = str(protocol.field(request, "architecture"))
-        auto_class = str(request.get("auto_class") or ("AutoModel" if architecture.endswith("Model") else architecture))
-        loader = getattr(transformers, auto_class, None)
-        if loader is None or not hasattr(loader, "from_pretrained"):
-            raise protocol.RequestError(f"transformers has no architecture {auto_class!r}")
+        architecture, loader = str(protocol.field(request, "architecture")), self.loader(request)
         # Parameters that the folder lacks would get random values; the seed makes them repeatable.
         torch.manual_seed(0)
         model, loading = loader.from_pretrained(
@@ -100,6 +101,16 @@ class TorchRunner(operations.ModelRunner):
                     module.eps = protocol.as_float32(module.eps)
         return model, {}
 
+    def loader(self, request: protocol.Request) -> Any:
+        """The class of transformers whose `from_pretrained` makes the model of a request."""
+        _, transformers = self.frameworks()
+        architecture = str(protocol.field(request, "architecture"))
+        auto_class = str(request.get("auto_class") or ("AutoModel" if architecture.endswith("Model") else architecture))
+        loader = getattr(transformers, auto_class, None)
+        if loader is None or not hasattr(loader, "from_pretrained"):
+            raise protocol.RequestError(f"transformers has no architecture {auto_class!r}")
+        return loader
+
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
         return {**super().operations(), "tokenize": self.tokenize}
@@ -118,6 +129,87 @@ class TorchRunner(operations.ModelRunner):
         """Of a layer that is made of several, transformers 5 hands out the states in between too."""
         inner, layers = getattr(model.config, "inner_group_num", 1), model.config.num_hidden_layers
         return states[::inner] if len(states) == layers * inner + 1 else states
+
+    def as_loaded(self, request: protocol.Request) -> protocol.Answer:
+        """Load tokenizer and model with the path alone and call the one with what the other gives.
+
+        Writes `CASE.given.FIELD` and, by run, `CASE.RUN.NAME`: `loaded` is the model as it was loaded, computing in
+        float32; `aligned` is it with the epsilons that the request wants, where it wants any; `float64` is the latter
+        in double precision. What the folder refuses is the answer `refused`.
+        """
+        self.release(request)
+        try:
+            return self._as_loaded(request)
+        except loading_calls.RefusedError as refused:
+            return {"refused": str(refused)}
+
+    def _as_loaded(self, request: protocol.Request) -> protocol.Answer:
+        _, transformers = self.frameworks()
+        folder, named, loader = protocol.existing_folder(request), request.get("tokenizer"), self.loader(request)
+        tokenizer = None
+        if named:
+            tokenizer = loading_calls.step(
+                "AutoTokenizer.from_pretrained", lambda: transformers.AutoTokenizer.from_pretrained(folder)
+            )
+        started = time.perf_counter()
+        # Asking what did not fit changes nothing in how a model is loaded.
+        model, loading = loading_calls.step(
+            f"{loader.__name__}.from_pretrained", lambda: loader.from_pretrained(folder, output_loading_info=True)
+        )
+        seconds = time.perf_counter() - started
+        names = request.get("stored_names") or {}
+        stated = loading_calls.step(
+            "AutoConfig.from_pretrained", lambda: transformers.AutoConfig.from_pretrained(folder)
+        )
+        facts = {
+            "transformers": transformers.__version__,
+            "tokenizer_class": loading_calls.class_of(tokenizer),
+            "tokenizer_fits": named is None or _is_of_class(tokenizer, transformers, named["class"]),
+            "special": loading_calls.special_tokens(tokenizer) if tokenizer is not None else {},
+            "model_class": loading_calls.class_of(model),
+            "architectures": list(model.config.architectures or ()),
+            "evaluating": not any(module.training for module in model.modules()),
+            "problems": loading_problems(loading, stored_shapes(folder), model.state_dict(), names),
+            "dtypes": sorted({str(one.dtype).removeprefix("torch.") for one in model.parameters()}),
+            "stated_dtype": _stated_dtype(stated),
+            **loading_calls.labels_of(model.config),
+        }
+        cases = loading_calls.read_cases(request)
+        given = loading_calls.encode_cases(self, cases, tokenizer, "pt")
+        arrays = {f"{case}.given.{field}": array for case, one in given.items() for field, array in one.items()}
+        # Exact, and what PaddleNLP computes in.
+        model.float()
+        outputs, returned = self._call_cases(request, model, given, "loaded")
+        arrays.update(outputs)
+        if wanted := (request.get("options") or {}).get("layer_norm_eps"):
+            norms = {name: module for name, module in model.named_modules() if self.is_layer_norm(module)}
+            protocol.set_layer_norm_eps(norms, self.epsilon_attribute, wanted)
+            arrays.update(self._call_cases(request, model, given, "aligned")[0])
+        model.double()
+        doubled = {case["name"]: given[case["name"]] for case in cases if "error_of" not in case}
+        arrays.update(self._call_cases(request, model, doubled, "float64")[0])
+        save_file({name: np.ascontiguousarray(one) for name, one in arrays.items()}, protocol.field(request, "outputs"))
+        return {**facts, "returned": returned, "seconds": {"load": seconds}}
+
+    def _call_cases(
+        self, request: protocol.Request, model: Any, given: loading_calls.Given, run: str
+    ) -> tuple[dict[str, protocol.Array], dict[str, Any]]:
+        """The arrays of one run, and by case what came back: its class, and the names of its fields in their order,
+        None where they have no names."""
+        architecture = str(request["architecture"])
+        arrays: dict[str, protocol.Array] = {}
+        returned: dict[str, Any] = {}
+        for case, one in given.items():
+
+            def call(one: dict[str, protocol.Array] = one) -> Any:
+                return loading_calls.call_model(self, model, architecture, one)
+
+            result, parts = loading_calls.step(f"calling the model with {case}", call)
+            tensors = protocol.collect_outputs(result.items(), architecture) if hasattr(result, "items") else None
+            returned[case] = [type(result).__name__, None if tensors is None else list(tensors)]
+            named = {name: self.to_array(tensor) for name, tensor in (tensors or {}).items()}
+            arrays.update({f"{case}.{run}.{name}": array for name, array in {**parts, **named}.items()})
+        return arrays, returned
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
@@ -156,6 +248,20 @@ class TorchRunner(operations.ModelRunner):
     def narrowed(self, tensor: Any) -> Any:
         """A tensor as float32 where it holds floating-point numbers, else as it is."""
         return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _is_of_class(tokenizer: Any, transformers: Any, name: str | None) -> bool:
+    """Whether a tokenizer is of transformers' class of this name, or without a name of any of its classes."""
+    if name is None:
+        return type(tokenizer).__module__.startswith("transformers.")
+    # transformers 5 keeps the name of a class that it calls otherwise.
+    return type(tokenizer) is getattr(transformers, name, None)
+
+
+def _stated_dtype(config: Any) -> str | None:
+    """The element type that a configuration states; its name changed in transformers 4.56."""
+    stated = getattr(config, "dtype", None) or getattr(config, "torch_dtype", None)
+    return None if stated is None else str(stated).removeprefix("torch.")
 
 
 def weight_files(folder: str) -> list[str]:

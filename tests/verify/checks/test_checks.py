@@ -50,10 +50,12 @@ def test_the_readme_shows_the_checks() -> None:
 
 
 def test_the_checks_that_can_be_asked_for() -> None:
-    assert CHECKS == ("weights", "files", "config", "float64", "float32", "embeddings", "layers", "tokenizer")
+    assert (
+        *("weights", "files", "config", "float64", "float32", "embeddings", "layers", "tokenizer", "as_loaded"),
+    ) == CHECKS
     assert (*CHECKS, "gradients") == ALL_CHECKS
     assert [check.name for check in all_checks() if check.sees_faults] == [
-        *("weights", "files", "config", "float64", "float32", "layers"),
+        *("weights", "files", "config", "float64", "float32", "layers", "as_loaded"),
     ]
     assert [check.name for check in named("layers", "weights", "layers")] == ["weights", "layers"]
     orders = [check.order for check in all_checks()]
@@ -84,9 +86,9 @@ def test_a_check_is_added_as_one_file(
 
     full = paddle2torch("verify", source, converted, cwd=copy.parent)
     assert full.returncode == 0, full.stderr
-    reported = [line.split()[:2] for line in full.stdout.splitlines()[1:5]]
-    assert reported == [["weights", "passed:"], ["files", "passed:"], ["config", "passed:"], ["toy", "passed:"]]
-    assert "passed (8 of 8 checks passed" in full.stdout
+    reported = [line.split()[:2] for line in full.stdout.splitlines()[1:6]]
+    assert reported == [[name, "passed:"] for name in ("weights", "files", "config", "toy", "float64")]
+    assert "passed (9 of 9 checks passed" in full.stdout
     certificate = json.loads((converted / "parity.json").read_text())
     assert "toy" in [check["name"] for check in certificate["checks"]]
 

@@ -88,7 +88,8 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
 def _certificate_of(converted: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The certificate, or None and why there is none."""
     if not (converted / CERTIFICATE).exists():
-        return None, [f"there is no certificate ({CERTIFICATE}) of a verification"]
+        words = "of a verification; one that could not be run leaves none"
+        return None, [f"there is no certificate ({CERTIFICATE}) {words}"]
     try:
         certificate = read_certificate(converted)
         read_evidence(certificate, converted)

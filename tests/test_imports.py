@@ -38,7 +38,7 @@ ORDER = {
         ("check",),
         ("certificate", "checks"),
         ("job",),
-        ("faults", "reports", "seeding"),
+        ("environments", "faults", "reports", "seeding"),
         ("gate", "many"),
         ("commands",),
     ),

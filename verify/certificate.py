@@ -90,6 +90,7 @@ def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Pat
         ],
         "inputs_digest": report.inputs_digest,
         "versions": dict(report.versions),
+        "environments": report.environments(),
     }
 
 

@@ -47,7 +47,7 @@ def flip_weights(converted: Path) -> None:
 
 
 REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
-    "no certificate": (lambda folder: (folder / "parity.json").unlink(), 2, "there is no certificate"),
+    "no certificate": (lambda folder: (folder / "parity.json").unlink(), 2, "one that could not be run leaves none"),
     "not JSON": (lambda folder: (folder / "parity.json").write_text("{"), 2, "cannot be read as JSON"),
     "other format": (lambda folder: edit(folder, lambda d: d.update(format=2)), 2, "not a certificate of format 1"),
     "no checks": (lambda folder: edit(folder, lambda d: d.pop("checks")), 2, "it lacks 'checks'"),

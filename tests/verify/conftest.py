@@ -12,7 +12,7 @@ import pytest
 import paddle2torch
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import small_of
+from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON, small_of
 
 Seed = Callable[..., Path]
 
@@ -35,6 +35,13 @@ def copy_package(folder: Path) -> Path:
 def runners() -> Iterator[Runners]:
     """Runners that live as long as the test session."""
     with Runners() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def both() -> Iterator[Runners]:
+    """Runners with two torch sides, today's transformers and the older one."""
+    with Runners(torch_python=[TORCH_PYTHON, OLDER_TORCH_PYTHON]) as started:
         yield started
 
 

@@ -12,7 +12,7 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,10 @@ class ModelRunner(ABC):
 
     def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:  # noqa: B027
         """Adapt a live model to inputs where its class asks for that; by default nothing."""
+
+    def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """The hidden states that a model puts out, one before its layers and one after each; by default all."""
+        return states
 
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
@@ -304,5 +308,8 @@ class ModelRunner(ABC):
         finally:
             for hook in hooks:
                 hook.remove()
+        own = dict(result.items())
+        if own.get("hidden_states") is not None:
+            own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
         # The task's own tensors come last so that the backbone's never replace them.
-        return protocol.collect_outputs([*backbone.items(), *raw.items(), *result.items()], loaded.architecture)
+        return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture)

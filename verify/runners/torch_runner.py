@@ -11,7 +11,7 @@ import glob
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,12 @@ class TorchRunner(operations.ModelRunner):
         if tokenizer.is_fast != fast:
             raise protocol.RequestError(f"the folder has no {'fast' if fast else 'slow'} tokenizer")
         return tokenizer_calls.run_cases(request, tokenizer)
+
+    def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """One state before the layers and one after each: transformers 5 gives one for every part of a layer that has
+        several (ALBERT's inner groups), transformers 4 and PaddleNLP do not."""
+        parts = int(getattr(model.config, "inner_group_num", 1))
+        return states[::parts] if len(states) == model.config.num_hidden_layers * parts + 1 else states
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""

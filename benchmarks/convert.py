@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..verify.runners.environments import interpreter_of
 from ..workers.console import print_table
 from .goals import BASE, TINY, XLARGE, XXLARGE, judge
 from .measure import Run, describe_machine, run_process, spread
@@ -109,7 +110,7 @@ def _command(contestant: str, source: Path, weights: Path, outputs: Path) -> lis
             str(source),
             output,
         ],
-        "usual": [sys.executable, str(HERE / "usual_script.py"), str(weights), output],
+        "usual": [interpreter_of("paddle"), str(HERE / "usual_script.py"), str(weights), output],
         "copy": [sys.executable, str(HERE / "plain_copy.py"), str(weights), output],
     }[contestant]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from ..verify.runners.environments import interpreter_of
 
 MIB = 1 << 20
 
@@ -59,15 +62,25 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 def describe_machine() -> dict[str, Any]:
     """Processor, cores, memory and versions; nothing that tells which machine it is."""
-    packages = ("numpy", "safetensors", "paddlepaddle", "torch")
     return {
         "processor": _first_match("/proc/cpuinfo", r"model name\s*:\s*(.+)") or platform.processor() or "unknown",
         "cores": os.cpu_count(),
         "memory_gib": round(int(_first_match("/proc/meminfo", r"MemTotal:\s*(\d+)") or 0) / MIB, 1),
         "system": platform.system(),
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: version(package) for package in ("numpy", "safetensors")},
+        **_versions_in(interpreter_of("paddle"), ("paddlepaddle", "torch")),
     }
+
+
+def _versions_in(python: str, packages: Sequence[str]) -> dict[str, str]:
+    """Versions of packages where both frameworks are; one that is not there is left out."""
+    script = (
+        "import json, sys; from importlib.metadata import distributions;"
+        "print(json.dumps({found.name: found.version for found in distributions() if found.name in sys.argv}))"
+    )
+    found = json.loads(run_process([python, "-c", script, *packages]).output)
+    return {package: found[package] for package in packages if package in found}
 
 
 def _first_match(path: str, pattern: str) -> str | None:

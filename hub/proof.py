@@ -125,7 +125,8 @@ def _check_class(model: Model, converted: Path) -> None:
 def _certificate_of(converted: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The certificate, or None and why there is none."""
     if not (converted / CERTIFICATE).exists():
-        return None, [f"there is no certificate ({CERTIFICATE}) of a verification"]
+        words = "of a verification; one that could not be run leaves none"
+        return None, [f"there is no certificate ({CERTIFICATE}) {words}"]
     try:
         certificate = read_certificate(converted)
         read_evidence(certificate, converted)

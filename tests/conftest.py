@@ -14,10 +14,17 @@ import pytest
 
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.runners.client import RunnerProcess
+from paddle2torch.verify.runners.environments import interpreter_of
 
 TESTS = Path(__file__).parent
 
-TORCH_PYTHONS = os.environ.get("PADDLE2TORCH_TORCH_PYTHON", sys.executable).split(os.pathsep)
+PADDLE_PYTHON, TORCH_PYTHON = interpreter_of("paddle"), interpreter_of("torch")
+"""The interpreters with the frameworks, found as the product finds them."""
+
+OLDER_TORCH_PYTHON = str(Path(sys.prefix).parent / ".venv-torch-4.57" / "bin" / "python")
+"""The interpreter with the older transformers, which `make test` installs."""
+
+TORCH_PYTHONS = tuple(dict.fromkeys([TORCH_PYTHON, OLDER_TORCH_PYTHON]))
 """The interpreters of the environments of torch's side, one per version of transformers."""
 
 TINY = "albert-chinese-tiny"
@@ -36,7 +43,7 @@ def small_of(architecture: str) -> dict[str, Any]:
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def run_child(script: Path, request: Any, timeout: int = 300, python: str = sys.executable) -> Any:
+def run_child(script: Path, request: Any, timeout: int = 300, python: str = PADDLE_PYTHON) -> Any:
     """Run a script that reads one JSON document and prints one; frameworks are imported in such children only."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
     child = subprocess.run(

@@ -86,8 +86,12 @@ def test_every_input_exists_is_described_and_used() -> None:
 def test_the_action_installs_itself_with_its_constraints() -> None:
     step = next(step for step in STEPS if "constraints" in step.get("run", ""))
     assert step["env"]["ACTION_PATH"] == "${{ github.action_path }}"
-    assert '"$ACTION_PATH[verify,hub]"' in step["run"]
-    assert (ROOT / "constraints.txt").is_file()
+    for name, extras in (("torch", "torch,report,hub"), ("paddle", "paddle")):
+        assert f'--constraint "$ACTION_PATH/constraints/{name}.txt"' in step["run"]
+        assert f'"$ACTION_PATH[{extras}]"' in step["run"]
+        assert (ROOT / "constraints" / f"{name}.txt").is_file()
+    command = check_step()["env"]["PADDLE2TORCH"]
+    assert command == step["env"]["VENV"] + "/.venv/bin/paddle2torch"
 
 
 def test_the_example_workflow_uses_inputs_and_outputs_that_exist() -> None:

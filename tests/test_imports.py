@@ -39,7 +39,7 @@ ORDER = {
         ("checks",),
         ("certificate",),
         ("job",),
-        ("faults", "reports", "seeding"),
+        ("environments", "faults", "reports", "seeding"),
         ("gate", "many"),
         ("commands",),
     ),

@@ -15,9 +15,14 @@ BYTES_PER_PARAMETER = 44
 float32, 3.5 in float64, 3.0 PyTorch)."""
 
 
-def memory_needed(parameters: int) -> int:
-    """Bytes that verifying a model of so many parameters takes at most, all processes together."""
-    return BASE_BYTES + BYTES_PER_PARAMETER * parameters
+SIDE_BYTES = 500_000_000
+"""What one more torch runner holds without a model; only one of them holds a model at a time."""
+
+
+def memory_needed(parameters: int, sides: int = 1) -> int:
+    """Bytes that verifying a model of so many parameters takes at most, with so many torch environments, all processes
+    together."""
+    return BASE_BYTES + SIDE_BYTES * (sides - 1) + BYTES_PER_PARAMETER * parameters
 
 
 def available_memory(root: Path = Path("/")) -> int | None:

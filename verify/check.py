@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ..converters.formats.dtypes import Array
 from ..mappings.language.reference import Reference
@@ -12,6 +13,8 @@ from .inputs import Inputs
 from .reports.result import CheckResult, DeclaredDifferenceSeen
 from .runners.forward import Run, Runners, Runs, Session
 from .sides.pair import Pair
+
+T = TypeVar("T")
 
 DTYPES = ("float64", "float32")
 """The types that the frameworks can be run in."""
@@ -21,13 +24,15 @@ DTYPES = ("float64", "float32")
 class Needs:
     """What a check needs besides the two folders; runs are made once for all checks that need them.
 
-    `dtypes`: runs of both frameworks in these types, on the same inputs. `fed`: also torch's layers, fed with Paddle's
+    `loaded`: nothing, but it also looks at what torch loaded where that ran. `dtypes`: runs of both frameworks in these
+    types, on the same inputs. `fed`: also torch's layers, fed with Paddle's
     states, in these types. `models`: it asks for more while the runners hold the models of these runs, and an answer
     that torch or Paddle cannot give is its failure. `runners`: it makes runs of its own, when all others are done.
     `published`: the weights are published ones of which something is known.
     """
 
     dtypes: tuple[str, ...] = ()
+    loaded: bool = False
     fed: bool = False
     models: bool = False
     runners: bool = False
@@ -39,6 +44,7 @@ class Needs:
         needs = [check.needs for check in checks]
         return cls(
             tuple(dtype for dtype in DTYPES if any(dtype in one.dtypes for one in needs)),
+            loaded=any(one.loaded for one in needs),
             fed=any(one.fed for one in needs),
             models=any(one.models for one in needs),
             runners=any(one.runners for one in needs),
@@ -49,6 +55,16 @@ class Needs:
     def frameworks(self) -> bool:
         """Whether a framework must run at all."""
         return bool(self.dtypes) or self.runners
+
+    @property
+    def torch(self) -> bool:
+        """Whether what it finds depends on torch's environment, so that it runs once for each."""
+        return self.frameworks or self.loaded
+
+    def accident(self, runs: Runs) -> str | None:
+        """Why nothing is known of what is needed, where the runs could not be made. None when they could."""
+        known = runs.torch_failure is not None or self.lacking(runs) is None
+        return None if known else runs.accident
 
     def lacking(self, runs: Runs) -> str | None:
         """Why the runs that were made are not those that are needed: a finding of the check. None when they are."""
@@ -67,8 +83,10 @@ class Needs:
 class Context:
     """What a check is handed: the pair, the runs it said it needs, and, if it needs them, the runners themselves.
 
-    `scratch` is an existing folder for files. `runs` may hold more than a check needs, which it may use, and `session`
-    is there while the runners hold their models. `published` is what is known of published weights.
+    `runners.torch` is that of the environment that is compared; the check runs once for each. `scratch` is an existing
+    folder for files. `runs` may hold more than a check needs, which it may use, and `session` is there while the
+    runners hold their models. `published` is what is known of published weights. `kept` holds what `once` made, for all
+    torch environments.
     """
 
     pair: Pair
@@ -78,6 +96,14 @@ class Context:
     runs: Runs = field(default_factory=Runs)
     session: Session | None = None
     published: Reference = field(default_factory=Reference)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` gives, made for the first torch environment only: what PaddleNLP answers is the same for all."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        made: T = self.kept[name]
+        return made
 
     @property
     def mask(self) -> Array:
@@ -114,13 +140,15 @@ def _made(run: Run | None, what: str) -> Run:
 class Outcome:
     """What became of a check: a result, with the declared differences that it saw, or nothing to check, and why.
 
-    `parts_not_run` are parts of it that could not run, each with the reason.
+    `parts_not_run` are parts of it that could not run, each with the reason. `accident` says why the check itself could
+    not be run.
     """
 
     result: CheckResult | None = None
     declared: tuple[DeclaredDifferenceSeen, ...] = ()
     reason: str | None = None
     parts_not_run: tuple[str, ...] = ()
+    accident: str | None = None
 
 
 @dataclass(frozen=True)

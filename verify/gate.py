@@ -43,7 +43,7 @@ def run_gate(
     keep: str | Path | None = None,
     faults: bool = False,
     paddle_python: str | None = None,
-    torch_python: str | None = None,
+    torch_python: str | Sequence[str] | None = None,
     obtain: Callable[[str], None] | None = None,
     references: Mapping[str, Reference] = REFERENCES,
     repeat: Callable[[Sequence[str]], str] | None = None,
@@ -96,7 +96,7 @@ def run_gate(
                     break
                 result = failures.get(name)
                 if result is None:
-                    needed = memory_needed(sizes[name])
+                    needed = memory_needed(sizes[name], len(runners.torches))
                     with budget.hold(needed, partial(wait, runners, name, needed)):
                         if interrupted.is_set():
                             break

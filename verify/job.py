@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..converters.outputs.record import own_record
-from ..errors import RunnerAnswerError, UnknownNameError, UnreadableFileError
+from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
 from ..mappings.language.reference import Reference
@@ -85,7 +86,7 @@ def verify_checkpoint(
     family: str | None = None,
     architecture: str | None = None,
     paddle_python: str | None = None,
-    torch_python: str | None = None,
+    torch_python: str | Sequence[str] | None = None,
     seed: int = 0,
     inputs: Inputs | None = None,
     runners: Runners | None = None,
@@ -97,10 +98,11 @@ def verify_checkpoint(
     PaddleNLP folder `converted` the same as the Hugging Face folder `source`; the report names the direction.
 
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
-    from the configuration and `seed`. A difference is a failed check in the report, never an exception; an exception
-    (a Paddle2TorchError) means that a check could not be run. `certificate` writes parity.json into `converted` when
-    all of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
-    parity.json goes into the folder `elsewhere`, if there is one.
+    from the configuration and `seed`. PaddleNLP runs once and is compared with each of `torch_python`; see
+    `find_interpreters` for the default. A difference is a failed check in the report, never an exception; an exception
+    (a Paddle2TorchError) means that a check could not be run and no other found a difference. `certificate` writes
+    parity.json into `converted` when all of CHECKS ran, whether they hold or not; into a folder that this package did
+    not write nothing is written, and parity.json goes into the folder `elsewhere`, if there is one.
     """
     asked = Asked(tuple(checks), family, architecture, seed, inputs, certificate, None, progress or _silent, elsewhere)
     with nullcontext(runners) if runners is not None else Runners(paddle_python, torch_python) as used:
@@ -122,7 +124,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse
-    if asked.certificate and asked.full:
+    if asked.certificate and asked.full and not any(side.accidents for side in report.sides):
         report = replace(report, certificate=_certify(report, plan, source, converted, asked, stamps))
     return replace(report, seconds={**report.seconds, "total": time.perf_counter() - started})
 
@@ -161,80 +163,121 @@ def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutput
 
 
 @dataclass
+class Side:
+    """What is found with one torch environment."""
+
+    runners: Runners
+    scratch: Path
+    runs: Runs = field(default_factory=Runs)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Verification:
-    """One verification under way: the runs that were made, what the checks found, and what it cost."""
+    """One verification under way: what it cost, and what was made once for all torch environments."""
 
     pair: Pair
     runners: Runners
     inputs: Inputs
     scratch: Path
     asked: Asked
-    runs: Runs = field(default_factory=Runs)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Report:
-        """Run the wanted checks and make the report."""
+        """Run the wanted checks, those that torch takes part in with every torch environment, and make the report.
+
+        Raises RunnerAccidentError when a check could not be run and no other found a difference.
+        """
         concerned = self.asked.concerned(self.pair)
         wanted = [check for check in concerned if self.asked.wants(check)]
         needs = Needs.of(wanted)
+        sides = [Side(runners, self.scratch) for runners in self.runners.sides()[: None if needs.frameworks else 1]]
+        once = compare([check for check in wanted if not check.needs.torch], self._context(sides[0]))
         if needs.dtypes:
-            self._with_runs(wanted, needs)
+            with timed(self.seconds, FRAMEWORKS_START):
+                for side in sides:
+                    side.versions = side.runners.versions()
+        reference: Runs | None = None
+        for number, side in enumerate(sides):
+            side.outcomes.update(once)
+            if number:
+                side.scratch = self.scratch / f"side{number}"
+                side.scratch.mkdir()
+                self.asked.progress(f"comparing with the torch environment {number + 1} of {len(sides)}")
+            self._run_side(side, [check for check in wanted if check.needs.torch], needs, reference)
+            reference = sides[0].runs
+        first, *others = [self._report(side, concerned, needs) for side in sides]
+        report = replace(first, seconds=self.seconds, memory=self.memory, others=tuple(others))
+        if not report.failed and (accidents := [text for side in report.sides for text in side.accidents.values()]):
+            raise RunnerAccidentError("; ".join(dict.fromkeys(accidents)))
+        return report
+
+    def _run_side(self, side: Side, wanted: Sequence[Check], needs: Needs, reference: Runs | None) -> None:
+        if needs.dtypes:
+            self._with_runs(side, wanted, needs, reference)
         else:
-            self._compare(wanted, None)
+            self._compare(side, wanted, None)
         for check in wanted:
             if check.needs.runners:
-                self._on_its_own(check)
-        return self._report(concerned, needs)
+                self._on_its_own(side, check)
 
-    def _with_runs(self, wanted: Sequence[Check], needs: Needs) -> None:
-        self.asked.progress(f"running Paddle and torch in {' and '.join(needs.dtypes)}")
-        with timed(self.seconds, FRAMEWORKS_START):
-            self.versions = self.runners.versions()
-        staged = stage_source(self.pair.checkpoint, self.pair.recognised, self.scratch / "source")
-        session = open_session(self.pair, self.runners, staged, self.inputs, self.scratch)
+    def _with_runs(self, side: Side, wanted: Sequence[Check], needs: Needs, reference: Runs | None) -> None:
+        ran = "torch" if reference is not None else "Paddle and torch"
+        self.asked.progress(f"running {ran} in {' and '.join(needs.dtypes)}")
+        session = open_session(self.pair, side.runners, self._staged(), self.inputs, side.scratch)
         try:
-            self.runs = run_both(session, needs.dtypes, needs.fed)
+            side.runs = run_both(session, needs.dtypes, needs.fed, reference)
             asked = sum(session.seconds.values())
             with timed(self.seconds, COMPARING):
-                self._compare(wanted, session)
+                self._compare(side, wanted, session)
             # What the runners computed on request counts as theirs.
             self.seconds[COMPARING] -= sum(session.seconds.values()) - asked
         finally:
             session.release()
-        self.seconds.update(session.seconds)
-        self.memory = session.memory
+        for stage, seconds in session.seconds.items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        for process, size in session.memory.items():
+            self.memory[process] = max(self.memory.get(process, 0), size)
 
-    def _context(self, session: Session | None = None) -> Context:
+    def _staged(self) -> Path:
+        """The folder from which PaddleNLP loads its side."""
+        folder = self.scratch / "source"
+        return folder if folder.exists() else stage_source(self.pair.checkpoint, self.pair.recognised, folder)
+
+    def _context(self, side: Side, session: Session | None = None) -> Context:
         published = self.asked.published or Reference()
-        return Context(self.pair, self.inputs, self.runners, self.scratch, self.runs, session, published)
+        return Context(
+            self.pair, self.inputs, side.runners, side.scratch, side.runs, session, published, kept=self.kept
+        )
 
-    def _compare(self, wanted: Sequence[Check], session: Session | None) -> None:
+    def _compare(self, side: Side, wanted: Sequence[Check], session: Session | None) -> None:
         self.asked.progress("comparing weights and states")
-        self.outcomes.update(compare(wanted, self._context(session)))
+        side.outcomes.update(compare(wanted, self._context(side, session)))
 
-    def _on_its_own(self, check: Check) -> None:
+    def _on_its_own(self, side: Side, check: Check) -> None:
         """Let a check make runs of its own."""
         stage = check.stage or check.name
         self.asked.progress(f"running the {stage}")
         seconds: dict[str, float] = {}
         with timed(seconds, stage):
-            outcome = _outcome(check, self._context())
+            outcome = _outcome(check, self._context(side))
         if outcome.reason is None:
-            self.seconds.update(seconds)
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds[stage]
         if outcome.result is not None:
-            self.versions = self.versions or self.runners.versions()
-        self.outcomes[check.name] = outcome
+            side.versions = side.versions or side.runners.versions()
+        side.outcomes[check.name] = outcome
 
-    def _report(self, concerned: Sequence[Check], needs: Needs) -> Report:
+    def _report(self, side: Side, concerned: Sequence[Check], needs: Needs) -> Report:
         pair = self.pair
         nothing = Outcome()
-        outcomes = {check.name: self.outcomes.get(check.name, nothing) for check in concerned}
+        outcomes = {check.name: side.outcomes.get(check.name, nothing) for check in concerned}
         results = tuple(outcome.result for outcome in outcomes.values() if outcome.result is not None)
         reasons = {name: outcome.reason for name, outcome in outcomes.items() if outcome.reason is not None}
-        if reasons and not results:
+        accidents = {name: outcome.accident for name, outcome in outcomes.items() if outcome.accident is not None}
+        if reasons and not results and not accidents:
             raise UnreadableFileError(
                 f"{pair.checkpoint.source.path}: {'; '.join(reasons.values())}, nothing was verified"
             )
@@ -250,16 +293,16 @@ class Verification:
             checks=results,
             not_run=(*not_run, *(part for outcome in outcomes.values() for part in outcome.parts_not_run)),
             declared_differences=(
-                *declared_seen(pair, self.runs, self.inputs),
+                *declared_seen(pair, side.runs, self.inputs),
                 *(seen for outcome in outcomes.values() for seen in outcome.declared),
             ),
             inputs_digest=self.inputs.digest if needs.dtypes else None,
-            versions=self.versions,
-            seconds=self.seconds,
-            memory=self.memory,
+            versions=side.versions,
+            seconds={},
             direction=TO_TORCH if pair.way_back is None else TO_PADDLE,
             not_run_reasons=reasons,
             foreign=pair.is_foreign,
+            accidents=accidents,
         )
 
 
@@ -278,10 +321,14 @@ def compare(checks: Sequence[Check], context: Context) -> dict[str, Outcome]:
 
 
 def _outcome(check: Check, context: Context) -> Outcome:
+    if (accident := check.needs.accident(context.runs)) is not None:
+        return Outcome(accident=accident)
     if (lacking := check.needs.lacking(context.runs)) is not None:
         return Outcome(failed(check.name, lacking))
     try:
         return check.run(context)
+    except RunnerAccidentError as error:
+        return Outcome(accident=str(error))
     except RunnerAnswerError as error:
         # Whose failure is a finding, a check with runs of its own knows.
         if check.needs.runners:

@@ -22,6 +22,7 @@ from ..workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
 from .admission import MemoryBudget, available_memory, memory_needed
 from .job import CHECKS, verify_checkpoint
 from .reports.gate_result import GateResult, ModelResult
+from .runners.environments import find_interpreters
 from .runners.forward import Runners
 from .sides.provenance import with_files
 
@@ -38,7 +39,7 @@ def verify_many(
     architecture: str | None = None,
     seed: int = 0,
     paddle_python: str | None = None,
-    torch_python: str | None = None,
+    torch_python: str | Sequence[str] | None = None,
     command: str | None = None,
     on_result: Callable[[ModelResult], None] | None = None,
 ) -> GateResult:
@@ -62,7 +63,7 @@ def verify_many(
         "architecture": architecture,
         "seed": seed,
         "paddle_python": paddle_python,
-        "torch_python": torch_python,
+        "torch_python": torch_python if torch_python is None or isinstance(torch_python, str) else tuple(torch_python),
     }
     names = [name_of_item(item) for item in found.items]
     # Some executors give the answer of an earlier call again when function and arguments are the same.
@@ -73,7 +74,7 @@ def verify_many(
     ]
     results: dict[int, ModelResult] = {}
     with (
-        _here(jobs) if executor is None else _elsewhere(executor) as (function, chosen, size),
+        _here(jobs, torch_python) if executor is None else _elsewhere(executor) as (function, chosen, size),
         closing(run_everywhere(function, work, chosen, size or at_once)) as outcomes,
     ):
         for index, outcome in outcomes:
@@ -146,13 +147,14 @@ def _elsewhere(executor: Executor) -> Iterator[Placed]:
 
 
 @contextmanager
-def _here(jobs: int) -> Iterator[Placed]:
+def _here(jobs: int, torch_python: str | Sequence[str] | None) -> Iterator[Placed]:
     """Threads, as the frameworks run in processes of their own anyway; an interrupt ends these at once."""
     budget = MemoryBudget(available_memory() if jobs > 1 else None)
+    sides = len(find_interpreters(None, torch_python).torch)
     stopped = threading.Event()
 
     def call(name: str, source: str, *others: Any) -> ModelResult:
-        with budget.hold(memory_needed(_parameters(source))):
+        with budget.hold(memory_needed(_parameters(source), sides)):
             if stopped.is_set():
                 raise WorkerError("was stopped")
             return verify_item(name, source, *others)
@@ -175,12 +177,12 @@ def _here(jobs: int) -> Iterator[Placed]:
 
 
 _lock = threading.Lock()
-_idle: dict[tuple[str | None, str | None], list[Runners]] = {}
+_idle: dict[tuple[str | None, str | tuple[str, ...] | None], list[Runners]] = {}
 _lent: set[Runners] = set()
 
 
 @contextmanager
-def _borrowed_runners(paddle_python: str | None, torch_python: str | None) -> Iterator[Runners]:
+def _borrowed_runners(paddle_python: str | None, torch_python: str | tuple[str, ...] | None) -> Iterator[Runners]:
     """Runners that this process keeps between items, one set per item under way: importing frameworks takes seconds.
     After an error they are not used again."""
     key = (paddle_python, torch_python)

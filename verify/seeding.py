@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def seed_checkpoint(
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; choose another folder or pass --overwrite")
     if runner is None:
-        with RunnerProcess("paddle", paddle_python or sys.executable) as own:
+        with RunnerProcess("paddle", paddle_python) as own:
             return _seed(own, name, pretrained.configuration, chosen, seed, output, overwrite)
     return _seed(runner, name, pretrained.configuration, chosen, seed, output, overwrite)
 

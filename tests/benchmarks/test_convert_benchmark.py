@@ -16,7 +16,6 @@ CONTESTANTS = ("convert", "copy", "convert, no reload", "usual", "convert to flo
 
 
 def test_one_round_of_the_smallest_model(tmp_path: Path) -> None:
-    pytest.importorskip("paddlenlp")
     command = [sys.executable, "-m", "paddle2torch.benchmarks.convert", TINY]
     command += ["--rounds", "1", "--warm-ups", "0", "--results", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -31,7 +31,7 @@ from paddle2torch.errors import (
 )
 from paddle2torch.mappings.registry import FAMILIES
 
-from ..conftest import SMALL, TESTS, Run, run_child, small_of
+from ..conftest import SMALL, TESTS, TORCH_PYTHON, Run, run_child, small_of
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Make = Callable[..., Path]
@@ -48,7 +48,8 @@ def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models.append(["next-sentence", "BertForNextSentencePrediction", SMALL["bert"]])
     models.append(["decoder", "BertModel", {**SMALL["bert"], "is_decoder": True}])
     models.append(["relative", "BertModel", {**SMALL["bert"], "position_embedding_type": "relative_key"}])
-    run_child(TESTS / "write_torch_checkpoints.py", {"folder": str(folder), "models": models})
+    request = {"folder": str(folder), "models": models}
+    run_child(TESTS / "write_torch_checkpoints.py", request, python=TORCH_PYTHON)
     return folder
 
 
@@ -124,7 +125,7 @@ def test_every_dtype_and_shape_is_written(dtype: Any, shape: tuple[int, ...], tm
 def test_absent_fields_have_hugging_faces_defaults(tmp_path: Path) -> None:
     """The two libraries differ here: a folder that leaves the fields out is the model that transformers makes of it."""
     script = "import json, transformers as t; print(json.dumps([t.AlbertConfig().to_dict(), t.BertConfig().to_dict()]))"
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True)
+    child = subprocess.run([TORCH_PYTHON, "-c", script], capture_output=True, text=True, timeout=300, check=True)
     for family, theirs in zip(FAMILIES.values(), json.loads(child.stdout.splitlines()[-1]), strict=True):
         for entry in family.fields:
             default = entry.default_of_target

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
+from ..conftest import TORCH_PYTHON
 from .fetch_files import TINY, WEIGHTS, publish_tiny
 from .file_server import FileServer
 from .loopback_hub import TOKEN, LoopbackHub
@@ -78,7 +79,7 @@ def test_from_published_weights_to_a_published_model_and_back(
     code = re.search("```python\n(.*?)```", card, re.DOTALL)
     assert code is not None
     child = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("load_published.py"))],
+        [TORCH_PYTHON, str(Path(__file__).with_name("load_published.py"))],
         input=json.dumps({"repo_id": REPO, "code": code[1], "folder": str(tmp_path / "downloaded")}),
         capture_output=True,
         text=True,

@@ -23,7 +23,7 @@ from paddle2torch.hub.model_card import LANGUAGES, PIPELINE_TAGS, front_matter, 
 from paddle2torch.hub.proof import Proof, examine
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ..conftest import run_child
+from ..conftest import TORCH_PYTHON, run_child
 
 REPO = "me/albert-tiny"
 
@@ -146,7 +146,7 @@ def test_the_lines_of_the_card_load_the_model(proof: Proof, certified: Path, tmp
         f"import json, os, sys\nos.chdir({str(tmp_path)!r})\n{code[1]}"
         "print(json.dumps([type(model).__name__, sum(p.numel() for p in model.parameters())]))\n"
     )
-    name, parameters = run_child(script, {})
+    name, parameters = run_child(script, {}, python=TORCH_PYTHON)
     assert name == "AlbertForMaskedLM"
     assert parameters > 5000
 

@@ -70,7 +70,7 @@ def fail_float32_in_one(document: dict[str, Any]) -> None:
 
 
 REFUSALS: dict[str, tuple[Callable[[Path], object], int, str]] = {
-    "no certificate": (lambda folder: (folder / "parity.json").unlink(), 2, "there is no certificate"),
+    "no certificate": (lambda folder: (folder / "parity.json").unlink(), 2, "one that could not be run leaves none"),
     "not JSON": (lambda folder: (folder / "parity.json").write_text("{"), 2, "cannot be read as JSON"),
     "other format": (lambda folder: edit(folder, lambda d: d.update(format=1)), 2, "is a certificate of format 1, "),
     "no checks": (lambda folder: edit(folder, lambda d: d.pop("checks")), 2, "the document lacks 'checks'"),

@@ -9,7 +9,7 @@ import pytest
 
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ..conftest import TINY, run_child
+from ..conftest import TINY, TORCH_PYTHON, run_child
 
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     family.name: {
@@ -72,7 +72,7 @@ def torch_facts() -> Facts:
         "models": asked,
         "auto_classes": [[model.auto_class, model.target_architecture] for model in models],
     }
-    answer = run_child(Path(__file__).with_name("torch_facts.py"), request)
+    answer = run_child(Path(__file__).with_name("torch_facts.py"), request, python=TORCH_PYTHON)
     keys = [(architecture, variant) for _, architecture, variant in small]
     return {
         "models": dict(zip(keys, answer["models"], strict=True)),

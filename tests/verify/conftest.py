@@ -12,7 +12,7 @@ import pytest
 import paddle2torch
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import TORCH_PYTHONS, small_of
+from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON, TORCH_PYTHONS, small_of
 
 Seed = Callable[..., Path]
 
@@ -43,6 +43,13 @@ def each_torch(request: pytest.FixtureRequest, runners: Runners) -> Iterator[Run
     """Runners with each environment of torch's side in turn."""
     with Runners(torch_python=request.param) as started:
         started.paddle32 = runners.paddle32
+        yield started
+
+
+@pytest.fixture(scope="session")
+def both() -> Iterator[Runners]:
+    """Runners with two torch sides, today's transformers and the older one."""
+    with Runners(torch_python=[TORCH_PYTHON, OLDER_TORCH_PYTHON]) as started:
         yield started
 
 

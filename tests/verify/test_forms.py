@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,8 @@ from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import RunnerAnswerError
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
+
+from ..conftest import PADDLE_PYTHON
 
 FORMS = (
     "plain",
@@ -33,7 +34,7 @@ FORMS = (
 def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("forms")
     script = Path(__file__).with_name("write_forms.py")
-    child = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True, timeout=300)
+    child = subprocess.run([PADDLE_PYTHON, str(script), str(folder)], capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     return folder
 

@@ -16,6 +16,7 @@ import pytest
 from paddle2torch.mappings.registry import PRETRAINED
 from paddle2torch.verify.job import CHECKS
 
+from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON
 from .conftest import copy_package
 
 NAMES = list(PRETRAINED)
@@ -45,6 +46,24 @@ def test_the_gate_passes_over_all_names(gate_of_all: tuple[subprocess.CompletedP
     assert finished.stdout.rstrip().endswith("14 of 14 passed (seeded weights)")
     for name in NAMES:
         assert sum(line.startswith(name + " ") for line in finished.stdout.splitlines()) == 1
+
+
+def test_the_smallest_names_are_proven_with_two_transformers(tmp_path: Path) -> None:
+    names = ["albert-chinese-tiny", "albert-chinese-small"]
+    pythons = ["--torch-python", TORCH_PYTHON, "--torch-python", OLDER_TORCH_PYTHON]
+    finished = run(["gate", *names, "--seeded", "--report-dir", "reports", *pythons], tmp_path)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stdout.rstrip().endswith("2 of 2 passed (seeded weights)")
+    document = json.loads((tmp_path / "reports" / "gate.json").read_text())
+    for model in document["models"]:
+        versions = [one["versions"]["transformers"] for one in model["report"]["environments"]]
+        assert len(set(versions)) == 2
+        assert all(one["passed"] for one in model["report"]["environments"])
+        for version in versions:
+            named = f"{model['name']} (transformers {version},"
+            (row,) = [line for line in finished.stdout.splitlines() if line.startswith(named)]
+            assert row.endswith("passed")
+    assert document["command"].count("--torch-python") == 2
 
 
 @pytest.mark.parametrize("name", NAMES)

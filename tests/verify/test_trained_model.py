@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,8 @@ from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.verify.inputs import inputs_from_rows
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
+
+from ..conftest import PADDLE_PYTHON
 
 SENTENCES = [
     "The committee postponed its decision until every member had read the report.",
@@ -46,7 +47,7 @@ def paddle_folder(original: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """The checkpoint that PaddleNLP's importer makes. It writes beside what it reads, so it gets a copy."""
     folder = tmp_path_factory.mktemp("minilm")
     shutil.copytree(original, folder / "original")
-    command = [sys.executable, "-c", IMPORTER, str(folder / "original"), str(folder / "paddle")]
+    command = [PADDLE_PYTHON, "-c", IMPORTER, str(folder / "original"), str(folder / "paddle")]
     child = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     return folder / "paddle"

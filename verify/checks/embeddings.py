@@ -14,7 +14,6 @@ from ...converters.formats.dtypes import Array
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
-from ..runners.forward import Session
 from ..states import StateDifference, nan_last, token_difference
 
 LIMIT = 1e-12
@@ -24,18 +23,14 @@ TABLES = {"vocabulary": "vocab_size", "positions": "max_position_embeddings", "t
 """The tables, and the configuration fields with their numbers of rows."""
 
 
-def run_embeddings(
-    session: Session, configuration: Mapping[str, Any], forward: Inputs, padding: int | None
-) -> CheckResult:
-    """Put all rows through both frameworks' embeddings and compare. `configuration` is PaddleNLP's, `forward` are the
-    inputs of the forward runs, `padding` is an id that the frameworks embed differently on purpose.
-
-    Raises RunnerAnswerError when a framework cannot."""
-    rows = all_rows(configuration, padding)
+def run_embeddings(context: Context) -> CheckResult:
+    """Put all rows through both frameworks' embeddings and compare. Raises RunnerAnswerError when one cannot."""
+    pair, session = context.pair, context.models
+    rows = all_rows(pair.configuration, pair.padding)
     inputs = session.save("embeddings inputs", rows.arrays())
-    paddle = session.paddle("float64", "embeddings", inputs=inputs)
+    paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs))
     torch = session.torch("float64", "embeddings", inputs=inputs)
-    return check_embeddings(configuration, forward, rows, paddle.outputs, torch.outputs, padding)
+    return check_embeddings(pair.configuration, context.inputs, rows, paddle.outputs, torch.outputs, pair.padding)
 
 
 def all_rows(configuration: Mapping[str, Any], padding: int | None) -> Inputs:
@@ -143,8 +138,7 @@ def _touched(inputs: Inputs, table: str) -> int:
 
 
 def _run(context: Context) -> Outcome:
-    pair = context.pair
-    return Outcome(run_embeddings(context.models, pair.configuration, context.inputs, pair.padding))
+    return Outcome(run_embeddings(context))
 
 
 CHECK = Check(

@@ -6,7 +6,7 @@ Both differentiate one number, the sum of the outputs times fixed random project
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ...mappings.language.plan import Plan
 from ...mappings.language.rules import Move, Rule
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
-from ..runners.forward import Session
+from ..runners.forward import Run
 from ..states import attended_positions, nan_last
 
 LIMIT = 1e-9
@@ -46,23 +46,20 @@ class Gradients:
         return array
 
 
-def run_gradients(session: Session, outputs: Mapping[str, Array], mask: Array, padding: int | None) -> CheckResult:
-    """Let both frameworks differentiate and compare. `outputs` are Paddle's, to see names and shapes; `padding` is an
-    id that the frameworks embed differently on purpose.
+def run_gradients(context: Context) -> CheckResult:
+    """Let both frameworks differentiate and compare. Raises RunnerAnswerError when a framework cannot."""
+    session = context.models
+    # Paddle's outputs, to see names and shapes.
+    outputs = context.pair.comparable(context.paddle("float64").outputs)
+    path = session.save("projections", projections(outputs, context.mask))
 
-    Raises RunnerAnswerError when a framework cannot."""
-    path = session.save("projections", projections(outputs, mask))
-    folders = {side: session.scratch / f"{side} gradients" for side in ("paddle", "torch")}
-    for folder in folders.values():
+    def differentiate(side: str, ask: Callable[..., Run]) -> Gradients:
+        folder = session.scratch / f"{side} gradients"
         folder.mkdir()
-    paddle = session.paddle("float64", "gradients", projections=path, outputs=str(folders["paddle"]))
-    torch = session.torch("float64", "gradients", projections=path, outputs=str(folders["torch"]))
-    return check_gradients(
-        session.plan,
-        padding,
-        Gradients(folders["paddle"], paddle.answer["files"]),
-        Gradients(folders["torch"], torch.answer["files"]),
-    )
+        return Gradients(folder, ask("float64", "gradients", projections=path, outputs=str(folder)).answer["files"])
+
+    paddle = context.once("gradients", lambda: differentiate("paddle", session.paddle))
+    return check_gradients(session.plan, context.pair.padding, paddle, differentiate("torch", session.torch))
 
 
 def projections(outputs: Mapping[str, Array], mask: Array, seed: int = 0) -> dict[str, Array]:
@@ -185,8 +182,7 @@ def _largest(array: Array) -> float:
 
 
 def _run(context: Context) -> Outcome:
-    outputs = context.pair.comparable(context.paddle("float64").outputs)
-    return Outcome(run_gradients(context.models, outputs, context.mask, context.pair.padding))
+    return Outcome(run_gradients(context))
 
 
 CHECK = Check(

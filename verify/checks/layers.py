@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array
-from ...errors import RunnerAnswerError
+from ...errors import RunnerAccidentError, RunnerAnswerError
 from ...mappings.language.plan import Plan
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
@@ -52,7 +52,7 @@ def check_layers(
     stage = stage_of(check.details["first_failed"], layers[0])
     if stage is not None and layers[0] == layers[1]:
         # Torch failing here leaves what was found without a module's name.
-        with suppress(RunnerAnswerError):
+        with suppress(RunnerAnswerError, RunnerAccidentError):
             guilty = find_guilty(session, shown, paddle[shown].outputs, stage, mask)
             where = f"{guilty.text}; {where}"
             details["guilty"] = guilty.to_json()

@@ -16,7 +16,7 @@ from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, word_embeddings
 from ...mappings.language.plan import Plan, is_prefixed
 from ...mappings.language.rules import Kind
-from ..check import Check, Context, Outcome
+from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult
 
 
@@ -216,6 +216,7 @@ CHECK = Check(
     "source after the declared transform; what PaddleNLP loaded is what was read, and what transformers loaded is what "
     "was written",
     limit="no bit differs",
+    needs=Needs(loaded=True),
     sees_faults=True,
     run=_run,
 )

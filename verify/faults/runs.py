@@ -23,7 +23,7 @@ from ...converters.formats.safetensors_file import open_safetensors, write_safet
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.record import own_record
 from ...converters.tokenizers.huggingface import write_json
-from ...errors import ParityError, UnreadableFileError
+from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
 from ...mappings.language.plan import Plan
 from ..check import Context, Needs
 from ..checks import all_checks
@@ -88,17 +88,21 @@ def with_faults(
     runners: Runners,
     on_result: Callable[[FaultResult], None] | None = None,
 ) -> Report:
-    """The report of a pair with what became of every fault that its model has a place for. Raises as `run_faults`."""
-    results = run_faults(
-        source,
-        converted,
-        family=family,
-        architecture=architecture,
-        seed=seed,
-        runners=runners,
-        on_result=on_result,
-    )
-    return replace(report, faults=tuple(result.to_json() for result in results if result.injected))
+    """The report of a pair with what became of every fault that its model has a place for, in each torch environment.
+    Raises as `run_faults`."""
+    sides = []
+    for side, one in zip(report.sides, runners.sides(), strict=False):
+        results = run_faults(
+            source,
+            converted,
+            family=family,
+            architecture=architecture,
+            seed=seed,
+            runners=one,
+            on_result=on_result,
+        )
+        sides.append(replace(side, faults=tuple(result.to_json() for result in results if result.injected)))
+    return replace(sides[0], others=tuple(sides[1:]))
 
 
 def run_faults(
@@ -114,8 +118,8 @@ def run_faults(
 ) -> list[FaultResult]:
     """Inject each fault (default: all) into a copy of `converted` and run the checks on it that can see faults.
 
-    Paddle runs once; torch runs for every fault. Raises ParityError when the unfaulted pair does not pass, for then a
-    red check would prove nothing, and the Paddle2TorchErrors of `verify_checkpoint`.
+    Paddle runs once; torch, in the first environment, runs for every fault. Raises ParityError when the unfaulted pair
+    does not pass, for then a red check would prove nothing, and the Paddle2TorchErrors of `verify_checkpoint`.
     """
     if runners is None:
         with Runners() as own:
@@ -159,8 +163,10 @@ def run_faults(
             session = open_session(pair, runners, staged, state.inputs, scratch_of)
             try:
                 runs = run_both(session, needs.dtypes, needs.fed, reference)
-                context = Context(pair, inputs, runners, scratch_of, runs, session)
-                return results_of(compare(asked, context)), runs
+                outcomes = compare(asked, Context(pair, inputs, runners, scratch_of, runs, session))
+                if accidents := [outcome.accident for outcome in outcomes.values() if outcome.accident is not None]:
+                    raise RunnerAccidentError(accidents[0])
+                return results_of(outcomes), runs
             finally:
                 session.release()
 

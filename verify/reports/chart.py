@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import MissingDependencyError
+from ..runners.environments import lacking_libraries
 from .result import Report
 
 DTYPES = ("float64", "float32")
@@ -131,9 +132,7 @@ def draw(panel: Panel, *, narrow: bool, salt: str) -> str:
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingDependencyError(
-            "report.html needs matplotlib: install it with `pip install 'paddle2torch[verify]'`"
-        ) from error
+        raise MissingDependencyError(lacking_libraries("report.html", ["matplotlib"])) from error
     settings = {
         "svg.fonttype": "none",
         "svg.hashsalt": salt,

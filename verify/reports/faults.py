@@ -24,7 +24,7 @@ class Fault:
 def faults_of(result: GateResult) -> list[Fault]:
     """The faults of the whole result and of each model's report, in this order."""
     found = [_fault(fault, "") for fault in result.faults]
-    for model in result.models:
+    for model in result.sides:
         if model.report is not None:
             found += [_fault(fault, model.name) for fault in model.report.faults]
     return found

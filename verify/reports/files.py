@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import MissingDependencyError, OutputError, Paddle2TorchError
 from ...workers.console import outcome_notes
+from ..runners.environments import lacking_libraries
 from .gate_result import GateResult, ModelResult
 from .html import html_page
 from .junit import junit_xml
@@ -56,9 +57,7 @@ class Reports:
                 with _report_errors(folder / name):
                     (folder / name).unlink(missing_ok=True)
             if missing := [name for name in LIBRARIES if find_spec(name) is None]:
-                raise MissingDependencyError(
-                    f"--report-dir needs {' and '.join(missing)}: install with `pip install 'paddle2torch[verify]'`"
-                )
+                raise MissingDependencyError(lacking_libraries("--report-dir", missing))
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -95,15 +94,16 @@ class Reports:
 
 
 def command_line(arguments: Sequence[str], options: Mapping[str, Any]) -> str:
-    """A `paddle2torch` command, quoted for a shell; an option that is None or False is left out. The names of
-    options are those of the arguments, with underscores."""
+    """A `paddle2torch` command, quoted for a shell; an option that is None or False is left out, one with several
+    values is repeated. The names of options are those of the arguments, with underscores."""
     words = ["paddle2torch", *arguments]
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
         elif value is not None and value is not False:
-            words += [option, str(value)]
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [option, str(one)]
     return shlex.join(words)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..costs import largest_memory, sum_stages
@@ -35,7 +35,19 @@ class ModelResult:
         """Say "passed", "FAILED" or "not run"."""
         if self.report is None:
             return "not run"
-        return "passed" if self.report.passed else "FAILED"
+        return "passed" if self.report.passed else "FAILED" if self.report.failed else "not run"
+
+    @property
+    def sides(self) -> tuple[ModelResult, ...]:
+        """This outcome once for each torch environment, named after it where there are several."""
+        if self.report is None or not self.report.others:
+            return (self,)
+        names = [f"{self.name} ({side.environment})" for side in self.report.sides]
+        return tuple(
+            # Two environments of the same versions are still two.
+            replace(self, name=name if name not in names[:index] else f"{name} {index + 1}", report=side)
+            for index, (name, side) in enumerate(zip(names, self.report.sides, strict=True))
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as plain JSON values."""
@@ -60,6 +72,11 @@ class GateResult:
     faults: tuple[Mapping[str, Any], ...] = ()
     tool: str = TOOL
     date: str = field(default_factory=utc_now)
+
+    @property
+    def sides(self) -> tuple[ModelResult, ...]:
+        """All outcomes, each once for each torch environment."""
+        return tuple(side for model in self.models for side in model.sides)
 
     @property
     def passed(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import MissingDependencyError
+from ..runners.environments import lacking_libraries
 from .chart import Panel, draw, panels
 from .faults import faults_of
 from .gate_result import GateResult, ModelResult
@@ -71,9 +72,7 @@ def html_page(result: GateResult) -> str:
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
-        raise MissingDependencyError(
-            "report.html needs Jinja2: install it with `pip install 'paddle2torch[verify]'`"
-        ) from error
+        raise MissingDependencyError(lacking_libraries("report.html", ["jinja2"])) from error
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -95,7 +94,7 @@ def html_page(result: GateResult) -> str:
         faults=[
             [fault.name, fault.model or "-", fault.caught_by or shown(ESCAPED), fault.where or "-"] for fault in faults
         ],
-        models=[_model(model, f"m{index}", shown) for index, model in enumerate(result.models)],
+        models=[_model(model, f"m{index}", shown) for index, model in enumerate(result.sides)],
     )
     return page.strip() + "\n"
 
@@ -165,7 +164,7 @@ def _check_rows(report: Report, shown: Any) -> list[list[Any]]:
         ]
         for check in report.checks
     ]
-    reasons = report.not_run_reasons
+    reasons = {**report.not_run_reasons, **report.accidents}
     return rows + [[name, shown(NOT_RUN), "-", "-", reasons.get(name, "-"), "-"] for name in report.not_run]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ...errors import MissingDependencyError
+from ..runners.environments import lacking_libraries
 from .faults import Fault, faults_of
 from .gate_result import GateResult, ModelResult
 from .result import CheckResult, Report
@@ -18,17 +19,15 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def junit_xml(result: GateResult) -> str:
-    """The result as JUnit XML: failures carry the problems, checks that were not run are skipped, and a model that
-    could not be run is an error. Raises MissingDependencyError."""
+    """The result as JUnit XML, a suite per model and torch environment: failures carry the problems, checks that were
+    not run are skipped, and what could not be run is an error. Raises MissingDependencyError."""
     try:
         from junitparser import JUnitXml, TestSuite
     except ImportError as error:
-        raise MissingDependencyError(
-            "junit.xml needs junitparser: install it with `pip install 'paddle2torch[verify]'`"
-        ) from error
+        raise MissingDependencyError(lacking_libraries("junit.xml", ["junitparser"])) from error
     document: Any = JUnitXml("paddle2torch")
     suites = []
-    for model in result.models:
+    for model in result.sides:
         suites.append(TestSuite(_text(model.name)))
         suites[-1].timestamp = result.date.removesuffix("Z")
         _add_cases(suites[-1], model)
@@ -40,7 +39,7 @@ def junit_xml(result: GateResult) -> str:
         document.add_testsuite(suite)
     document.update_statistics()
     # The cases of a model run together: only the suite has a time of its own, which the sums above do not know.
-    for suite, model in zip(document, result.models, strict=False):
+    for suite, model in zip(document, result.sides, strict=False):
         suite.time = round(model.seconds, 3)
     document.time = round(sum(model.seconds for model in result.models), 3)
     element = ElementTree.fromstring(document.tostring())
@@ -49,22 +48,19 @@ def junit_xml(result: GateResult) -> str:
 
 
 def _add_cases(suite: TestSuite, model: ModelResult) -> None:
-    from junitparser import Error, TestCase
-
     class_name = _text(f"paddle2torch.{model.name}")
     if model.report is None:
-        case = TestCase("verification", class_name)
-        problem = Error(_text(f"not run: {model.error}"), "not run")
-        problem.text = _text(model.error or "")
-        case.result = [problem]
-        suite.add_testcase(case)
+        suite.add_testcase(_error_case("verification", class_name, model.error or ""))
         return
     for name, value in _properties(model.report).items():
         suite.add_property(name, _text(value))
     for check in model.report.checks:
         suite.add_testcase(_check_case(check, class_name))
     for name in model.report.not_run:
-        suite.add_testcase(_skipped_case(name, class_name, model.report.not_run_reasons.get(name)))
+        if name in model.report.accidents:
+            suite.add_testcase(_error_case(name, class_name, model.report.accidents[name]))
+        else:
+            suite.add_testcase(_skipped_case(name, class_name, model.report.not_run_reasons.get(name)))
 
 
 def _check_case(check: CheckResult, class_name: str) -> TestCase:
@@ -76,6 +72,16 @@ def _check_case(check: CheckResult, class_name: str) -> TestCase:
         failure.text = _text("\n".join(check.problems) or check.where)
         case.result = [failure]
     case.system_out = _text(f"worst {check.worst}, limit {check.limit} ({check.measure}); {check.where}")
+    return case
+
+
+def _error_case(name: str, class_name: str, reason: str) -> TestCase:
+    from junitparser import Error, TestCase
+
+    case = TestCase(_text(name), class_name)
+    problem = Error(_text(f"not run: {reason}"), "not run")
+    problem.text = _text(reason)
+    case.result = [problem]
     return case
 
 

@@ -21,12 +21,12 @@ def markdown(result: GateResult) -> str:
         "",
         "| model | verdict | checks | weights | worst float64 | worst float32 | where |",
         "|---|---|---|---|--:|--:|---|",
-        *(_row(model) for model in result.models),
+        *(_row(model) for model in result.sides),
         "",
     ]
     if not_run := not_run_checks(result):
         lines += [f"**Checks not run:** {_cell(', '.join(not_run))}", ""]
-    for model in result.models:
+    for model in result.sides:
         lines += _problems(model)
     lines += _declared(result)
     if faults := faults_of(result):
@@ -35,15 +35,16 @@ def markdown(result: GateResult) -> str:
         lines += [f"- ❌ escaped: {_cell(fault.name)}" for fault in escaped] + ([""] if escaped else [])
     if result.command:
         lines += ["Repeat it:", "", *_fenced(result.command), ""]
-    versions = next((model.report.versions for model in result.models if model.report and model.report.versions), {})
-    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lines += [_cell(f"{result.tool}, {result.date}" + (f"; {shown}" if shown else ""))]
+    versions = [model.report.versions for model in result.sides if model.report and model.report.versions]
+    each = [", ".join(f"{name} {version}" for name, version in one.items()) for one in versions]
+    lines += [_cell("; ".join([f"{result.tool}, {result.date}", *dict.fromkeys(each)]))]
     return "\n".join(lines) + "\n"
 
 
 def workflow_commands(result: GateResult) -> list[str]:
-    """Workflow commands of GitHub Actions: an error per model that did not pass, a warning for what was not run."""
-    bad = [model for model in result.models if not model.passed]
+    """Workflow commands of GitHub Actions: an error per model, and torch environment, that did not pass, a warning for
+    what was not run."""
+    bad = [model for model in result.sides if not model.passed]
     shown = bad if len(bad) <= MOST_ANNOTATIONS else bad[: MOST_ANNOTATIONS - 1]
     lines = [_command("error", f"{model.name}: {model.verdict}", _annotation_text(model)) for model in shown]
     if rest := [model.name for model in bad[len(shown) :]]:
@@ -51,7 +52,7 @@ def workflow_commands(result: GateResult) -> list[str]:
     if escaped := [fault for fault in faults_of(result) if fault.escaped]:
         names = "\n".join(fault.name for fault in escaped)
         lines.append(_command("error", f"{len(escaped)} faults escaped every check", names))
-    missing = dict.fromkeys(name for model in result.models if model.report for name in left_out(model.report))
+    missing = dict.fromkeys(name for model in result.sides if model.report for name in left_out(model.report))
     if missing:
         lines.append(_command("warning", "checks not run", ", ".join(missing)))
     return lines
@@ -84,6 +85,8 @@ def _problems(model: ModelResult) -> list[str]:
     lines = [f"### {_marked(model)}: {_cell(model.name)}", ""]
     if model.report is None:
         return [*lines, *_fenced(model.error or ""), ""]
+    for name, reason in model.report.accidents.items():
+        lines += [f"**{_cell(name)}** could not be run:", "", *_fenced(reason), ""]
     for check in model.report.checks:
         if not check.passed:
             lines += [f"**{_cell(check.name)}**: {_cell(check.where)}", ""]
@@ -94,7 +97,7 @@ def _problems(model: ModelResult) -> list[str]:
 def _declared(result: GateResult) -> list[str]:
     """Declared differences once each, with the largest size measured in any model."""
     sizes: dict[tuple[str, str], float | None] = {}
-    for model in result.models:
+    for model in result.sides:
         for seen in model.report.declared_differences if model.report else ():
             key = (seen.name, seen.text)
             sizes[key] = max((size for size in (sizes.get(key), seen.measured) if size is not None), default=None)
@@ -122,11 +125,13 @@ def _annotation_text(model: ModelResult) -> str:
     """One line per failed check: its place, and how many problems it found."""
     if model.report is None:
         return model.error or "not run"
-    return "\n".join(
+    accidents = [f"{name} could not be run: {reason}" for name, reason in model.report.accidents.items()]
+    failed = [
         f"{check.name}: {check.where}" + (f" ({len(check.problems)} problems)" if len(check.problems) > 1 else "")
         for check in model.report.checks
         if not check.passed
-    )
+    ]
+    return "\n".join([*failed, *accidents])
 
 
 def _command(kind: str, title: str, message: str) -> str:

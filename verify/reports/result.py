@@ -13,6 +13,9 @@ from ...errors import ParityError
 
 TOOL = f"paddle2torch {__version__}"
 
+NAMING = ("transformers", "torch")
+"""The versions by which a torch environment is called."""
+
 TO_TORCH, TO_PADDLE = "PaddleNLP to Hugging Face", "Hugging Face to PaddleNLP"
 """The directions of a conversion."""
 
@@ -76,8 +79,12 @@ class Report:
     `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for
     `source` and `output`; `command` repeats the verification; `faults` are faults injected on purpose: what was
     changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
-    `not_run` why there was nothing to run it on; without a reason, it was not asked for. `certificate` is the path of
-    the certificate that was written. `foreign` says that this package did not write the converted folder.
+    `not_run` why there was nothing to run it on; without a reason, it was not asked for. `accidents` says of one in
+    `not_run` why it could not be run. `certificate` is the path of the certificate that was written. `foreign` says
+    that this package did not write the converted folder.
+
+    Checks, versions and all that follows from running a framework are those of one torch environment. Where there are
+    several, `others` are the reports of the others; the verdict is that of all of them.
     """
 
     source: str
@@ -102,12 +109,31 @@ class Report:
     not_run_reasons: Mapping[str, str] = field(default_factory=dict)
     certificate: str | None = None
     foreign: bool = False
+    accidents: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[Report, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every check that was asked for ran and holds, and no injected fault escaped; a report without a
-        check has not passed."""
-        return bool(self.checks) and all(check.passed for check in self.checks) and not self.escaped_faults
+        """Whether every check that was asked for ran and holds, and no injected fault escaped, in every torch
+        environment; a report without a check has not passed."""
+        ran = bool(self.checks) and not self.accidents
+        return ran and not self.failed and all(other.passed for other in self.others)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a check found a difference or an injected fault escaped, in any torch environment."""
+        found = any(not check.passed for check in self.checks) or bool(self.escaped_faults)
+        return found or any(other.failed for other in self.others)
+
+    @property
+    def sides(self) -> tuple[Report, ...]:
+        """The reports of each torch environment."""
+        return (replace(self, others=()), *self.others)
+
+    @property
+    def environment(self) -> str:
+        """The torch environment, by the versions that were found there; nothing where no framework ran."""
+        return ", ".join(f"{name} {self.versions[name]}" for name in NAMING if name in self.versions)
 
     @property
     def escaped_faults(self) -> tuple[str, ...]:
@@ -121,10 +147,34 @@ class Report:
     def assert_passed(self) -> Report:
         """Return the report; raise ParityError naming every failed check when one failed."""
         if not self.passed:
-            failed = [f"{check.name}: {check.where}" for check in self.checks if not check.passed]
-            failed += [f"escaped fault: {name}" for name in self.escaped_faults]
+            failed = []
+            for side in self.sides:
+                named = f"with {side.environment}: " if self.others else ""
+                failed += [f"{named}{check.name}: {check.where}" for check in side.checks if not check.passed]
+                failed += [f"{named}escaped fault: {name}" for name in side.escaped_faults]
             raise ParityError(f"{self.converted} is not the same model as {self.source}: " + "; ".join(failed))
         return self
+
+    def environments(self) -> list[dict[str, Any]]:
+        """What was found in each torch environment, as plain JSON values; the checks without their details."""
+        return [
+            {
+                "name": side.environment,
+                "passed": side.passed,
+                "versions": dict(side.versions),
+                "checks": [
+                    {name: value for name, value in check.to_json().items() if name != "details"}
+                    for check in side.checks
+                ],
+                "not_run": list(side.not_run),
+                "could_not_run": dict(side.accidents),
+                "declared_differences": side._declared(),
+            }
+            for side in self.sides
+        ]
+
+    def _declared(self) -> list[dict[str, Any]]:
+        return [{"name": seen.name, "text": seen.text, "measured": seen.measured} for seen in self.declared_differences]
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -141,11 +191,11 @@ class Report:
             "checks": [check.to_json() for check in self.checks],
             "not_run": list(self.not_run),
             "not_run_reasons": dict(self.not_run_reasons),
-            "declared_differences": [
-                {"name": seen.name, "text": seen.text, "measured": seen.measured} for seen in self.declared_differences
-            ],
+            "could_not_run": dict(self.accidents),
+            "declared_differences": self._declared(),
             "inputs_digest": self.inputs_digest,
             "versions": dict(self.versions),
+            "environments": self.environments(),
             "seconds": dict(self.seconds),
             "peak_memory_bytes": dict(self.memory),
             "files": {side: dict(files) for side, files in self.files.items()},

@@ -29,9 +29,9 @@ SHOWN_PROBLEMS = 10
 
 
 def gate_rows(result: GateResult) -> list[list[str]]:
-    """One row per name under GATE_HEADINGS; what did not run is a dash."""
+    """One row per name, and torch environment, under GATE_HEADINGS; what did not run is a dash."""
     rows = []
-    for model in result.models:
+    for model in result.sides:
         report = model.report
         if report is None:
             rows.append([model.name, "-", "-", "-", "-", model.error or "", f"{model.seconds:.1f}", model.verdict])
@@ -59,8 +59,8 @@ def verdict(model: ModelResult) -> str:
 def report_verdict(report: Report) -> str:
     """The verdict of a report in words; optional checks may be left out without a word in it."""
     if not report.passed:
-        return "FAILED"
-    return "passed in part" if left_out(report) else "passed"
+        return "FAILED" if report.failed else "not run"
+    return "passed in part" if any(map(left_out, report.sides)) else "passed"
 
 
 def left_out(report: Report) -> list[str]:
@@ -109,7 +109,7 @@ def gate_footer(result: GateResult) -> list[str]:
         lines.append(f"checks not run: {', '.join(not_run)}")
     origins = sorted({model.report.weights for model in result.models if model.report is not None})
     weights = f" ({' and '.join(origins)} weights)" if origins else ""
-    lines += [line for model in result.models if model.report is not None for line in fault_lines(model.report)]
+    lines += [line for model in result.sides if model.report is not None for line in fault_lines(model.report)]
     return [*lines, f"{headline(result)}{weights}"]
 
 
@@ -133,13 +133,14 @@ def headline(result: GateResult, noun: str = "") -> str:
 
 def not_run_checks(result: GateResult) -> list[str]:
     """The checks that at least one model's report names as not run, optional ones marked as such."""
-    reports = [model.report for model in result.models if model.report is not None]
+    reports = [model.report for model in result.sides if model.report is not None]
     return list(dict.fromkeys(not_run_label(report, name) for report in reports for name in report.not_run))
 
 
 def not_run_label(report: Report, name: str) -> str:
     """A check that was not run, with why where that is known."""
-    reason = report.not_run_reasons.get(name) or ("" if name in CHECKS else "optional")
+    reason = "could not be run" if name in report.accidents else report.not_run_reasons.get(name)
+    reason = reason or ("" if name in CHECKS else "optional")
     return f"{name} ({reason})" if reason else name
 
 
@@ -158,6 +159,18 @@ def report_lines(report: Report) -> list[str]:
     foreign = ", a foreign folder" if report.foreign else ""
     facts = f"{report.architecture}, {report.weights} weights{back}{foreign}"
     lines = [f"{report.converted} against {report.source} ({facts})"]
+    end = [] if report.certificate is None else [f"  certificate: {report.certificate}"]
+    if not report.others:
+        return [*lines, *_side_lines(report), *end, f"{report_verdict(report)} ({tally(report)})"]
+    for side in report.sides:
+        lines += [f"with {side.environment}: {report_verdict(side)} ({tally(side)})", *_side_lines(side)]
+    passed = sum(side.passed for side in report.sides)
+    return [*lines, *end, f"{report_verdict(report)} ({passed} of {len(report.sides)} torch environments passed)"]
+
+
+def _side_lines(report: Report) -> list[str]:
+    """A line per check and per declared difference, of one torch environment."""
+    lines = []
     width = max((len(check.name) for check in report.checks), default=0)
     for check in report.checks:
         outcome = "passed" if check.passed else "FAILED"
@@ -168,14 +181,11 @@ def report_lines(report: Report) -> list[str]:
     for seen in report.declared_differences:
         size = f" (here {seen.measured:.1e})" if seen.measured is not None else ""
         lines.append(f"  declared difference {seen.name}{size}: {seen.text}")
-    reasons = report.not_run_reasons
+    reasons = {**report.not_run_reasons, **report.accidents}
     if report.not_run:
         names = (f"{name} ({reasons[name]})" if name in reasons else name for name in report.not_run)
         lines.append(f"  not run: {', '.join(names)}")
-    lines += [f"  {line}" for line in fault_lines(report)]
-    if report.certificate is not None:
-        lines.append(f"  certificate: {report.certificate}")
-    return [*lines, f"{report_verdict(report)} ({tally(report)})"]
+    return lines + [f"  {line}" for line in fault_lines(report)]
 
 
 def certificate_lines(check: CheckResult) -> list[str]:
@@ -208,7 +218,7 @@ def worst(check: CheckResult | None) -> str:
 
 def _narrow_lines(result: GateResult) -> list[str]:
     lines = []
-    for model in result.models:
+    for model in result.sides:
         lines.append(f"{model.name}: {verdict(model)}")
         if model.report is None:
             lines.append(f"  {model.error}")

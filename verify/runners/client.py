@@ -8,18 +8,16 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal
+from typing import IO, Any
 
-from ...errors import MissingDependencyError, RunnerAnswerError, RunnerError
-
-Kind = Literal["paddle", "torch"]
+from ...errors import MissingDependencyError, RunnerAccidentError, RunnerAnswerError, RunnerError
+from .environments import Kind, interpreter_of, lacking
 
 STDERR_TAIL_BYTES = 4096
 SCRIPTS = Path(__file__).parent
@@ -40,14 +38,15 @@ class RunnerProcess:
     def __init__(
         self,
         kind: Kind,
-        python: str = sys.executable,
+        python: str | None = None,
         arguments: Sequence[str] = (),
         timeout_seconds: float | None = None,
         reuse_memory: bool = True,
     ) -> None:
-        """`arguments` are for the runner's script; `reuse_memory` trades memory for time, see REUSE_MEMORY."""
+        """`python` is found by default; `arguments` are for the runner's script; `reuse_memory` trades memory for time,
+        see REUSE_MEMORY."""
         self.kind = kind
-        self.python = python
+        self.python = python or interpreter_of(kind)
         self.arguments = tuple(arguments)
         self.timeout_seconds = timeout_seconds
         self.reuse_memory = reuse_memory
@@ -91,8 +90,9 @@ class RunnerProcess:
     def request(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Send one request and return its answer.
 
-        Raises `RunnerAnswerError` if the child answers with an error, `RunnerError` if it dies, breaks the protocol or
-        takes too long, and `MissingDependencyError` if it lacks its framework.
+        Raises `RunnerAnswerError` if the child answers with an error, `RunnerAccidentError` if that error says nothing
+        of what it was asked about, `RunnerError` if it dies, breaks the protocol or takes too long, and
+        `MissingDependencyError` if it lacks its framework.
         """
         if self._stopped:
             raise RunnerError(f"{self.title} was stopped.")
@@ -151,9 +151,7 @@ class RunnerProcess:
         return RunnerError(f"{self.title} ended with exit status {status} before it answered{detail}")
 
     def _missing(self, detail: str) -> MissingDependencyError:
-        return MissingDependencyError(
-            f"{self.title} lacks what it runs on ({detail}): pip install 'paddle2torch[verify]' for {self.python}."
-        )
+        return MissingDependencyError(lacking(self.kind, self.python, detail), detail)
 
     def _read_answer(self, line: bytes) -> dict[str, Any]:
         try:
@@ -169,6 +167,11 @@ class RunnerProcess:
         message = " ".join(str(answer.get("error")).split())
         if answer.get("missing"):
             raise self._missing(message)
+        if answer.get("accident"):
+            raise RunnerAccidentError(
+                f"{self.title} could not run it: {message} in the libraries of {self.python}, which says nothing of "
+                "the models; `paddle2torch environments` shows what is installed and how to install what was tested"
+            )
         raise RunnerAnswerError(f"{self.title} failed: {message}")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,26 +20,38 @@ from safetensors.numpy import load_file, save_file
 
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
 from ...converters.formats.dtypes import Array
-from ...errors import RunnerAnswerError, RunnerError
+from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.plan import Plan
 from ..inputs import Inputs
 from .client import RunnerProcess
+from .environments import find_interpreters
 
 
 class Runners:
-    """The three runner processes of a verification: Paddle in float32 and in float64, and torch. They start when first
-    asked, or with `begin`, and can serve many verifications, which saves the frameworks' slow imports. Use it as a
-    context manager."""
+    """The runner processes of a verification: Paddle in float32 and in float64, and torch in each of its environments,
+    of which `torch` is the one that is compared. They start when first asked, or with `begin`, and can serve many
+    verifications, which saves the frameworks' slow imports. Use it as a context manager."""
 
-    def __init__(self, paddle_python: str | None = None, torch_python: str | None = None) -> None:
-        """`paddle_python` and `torch_python` are the interpreters of the environments; default is this one."""
-        paddle, torch = paddle_python or sys.executable, torch_python or sys.executable
-        self.paddle32 = RunnerProcess("paddle", paddle, ("--dtype", "float32"))
-        # The largest of the three: gaps in its memory would bring it near 4 GiB with the largest models.
-        self.paddle64 = RunnerProcess("paddle", paddle, ("--dtype", "float64"), reuse_memory=False)
-        self.torch = RunnerProcess("torch", torch)
+    def __init__(self, paddle_python: str | None = None, torch_python: str | Sequence[str] | None = None) -> None:
+        """`paddle_python` and `torch_python`, one or several, are interpreters; `find_interpreters` has the default."""
+        found = find_interpreters(paddle_python, torch_python)
+        self.paddle32 = RunnerProcess("paddle", found.paddle.python, ("--dtype", "float32"))
+        # The largest of them: gaps in its memory would bring it near 4 GiB with the largest models.
+        self.paddle64 = RunnerProcess("paddle", found.paddle.python, ("--dtype", "float64"), reuse_memory=False)
+        self.torches = tuple(RunnerProcess("torch", one.python) for one in found.torch)
+        self.torch = self.torches[0]
         self._pool = ThreadPoolExecutor(2)
         self._begun: dict[RunnerProcess, Future[dict[str, Any]]] = {}
+
+    def sides(self) -> tuple[Runners, ...]:
+        """These runners once for each torch environment, with that one's as `torch`. They share the processes: only
+        the whole is to be closed."""
+        sides = []
+        for torch in self.torches:
+            side = copy(self)
+            side.torches, side.torch = (torch,), torch
+            sides.append(side)
+        return tuple(sides)
 
     def begin(self) -> None:
         """Let torch and Paddle in float64 import their frameworks while Paddle in float32 is asked for something."""
@@ -70,17 +82,16 @@ class Runners:
             if not future.done():
                 runner.stop()
         self._pool.shutdown()
-        for runner in (self.paddle32, self.paddle64, self.torch):
-            runner.close()
+        self.rest()
 
     def rest(self) -> None:
         """End the processes for now; the next request starts them anew."""
-        for runner in (self.paddle32, self.paddle64, self.torch):
+        for runner in (self.paddle32, self.paddle64, *self.torches):
             runner.close()
 
     def stop(self) -> None:
         """End the processes at once and for good; requests under way fail."""
-        for runner in (self.paddle32, self.paddle64, self.torch):
+        for runner in (self.paddle32, self.paddle64, *self.torches):
             runner.stop()
 
     def __enter__(self) -> Runners:
@@ -210,7 +221,8 @@ class Runs:
     `paddle32_uncast` is of the weights as loaded where a cast is compared;
     `torch64_as_is` is without declared epsilons aligned; `fed32` and `fed64` are torch's layers fed with Paddle's
     states; `paddle_as_loaded` is Paddle's side of the check of that name, once it was made. A failure says why torch
-    could not load or run the converted folder, or could not be fed: that is a finding, not an accident.
+    could not load or run the converted folder, or could not be fed: that is a finding. An accident is none: the runs
+    that are missing could not be made, and nothing is known of the folder.
     """
 
     paddle32: Run | None = None
@@ -224,6 +236,7 @@ class Runs:
     paddle_as_loaded: Run | None = None
     torch_failure: str | None = None
     fed_failure: str | None = None
+    accident: str | None = None
 
 
 def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Runs | None = None) -> Runs:
@@ -233,22 +246,21 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
     `reference` are runs of the same source in the same types whose Paddle side is taken instead of running it again.
     Raises RunnerError when a runner dies or PaddleNLP cannot run the source.
     """
-    runs = Runs(paddle_as_loaded=reference.paddle_as_loaded if reference is not None else None)
+    known = reference or Runs()
+    runs = Runs(paddle_as_loaded=known.paddle_as_loaded)
     attentions: dict[str, Any] = {"options": {"attentions": True}}
 
     def paddle32() -> Run:
         if session.cast is not None:
             # First, with the digests of what was loaded: the cast model is another one.
-            runs.paddle32_uncast = session.paddle(
+            runs.paddle32_uncast = known.paddle32_uncast or session.paddle(
                 "float32", "forward", uncast=True, label="forward uncast", digests=True, **attentions
             )
-        known = reference.paddle32 if reference is not None else None
-        runs.paddle32 = known or session.paddle("float32", "forward", digests=True, **attentions)
+        runs.paddle32 = known.paddle32 or session.paddle("float32", "forward", digests=True, **attentions)
         return runs.paddle32
 
     def paddle64() -> Run:
-        known = reference.paddle64 if reference is not None else None
-        runs.paddle64 = known or session.paddle("float64", "forward", digests=True, **attentions)
+        runs.paddle64 = known.paddle64 or session.paddle("float64", "forward", digests=True, **attentions)
         return runs.paddle64
 
     def feed(dtype: str, paddle: Future[Run]) -> Run | None:
@@ -256,7 +268,9 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
             return session.torch(dtype, "layers", states=_save_states(session, dtype, paddle.result()))
         except RunnerAnswerError as error:
             runs.fed_failure = str(error)
-            return None
+        except RunnerAccidentError as error:
+            runs.accident = str(error)
+        return None
 
     def torch() -> None:
         # In each type, what is fed comes after what is not: meanwhile Paddle makes the states.
@@ -271,6 +285,8 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
                 runs.fed64 = feed("float64", paddles["float64"]) if fed else None
         except RunnerAnswerError as error:
             runs.torch_failure = str(error)
+        except RunnerAccidentError as error:
+            runs.accident = str(error)
 
     with ThreadPoolExecutor(3) as pool:
         paddles = {dtype: pool.submit({"float32": paddle32, "float64": paddle64}[dtype]) for dtype in dtypes}

@@ -100,6 +100,10 @@ class ModelRunner(ABC):
     def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:  # noqa: B027
         """Adapt a live model to inputs where its class asks for that; by default nothing."""
 
+    def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """The hidden states that a model puts out, one before its layers and one after each; by default all."""
+        return states
+
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
         return {
@@ -258,10 +262,6 @@ class ModelRunner(ABC):
         epsilons = {name: getattr(norm, self.epsilon_attribute) for name, norm in norms.items()}
         return Loaded(model, architecture, loading, modules, norms, epsilons, seconds)
 
-    def states_of_layers(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
-        """The hidden states before the first layer and after each, of all those that a model hands out."""
-        return states
-
     def _layer_modules(self, model: Any) -> list[Any]:
         """What the encoder calls once per hidden state: the parts of the first list of modules in it."""
         encoder = getattr(model.base_model, "encoder", None)
@@ -313,8 +313,8 @@ class ModelRunner(ABC):
         finally:
             for hook in hooks:
                 hook.remove()
+        own = dict(result.items())
+        if own.get("hidden_states") is not None:
+            own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
         # The task's own tensors come last so that the backbone's never replace them.
-        outputs = dict(result.items())
-        if outputs.get("hidden_states") is not None:
-            outputs["hidden_states"] = self.states_of_layers(model, outputs["hidden_states"])
-        return protocol.collect_outputs([*backbone.items(), *raw.items(), *outputs.items()], loaded.architecture)
+        return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture)

@@ -7,6 +7,7 @@ and uses nothing beyond the standard library, numpy and safetensors.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import hashlib
 import json
@@ -62,6 +63,16 @@ OUTPUT_NAMES = {
     "sop_logits": "sequence_relationship_logits",
     "seq_relationship_logits": "sequence_relationship_logits",
 }
+
+
+ACCIDENTS = (AttributeError, ImportError, MemoryError, NameError, NotImplementedError, TypeError)
+"""Errors by which a program fails, not a model: what was asked for was not found out."""
+
+SYSTEM_FAULTS = (errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC)
+"""Of the errors of files, those that say nothing of the files."""
+
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
+"""What torch says of memory, as an error of another kind."""
 
 
 class RequestError(Exception):
@@ -131,7 +142,19 @@ def answer_line(operations: Mapping[str, Operation], line: bytes) -> Answer:
     except RequestError as error:
         return {"ok": False, "error": str(error), "traceback": traceback.format_exc()}
     except Exception as error:
-        return {"ok": False, "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        message = f"{type(error).__name__}: {error}"
+        return {"ok": False, "accident": is_accident(error), "error": message, "traceback": traceback.format_exc()}
+
+
+def is_accident(error: Exception) -> bool:
+    """Whether an error says nothing of the folder and the model that a request is about.
+
+    That a folder cannot be loaded or a model not run is an answer: no file, another format or shape, no such value or
+    entry. An attribute, a module or memory that is not there is none, whichever folder it came with.
+    """
+    if isinstance(error, OSError):
+        return error.errno in SYSTEM_FAULTS
+    return isinstance(error, ACCIDENTS) or any(text in str(error) for text in OUT_OF_MEMORY)
 
 
 def settle_imports() -> None:

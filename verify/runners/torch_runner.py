@@ -125,11 +125,6 @@ class TorchRunner(operations.ModelRunner):
 
         return tokenizer_calls.answer(request, load)
 
-    def states_of_layers(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
-        """Of a layer that is made of several, transformers 5 hands out the states in between too."""
-        inner, layers = getattr(model.config, "inner_group_num", 1), model.config.num_hidden_layers
-        return states[::inner] if len(states) == layers * inner + 1 else states
-
     def as_loaded(self, request: protocol.Request) -> protocol.Answer:
         """Load tokenizer and model with the path alone and call the one with what the other gives.
 
@@ -210,6 +205,12 @@ class TorchRunner(operations.ModelRunner):
             named = {name: self.to_array(tensor) for name, tensor in (tensors or {}).items()}
             arrays.update({f"{case}.{run}.{name}": array for name, array in {**parts, **named}.items()})
         return arrays, returned
+
+    def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """One state before the layers and one after each: transformers 5 gives one for every part of a layer that has
+        several (ALBERT's inner groups), transformers 4 and PaddleNLP do not."""
+        parts = int(getattr(model.config, "inner_group_num", 1))
+        return states[::parts] if len(states) == model.config.num_hidden_layers * parts + 1 else states
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""

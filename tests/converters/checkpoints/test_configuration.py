@@ -17,7 +17,7 @@ from paddle2torch.converters.checkpoints.configuration import (
 from paddle2torch.errors import ConfigurationError, UnreadableFileError
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ...conftest import SMALL, run_child
+from ...conftest import SMALL, TORCH_PYTHON, run_child
 
 ARCHITECTURES = [(family.name, model.source) for family in FAMILIES.values() for model in family.models]
 
@@ -34,7 +34,7 @@ def read_by_transformers(checkpoints: Path, tmp_path_factory: pytest.TempPathFac
     for output in folders:
         convert_checkpoint(checkpoints / output.name / "safetensors", output)
     script = Path(__file__).parents[2] / "mappings" / "torch_facts.py"
-    answer = run_child(script, {"folders": [str(output) for output in folders]})
+    answer = run_child(script, {"folders": [str(output) for output in folders]}, python=TORCH_PYTHON)
     written = [json.loads((output / "config.json").read_text()) for output in folders]
     return {
         output.name: {"read": read, "written": document}

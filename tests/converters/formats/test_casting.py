@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +13,8 @@ import pytest
 from paddle2torch.converters.formats.casting import BLOCK, cast
 from paddle2torch.converters.formats.dtypes import DTYPES
 from paddle2torch.errors import CastError
+
+from ...conftest import TORCH_PYTHON
 
 CODE = """
 import sys, numpy, torch
@@ -36,7 +37,7 @@ def samples() -> np.ndarray[Any, Any]:
 def torch_rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[Any, Any]]:
     folder = tmp_path_factory.mktemp("rounded")
     np.save(folder / "given.npy", samples())
-    command = [sys.executable, "-c", CODE, str(folder / "given.npy"), str(folder / "rounded.npz")]
+    command = [TORCH_PYTHON, "-c", CODE, str(folder / "given.npy"), str(folder / "rounded.npz")]
     subprocess.run(command, check=True, timeout=120)
     with np.load(folder / "rounded.npz") as loaded:
         return {name: loaded[name] for name in loaded.files}

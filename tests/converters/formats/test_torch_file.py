@@ -9,7 +9,6 @@ import os
 import random
 import struct
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from paddle2torch.converters.formats.pdparams import PdparamsFile
 from paddle2torch.converters.formats.torch_file import open_torch_file
 from paddle2torch.errors import Paddle2TorchError, RefusedFileError, UnreadableFileError
 
-from ...conftest import Run
+from ...conftest import TORCH_PYTHON, Run
 
 DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
 READ = (
@@ -44,7 +43,7 @@ READ = (
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("torch")
     script = Path(__file__).with_name("write_torch_files.py")
-    child = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True, timeout=300)
+    child = subprocess.run([TORCH_PYTHON, str(script), str(folder)], capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     return folder
 

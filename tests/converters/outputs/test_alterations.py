@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from paddle2torch import convert_checkpoint
 from paddle2torch.converters.formats.shards import parse_size
 from paddle2torch.errors import CastError, ConfigurationError, UnknownNameError
 
-from ...conftest import Run
+from ...conftest import TORCH_PYTHON, Run
 from ..test_convert import expected, spoil, unties, values_of
 
 LOAD = """
@@ -32,7 +31,7 @@ print(*sorted({str(tensor.dtype) for tensor in state.values() if tensor.is_float
 
 def load_with_transformers(folder: Path, loader: str, out: Path) -> tuple[str, dict[str, np.ndarray[Any, Any]]]:
     """The element types and, as float32, the state of the model that transformers makes of a folder."""
-    command = [sys.executable, "-c", LOAD, loader, str(folder), str(out)]
+    command = [TORCH_PYTHON, "-c", LOAD, loader, str(folder), str(out)]
     child = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     with np.load(out) as loaded:

@@ -15,7 +15,10 @@ import pytest
 
 from paddle2torch.errors import MissingDependencyError, RunnerError
 from paddle2torch.verify.runners import client
-from paddle2torch.verify.runners.client import Kind, RunnerProcess
+from paddle2torch.verify.runners.client import RunnerProcess
+from paddle2torch.verify.runners.environments import Kind
+
+from ...conftest import PADDLE_PYTHON, TORCH_PYTHON
 
 ECHO = """
 import json, sys
@@ -83,7 +86,7 @@ def test_a_framework_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_
         RunnerProcess("torch", python="/nowhere/python").request({})
     (tmp_path / "torch.py").write_text("raise ImportError('no torch today')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with RunnerProcess("torch") as runner, pytest.raises(MissingDependencyError, match=r"paddle2torch\[verify\]"):
+    with RunnerProcess("torch") as runner, pytest.raises(MissingDependencyError, match="pip install torch=="):
         runner.request({"operation": "versions"})
     script = use_script(monkeypatch, tmp_path, "import nothing_of_this_name")
     with pytest.raises(MissingDependencyError, match="nothing_of_this_name"):
@@ -127,7 +130,8 @@ def test_chatter_on_standard_output_does_not_reach_the_answers(monkeypatch: pyte
 def test_end_of_input_ends_the_real_runners(kind: str) -> None:
     script = Path(client.__file__).parent / f"{kind}_runner.py"
     lines = b'\n[]\nnot json\n{"operation": "dance"}\n'
-    run = subprocess.run([sys.executable, str(script)], input=lines, capture_output=True, timeout=30, check=False)
+    python = {"paddle": PADDLE_PYTHON, "torch": TORCH_PYTHON}[kind]
+    run = subprocess.run([python, str(script)], input=lines, capture_output=True, timeout=30, check=False)
     assert run.returncode == 0
     answers = [json.loads(line) for line in run.stdout.splitlines()]
     assert [answer["ok"] for answer in answers] == [False] * 3

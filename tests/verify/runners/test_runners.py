@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from safetensors.numpy import load_file, save_file
 from paddle2torch.errors import RunnerError
 from paddle2torch.verify.runners import client
 from paddle2torch.verify.runners.client import RunnerProcess
+
+from ...conftest import PADDLE_PYTHON, TORCH_PYTHON
 
 LAYERS, HIDDEN, VOCABULARY = 3, 24, 50
 BASE = {
@@ -108,7 +109,7 @@ def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders["untied"] = root / "untied"
     jobs.append(["AlbertForMaskedLM", {**CONFIGURATIONS["Albert"], "tie_word_embeddings": False}, str(root / "untied")])
     lines = "".join(json.dumps(job) + "\n" for job in jobs)
-    subprocess.run([sys.executable, "-c", TORCH_WRITER], input=lines, text=True, check=True, capture_output=True)
+    subprocess.run([TORCH_PYTHON, "-c", TORCH_WRITER], input=lines, text=True, check=True, capture_output=True)
     return folders
 
 
@@ -287,7 +288,7 @@ print(model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddi
 """
     runners = str(Path(client.__file__).parent)
     run = subprocess.run(
-        [sys.executable, "-c", script, runners, str(tmp_path), json.dumps(BASE)],
+        [PADDLE_PYTHON, "-c", script, runners, str(tmp_path), json.dumps(BASE)],
         capture_output=True,
         text=True,
         check=True,

@@ -1,0 +1,104 @@
+"""What the command `environments` shows: which interpreter does what, with which versions, and what is missing."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from .. import __version__
+from ..errors import MissingDependencyError, RunnerError
+from .runners.client import RunnerProcess
+from .runners.environments import FRAMEWORKS, PACKAGES, THIS, Interpreter, find_interpreters, mending
+
+LIBRARIES = {"report": ("jinja2", "junitparser", "matplotlib"), "hub": ("filelock", "huggingface_hub", "requests")}
+"""What this interpreter itself needs, by what for."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An interpreter: what it is used for, what was found in it, what is missing, and the commands that mend that. An
+    `optional` use is none of a verification's."""
+
+    use: str
+    python: str
+    origin: str
+    versions: dict[str, str]
+    missing: str | None = None
+    mend: tuple[str, ...] = ()
+    optional: bool = False
+
+    def lines(self) -> list[str]:
+        """The environment for people."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        lines = [f"{self.use}: {self.python} ({self.origin}){': ' + versions if versions else ''}"]
+        if self.missing is not None:
+            lines += [f"  missing: {self.missing}", *(f"  {command}" for command in self.mend)]
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """The environment as plain JSON values."""
+        return {
+            "use": self.use,
+            "python": self.python,
+            "origin": self.origin,
+            "versions": self.versions,
+            "missing": self.missing,
+            "commands": list(self.mend),
+            "optional": self.optional,
+        }
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All environments of a verification."""
+
+    environments: tuple[Environment, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing that a verification needs."""
+        return all(one.missing is None or one.optional for one in self.environments)
+
+    def lines(self) -> list[str]:
+        """The environments for people."""
+        return [line for one in self.environments for line in one.lines()]
+
+    def to_json(self) -> dict[str, Any]:
+        """The environments as plain JSON values."""
+        return {"complete": self.complete, "environments": [one.to_json() for one in self.environments]}
+
+
+def survey(paddle_python: str | None = None, torch_python: str | Sequence[str] | None = None) -> Survey:
+    """Look into the interpreters of both sides, by importing their frameworks there, and into this one."""
+    found = find_interpreters(paddle_python, torch_python)
+    return Survey((_side(found.paddle), *(_side(one) for one in found.torch), *_this()))
+
+
+def _side(interpreter: Interpreter) -> Environment:
+    kind, python = interpreter.kind, interpreter.python
+    place = (FRAMEWORKS[kind], python, interpreter.origin)
+    with RunnerProcess(kind, python) as runner:
+        try:
+            return Environment(*place, runner.request({"operation": "versions"})["versions"])
+        except MissingDependencyError as error:
+            missing = error.detail
+        except RunnerError as error:
+            missing = str(error)
+        return Environment(*place, {}, missing, mending(kind, python))
+
+
+def _this() -> list[Environment]:
+    """This interpreter, for each thing that needs libraries of its own."""
+    versions = {"python": platform.python_version(), "paddle2torch": __version__}
+    found = []
+    for use, libraries in LIBRARIES.items():
+        missing = [name for name in libraries if find_spec(name) is None]
+        packages = " ".join(map(shlex.quote, PACKAGES[use]))
+        mend = (f"{shlex.quote(sys.executable)} -m pip install {packages}",) if missing else ()
+        found.append(Environment(use, sys.executable, THIS, versions, ", ".join(missing) or None, mend, optional=True))
+    return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +22,15 @@ from .outputs.alterations import Alterations, altered_plan, make_alterations, wo
 from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
 from .outputs.folder import check_output, new_folder
+from .outputs.record import metadata_of
 from .to_paddle import convert_to_paddle
-from .tokenizers.huggingface import TokenizerWritten, read_tokenizer, write_huggingface_tokenizer
+from .tokenizers.huggingface import (
+    SourceTokenizer,
+    TokenizerWritten,
+    read_tokenizer,
+    write_huggingface_tokenizer,
+    write_json,
+)
 
 DIRECTIONS = ("torch", "paddle")
 """The frameworks whose libraries the output can be for."""
@@ -113,16 +120,50 @@ def _convert_to_torch(
         alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
-        vocab_size = recognised.configuration["vocab_size"]
-        tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
+        written = settle(checkpoint, recognised, plan, alterations, split_into_shards(entries, limit))
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
-            shards = split_into_shards(entries, limit)
-            _write(folder, shards, alterations, progress, output if keep else None)
-            configuration = target_configuration(recognised, plan, entries)
-            (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            tokens = write_huggingface_tokenizer(tokenizer, folder) if tokenizer is not None else None
+            _write_weights(folder, written, progress, output if keep else None)
+            tokens = written.write_small_files(folder)
             checkpoint.check_unchanged()
-        return replace(_summary(checkpoint, output, recognised, plan, shards, alterations, tokens), kept=keep)
+        return replace(_summary(checkpoint, output, recognised, plan, written.shards, alterations, tokens), kept=keep)
+
+
+@dataclass(frozen=True)
+class Written:
+    """All that a conversion writes, settled before it begins: it follows from the source, the alterations and the split
+    alone, byte for byte. `metadata` is that of each file of weights."""
+
+    shards: Sequence[Shard]
+    metadata: Mapping[str, str]
+    configuration: Mapping[str, object]
+    tokenizer: SourceTokenizer | None
+
+    def write_small_files(self, folder: Path) -> TokenizerWritten | None:
+        """Write all but the weights into `folder`: the index of shards, config.json and the tokenizer."""
+        if len(self.shards) > 1:
+            (folder / INDEX).write_text(json.dumps(index_of(self.shards), indent=2) + "\n", "utf-8")
+        write_json(folder / "config.json", self.configuration)
+        return write_huggingface_tokenizer(self.tokenizer, folder) if self.tokenizer is not None else None
+
+
+def settle(
+    checkpoint: Checkpoint, recognised: Recognised, plan: Plan, alterations: Alterations, shards: Sequence[Shard]
+) -> Written:
+    """What a conversion of `checkpoint` writes; `plan` is the altered one, and `shards` hold its entries.
+
+    Raises what `read_tokenizer` does.
+    """
+    configuration = translate_configuration(
+        recognised.family,
+        plan.target_architecture,
+        recognised.configuration,
+        # Of several element types the widest one.
+        widest({entry.dtype for shard in shards for entry in shard.entries}).name,
+        plan.tie_word_embeddings,
+    )
+    vocab_size = recognised.configuration["vocab_size"]
+    tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
+    return Written(shards, metadata_of(alterations), configuration, tokenizer)
 
 
 def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
@@ -142,35 +183,20 @@ def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> 
     ]
 
 
-def target_configuration(recognised: Recognised, plan: Plan, entries: Sequence[Entry]) -> dict[str, object]:
-    """Hugging Face's config.json for a plan; `torch_dtype` is the widest element type of the written tensors."""
-    return translate_configuration(
-        recognised.family,
-        plan.target_architecture,
-        recognised.configuration,
-        widest({entry.dtype for entry in entries}).name,
-        plan.tie_word_embeddings,
-    )
-
-
-def _write(
-    folder: Path, shards: Sequence[Shard], alterations: Alterations, progress: Progress, existing: Path | None
-) -> None:
+def _write_weights(folder: Path, written: Written, progress: Progress, existing: Path | None) -> None:
     """Write the files, then read all of them back and compare; weights that lie in `existing` are only compared."""
+    shards = written.shards
     total = sum(entry.nbytes for shard in shards for entry in shard.entries)
-    written, compared = counter("write", total, progress), counter("compare", total, progress)
-    metadata = {"format": "pt", **alterations.metadata()}
-    if len(shards) > 1:
-        (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
+    done, compared = counter("write", total, progress), counter("compare", total, progress)
     if existing is not None:
         check_weight_files(existing, [shard.name for shard in shards])
         for shard in shards:
             with comparing(existing / shard.name):
-                check_metadata(existing / shard.name, metadata)
+                check_metadata(existing / shard.name, written.metadata)
                 compare_safetensors(existing / shard.name, shard.entries, compared)
         return
     for shard in shards:
-        write_safetensors(folder / shard.name, shard.entries, metadata, written)
+        write_safetensors(folder / shard.name, shard.entries, written.metadata, done)
     for shard in shards:
         compare_safetensors(folder / shard.name, shard.entries, compared)
 

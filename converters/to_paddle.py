@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from .formats.tensors import Tensor
 from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_weight_files, compared_folder, comparing
 from .outputs.folder import check_output, new_folder
+from .tokenizers.huggingface import TokenizerWritten, write_json
 from .tokenizers.paddle import write_paddle_tokenizer
 
 WEIGHTS = "model_state.pdparams"
@@ -47,7 +47,6 @@ def convert_to_paddle(
         check_output(output, checkpoint.source.path, overwrite, keep)
         recognised = recognise_torch(checkpoint, family, architecture)
         entries = entries_of(checkpoint, recognised)
-        dtype = widest({checkpoint.tensors[name].dtype for move in recognised.plan.moves for name in move.sources})
         total = sum(entry.nbytes for entry in entries)
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
             if keep:
@@ -57,12 +56,20 @@ def convert_to_paddle(
             else:
                 write_pdparams(folder / WEIGHTS, entries, counter("write", total, report))
                 compare_pdparams(folder / WEIGHTS, entries, counter("compare", total, report))
-            configuration = paddle_configuration(recognised.plan, recognised.fields, dtype.name)
-            (folder / "config.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            vocab_size = recognised.fields["vocab_size"]
-            tokenizer = write_paddle_tokenizer(checkpoint.folder, folder, recognised.family.name, vocab_size)
+            tokenizer = write_small_files(checkpoint, recognised, folder)
             checkpoint.check_unchanged()
         return replace(_summary(checkpoint, output, recognised, entries), tokenizer=tokenizer, kept=keep)
+
+
+def write_small_files(
+    checkpoint: TorchCheckpoint, recognised: RecognisedTorch, folder: Path
+) -> TokenizerWritten | None:
+    """Write all but the weights into `folder`: config.json and the tokenizer. Raises what `write_paddle_tokenizer`
+    does."""
+    dtype = widest({checkpoint.tensors[name].dtype for move in recognised.plan.moves for name in move.sources})
+    write_json(folder / "config.json", paddle_configuration(recognised.plan, recognised.fields, dtype.name))
+    vocab_size = recognised.fields["vocab_size"]
+    return write_paddle_tokenizer(checkpoint.folder, folder, recognised.family.name, vocab_size)
 
 
 def entries_of(checkpoint: TorchCheckpoint, recognised: RecognisedTorch) -> list[Entry]:

@@ -32,7 +32,7 @@ ORDER = {
     "converters": (("formats",), ("checkpoints",), ("tokenizers",), ("outputs",), ("to_paddle",), ("job",), ("batch",)),
     "verify": (
         ("admission", "costs", "inputs", "reports.result"),
-        ("reports.gate_result", "runners", "tokenizers"),
+        ("contents", "reports.gate_result", "runners", "tokenizers"),
         ("states",),
         ("sides",),
         ("check",),

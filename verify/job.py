@@ -243,14 +243,14 @@ class Verification:
             memory=self.memory,
             direction=TO_TORCH if pair.way_back is None else TO_PADDLE,
             not_run_reasons=reasons,
+            foreign=pair.is_foreign,
         )
 
 
 def open_session(pair: Pair, runners: Runners, staged: Path, inputs: Inputs, scratch: Path) -> Session:
     """The session in which runners run a pair; `staged` is the folder from which PaddleNLP loads its side."""
     session = Session(runners, staged, pair.converted, pair.plan, inputs, pair.aligned, scratch, pair.cast)
-    if pair.way_back is not None:
-        session.stored_names = pair.way_back.stored_names()
+    session.stored_names = dict(pair.stored_names)
     return session
 
 

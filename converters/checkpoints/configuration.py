@@ -161,9 +161,13 @@ def _check_labels(labels: Any) -> None:
 
 
 def translate_configuration(
-    family: Family, target_architecture: str, complete: Mapping[str, Any], torch_dtype: str, tie_word_embeddings: bool
+    family: Family, target_architecture: str, complete: Mapping[str, Any], dtype: str, tie_word_embeddings: bool
 ) -> dict[str, Any]:
-    """Hugging Face's config.json for PaddleNLP's `complete` fields: every field stated, Paddle-only ones left out."""
+    """Hugging Face's config.json for PaddleNLP's `complete` fields: every field stated, Paddle-only ones left out.
+
+    The element type stands under the name that transformers 4.57 and 5 both read; the older `torch_dtype` is read only
+    where it is absent.
+    """
     labels = complete.get("id2label")
     needed = family.model(target_architecture).labels
     if needed is not None and needed != complete["num_labels"]:
@@ -175,7 +179,7 @@ def translate_configuration(
     document: dict[str, Any] = {
         "architectures": [target_architecture],
         "model_type": family.model_type,
-        "torch_dtype": torch_dtype,
+        "dtype": dtype,
         "tie_word_embeddings": tie_word_embeddings,
         "id2label": id2label,
         "label2id": {label: int(index) for index, label in id2label.items()},

@@ -105,6 +105,11 @@ def find_weights(path: Path) -> tuple[Path, ...]:
         return (weights,)
     if index.is_file():
         return listed_shards(index)
+    if others := [name for name in TORCH_FILES if (path / name).is_file()]:
+        raise UnreadableFileError(
+            f"{path}: holds its weights in {others[0]} and in no model.safetensors; load the folder with transformers "
+            "and save it again, which writes that"
+        )
     raise UnreadableFileError(f"{path}: holds no model.safetensors; was it written by `paddle2torch convert`?")
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ...errors import OutputError, Paddle2TorchError
 from .dtypes import DType
-from .pdparams import PdparamsFile, open_pdparams
-from .piecewise import Entry, on_every_piece, write_all, write_piece
+from .pdparams import MAX_NAME_CHARACTERS, PdparamsFile, open_pdparams
+from .piecewise import Entry, Layout, on_every_piece, write_tensors
 from .tensors import Piece, Scratch
 
 # Opcodes of the pickle format.
@@ -38,41 +38,38 @@ _CODES = {"bfloat16": "u2"}
 """Element types whose numpy code is not that of their storage: Paddle holds bfloat16 as uint16."""
 
 
-def write_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
-    """Write `entries` to the new file `path` in their order, a few pieces in memory at a time.
-
-    `progress` gets the bytes of each piece. Raises OutputError when the file cannot be written.
-    """
-    heads: list[tuple[int, bytes]] = []
+def pdparams_layout(entries: Sequence[Entry]) -> Layout:
+    """The layout of a file of `entries`, which keep their order."""
+    fixed: list[tuple[int, bytes]] = []
     places: dict[str, int] = {}
     end = 0
     text = _PROTOCOL_4 + _EMPTY_DICT + _MARK
     for entry in entries:
         text += _before(entry)
-        heads.append((end, text))
+        fixed.append((end, text))
         places[entry.name] = end + len(text)
         end = places[entry.name] + entry.nbytes
         text = _AFTER
-    heads.append((end, text + _SET_ITEMS + _STOP))
-    end += len(heads[-1][1])
-    turn = threading.Lock()
-    try:
-        with path.open("xb", buffering=0) as file:
-            descriptor = file.fileno()
-            for place, head in heads:
-                write_all(descriptor, memoryview(head), place)
+    fixed.append((end, text + _SET_ITEMS + _STOP))
+    return Layout(tuple(fixed), places, end + len(fixed[-1][1]))
 
-            def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
-                block = entry.read(piece, scratch)
-                with turn:
-                    write_piece(descriptor, entry, piece, block, places[entry.name])
 
-            on_every_piece(entries, write, progress)
-            size = os.fstat(descriptor).st_size
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    if size != end:
-        raise OutputError(f"{path}: {size} bytes were written, {end} were announced")
+def write_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
+    """Write `entries` to the new file `path` as `write_tensors` does. Raises OutputError."""
+    write_tensors(path, pdparams_layout(entries), entries, progress)
+
+
+def begins_as_written(file: BinaryIO) -> bool:
+    """Whether a file, open at its beginning, has the form of those written here, which no pickler gives it: protocol 4
+    without a frame, and a first name that is not remembered, before a function that is named by the older opcode."""
+    head = file.read(len(HEAD) + 4)
+    if len(head) < len(HEAD) + 4 or not head.startswith(HEAD):
+        return False
+    (length,) = struct.unpack("<I", head[-4:])
+    if length > MAX_NAME_CHARACTERS * 4:
+        return False
+    file.seek(length, os.SEEK_CUR)
+    return file.read(len(_ARRAY)) == _ARRAY
 
 
 def _before(entry: Entry) -> bytes:
@@ -81,7 +78,7 @@ def _before(entry: Entry) -> bytes:
     return b"".join(
         (
             _text(entry.name),
-            _global("numpy.core.multiarray", "_reconstruct"),
+            _ARRAY,
             _global("numpy", "ndarray"),
             _integer(0) + _TUPLE_1,
             b"C\x01b" + _TUPLE_3 + _REDUCE,
@@ -112,6 +109,10 @@ def _text(text: str) -> bytes:
 
 def _global(module: str, name: str) -> bytes:
     return f"c{module}\n{name}\n".encode()
+
+
+_ARRAY = _global("numpy.core.multiarray", "_reconstruct")
+"""What makes an empty array."""
 
 
 def _integer(value: int) -> bytes:

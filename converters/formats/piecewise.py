@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
 
-from ...errors import UnmatchedTensorsError
+from ...errors import OutputError, UnmatchedTensorsError
 from ...mappings.language.transforms import IDENTITY, Region, Transform, View, matrix_shape, view_of_source
 from .casting import cast_into, number_of
 from .dtypes import Array, DType
@@ -123,6 +125,42 @@ class Entry:
 
 def _shifted(piece: Piece, down: int, right: int) -> Piece:
     return Piece(piece.top + down, piece.bottom + down, piece.left + right, piece.right + right)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What of a file of tensors does not depend on their elements: runs of bytes with the places where they begin, the
+    place of each tensor's elements by its name, and the size of the whole file."""
+
+    fixed: tuple[tuple[int, bytes], ...]
+    places: Mapping[str, int]
+    size: int
+
+
+def write_tensors(path: Path, layout: Layout, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
+    """Write `entries` to the new file `path`, a few pieces in memory at a time; `progress` gets the bytes of each.
+
+    Raises OutputError when the file cannot be written.
+    """
+    turn = threading.Lock()
+    try:
+        with path.open("xb", buffering=0) as file:
+            descriptor = file.fileno()
+            for place, run in layout.fixed:
+                write_all(descriptor, memoryview(run), place)
+
+            def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
+                block = entry.read(piece, scratch)
+                # The system lets one thread at a time write a file; the other would spin, not sleep, while it waits.
+                with turn:
+                    write_piece(descriptor, entry, piece, block, layout.places[entry.name])
+
+            on_every_piece(entries, write, progress)
+            size = os.fstat(descriptor).st_size
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    if size != layout.size:
+        raise OutputError(f"{path}: {size} bytes were written, {layout.size} were announced")
 
 
 def write_piece(descriptor: int, entry: Entry, piece: Piece, block: Array, place: int) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +16,7 @@ from ...errors import OutputError, UnreadableFileError
 from ...mappings.language.transforms import matrix_shape
 from .byte_source import ByteSource
 from .dtypes import DTYPES_BY_CODE, Array
-from .piecewise import Entry, on_every_piece, write_all, write_piece
+from .piecewise import Entry, Layout, on_every_piece, write_tensors
 from .tensors import Piece, Scratch, Tensor
 
 RELOAD_BYTES = 2 << 20
@@ -72,19 +70,13 @@ def _place(source: ByteSource, offset: int) -> tuple[ByteSource, int]:
     return source, offset
 
 
-def write_safetensors(
-    path: Path, entries: Sequence[Entry], metadata: Mapping[str, str], progress: Callable[[int], None]
-) -> None:
-    """Write `entries` to the new file `path`, a few pieces in memory at a time; `progress` gets the bytes of each.
-
-    Tensors are ordered as the `safetensors` library orders them, so that the file equals one of its own. Raises
-    OutputError when the file cannot be written.
-    """
-    ordered = sorted(entries, key=lambda entry: (ORDER.index(str(entry.dtype.code)), entry.name))
+def safetensors_layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
+    """The layout of a file of `entries`, which are ordered as the `safetensors` library orders them, so that the file
+    equals one of its own."""
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     places: dict[str, int] = {}
     end = 0
-    for entry in ordered:
+    for entry in sorted(entries, key=lambda entry: (ORDER.index(str(entry.dtype.code)), entry.name)):
         places[entry.name] = end
         end += entry.nbytes
         header[entry.name] = {
@@ -94,25 +86,17 @@ def write_safetensors(
         }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    start = _LENGTH.size + len(text)
-    turn = threading.Lock()
-    try:
-        with path.open("xb", buffering=0) as file:
-            descriptor = file.fileno()
-            write_all(descriptor, memoryview(_LENGTH.pack(len(text)) + text), 0)
+    head = _LENGTH.pack(len(text)) + text
+    return Layout(((0, head),), {name: len(head) + place for name, place in places.items()}, len(head) + end)
 
-            def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
-                block = entry.read(piece, scratch)
-                # The system lets one thread at a time write a file; the other would spin, not sleep, while it waits.
-                with turn:
-                    write_piece(descriptor, entry, piece, block, start + places[entry.name])
 
-            on_every_piece(ordered, write, progress)
-            size = os.fstat(descriptor).st_size
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    if size != start + end:
-        raise OutputError(f"{path}: {size} bytes were written, {start + end} were announced")
+def write_safetensors(
+    path: Path, entries: Sequence[Entry], metadata: Mapping[str, str], progress: Callable[[int], None]
+) -> None:
+    """Write `entries` to the new file `path` as `write_tensors` does. Raises OutputError."""
+    layout = safetensors_layout(entries, metadata)
+    ordered = sorted(entries, key=lambda entry: layout.places[entry.name])
+    write_tensors(path, layout, ordered, progress)
 
 
 def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,19 @@ def split_into_shards(entries: Sequence[Entry], limit: int | None) -> list[Shard
         Shard(f"model-{number:05d}-of-{len(groups):05d}.safetensors", tuple(group))
         for number, group in enumerate(groups, 1)
     ]
+
+
+def limit_of(entries: Sequence[Entry], files: Mapping[str, str]) -> int | None:
+    """A limit with which `split_into_shards` spreads `entries` over files as they are, each in the one that `files`
+    says; None where they are all in one file. Where no limit does that, neither does the one that is given."""
+    held: dict[str, list[int]] = defaultdict(list)
+    for entry in entries:
+        if entry.name in files:
+            held[files[entry.name]].append(entry.nbytes)
+    if len(held) < 2:
+        return None
+    # A file was closed because the next tensor would have gone beyond the limit, so it also goes beyond this one.
+    return max((sum(sizes) for sizes in held.values() if len(sizes) > 1), default=1)
 
 
 def index_of(shards: Sequence[Shard]) -> dict[str, Any]:

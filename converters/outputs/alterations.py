@@ -113,8 +113,11 @@ def word_embeddings(plan: Plan) -> Move:
 def altered_plan(plan: Plan, configuration: Mapping[str, Any], alterations: Alterations) -> Plan:
     """The plan with what the alterations need: a decoder that is tied to the word embeddings keeps its own copy of
     the padding row, as the output for the padding id is computed from it."""
-    if alterations.zero_padding_row is None:
-        return plan
+    return plan if alterations.zero_padding_row is None else with_own_decoder(plan, configuration)
+
+
+def with_own_decoder(plan: Plan, configuration: Mapping[str, Any]) -> Plan:
+    """The plan that writes a decoder, which is tied to the word embeddings, as a tensor of its own."""
     words = word_embeddings(plan)
     rules = plan.family.rules(
         plan.architecture,

@@ -46,7 +46,7 @@ def test_every_form_is_the_same_model(form: str, forms: Path, tmp_path: Path, ru
     assert report.not_run == ("tokenizer", "gradients")
     assert report.tensors == len(conversion_names(forms / "plain"))
     config = json.loads((tmp_path / "converted" / "config.json").read_text())
-    assert config["torch_dtype"] == (form if form in ("float16", "bfloat16") else "float32")
+    assert config["dtype"] == (form if form in ("float16", "bfloat16") else "float32")
     assert len(config["id2label"]) == 3
 
 

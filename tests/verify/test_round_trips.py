@@ -123,7 +123,7 @@ def test_torch_to_paddle_and_back(name: str, form: str, torch_folders: Path, tmp
     assert {name: values for name, values in before.items() if name not in there.tied} == after
     known, found = configuration(source), configuration(tmp_path / "torch")
     known.pop("transformers_version")
-    assert known.pop("dtype") == found.pop("torch_dtype")
+    assert known.pop("dtype") == found.pop("dtype")
     assert {name: found.get(name) for name in known} == known
     assert there.left_out_fields == ()
 

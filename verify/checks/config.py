@@ -96,7 +96,11 @@ def _run(context: Context) -> Outcome:
     # With its epsilons as they are, where there is such a run.
     torch = runs.torch64_as_is or runs.torch64 or context.torch("float32")
     paddle = context.paddle("float32")
-    return Outcome(check_configuration(context.pair.plan, paddle.answer, torch.answer, context.pair.declared))
+    pair = context.pair
+    result = check_configuration(pair.plan, paddle.answer, torch.answer, pair.declared)
+    # Of a folder that this package wrote, the check of the files compares every field.
+    stated = pair.foreign.problems(pair.recognised) if pair.foreign is not None else []
+    return Outcome(result.with_problems(stated))
 
 
 CHECK = Check(

@@ -206,7 +206,7 @@ def _run(context: Context) -> Outcome:
         pair.alterations,
         both_types,
     )
-    return Outcome(result if pair.way_back is None else pair.way_back.with_problems(result))
+    return Outcome(result.with_problems(pair.way_back.problems() if pair.way_back is not None else ()))
 
 
 CHECK = Check(

@@ -1,6 +1,6 @@
 """The faults a verifier must see.
 
-Each is a named, single change to the converted weights, the configuration, the inputs of one side, or the mapping.
+Each is a named, single change to the converted weights, the files beside them, the inputs of one side, or the mapping.
 """
 
 from __future__ import annotations
@@ -15,21 +15,13 @@ from ...converters.formats.dtypes import Array
 from ...mappings.language.plan import Plan
 from ...mappings.language.transforms import IDENTITY
 from ..inputs import Inputs
+from .files import FILES
+from .state import Faulted, Injection
 
 WEIGHTS = frozenset({"weights"})
+FILE_CHECKS = frozenset({"files"})
 FORWARD = frozenset({"float64", "float32", "layers"})
 FORWARD_OR_CONFIGURATION = FORWARD | {"config"}
-
-
-@dataclass(frozen=True)
-class Faulted:
-    """What a fault changes, before and after: converted tensors by target name, Hugging Face's configuration, the
-    inputs that torch gets, and the plan that the checks use."""
-
-    tensors: dict[str, Array]
-    configuration: dict[str, Any]
-    inputs: Inputs
-    plan: Plan
 
 
 @dataclass(frozen=True)
@@ -39,7 +31,12 @@ class Fault:
 
     name: str
     assigned: tuple[frozenset[str], ...]
-    inject: Callable[[Faulted], Faulted | None]
+    inject: Injection
+
+    @property
+    def only(self) -> frozenset[str] | None:
+        """The checks that are run where the others are not asked, None where all are that can see faults."""
+        return FILE_CHECKS if self.assigned == (FILE_CHECKS,) else None
 
 
 def all_faults() -> tuple[Fault, ...]:
@@ -47,7 +44,8 @@ def all_faults() -> tuple[Fault, ...]:
     only_weights = tuple(Fault(name, (WEIGHTS,), inject) for name, inject in _WEIGHTS_ONLY.items())
     only_forward = tuple(Fault(name, (FORWARD_OR_CONFIGURATION,), inject) for name, inject in _FORWARD_ONLY.items())
     both = tuple(Fault(name, (WEIGHTS, FORWARD), inject) for name, inject in _BOTH.items())
-    return only_weights + only_forward + both
+    files = tuple(Fault(name, (FILE_CHECKS,), inject) for name, inject in FILES.items())
+    return only_weights + only_forward + both + files
 
 
 def target_module(plan: Plan, role: str) -> str | None:
@@ -110,6 +108,12 @@ def _transposed(role: str) -> Any:
         tensors[name] = np.ascontiguousarray(tensors[name].T)
 
     return _edit(change, role)
+
+
+def _order_of_transpose(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+    """The elements as they lie in memory where a transpose was taken and not copied, under the transpose's shape."""
+    name = f"{module('feed_forward_in')}.weight"
+    tensors[name] = np.ascontiguousarray(tensors[name].T).reshape(tensors[name].shape)
 
 
 def _add(role: str, leaf: str, place: Any, amount: float) -> Any:
@@ -230,7 +234,7 @@ def _decoder_untied(state: Faulted) -> Faulted | None:
     )
 
 
-_WEIGHTS_ONLY: dict[str, Callable[[Faulted], Faulted | None]] = {
+_WEIGHTS_ONLY: dict[str, Injection] = {
     "key bias lost": _edit(lambda tensors, module: tensors[f"{module('key')}.bias"].fill(0), "key"),
     "heads permuted jointly": _permuted_heads,
     "feed-forward neurons permuted jointly": _edit(_permuted_neurons, "feed_forward_in", "feed_forward_out"),
@@ -242,7 +246,7 @@ _WEIGHTS_ONLY: dict[str, Callable[[Faulted], Faulted | None]] = {
     "single ulp": _edit(_single_ulp, "feed_forward_in"),
 }
 
-_FORWARD_ONLY: dict[str, Callable[[Faulted], Faulted | None]] = {
+_FORWARD_ONLY: dict[str, Injection] = {
     "activation gelu": _activation("gelu"),
     "activation gelu_new": _activation("gelu_new"),
     "activation relu": _activation("relu"),
@@ -263,7 +267,7 @@ _FORWARD_ONLY: dict[str, Callable[[Faulted], Faulted | None]] = {
     "wrong rule shared by the weight check": _shared_wrong_rule,
 }
 
-_BOTH: dict[str, Callable[[Faulted], Faulted | None]] = {
+_BOTH: dict[str, Injection] = {
     **{f"{role} not transposed": _transposed(role) for role in ("query", "key", "value", "attention_out", "pooler")},
     **{
         f"{one} and {other} swapped": _swap(one, other)
@@ -275,6 +279,7 @@ _BOTH: dict[str, Callable[[Faulted], Faulted | None]] = {
             ("attention_norm", "feed_forward_norm"),
         )
     },
+    "weight in the memory order of its transpose": _edit(_order_of_transpose, "feed_forward_in"),
     "vocabulary rows rolled": _edit(_rolled, "words"),
     "one element changed by 1e-3": _add("feed_forward_in", "weight", (0, 0), 1e-3),
     "decoder untied": _decoder_untied,

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from ...converters.checkpoints.checkpoint import open_checkpoint, recognise
 from ...converters.checkpoints.comparison import settle_values
-from ...converters.formats.dtypes import Array
+from ...converters.checkpoints.source import find_weights
+from ...converters.formats.byte_source import MemorySource, at_start
+from ...converters.formats.dtypes import DTYPES, Array
+from ...converters.formats.piecewise import Entry
+from ...converters.formats.safetensors_file import open_safetensors, write_safetensors
 from ...converters.formats.tensors import Tensor
+from ...converters.outputs.record import own_record
+from ...converters.tokenizers.huggingface import write_json
 from ...errors import ParityError, UnreadableFileError
+from ...mappings.language.plan import Plan
 from ..check import Context, Needs
 from ..checks import all_checks
-from ..inputs import make_inputs
+from ..inputs import Inputs, make_inputs
 from ..job import compare, open_session, results_of
 from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
 from ..sides.pair import Pair, open_converted, recorded_alterations
-from .known import Fault, Faulted, all_faults
+from .known import Fault, all_faults
+from .state import Faulted
+
+_Seen = tuple[tuple[CheckResult, ...], Runs]
+"""What the checks found, and the runs that they were made on."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,10 @@ def run_faults(
     with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
         scratch = Path(name)
         recognised = recognise(checkpoint, family, architecture)
+        if not own_record(converted):
+            raise UnreadableFileError(
+                f"{converted}: faults are injected into what this package wrote, and this is a foreign folder"
+            )
         if lines := recorded_alterations(converted).lines():
             raise UnreadableFileError(
                 f"{converted}: faults are injected into plain conversions only, and this one was {lines[0]}"
@@ -128,24 +144,27 @@ def run_faults(
         plan = settle_values(checkpoint, recognised.plan)
         inputs = make_inputs(recognised.configuration, seed)
         staged = stage_source(checkpoint, recognised, scratch / "source")
-        written = open_converted(converted)
         seeing = [check for check in all_checks() if check.sees_faults]
-        needs = Needs.of(seeing)
-        clean = Faulted(_arrays(written), _configuration(converted), inputs, plan)
+        clean, shards = _clean(converted, inputs, plan)
 
-        def check(state: Faulted, folder: Path, reference: Runs | None) -> tuple[tuple[CheckResult, ...], Runs]:
+        def check(state: Faulted, folder: Path, reference: Runs | None, only: frozenset[str] | None) -> _Seen:
+            _write(folder, state, shards)
             pair = Pair(checkpoint, recognised, state.plan, folder, open_converted(folder))
             scratch_of = folder.parent / f"{folder.name}.runs"
             scratch_of.mkdir()
+            asked = [one for one in seeing if only is None or one.name in only]
+            needs = Needs.of(asked)
+            if not needs.frameworks:
+                return results_of(compare(asked, Context(pair, inputs, runners, scratch_of))), Runs()
             session = open_session(pair, runners, staged, state.inputs, scratch_of)
             try:
                 runs = run_both(session, needs.dtypes, needs.fed, reference)
                 context = Context(pair, inputs, runners, scratch_of, runs, session)
-                return results_of(compare(seeing, context)), runs
+                return results_of(compare(asked, context)), runs
             finally:
                 session.release()
 
-        control, reference = check(clean, _write(scratch / "control", clean), None)
+        control, reference = check(clean, scratch / "control", None, None)
         if red := [one for one in control if not one.passed]:
             raise ParityError(
                 f"{converted}: faults were not injected, because without any the check {red[0].name} fails already: "
@@ -157,15 +176,37 @@ def run_faults(
             if state is None:
                 results.append(FaultResult(fault.name, False, fault.assigned, (), "this model has no place for it"))
             else:
-                checks, _ = check(state, _write(scratch / f"fault{number}", state), reference)
+                folder = scratch / f"fault{number}"
+                checks, _ = check(state, folder, reference, fault.only)
                 red = [one for one in checks if not one.passed]
                 where = f"{red[0].name}: {red[0].where}" if red else "nowhere"
                 caught_by = tuple(one.name for one in red)
                 results.append(FaultResult(fault.name, True, fault.assigned, caught_by, where))
-                _remove(scratch / f"fault{number}")
+                shutil.rmtree(folder)
+                shutil.rmtree(folder.parent / f"{folder.name}.runs")
             if on_result is not None:
                 on_result(results[-1])
         return results
+
+
+def _clean(converted: Path, inputs: Inputs, plan: Plan) -> tuple[Faulted, Mapping[str, Sequence[str]]]:
+    """A converted folder without a fault, and the names of the tensors in each of its files of weights."""
+    shards: dict[str, list[str]] = {}
+    tensors: dict[str, Array] = {}
+    metadata: dict[str, str] = {}
+    for path in find_weights(converted):
+        opened = open_safetensors(path)
+        shards[path.name] = list(opened.tensors)
+        tensors |= _arrays(opened.tensors)
+        metadata = opened.metadata
+        opened.source.close()
+    try:
+        configuration = json.loads((converted / "config.json").read_text("utf-8"))
+        others = [path for path in converted.iterdir() if path.name not in {*shards, "config.json"}]
+        files = {path.name: path.read_bytes() for path in others if path.is_file()}
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{converted}: cannot be read: {error}") from error
+    return Faulted(tensors, configuration, inputs, plan, metadata, files), shards
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
@@ -177,25 +218,20 @@ def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     return {name: tensor.read() for name, tensor in tensors.items()}
 
 
-def _configuration(converted: Path) -> dict[str, Any]:
-    path = converted / "config.json"
-    try:
-        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnreadableFileError(f"{path}: cannot be read as JSON: {error}") from error
-    return document
-
-
-def _write(folder: Path, state: Faulted) -> Path:
+def _write(folder: Path, state: Faulted, shards: Mapping[str, Sequence[str]]) -> None:
+    """Write a folder as it is but for its fault; a tensor that is in none of the `shards` goes to the last of them."""
     folder.mkdir()
-    arrays = {name: np.ascontiguousarray(values) for name, values in state.tensors.items()}
-    save_file(arrays, str(folder / "model.safetensors"), {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(state.configuration), "utf-8")
-    return folder
+    entries = {name: _entry(folder, name, values) for name, values in state.tensors.items()}
+    for name, names in shards.items():
+        held = [entries.pop(tensor) for tensor in names if tensor in entries]
+        added = list(entries.values()) if name == [*shards][-1] else []
+        write_safetensors(folder / name, [*held, *added], state.metadata, lambda count: None)
+    write_json(folder / "config.json", state.configuration)
+    for name, contents in state.files.items():
+        (folder / name).write_bytes(contents)
 
 
-def _remove(folder: Path) -> None:
-    for part in (folder, folder.parent / f"{folder.name}.runs"):
-        for path in part.iterdir():
-            path.unlink()
-        part.rmdir()
+def _entry(folder: Path, name: str, values: Array) -> Entry:
+    dtype = DTYPES[values.dtype.name]
+    source = MemorySource(folder, np.ascontiguousarray(values).tobytes())
+    return Entry(name, (Tensor(name, dtype, values.shape, partial(at_start, source)),))

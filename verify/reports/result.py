@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -35,6 +35,13 @@ class CheckResult:
     measure: str
     problems: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_problems(self, more: Sequence[str]) -> CheckResult:
+        """The result with further problems, each of which counts one more in its measure."""
+        problems = (*self.problems, *more)
+        if not more:
+            return self
+        return replace(self, passed=False, worst=float(len(problems)), where=problems[0], problems=problems)
 
     def to_json(self) -> dict[str, Any]:
         """The check as plain JSON values; a number that is not finite, which JSON lacks, is its name."""
@@ -69,7 +76,8 @@ class Report:
     `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for
     `source` and `output`; `command` repeats the verification; `faults` are faults injected on purpose: what was
     changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
-    `not_run` why there was nothing to run it on; without a reason, it was not asked for.
+    `not_run` why there was nothing to run it on; without a reason, it was not asked for. `foreign` says that this
+    package did not write the converted folder.
     """
 
     source: str
@@ -92,6 +100,7 @@ class Report:
     date: str = field(default_factory=utc_now)
     direction: str = TO_TORCH
     not_run_reasons: Mapping[str, str] = field(default_factory=dict)
+    foreign: bool = False
 
     @property
     def passed(self) -> bool:
@@ -124,6 +133,7 @@ class Report:
             "source": self.source,
             "converted": self.converted,
             "direction": self.direction,
+            "foreign": self.foreign,
             "architecture": self.architecture,
             "parameters": self.parameters,
             "tensors": self.tensors,

@@ -155,7 +155,9 @@ def where(report: Report) -> str:
 def report_lines(report: Report) -> list[str]:
     """The report for people, a line per check and per declared difference."""
     back = f", {report.direction}" if report.direction != TO_TORCH else ""
-    lines = [f"{report.converted} against {report.source} ({report.architecture}, {report.weights} weights{back})"]
+    foreign = ", a foreign folder" if report.foreign else ""
+    facts = f"{report.architecture}, {report.weights} weights{back}{foreign}"
+    lines = [f"{report.converted} against {report.source} ({facts})"]
     width = max((len(check.name) for check in report.checks), default=0)
     for check in report.checks:
         outcome = "passed" if check.passed else "FAILED"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from ...converters.formats.dtypes import Array
 from ...converters.formats.safetensors_file import open_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, altered_plan, check_recorded, read_alterations
+from ...converters.outputs.record import own_record
 from ...errors import UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.inverse import InversePlan
 from ...mappings.language.plan import Plan
 from ..inputs import Inputs
-from .way_back import WayBack, is_paddle_folder, open_way_back
+from .foreign import Foreign, open_foreign
+from .way_back import WayBack, is_paddle_folder, names_in_model, open_way_back, tensors_of_model
 
 SEED_FILE = "seeded_weights.json"
 """Marks a folder of seeded weights; holds name, architecture and seed."""
@@ -35,7 +37,7 @@ class Pair:
 
     `plan` leads from `checkpoint` to `converted`, the Hugging Face folder, after `alterations`; `written` are the
     folder's tensors by the names of Hugging Face's model. `way_back` is there when the checkpoint was converted from
-    the folder and not the other way round.
+    the folder and not the other way round, `foreign` when this package did not write the folder.
     """
 
     checkpoint: Checkpoint
@@ -45,6 +47,20 @@ class Pair:
     written: Mapping[str, Tensor]
     alterations: Alterations = UNALTERED
     way_back: WayBack | None = None
+    foreign: Foreign | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this package did not write what stands on the converted side."""
+        return self.foreign is not None if self.way_back is None else self.way_back.foreign
+
+    @property
+    def stored_names(self) -> Mapping[str, str | None]:
+        """Names in the Hugging Face folder's files -> names in Hugging Face's model, None for what it has no place for;
+        only those that differ."""
+        if self.way_back is not None:
+            return names_in_model(self.way_back.torch, self.way_back.source)
+        return self.foreign.stored_names() if self.foreign is not None else {}
 
     @property
     def names(self) -> tuple[str, str]:
@@ -140,16 +156,23 @@ def open_pair(found: Source, converted: Path, family: str | None, architecture: 
     """
     if is_paddle_folder(converted):
         with open_way_back(found.path, converted, family, architecture) as back:
-            yield Pair(back.paddle, back.recognised, back.plan, back.torch.folder, back.written(), way_back=back)
+            written = tensors_of_model(back.torch, back.source, back.plan)
+            yield Pair(back.paddle, back.recognised, back.plan, back.torch.folder, written, way_back=back)
             back.paddle.check_unchanged()
         return
-    with open_files(found) as checkpoint:
+    with ExitStack() as opened:
+        checkpoint = opened.enter_context(open_files(found))
         recognised = recognise(checkpoint, family, architecture)
         alterations = recorded_alterations(converted)
         plan = settle_values(checkpoint, recognised.plan)
         check_recorded(converted, alterations, plan, recognised.configuration)
         plan = altered_plan(plan, recognised.configuration, alterations)
-        yield Pair(checkpoint, recognised, plan, converted, open_converted(converted), alterations)
+        if own_record(converted):
+            yield Pair(checkpoint, recognised, plan, converted, open_converted(converted), alterations)
+        else:
+            foreign = opened.enter_context(open_foreign(converted, plan))
+            plan = foreign.plan(plan, recognised.configuration)
+            yield Pair(checkpoint, recognised, plan, converted, foreign.written(plan), alterations, foreign=foreign)
         checkpoint.check_unchanged()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,17 @@ import numpy as np
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from ...converters.checkpoints.comparison import settle_values
 from ...converters.checkpoints.source import INDEX_FILES, WEIGHT_FILES
-from ...converters.checkpoints.torch_checkpoint import TorchCheckpoint, open_torch_checkpoint, recognise_torch
+from ...converters.checkpoints.torch_checkpoint import (
+    RecognisedTorch,
+    TorchCheckpoint,
+    open_torch_checkpoint,
+    recognise_torch,
+)
 from ...converters.formats.tensors import Tensor
+from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ...mappings.language.inverse import InversePlan
 from ...mappings.language.plan import Plan
-from ..reports.result import CheckResult
 
 _PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
 
@@ -39,37 +44,52 @@ class UnfitOutputError(Exception):
         self.inverse = inverse
 
 
+def tensors_of_model(torch: TorchCheckpoint, recognised: RecognisedTorch, plan: Plan) -> dict[str, Tensor]:
+    """The tensors of a Hugging Face folder by the names of Hugging Face's model, as far as `plan` leads to them: each
+    under its own name, or else the one that holds its values."""
+    inverse = recognised.plan
+    places = {move.target: move.sources[0] for move in inverse.moves if len(move.sources) == 1}
+    found: dict[str, Tensor] = {}
+    for move in plan.moves:
+        names = (inverse.prefix + move.target, *(places[name] for name in move.sources if name in places))
+        held = [torch.tensors[name] for name in names if name in torch.tensors]
+        if held:
+            found[move.target] = held[0]
+    return found
+
+
+def names_in_model(torch: TorchCheckpoint, recognised: RecognisedTorch) -> dict[str, str | None]:
+    """Names in the files of a Hugging Face folder -> names in Hugging Face's model, None for what it has no place for;
+    only those that differ."""
+    inverse = recognised.plan
+    absent = {*inverse.ignored, *inverse.beyond}
+    names = {
+        stored: None if name in absent else name.removeprefix(inverse.prefix)
+        for name, stored in torch.stored_names.items()
+    }
+    return {stored: name for stored, name in names.items() if stored != name}
+
+
 @dataclass(frozen=True)
 class WayBack:
-    """A Hugging Face source and the PaddleNLP folder that was converted from it; `plan` leads from that folder to the
-    source, `inverse` from the source to it."""
+    """A Hugging Face source, what it was recognised as, and the PaddleNLP folder that was converted from it; `plan`
+    leads from that folder to the source."""
 
     torch: TorchCheckpoint
-    inverse: InversePlan
+    source: RecognisedTorch
     paddle: Checkpoint
     recognised: Recognised
     plan: Plan
 
-    def written(self) -> dict[str, Tensor]:
-        """The source's tensors by the names of Hugging Face's model, as far as the plan leads to them."""
-        places = {move.target: move.sources[0] for move in self.inverse.moves if len(move.sources) == 1}
-        names = {
-            move.target: next(
-                (places[name] for name in move.sources if name in places), self.inverse.prefix + move.target
-            )
-            for move in self.plan.moves
-        }
-        return {target: self.torch.tensors[name] for target, name in names.items() if name in self.torch.tensors}
+    @property
+    def inverse(self) -> InversePlan:
+        """The plan of the conversion, from the source to the PaddleNLP folder."""
+        return self.source.plan
 
-    def stored_names(self) -> dict[str, str | None]:
-        """Names in the source's files -> names in Hugging Face's model, None for what it has no place for; only
-        those that differ."""
-        absent = {*self.inverse.ignored, *self.inverse.beyond}
-        names = {
-            stored: None if name in absent else name.removeprefix(self.inverse.prefix)
-            for name, stored in self.torch.stored_names.items()
-        }
-        return {stored: name for stored, name in names.items() if stored != name}
+    @property
+    def foreign(self) -> bool:
+        """Whether another program wrote the PaddleNLP folder."""
+        return not own_record(self.paddle.source.path)
 
     def problems(self) -> list[str]:
         """What differs among the tensors that PaddleNLP's files hold and the plan does not lead from: copies of tied
@@ -96,13 +116,6 @@ class WayBack:
         ]
         return problems
 
-    def with_problems(self, check: CheckResult) -> CheckResult:
-        """The check of the weights with what was compared here."""
-        problems = (*check.problems, *self.problems())
-        if not problems:
-            return check
-        return replace(check, passed=False, worst=float(len(problems)), where=problems[0], problems=problems)
-
 
 @contextmanager
 def open_way_back(
@@ -111,7 +124,8 @@ def open_way_back(
     """Open both folders. Raises a Paddle2TorchError when the source cannot be converted or a file cannot be read, and
     UnfitOutputError when the converted folder holds another model."""
     with open_torch_checkpoint(source) as torch, open_checkpoint(converted) as paddle:
-        inverse = recognise_torch(torch, family, architecture).plan
+        source_side = recognise_torch(torch, family, architecture)
+        inverse = source_side.plan
         try:
             recognised = recognise(paddle)
             plan = settle_values(paddle, recognised.plan)
@@ -123,5 +137,5 @@ def open_way_back(
         if plan.architecture != inverse.architecture:
             reason = f"the converted folder holds {plan.architecture}, the source converts to {inverse.architecture}"
             raise UnfitOutputError(reason, inverse)
-        yield WayBack(torch, inverse, paddle, recognised, plan)
+        yield WayBack(torch, source_side, paddle, recognised, plan)
         torch.check_unchanged()

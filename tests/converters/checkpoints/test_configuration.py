@@ -56,7 +56,7 @@ def test_transformers_reads_what_paddlenlp_wrote(
         assert read[name] == written[name] == value
     assert read["architectures"] == [mapping.model(architecture).target_architecture]
     assert read["model_type"] == family
-    assert written["torch_dtype"] == "float32"
+    assert written["dtype"] == "float32"
     labels = mapping.model(architecture).labels or 3
     assert read["id2label"] == {str(index): f"LABEL_{index}" for index in range(labels)}
     assert read["label2id"] == {f"LABEL_{index}": index for index in range(labels)}

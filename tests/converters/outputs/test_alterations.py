@@ -59,8 +59,8 @@ def test_a_cast_is_every_value_rounded(architecture: str, dtype: str, checkpoint
     assert done.dtype == dtype
     assert "not bit-equal" in " ".join(done.lines())
     with safe_open(out / "model.safetensors", framework="np") as opened:
-        assert opened.metadata() == {"format": "pt", "paddle2torch.cast": dtype}
-    assert json.loads((out / "config.json").read_text())["torch_dtype"] == dtype
+        assert opened.metadata() == {"format": "pt", "paddle2torch": "1", "paddle2torch.cast": dtype}
+    assert json.loads((out / "config.json").read_text())["dtype"] == dtype
     loader = "AutoModelForPreTraining" if architecture.endswith("Pretraining") else "AutoModel"
     dtypes, state = load_with_transformers(out, loader, tmp_path / "state.npz")
     assert dtypes == f"torch.{dtype}"

@@ -5,18 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.errors import ParityError
+from paddle2torch.errors import ParityError, UnreadableFileError
 from paddle2torch.verify.faults.known import all_faults
 from paddle2torch.verify.faults.runs import FaultResult, run_faults
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
+from ...tokenizer_files import SPECIAL, write_lines
 from ..conftest import Seed
 
 ONLY_WITH_A_TIED_DECODER = {"decoder untied"}
+ONLY_WITH_A_TOKENIZER = {
+    "fewer inputs of the tokenizer",
+    "another class of tokenizer",
+    "special tokens split",
+    "decoded text not cleaned",
+    "code for the tokenizer",
+    "a word read as another",
+    "a word made an added token",
+    "another decoder",
+}
+ONLY_WITH_SHARDS = {"an index to another file"}
 ONLY_WITH_A_POOLER = {"pooler not transposed"}
 NO_OTHER_SPELLING = {"gelu": {"activation gelu"}, "relu": {"activation relu"}}
 NO_OTHER_SPELLING["gelu_new"] = {"activation gelu_new", "activation gelu_fast"}
@@ -46,8 +59,17 @@ def test_every_fault_is_caught_on_a_small_model(
 ) -> None:
     # Longer than the inputs, so that some rows are read by none.
     source = seed_small(architecture, max_position_embeddings=60)
-    convert_checkpoint(source, tmp_path / "converted")
+    write_lines(source / "vocab.txt", [*SPECIAL, *"abcdefgh"])
+    convert_checkpoint(source, tmp_path / "converted", max_shard_size="8KB")
     assert_all_caught(run_faults(source, tmp_path / "converted", runners=runners), without_place)
+
+
+def test_faults_are_injected_only_where_this_package_wrote(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+    source, converted = seed_small("BertModel"), tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    save_file(load_file(converted / "model.safetensors"), converted / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UnreadableFileError, match="this is a foreign folder"):
+        run_faults(source, converted, runners=runners)
 
 
 @pytest.mark.parametrize("name", ["albert-chinese-tiny", "albert-base-v2"])
@@ -56,7 +78,9 @@ def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runne
     convert_checkpoint(tmp_path / "source", tmp_path / "converted")
     results = run_faults(tmp_path / "source", tmp_path / "converted", runners=runners)
     activation = "gelu" if name == "albert-chinese-tiny" else "gelu_new"
-    assert_all_caught(results, ONLY_WITH_A_TIED_DECODER | NO_OTHER_SPELLING[activation])
+    assert_all_caught(
+        results, ONLY_WITH_A_TIED_DECODER | ONLY_WITH_A_TOKENIZER | ONLY_WITH_SHARDS | NO_OTHER_SPELLING[activation]
+    )
 
 
 @pytest.mark.parametrize("architecture", ["AlbertModel", "BertForMaskedLM"])

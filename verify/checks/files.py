@@ -1,0 +1,128 @@
+"""The check of the files: the conversion is deterministic, so the folder is rebuilt from the source and compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...converters import job, to_paddle
+from ...converters.checkpoints.source import find_weights
+from ...converters.formats.pdparams_writer import pdparams_layout
+from ...converters.formats.piecewise import Layout
+from ...converters.formats.safetensors_file import open_safetensors, safetensors_layout
+from ...converters.formats.shards import limit_of, split_into_shards
+from ..check import Check, Context, Outcome
+from ..contents.documents import SHOWN, differences
+from ..contents.followed import where_file_leads
+from ..contents.layouts import layout_differences
+from ..reports.result import CheckResult
+from ..sides.pair import Pair
+
+BESIDE = frozenset({"README.md", "parity.json", ".gitattributes"})
+"""Files that may lie in a converted folder although no conversion writes them."""
+
+FOREIGN = "not applicable to a foreign folder: its weights lack this package's record"
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a conversion writes: the small files by name, and the layouts of the files of weights."""
+
+    small: Mapping[str, bytes]
+    weights: Mapping[str, Layout]
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes were compared."""
+        heads = sum(len(run) for layout in self.weights.values() for _, run in layout.fixed)
+        return heads + sum(map(len, self.small.values()))
+
+
+def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
+    """Compare every file of `folder`, hidden ones included, with what a conversion writes, byte for byte; of weights
+    all but the elements. What else lies there is named, with what a loader makes of it."""
+    expected = {*rebuilt.small, *rebuilt.weights}
+    problems: list[str] = []
+    with os.scandir(folder) as entries:
+        found = {entry.name: entry for entry in entries}
+    for name, entry in sorted(found.items()):
+        if entry.is_symlink():
+            target = os.readlink(entry.path)
+            problems.append(f"{name}: is a link, and a loader follows it to {target}; copy the file here")
+        elif name in expected or name in BESIDE:
+            if not entry.is_file():
+                problems.append(f"{name}: is a {'folder' if entry.is_dir() else 'special file'}, a file is expected")
+        else:
+            kind = "the folder " if entry.is_dir() else ""
+            problems.append(f"{kind}{name}: is in the folder and should not be, {where_file_leads(name)}")
+    problems += [f"{name}: is missing" for name in sorted(expected - found.keys())]
+    present = {name for name, entry in found.items() if entry.is_file(follow_symlinks=False)}
+    for name in sorted(rebuilt.small.keys() & present):
+        problems += differences(name, (folder / name).read_bytes(), rebuilt.small[name])
+    for name in sorted(rebuilt.weights.keys() & present):
+        problems += layout_differences(folder / name, rebuilt.weights[name])
+    return CheckResult(
+        name="files",
+        passed=not problems,
+        worst=float(len(problems)),
+        limit=0.0,
+        where=problems[0]
+        if problems
+        else f"{len(expected)} files are what the conversion writes, and no other is there",
+        measure="files, fields and tensors' places that are not what the conversion writes",
+        problems=tuple(problems[: 5 * SHOWN]),
+        details={"files": sorted(expected), "bytes": rebuilt.nbytes},
+    )
+
+
+def rebuild(pair: Pair, scratch: Path) -> Rebuilt:
+    """What the conversion of a pair's source writes, with the recorded alterations and the split that the folder shows.
+
+    `scratch` is an empty folder for the small files.
+    """
+    if pair.way_back is not None:
+        source = pair.way_back.source
+        to_paddle.write_small_files(pair.way_back.torch, source, scratch)
+        entries = to_paddle.entries_of(pair.way_back.torch, source)
+        layouts = {to_paddle.WEIGHTS: pdparams_layout(entries)}
+    else:
+        entries = job.entries_of(pair.checkpoint, pair.plan, pair.alterations)
+        shards = split_into_shards(entries, limit_of(entries, _files_of_tensors(pair.converted)))
+        written = job.settle(pair.checkpoint, pair.recognised, pair.plan, pair.alterations, shards)
+        written.write_small_files(scratch)
+        layouts = {shard.name: safetensors_layout(shard.entries, written.metadata) for shard in shards}
+    return Rebuilt({path.name: path.read_bytes() for path in scratch.iterdir()}, layouts)
+
+
+def _files_of_tensors(folder: Path) -> dict[str, str]:
+    """The file of each tensor in a Hugging Face folder."""
+    files: dict[str, str] = {}
+    for path in find_weights(folder):
+        opened = open_safetensors(path)
+        opened.source.close()
+        files.update(dict.fromkeys(opened.tensors, path.name))
+    return files
+
+
+def _run(context: Context) -> Outcome:
+    pair = context.pair
+    if pair.is_foreign:
+        return Outcome(reason=FOREIGN)
+    with TemporaryDirectory(dir=context.scratch) as scratch:
+        rebuilt = rebuild(pair, Path(scratch))
+    return Outcome(check_files(Path(pair.names[1]), rebuilt))
+
+
+CHECK = Check(
+    name="files",
+    order=15,
+    establishes="the folder holds what this conversion writes from this source and nothing else: configuration, "
+    "tokenizer, index and the layout of the weights are rebuilt and compared, and every other file, link or folder is "
+    "named with what a loader makes of it",
+    limit="no byte differs",
+    sees_faults=True,
+    run=_run,
+)

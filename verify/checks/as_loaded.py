@@ -52,8 +52,7 @@ def _run(context: Context) -> Outcome:
     tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
     cases = id_cases(pair) if tokenizer is None else text_cases(pair)
     paddle = _paddle(context, tokenizer, cases)
-    # On the way back the folder is the user's own.
-    named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if pair.way_back is None else None}
+    named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
     torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
     return Comparison(pair, paddle, torch).outcome(cases)
 
@@ -108,6 +107,11 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
     return context.runs.paddle_as_loaded
 
 
+def is_ours(pair: Pair) -> bool:
+    """Whether this package wrote the Hugging Face folder, so that what stands in it is known to the letter."""
+    return pair.way_back is None and not pair.is_foreign
+
+
 def _masks_padding(pair: Pair) -> bool:
     defaults = pair.recognised.family.defaults
     return defaults is not None and defaults.masks_padding
@@ -146,12 +150,12 @@ class Comparison:
         expected: dict[str, tuple[Any, Any]] = {
             "the class of the model": (pair.plan.target_architecture, "model_class")
         }
-        if pair.way_back is None:
+        if is_ours(pair):
             expected["architectures in config.json"] = ([pair.plan.target_architecture], "architectures")
+            names = {label: int(number) for number, label in torch["labels"].items()}
+            expected["label2id in use"] = (names, "label2id")
         if "num_labels" in {size for row in self._head() for size in row.sizes()}:
             expected["id2label in use"] = (paddle["labels"], "labels")
-        names = {label: int(number) for number, label in torch["labels"].items()}
-        expected["label2id in use"] = (names, "label2id")
         expected["special tokens"] = (paddle["special"], "special")
         expected["the model is ready to evaluate"] = (True, "evaluating")
         for what, (wanted, name) in expected.items():
@@ -172,8 +176,8 @@ class Comparison:
 
     def compare_dtypes(self) -> None:
         """The element type is the one that was written; transformers before 5 makes every model float32."""
-        if self.pair.way_back is not None:
-            # The folder is what was converted from, and may state another type than it holds.
+        if not is_ours(self.pair):
+            # It may state another type than it holds.
             return
         written = widest({one.dtype for one in self.pair.written.values()}).name
         stated, loaded = self.torch.answer["stated_dtype"], self.torch.answer["dtypes"]

@@ -46,7 +46,7 @@ def test_bad_usage(arguments: list[str], message: str, paddle2torch: Run, work: 
 
 def test_an_unknown_check_lists_the_known(paddle2torch: Run, source: Path) -> None:
     line = refused(paddle2torch, source.parent, "verify", "source", "out", "--check", "weights,wieghts")
-    assert "unknown check 'wieghts'; known are weights, config, " in line
+    assert "unknown check 'wieghts'; known are weights, files, config, " in line
 
 
 def test_verify_without_a_converted_folder(paddle2torch: Run, source: Path) -> None:

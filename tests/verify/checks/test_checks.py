@@ -50,10 +50,12 @@ def test_the_readme_shows_the_checks() -> None:
 
 
 def test_the_checks_that_can_be_asked_for() -> None:
-    assert CHECKS == ("weights", "config", "float64", "float32", "embeddings", "layers", "tokenizer", "as_loaded")
+    assert CHECKS == (
+        *("weights", "files", "config", "float64", "float32", "embeddings", "layers", "tokenizer", "as_loaded"),
+    )
     assert (*CHECKS, "gradients") == ALL_CHECKS
     assert [check.name for check in all_checks() if check.sees_faults] == [
-        *("weights", "config", "float64", "float32", "layers", "as_loaded"),
+        *("weights", "files", "config", "float64", "float32", "layers", "as_loaded"),
     ]
     assert [check.name for check in named("layers", "weights", "layers")] == ["weights", "layers"]
     orders = [check.order for check in all_checks()]
@@ -80,19 +82,19 @@ def test_a_check_is_added_as_one_file(
     # Nothing runs that it did not ask for.
     assert "paddle float32 forward" in report["seconds"]
     assert not [stage for stage in report["seconds"] if "float64" in stage]
-    assert report["not_run"][:3] == ["weights", "config", "float64"]
+    assert report["not_run"][:3] == ["weights", "files", "config"]
 
     full = paddle2torch("verify", source, converted, cwd=copy.parent)
     assert full.returncode == 0, full.stderr
     reported = [line.split()[:2] for line in full.stdout.splitlines()[1:5]]
-    assert reported == [["weights", "passed:"], ["config", "passed:"], ["toy", "passed:"], ["float64", "passed:"]]
-    assert "passed (8 of 8 checks passed" in full.stdout
+    assert reported == [["weights", "passed:"], ["files", "passed:"], ["config", "passed:"], ["toy", "passed:"]]
+    assert "passed (9 of 9 checks passed" in full.stdout
     certificate = json.loads((converted / "parity.json").read_text())
     assert "toy" in [check["name"] for check in certificate["checks"]]
 
     unknown = paddle2torch("verify", source, converted, "--check", "tea", cwd=copy.parent)
     assert unknown.returncode == 2
-    assert "known are weights, config, toy, float64, " in unknown.stderr
+    assert "known are weights, files, config, toy, float64, " in unknown.stderr
 
 
 @pytest.mark.parametrize("text", ["VALUE = 1\n", TOY.replace('name="toy"', 'name="other"')])

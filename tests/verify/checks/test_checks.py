@@ -50,9 +50,9 @@ def test_the_readme_shows_the_checks() -> None:
 
 
 def test_the_checks_that_can_be_asked_for() -> None:
-    assert CHECKS == (
+    assert (
         *("weights", "files", "config", "float64", "float32", "embeddings", "layers", "tokenizer", "as_loaded"),
-    )
+    ) == CHECKS
     assert (*CHECKS, "gradients") == ALL_CHECKS
     assert [check.name for check in all_checks() if check.sees_faults] == [
         *("weights", "files", "config", "float64", "float32", "layers", "as_loaded"),

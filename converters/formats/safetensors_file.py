@@ -45,7 +45,8 @@ def open_safetensors(path: Path) -> SafetensorsFile:
     source = ByteSource(path)
     try:
         with safe_open(str(path), framework="np") as checked:
-            metadata = dict(checked.metadata() or {})
+            # The library hands it out in an order of chance.
+            metadata = dict(sorted((checked.metadata() or {}).items()))
             names = list(checked.offset_keys())
     except (SafetensorError, OSError) as error:
         source.close()

@@ -67,8 +67,13 @@ def _edited(name: str, change: Change) -> Injection:
     return inject
 
 
+def tokenizer_settings(change: Change) -> Injection:
+    """The settings of the tokenizer are changed; no place where there is none."""
+    return _edited(CONFIG, change)
+
+
 def _tokenizer(**fields: Any) -> Injection:
-    return _edited(CONFIG, lambda document: document.update(fields))
+    return tokenizer_settings(lambda document: document.update(fields))
 
 
 def _word_of(document: Mapping[str, Any]) -> str:

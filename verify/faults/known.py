@@ -16,10 +16,12 @@ from ...mappings.language.plan import Plan
 from ...mappings.language.transforms import IDENTITY
 from ..inputs import Inputs
 from .files import FILES
+from .loading import LOADING
 from .state import Faulted, Injection
 
 WEIGHTS = frozenset({"weights"})
 FILE_CHECKS = frozenset({"files"})
+AS_LOADED = frozenset({"as_loaded"})
 FORWARD = frozenset({"float64", "float32", "layers"})
 FORWARD_OR_CONFIGURATION = FORWARD | {"config"}
 
@@ -36,7 +38,8 @@ class Fault:
     @property
     def only(self) -> frozenset[str] | None:
         """The checks that are run where the others are not asked, None where all are that can see faults."""
-        return FILE_CHECKS if self.assigned == (FILE_CHECKS,) else None
+        assigned = frozenset[str]().union(*self.assigned)
+        return assigned if assigned <= FILE_CHECKS | AS_LOADED else None
 
 
 def all_faults() -> tuple[Fault, ...]:
@@ -44,8 +47,9 @@ def all_faults() -> tuple[Fault, ...]:
     only_weights = tuple(Fault(name, (WEIGHTS,), inject) for name, inject in _WEIGHTS_ONLY.items())
     only_forward = tuple(Fault(name, (FORWARD_OR_CONFIGURATION,), inject) for name, inject in _FORWARD_ONLY.items())
     both = tuple(Fault(name, (WEIGHTS, FORWARD), inject) for name, inject in _BOTH.items())
-    files = tuple(Fault(name, (FILE_CHECKS,), inject) for name, inject in FILES.items())
-    return only_weights + only_forward + both + files
+    files = tuple(Fault(name, (FILE_CHECKS,), inject) for name, inject in FILES.items() if name not in LOADING)
+    loading = tuple(Fault(name, (FILE_CHECKS, AS_LOADED), inject) for name, inject in LOADING.items())
+    return only_weights + only_forward + both + files + loading
 
 
 def target_module(plan: Plan, role: str) -> str | None:

@@ -163,6 +163,7 @@ class TorchRunner(operations.ModelRunner):
             "special": loading_calls.special_tokens(tokenizer) if tokenizer is not None else {},
             "model_class": loading_calls.class_of(model),
             "architectures": list(model.config.architectures or ()),
+            "chunk": getattr(model.config, "chunk_size_feed_forward", 0),
             "evaluating": not any(module.training for module in model.modules()),
             "problems": loading_problems(loading, stored_shapes(folder), model.state_dict(), names),
             "dtypes": sorted({str(one.dtype).removeprefix("torch.") for one in model.parameters()}),

@@ -28,6 +28,8 @@ ONLY_WITH_A_TOKENIZER = {
     "a word read as another",
     "a word made an added token",
     "another decoder",
+    "padding on the other side",
+    "another token as separator",
 }
 ONLY_WITH_SHARDS = {"an index to another file"}
 ONLY_WITH_A_POOLER = {"pooler not transposed"}

@@ -215,7 +215,7 @@ class Comparison:
         excused = self._is_excused(case) and not attended.all()
         torch, errors = self._torch(name), self._errors(case)
         paddle = self._named(name, name)
-        rows = attended.all(axis=1) if excused else np.ones(len(attended), bool)
+        rows: Array = np.asarray(attended.all(axis=1)) if excused else np.ones(len(attended), bool)
         for output in self._comparable(name, paddle, torch):
             given = paddle[output], torch[output]
             # A batch of choices is one example.

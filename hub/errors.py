@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from json import JSONDecodeError
 from typing import TypeVar
 
-from ..errors import PublishError
+from ..errors import MissingDependencyError, PublishError
 
 T = TypeVar("T")
 
@@ -128,3 +130,10 @@ def _innermost(chain: list[BaseException]) -> str:
 def _short(text: str, most: int = 300) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= most else flat[: most - 3] + "..."
+
+
+def lacks_libraries(what: str, error: ImportError, otherwise: str = "") -> MissingDependencyError:
+    """One line that says that `what` needs the libraries of the extra `hub`, with the command that installs them and
+    what to do `otherwise`."""
+    command = f"{shlex.quote(sys.executable)} -m pip install filelock huggingface-hub requests"
+    return MissingDependencyError(f"{what} needs libraries that are not installed ({error}): {command}{otherwise}")

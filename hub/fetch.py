@@ -29,6 +29,7 @@ from ..mappings.language.pretrained import Pretrained
 from ..mappings.registry import PRETRAINED, get_pretrained
 from .content import check_tokenizer, check_weights
 from .download import Downloaded, Patience, Progress, discard, download, shown
+from .errors import lacks_libraries
 
 if TYPE_CHECKING:
     from requests import Session
@@ -291,6 +292,4 @@ def _session() -> Session:
 
 
 def _missing(error: ImportError) -> MissingDependencyError:
-    return MissingDependencyError(
-        f"downloading needs the extra hub ({error}): pip install 'paddle2torch[hub]', or put the files into the cache"
-    )
+    return lacks_libraries("downloading", error, ", or put the files into the cache")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.outputs.card import MODEL_CARD, is_own_card, marked
-from ..errors import MissingDependencyError, OutputError, PublishError, UnreadableFileError
+from ..errors import OutputError, PublishError, UnreadableFileError
 from .card_body import card_body
+from .errors import lacks_libraries
 from .proof import Proof
 
 LANGUAGES = {"English": "en", "Chinese": "zh"}
@@ -34,7 +35,7 @@ def make_card(proof: Proof, repo_id: str) -> str:
     try:
         from huggingface_hub import ModelCard, ModelCardData
     except ImportError as error:
-        raise MissingDependencyError("the model card needs huggingface_hub: pip install 'paddle2torch[hub]'") from error
+        raise lacks_libraries("the model card", error) from error
     wanted = front_matter(proof)
     body = "\n".join(card_body(proof, repo_id))
     text = f"---\n{ModelCardData(**wanted).to_yaml()}\n---\n\n{body}"

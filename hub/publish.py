@@ -10,9 +10,10 @@ from typing import Any
 
 from ..converters.outputs.card import MODEL_CARD
 from ..converters.outputs.hashes import hash_files
-from ..errors import MissingDependencyError, PublishError
+from ..errors import PublishError
 from ..workers.console import Table
 from .client import find_token, hub_client
+from .errors import lacks_libraries
 from .evidence import RecordedFile, recorded_files
 from .model_card import make_card, write_card
 from .proof import Proof, examine
@@ -133,7 +134,7 @@ def check_repo_id(repo_id: str) -> None:
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id
     except ImportError as error:
-        raise MissingDependencyError("publish needs huggingface_hub: pip install 'paddle2torch[hub]'") from error
+        raise lacks_libraries("publish", error) from error
     try:
         validate_repo_id(repo_id)
     except HFValidationError as error:

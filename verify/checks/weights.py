@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from ...converters.formats.dtypes import Array, DType, widest
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, word_embeddings
 from ...mappings.language.plan import Plan, is_prefixed
-from ...mappings.language.rules import Kind
+from ...mappings.language.rules import Kind, Move
 from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult
 
@@ -42,46 +43,20 @@ def check_weights(
     targets = {move.target: move for move in plan.moves}
     problems += [f"{name} is missing in the converted weights" for name in sorted(targets.keys() - converted.keys())]
     problems += [f"{name} is in the converted weights without a rule" for name in sorted(converted.keys() - targets)]
-    words = word_embeddings(plan)
-    altered = 0
-    source_digests: dict[str, str] = {}
-    target_digests: dict[str, str] = {}
     made = widest({checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources})
+    compared = _Comparison(alterations, word_embeddings(plan), made, problems)
     for move in plan.moves:
-        sources = [checkpoint.tensors[name] for name in move.sources]
-        values = [source.read() for source in sources]
-        for source, array in zip(sources, values, strict=True):
-            source_digests[source.name] = digest(array, source.dtype.name)
-        dtype = sources[0].dtype if sources else made
-        expected_dtype = alterations.dtype or dtype
-        if move.target in converted:
-            target = converted[move.target]
-            written = target.read()
-            target_digests[move.target] = digest(written, target.dtype.name)
-            if target.dtype != expected_dtype:
-                problems.append(f"{move.target} holds {target.dtype.name}, {expected_dtype.name} is expected")
-            else:
-                row = alterations.zero_padding_row if move is words else None
-                changed = [
-                    _altered(array, source.dtype, expected_dtype, row, source.name)
-                    for source, array in zip(sources, values, strict=True)
-                ]
-                altered += sum(
-                    _changed(before, source.dtype, after, expected_dtype)
-                    for source, before, after in zip(sources, values, changed, strict=True)
-                )
-                expected = move.transform.apply(changed, np, partial(number_of, dtype=expected_dtype))
-                problems += _differences(move.target, expected, written)
+        compared.add(move, [checkpoint.tensors[name] for name in move.sources], converted.get(move.target))
     for rule in (*plan.tied, *plan.dropped):
         tensor = checkpoint.tensors[rule.source]
-        source_digests[rule.source] = digest(tensor.read(), tensor.dtype.name)
+        compared.sources[rule.source] = digest(tensor.read(), tensor.dtype.name)
     if paddle is not None:
-        problems += _digest_problems("Paddle's live model", source_digests, paddle["digests"])
+        problems += _digest_problems("Paddle's live model", compared.sources, paddle["digests"])
         problems += _loading_problems(checkpoint, plan, configuration, paddle)
     if both_types is not None:
         problems += _type_problems(*both_types)
     if torch is not None:
-        problems += _digest_problems("torch's live model", target_digests, torch["digests"])
+        problems += _digest_problems("torch's live model", compared.targets, torch["digests"])
     return CheckResult(
         name="weights",
         passed=not problems,
@@ -95,9 +70,44 @@ def check_weights(
             "live_models_compared": [
                 name for name, given in (("paddle", paddle), ("torch", torch)) if given is not None
             ],
-            **({"altered_elements": altered, "alterations": alterations.lines()} if alterations else {}),
+            **({"altered_elements": compared.altered, "alterations": alterations.lines()} if alterations else {}),
         },
     )
+
+
+@dataclass
+class _Comparison:
+    """Converted tensors beside what the moves make of their sources: what differs, how many elements the alterations
+    changed, and the digests of both sides by name. `made` is the element type of what has no source."""
+
+    alterations: Alterations
+    words: Move
+    made: DType
+    problems: list[str]
+    altered: int = 0
+    sources: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+
+    def add(self, move: Move, sources: Sequence[Tensor], target: Tensor | None) -> None:
+        """Compare the target of a move, where it is there, bit for bit."""
+        values = [source.read() for source in sources]
+        for name, source, array in zip(move.sources, sources, values, strict=True):
+            self.sources[name] = digest(array, source.dtype.name)
+        if target is None:
+            return
+        written = target.read()
+        self.targets[move.target] = digest(written, target.dtype.name)
+        dtype = self.alterations.dtype or (sources[0].dtype if sources else self.made)
+        if target.dtype != dtype:
+            self.problems.append(f"{move.target} holds {target.dtype.name}, {dtype.name} is expected")
+            return
+        row = self.alterations.zero_padding_row if move is self.words else None
+        changed = []
+        for source, array in zip(sources, values, strict=True):
+            changed.append(_altered(array, source.dtype, dtype, row, source.name))
+            self.altered += _changed(array, source.dtype, changed[-1], dtype)
+        expected = move.transform.apply(changed, np, partial(number_of, dtype=dtype))
+        self.problems += _differences(move.target, expected, written)
 
 
 def _likewise(alterations: Alterations) -> str:

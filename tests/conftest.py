@@ -58,6 +58,13 @@ def run_child(script: Path, request: Any, timeout: int = 300, python: str = PADD
     return json.loads(child.stdout.splitlines()[-1])
 
 
+def write_torch_checkpoints(folder: Path, models: Any) -> None:
+    """Let transformers write FOLDER/NAME/FORM for [name, architecture, configuration] of each of `models`."""
+    script, request = TESTS / "write_torch_checkpoints.py", {"folder": str(folder), "models": models}
+    run_child(script, {**request, "pickles": False}, python=TORCH_PYTHON)
+    run_child(script, {**request, "pickles": True}, python=OLDER_TORCH_PYTHON)
+
+
 @pytest.fixture(scope="session")
 def paddle_runner() -> Iterator[RunnerProcess]:
     """The real Paddle runner in float32, one for the whole session."""

@@ -1,7 +1,8 @@
 """Lets transformers write small checkpoints in all its forms.
 
 Runs as a child process that reads {"folder": ..., "models": [[name, architecture, configuration], ...]} and writes
-FOLDER/NAME/FORM/. Every parameter is random, so that no mistake is hidden by zeros and ones.
+FOLDER/NAME/FORM/: safetensors files, or with "pickles" true PyTorch's own, which transformers 4 was the last to write.
+Every parameter is random, so that no mistake is hidden by zeros and ones.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ import transformers
 SHARD = "9KB"
 
 
-def write(folder: Path, architecture: str, configuration: dict[str, Any]) -> None:
+def write(folder: Path, architecture: str, configuration: dict[str, Any], pickles: bool) -> None:
     model_class = getattr(transformers, architecture)
     model = model_class(model_class.config_class(**configuration))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(1.0 if parameter.ndim == 1 else 0.0, 0.1)
+    if pickles:
+        model.save_pretrained(folder / "bin", safe_serialization=False)
+        model.save_pretrained(folder / "sharded-bin", safe_serialization=False, max_shard_size=SHARD)
+        return
     model.save_pretrained(folder / "safetensors")
     model.save_pretrained(folder / "sharded-safetensors", max_shard_size=SHARD)
-    model.save_pretrained(folder / "bin", safe_serialization=False)
-    model.save_pretrained(folder / "sharded-bin", safe_serialization=False, max_shard_size=SHARD)
     for dtype in ("float16", "bfloat16"):
         model.to(getattr(torch, dtype)).save_pretrained(folder / dtype)
 
@@ -35,7 +38,7 @@ def main() -> None:
     torch.manual_seed(11)
     request = json.load(sys.stdin)
     for name, architecture, configuration in request["models"]:
-        write(Path(request["folder"], name), architecture, configuration)
+        write(Path(request["folder"], name), architecture, configuration, request["pickles"])
     print("{}", flush=True)
 
 

@@ -31,7 +31,7 @@ from paddle2torch.errors import (
 )
 from paddle2torch.mappings.registry import FAMILIES
 
-from ..conftest import SMALL, TESTS, TORCH_PYTHON, Run, run_child, small_of
+from ..conftest import SMALL, TORCH_PYTHON, Run, small_of, write_torch_checkpoints
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Make = Callable[..., Path]
@@ -48,8 +48,7 @@ def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models.append(["next-sentence", "BertForNextSentencePrediction", SMALL["bert"]])
     models.append(["decoder", "BertModel", {**SMALL["bert"], "is_decoder": True}])
     models.append(["relative", "BertModel", {**SMALL["bert"], "position_embedding_type": "relative_key"}])
-    request = {"folder": str(folder), "models": models}
-    run_child(TESTS / "write_torch_checkpoints.py", request, python=TORCH_PYTHON)
+    write_torch_checkpoints(folder, models)
     return folder
 
 

@@ -18,7 +18,7 @@ from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import SMALL, TESTS, TORCH_PYTHON, run_child
+from ..conftest import SMALL, TESTS, run_child, write_torch_checkpoints
 
 MODELS = [(family.name, model) for family in FAMILIES.values() for model in family.models]
 IDS = [model.target_architecture for _, model in MODELS]
@@ -42,8 +42,7 @@ def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     untied = {"tie_word_embeddings": False}
     models += [[f"untied-{name}", name, {**fields, **untied}] for name, _, fields in models if name in UNTIED]
-    request = {"folder": str(folder), "models": models}
-    run_child(TESTS / "write_torch_checkpoints.py", request, python=TORCH_PYTHON)
+    write_torch_checkpoints(folder, models)
     return folder
 
 

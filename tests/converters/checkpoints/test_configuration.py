@@ -67,7 +67,7 @@ def test_fields_of_paddle_alone_are_left_out(
     architecture: str, read_by_transformers: dict[str, dict[str, Any]]
 ) -> None:
     written = read_by_transformers[architecture]["written"]
-    assert not {"pool_act", "fuse", "add_pooling_layer", "paddlenlp_version", "dtype"} & written.keys()
+    assert not {"pool_act", "fuse", "add_pooling_layer", "paddlenlp_version", "torch_dtype"} & written.keys()
     assert list(written) == sorted(written)
 
 

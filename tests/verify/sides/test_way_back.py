@@ -25,7 +25,7 @@ from paddle2torch.verify.job import CHECKS, verify_checkpoint
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
-from ...conftest import SMALL, TESTS, TORCH_PYTHON, Run, run_child
+from ...conftest import SMALL, Run, write_torch_checkpoints
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 WEIGHT = "transformer.encoder.albert_layer_groups.0.albert_layers.0.attention.query.weight"
@@ -39,8 +39,7 @@ def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["untied", "AlbertForMaskedLM", {**SMALL["albert"], "tie_word_embeddings": False}],
         ["bert", "BertForMaskedLM", SMALL["bert"]],
     ]
-    request = {"folder": str(folder), "models": models}
-    run_child(TESTS / "write_torch_checkpoints.py", request, python=TORCH_PYTHON)
+    write_torch_checkpoints(folder, models)
     return folder
 
 

@@ -82,6 +82,8 @@ _TOKENIZER = TokenizerFacts(
         },
         **{name: {"do_lower_case": False, "unk_token": "[UNK]", "pad_token": "[PAD]"} for name in _CHINESE},
     },
+    # transformers' ALBERT tokenizer cannot read vocab.txt: a Chinese ALBERT takes BERT's.
+    target_kinds={"AlbertTokenizer": SENTENCEPIECE, "BertTokenizer": WORDPIECE},
     # PaddleNLP's own defaults name tokens that such a vocabulary lacks: it loads none without settings.
     without_settings={WORDPIECE: ({"do_lower_case": False}, "as published for Chinese ALBERT")},
 )
@@ -235,7 +237,6 @@ ALBERT = Family(
         "feed_forward_out": f"{LAYER}.ffn_output",
         "feed_forward_norm": f"{LAYER}.full_layer_layer_norm",
         "pooler": "pooler",
-        "decoder": "predictions.decoder",
     },
     check_configuration=_check,
     declared_differences=(

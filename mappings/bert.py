@@ -75,6 +75,7 @@ _TOKENIZER = TokenizerFacts(
         **{name: {"do_lower_case": False} for name in _CASED},
         **{name: {"do_lower_case": True} for name in _UNCASED},
     },
+    target_kinds={"BertTokenizer": WORDPIECE},
 )
 
 
@@ -166,7 +167,6 @@ BERT = Family(
         "feed_forward_out": f"{PADDLE}.linear2",
         "feed_forward_norm": f"{PADDLE}.norm2",
         "pooler": "pooler.dense",
-        "decoder": "cls.predictions.decoder",
     },
     check_configuration=_check,
     defaults=Defaults(masks_padding=True),

@@ -97,6 +97,16 @@ def tokenizer_classes() -> dict[str, TokenizerClass]:
     }
 
 
+def target_tokenizers() -> dict[str, str]:
+    """The kinds of vocabulary of Hugging Face's tokenizer classes of all families, by the class."""
+    return {
+        name: kind
+        for family in FAMILIES.values()
+        if family.tokenizer is not None
+        for name, kind in family.tokenizer.target_kinds.items()
+    }
+
+
 def tokenizer_facts(family: str) -> TokenizerFacts:
     """What a family says of its tokenizers. Raises UnknownNameError, and MappingError for one that says nothing."""
     facts = get_family(family).tokenizer

@@ -16,7 +16,7 @@ from ...mappings.language.tokenizers import (
     WORDPIECE,
     WORDPIECE_TOKENS,
 )
-from ...mappings.registry import tokenizer_facts
+from ...mappings.registry import target_tokenizers, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
 from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, write_json
 from .settings import (
@@ -35,8 +35,6 @@ from .vocabulary import read_vocabulary
 _PLAIN = {"PreTrainedTokenizer", "TokenizersBackend"}
 """Classes that take tokenizer.json as it is: the one that this package writes, and the one that transformers 5 makes of
 it when it saves the tokenizer again."""
-
-_KINDS = {"AlbertTokenizer": SENTENCEPIECE, "BertTokenizer": WORDPIECE}
 
 
 def write_paddle_tokenizer(
@@ -104,15 +102,16 @@ def _kind(
 ) -> str:
     named = config.get("tokenizer_class")
     plain = str(named or "PreTrainedTokenizer").removesuffix("Fast")
-    if plain not in _PLAIN.union(_KINDS):
+    kinds = target_tokenizers()
+    if plain not in _PLAIN.union(kinds):
         raise TokenizerError(
             f"{folder / CONFIG}: names the tokenizer class {named}, which has no counterpart for family {family} in "
-            f"PaddleNLP; known are {', '.join(_KINDS)}"
+            f"PaddleNLP; known are {', '.join(kinds)}"
         )
     model = fast.get("model")
     model_type = model.get("type") if isinstance(model, dict) else None
-    if plain in _KINDS:
-        kind = _KINDS[plain]
+    if plain in kinds:
+        kind = kinds[plain]
     elif model_type is not None:
         kind = SENTENCEPIECE if model_type == "Unigram" else WORDPIECE
     else:
@@ -171,7 +170,7 @@ def _settings(
         if chosen is not None:
             special[role] = chosen
     length = config.get("model_max_length", config.get("max_len"))
-    if str(config.get("tokenizer_class") or "").removesuffix("Fast") not in _KINDS:
+    if str(config.get("tokenizer_class") or "").removesuffix("Fast") not in target_tokenizers():
         config = {**config, **_flags(fast.get("normalizer"))}
     return TokenizerSettings(
         kind=kind,

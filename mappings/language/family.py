@@ -25,10 +25,8 @@ ROLES = (
     "feed_forward_in",
     "feed_forward_out",
     "feed_forward_norm",
-    "pooler",
-    "decoder",
 )
-"""What modules do, in the words of the faults that strike them."""
+"""What modules do, in the words of the faults that strike them. Besides, `pooler` where a family has one."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ class Family:
             "a small configuration for tests (small)": bool(self.small),
             "the paper that introduced it (citation)": bool(self.citation),
             "activations whose equality is established (activations)": bool(self.activations),
-            **{f"the module with the role {role} (roles)": role in self.roles for role in ROLES},
+            **{f"the module with the role {role} (roles)": role in self.roles for role in self._wanted_roles()},
         }
         twice = [name for name in self.repeat.values() if self.small and int(self.small.get(name, 0)) < 2]
         questions |= {f"a small configuration with 2 or more {name} (small)": False for name in twice}
@@ -165,6 +163,9 @@ class Family:
     def model_type(self) -> str:
         """Hugging Face's name of the family."""
         return self.target_type or self.name
+
+    def _wanted_roles(self) -> tuple[str, ...]:
+        return (*ROLES, *(("pooler",) if self.pooler else ()))
 
     def declared(self, architecture: str) -> tuple[DeclaredDifference, ...]:
         """The declared differences that apply to a PaddleNLP class."""

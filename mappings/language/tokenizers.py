@@ -60,13 +60,15 @@ class TokenizerFacts:
 
     `default` is the class that PaddleNLP's `AutoTokenizer` takes when a folder names none, and the one that a folder
     written for PaddleNLP names. `published` are the settings by pretrained name, PaddleNLP's
-    `pretrained_init_configuration`. `without_settings`, by kind of vocabulary, are settings for a folder that states
-    none, where PaddleNLP's own defaults would not load, and whose settings they are.
+    `pretrained_init_configuration`. `target_kinds` are kinds of vocabulary by Hugging Face's class, for folders that
+    others made. `without_settings`, by kind of vocabulary, are settings for a folder that states none, where
+    PaddleNLP's own defaults would not load, and whose settings they are.
     """
 
     classes: tuple[TokenizerClass, ...]
     default: str
     published: Mapping[str, Mapping[str, Any]]
+    target_kinds: Mapping[str, str] = field(default_factory=dict)
     without_settings: Mapping[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
 
     @property

@@ -81,8 +81,8 @@ def test_no_configuration(paddle2torch: Run, source: Path) -> None:
         ("\xff\xfe", "is not a JSON file"),
         ("[" * 100_000, "is not a JSON file"),
         ("{}", "choose with --family"),
-        ('{"model_type": "ernie"}', "unknown family 'ernie'"),
-        ('{"architectures": ["ErnieModel"]}', "belongs to no known family"),
+        ('{"model_type": "nowhere"}', "unknown family 'nowhere'"),
+        ('{"architectures": ["NowhereModel"]}', "belongs to no known family"),
     ],
     ids=["text", "list", "string", "not utf-8", "deep", "empty", "family", "architecture"],
 )

@@ -15,6 +15,8 @@ import pytest
 from safetensors.numpy import save_file
 
 import paddle2torch
+from paddle2torch.converters.outputs.alterations import UNALTERED
+from paddle2torch.converters.outputs.record import metadata_of
 from paddle2torch.hub.model_card import make_card
 from paddle2torch.hub.proof import examine
 
@@ -107,7 +109,8 @@ def test_the_card_does_not_depend_on_the_client(converted: Path, publish_here: P
 def test_files_too_large_to_be_read_at_once_arrive_whole(
     converted: Path, hub: LoopbackHub, publish_here: PublishHere
 ) -> None:
-    save_file({"weight": np.arange(5 << 20, dtype=np.float32)}, converted / "model.safetensors")
+    weights = converted / "model.safetensors"
+    save_file({"weight": np.arange(5 << 20, dtype=np.float32)}, weights, metadata_of(UNALTERED))
     # What the hub keeps in git.
     (converted / "tokenizer.json").write_text(json.dumps({"model": {"vocab": "x" * (3 << 20)}}))
     publish_here(converted, REPO, allow_unverified=True)

@@ -1,6 +1,7 @@
 """Prints what PaddleNLP itself says: its tables of pretrained names, and the state dicts of its models.
 
-Runs as a child process that reads {"models": [[architecture, configuration], ...]} and prints one JSON line.
+Runs as a child process that reads {"models": [[architecture, configuration], ...], "tables": [[backbone, tokenizer
+class], ...]} and prints one JSON line.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import sys
 from typing import Any
 
 import paddle
-from paddlenlp.transformers import AlbertConfig, AlbertModel, AlbertTokenizer
 from paddlenlp.utils.log import logger
 
 
@@ -28,15 +28,25 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
     }
 
 
+def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
+    """PaddleNLP's tables of the pretrained names of a backbone's family."""
+    import paddlenlp.transformers
+
+    model_class = getattr(paddlenlp.transformers, architecture)
+    return {
+        "configurations": model_class.pretrained_init_configuration,
+        "weights": model_class.pretrained_resource_files_map["model_state"],
+        "tokenizers": getattr(paddlenlp.transformers, tokenizer).pretrained_resource_files_map,
+        "names": sorted(model_class.config_class.pretrained_init_configuration),
+    }
+
+
 def main() -> None:
     logger.set_level("ERROR")
     paddle.set_device("cpu")
     request = json.load(sys.stdin)
     answer = {
-        "configurations": AlbertModel.pretrained_init_configuration,
-        "weights": AlbertModel.pretrained_resource_files_map["model_state"],
-        "tokenizers": AlbertTokenizer.pretrained_resource_files_map,
-        "names": sorted(AlbertConfig.pretrained_init_configuration),
+        "tables": [tables_of(*asked) for asked in request["tables"]],
         "models": [facts_of(architecture, configuration) for architecture, configuration in request["models"]],
     }
     print(json.dumps(answer), flush=True)

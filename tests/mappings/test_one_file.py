@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import paddle2torch
+from paddle2torch.mappings.registry import FAMILIES
 
 ROOT = Path(paddle2torch.__file__).parent
 
@@ -122,8 +123,8 @@ def run(folder: Path, *arguments: str) -> str:
 
 def test_two_files_add_a_family_that_converts_and_is_verified(copy: Path) -> None:
     answer = json.loads(run(copy, "-c", SCRIPT).splitlines()[-1])
-    assert answer["families"] == ["albert", "bert", "ernie"]
-    assert answer["names"][-1] == "ernie-small"
+    assert answer["families"] == sorted({*FAMILIES, "ernie"})
+    assert "ernie-small" in answer["names"]
     assert answer["open"] == []
     for architecture in ("ErnieModel", "ErnieForSequenceClassification"):
         report = answer["reports"][architecture]

@@ -8,6 +8,7 @@ import pytest
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint, recognise
 from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.mappings.language.rows import Tied
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.checks.weights import check_weights
 from paddle2torch.verify.inputs import make_inputs
@@ -20,6 +21,13 @@ from .conftest import Seed
 
 ARCHITECTURES = [(family.name, model.source) for family in FAMILIES.values() for model in family.models]
 """What is tested here: all of the registry."""
+
+
+DECODING = [
+    next((model.source for model in family.models if any(isinstance(row, Tied) for row in model.head)), family.base)
+    for family in FAMILIES.values()
+]
+"""Of each family the first class with a decoder, which has norms of its own, or else the backbone."""
 
 
 def convert_and_verify(source: Path, runners: Runners) -> Report:
@@ -68,9 +76,16 @@ def test_every_permitted_activation(family: str, activation: str, seed_small: Se
 
 
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-3])
-@pytest.mark.parametrize("architecture", ["AlbertForMaskedLM", "BertForPretraining"])
+@pytest.mark.parametrize("architecture", DECODING)
 def test_large_epsilons(architecture: str, epsilon: float, seed_small: Seed, runners: Runners) -> None:
+    """Whatever the configuration says, the converted model has the epsilons that PaddleNLP runs."""
     convert_and_verify(seed_small(architecture, layer_norm_eps=epsilon), runners).assert_passed()
+
+
+@pytest.mark.parametrize(("family", "variant"), [(f.name, name) for f in FAMILIES.values() for name in f.variants])
+def test_variants(family: str, variant: str, seed_small: Seed, runners: Runners) -> None:
+    known = FAMILIES[family]
+    convert_and_verify(seed_small(known.base, **known.variants[variant]), runners).assert_passed()
 
 
 @pytest.mark.parametrize("labels", [1, 5])

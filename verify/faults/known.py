@@ -54,7 +54,9 @@ def all_faults() -> tuple[Fault, ...]:
 
 def target_module(plan: Plan, role: str) -> str | None:
     """The target name of the first module with this role, without `.weight`; None where the plan does not write it."""
-    template = plan.family.roles[role]
+    template = plan.family.roles.get(role)
+    if template is None:
+        return None
     source = template.format(**dict.fromkeys(plan.family.repeat, 0))
     names = {f"{source}.weight", f"{plan.family.source_prefix}{source}.weight"}
     for move in plan.moves:

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from paddle2torch.converters.checkpoints.configuration import complete_fields
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import ParityError, UnreadableFileError
+from paddle2torch.mappings.language.rows import Tied
+from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.faults.known import all_faults
 from paddle2torch.verify.faults.runs import FaultResult, run_faults
 from paddle2torch.verify.job import verify_checkpoint
@@ -39,31 +42,43 @@ NO_OTHER_SPELLING["gelu_new"] = {"activation gelu_new", "activation gelu_fast"}
 CONTROL_SEEDS = 20
 
 
-def assert_all_caught(results: list[FaultResult], without_place: set[str]) -> None:
+def assert_all_caught(results: list[FaultResult], placeless: set[str]) -> None:
     assert [result.name for result in results] == [fault.name for fault in all_faults()]
     escaped = [f"{result.name}: caught by {result.caught_by}" for result in results if not result.caught]
     assert escaped == []
-    assert {result.name for result in results if not result.injected} == without_place
+    assert {result.name for result in results if not result.injected} == placeless
     assert all(result.where != "nowhere" for result in results)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "without_place"),
-    [
-        ("AlbertModel", ONLY_WITH_A_TIED_DECODER | NO_OTHER_SPELLING["gelu_new"]),
-        ("AlbertForMaskedLM", ONLY_WITH_A_POOLER | NO_OTHER_SPELLING["gelu_new"]),
-        ("BertModel", ONLY_WITH_A_TIED_DECODER | NO_OTHER_SPELLING["gelu"]),
-        ("BertForPretraining", NO_OTHER_SPELLING["gelu"]),
-    ],
-)
+def without_place(architecture: str) -> set[str]:
+    """The faults that a small model of this class has no place for."""
+    family = family_of_architecture(architecture)
+    assert family is not None
+    model = family.model(architecture)
+    tied = any(isinstance(row, Tied) and row.untied is not None and row.optional for row in model.head)
+    names = set(NO_OTHER_SPELLING[complete_fields(family, family.small)["hidden_act"]])
+    names |= set() if tied else ONLY_WITH_A_TIED_DECODER
+    return names | (set() if family.pooler and model.pooler else ONLY_WITH_A_POOLER)
+
+
+STRUCK = [
+    model.source
+    for family in FAMILIES.values()
+    for model in family.models
+    if model.source == family.base or any(isinstance(row, Tied) for row in model.head)
+]
+"""The backbone of each family, and its classes with a decoder."""
+
+
+@pytest.mark.parametrize("architecture", STRUCK)
 def test_every_fault_is_caught_on_a_small_model(
-    architecture: str, without_place: set[str], seed_small: Seed, tmp_path: Path, runners: Runners
+    architecture: str, seed_small: Seed, tmp_path: Path, runners: Runners
 ) -> None:
     # Longer than the inputs, so that some rows are read by none.
     source = seed_small(architecture, max_position_embeddings=60)
     write_lines(source / "vocab.txt", [*SPECIAL, *"abcdefgh"])
     convert_checkpoint(source, tmp_path / "converted", max_shard_size="8KB")
-    assert_all_caught(run_faults(source, tmp_path / "converted", runners=runners), without_place)
+    assert_all_caught(run_faults(source, tmp_path / "converted", runners=runners), without_place(architecture))
 
 
 def test_faults_are_injected_only_where_this_package_wrote(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
@@ -85,7 +100,7 @@ def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runne
     )
 
 
-@pytest.mark.parametrize("architecture", ["AlbertModel", "BertForMaskedLM"])
+@pytest.mark.parametrize("architecture", [*(family.base for family in FAMILIES.values()), "BertForMaskedLM"])
 def test_without_a_fault_every_check_stays_green(
     architecture: str, seed_small: Seed, tmp_path: Path, runners: Runners
 ) -> None:

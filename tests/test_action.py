@@ -113,7 +113,7 @@ def test_status_0_the_gate_over_a_pretrained_name(tmp_path: Path) -> None:
     finished, output = run_check(tmp_path, names="albert-chinese-tiny", seeded="true", checks="weights")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert output == "exit-status=0\n"
-    assert "checks not run: config, float64" in finished.stdout
+    assert "checks not run: files, config, float64" in finished.stdout
     written = {path.name for path in (tmp_path / "paddle2torch-report").iterdir()}
     assert written == {"gate.json", "albert-chinese-tiny.json", "junit.xml", "summary.md", "report.html"}
 

@@ -44,8 +44,8 @@ class Catalogue:
             [
                 entry.name,
                 entry.language,
-                " / ".join(str(entry.configuration[size]) for size in _SIZES),
-                str(entry.configuration["hidden_act"]),
+                " / ".join(str(entry.configuration.get(size, "-")) for size in _SIZES),
+                str(entry.configuration.get("hidden_act", "-")),
                 f"{next(iter(entry.parameters.values())):,}",
                 "yes" if cached_folder(entry.name) is not None else "no",
             ]

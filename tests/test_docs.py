@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,13 +39,12 @@ def test_every_document_is_linked_from_the_readme(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["docs/mappings.md"])
-def test_python_in_the_documents_runs(name: str, tiny: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny, tmp_path / "my_model")
+def test_python_in_the_documents_runs(name: str, tmp_path: Path) -> None:
     blocks = FENCE.findall((ROOT / name).read_text())
     assert len(blocks) >= 2
     for block in blocks:
         command = [sys.executable, "-c", block]
-        child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
         assert child.returncode == 0, child.stderr
     assert "encoder.embedding_hidden_mapping_in.weight -> encoder.embedding_hidden_mapping_in.weight transpose" in (
         child.stdout

@@ -39,7 +39,9 @@ def test_gradients_of_every_parameter_agree(architecture: str, seed_small: Seed,
     assert check.worst is not None
     assert check.worst < 1e-12
     states = {state["name"]: state["scale"] for state in check.details["states"]}
-    assert states.keys() == load_file(source.parent / "converted" / "model.safetensors").keys()
+    written = load_file(source.parent / "converted" / "model.safetensors")
+    # The bias of an untied decoder is written twice; its gradients add up.
+    assert states.keys() == {name for name in written if not name.endswith("decoder.bias")}
     # A key's bias cancels in the softmax; everything else decides what the model puts out.
     cancelled = {name for name, scale in states.items() if scale < 1e-12}
     assert cancelled == {name for name in states if name.endswith("key.bias")}

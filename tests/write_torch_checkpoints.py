@@ -24,6 +24,11 @@ def write(folder: Path, architecture: str, configuration: dict[str, Any], pickle
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(1.0 if parameter.ndim == 1 else 0.0, 0.1)
+        parameters = dict(model.named_parameters())
+        for name in parameters:
+            # transformers 5 has two for an untied decoder and computes with this one; before, they were one.
+            if name.endswith("decoder.bias"):
+                parameters[name.replace("decoder.bias", "bias")].copy_(parameters[name])
     if pickles:
         model.save_pretrained(folder / "bin", safe_serialization=False)
         model.save_pretrained(folder / "sharded-bin", safe_serialization=False, max_shard_size=SHARD)

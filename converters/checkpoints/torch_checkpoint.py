@@ -168,11 +168,14 @@ def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> Non
     """Raise UnmatchedTensorsError when a tensor that is left out holds anything that would be lost."""
     for name, twin in plan.repeated.items():
         if not bit_equal(tensors[name], tensors[twin]):
-            raise UnmatchedTensorsError(
-                f"{name} differs from {twin}, but the configuration says that Hugging Face's model holds the two as "
-                "one: the values that transformers would use are not certain; load the model with transformers and "
-                "save it again"
+            why = (
+                "the configuration says that Hugging Face's model holds the two as one: the values that transformers "
+                "would use are not certain; load the model with transformers and save it again"
+                if plan.tie_word_embeddings
+                else "PaddleNLP has one tensor for both: transformers 5 computes with the first, transformers 4 holds "
+                "the two as one; save the model with both equal"
             )
+            raise UnmatchedTensorsError(f"{name} differs from {twin}, but {why}")
     for name, region in plan.constant:
         tensor = tensors[name]
         values = tensor.read().reshape(matrix_shape(tensor.shape))[

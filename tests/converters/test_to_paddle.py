@@ -44,6 +44,7 @@ def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [name, name, small_of(name)]
         for name in ("AlbertModel", "AlbertForMaskedLM", "AlbertForPreTraining", "BertModel", "BertForMaskedLM")
     ]
+    models.append(["untied", "AlbertForMaskedLM", {**SMALL["albert"], "tie_word_embeddings": False}])
     models.append(["bert-gelu_new", "BertModel", {**SMALL["bert"], "hidden_act": "gelu_new"}])
     models.append(["next-sentence", "BertForNextSentencePrediction", SMALL["bert"]])
     models.append(["decoder", "BertModel", {**SMALL["bert"], "is_decoder": True}])
@@ -228,6 +229,7 @@ BIAS = np.full(50, 7, np.float32)
         ("AlbertForMaskedLM", put("albert.pooler.bias", np.zeros(24, np.float32)), r"missing albert\.pooler\.weight"),
         ("AlbertForMaskedLM", put("predictions.decoder.bias", BIAS), r"decoder\.bias differs from predictions\.bias"),
         ("BertForMaskedLM", put("cls.predictions.decoder.bias", BIAS), "differs from cls.predictions.bias"),
+        ("untied", put("predictions.decoder.bias", BIAS), "save the model with both equal"),
         (
             "AlbertForMaskedLM",
             put("predictions.decoder.weight", np.zeros((50, 12), np.float32)),

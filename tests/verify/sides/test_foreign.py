@@ -18,7 +18,7 @@ from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
-from ...conftest import run_child
+from ...conftest import TORCH_PYTHON, run_child
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -40,7 +40,7 @@ def folders(seeded: Callable[..., Path], tmp_path_factory: pytest.TempPathFactor
     for source, target in CLASSES.items():
         convert_checkpoint(seeded(source), folder / source / "own")
         jobs.append([target, str(folder / source / "own"), str(folder / source / "foreign")])
-    run_child(Path(__file__).with_name("save_again.py"), {"folders": jobs})
+    run_child(Path(__file__).with_name("save_again.py"), {"folders": jobs}, python=TORCH_PYTHON)
     return {source: (seeded(source), folder / source / "foreign") for source in CLASSES}
 
 

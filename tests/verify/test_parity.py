@@ -96,7 +96,7 @@ def test_label_counts(labels: int, seed_small: Seed, runners: Runners) -> None:
 def test_declared_differences_are_measured(seed_small: Seed, runners: Runners) -> None:
     report = convert_and_verify(seed_small("AlbertForMaskedLM"), runners).assert_passed()
     seen = {difference.name: difference.measured for difference in report.declared_differences}
-    assert set(seen) == {"padding_row", "mlm_head_epsilon", "dropped"}
+    assert set(seen) == {"padding_row", "mlm_head_epsilon", "default_mask", "dropped"}
     assert seen["padding_row"] is not None
     assert seen["padding_row"] > 0.1
     assert seen["mlm_head_epsilon"] is not None

@@ -165,8 +165,8 @@ def test_it_hides_no_difference_either(ways: tuple[str, ...], pair: tuple[Path, 
     report = verify_checkpoint(*pair, runners=broken(*ways), certificate=True)
     first = report.sides[0]
     assert [check.name for check in first.checks if not check.passed] == ["weights"]
-    assert [check.name for check in first.checks] == ["weights"]
-    assert {"float64", "float32", "layers", "embeddings", "config"} == set(first.accidents)
+    assert [check.name for check in first.checks] == ["weights", "files"]
+    assert {"float64", "float32", "layers", "embeddings", "config", "as_loaded"} == set(first.accidents)
     assert set(first.accidents) <= set(first.not_run)
     assert report.failed
     assert not (pair[1] / "parity.json").exists(), "never in a certificate"

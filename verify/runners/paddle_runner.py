@@ -205,7 +205,8 @@ class PaddleRunner(operations.ModelRunner):
             results = result if isinstance(result, tuple | list) else [result]
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
             arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})
-            tensors = [tensor for tensor in results if tensor is not None]
+            # A cache for decoding, a tuple that comes back where use_cache is set, follows from the rest.
+            tensors = [tensor for tensor in results if hasattr(tensor, "ndim")]
             arrays.update({f"{case}.{index:02d}": self.to_array(tensor) for index, tensor in enumerate(tensors)})
         save_file(
             {name: np.ascontiguousarray(array) for name, array in arrays.items()}, protocol.field(request, "outputs")

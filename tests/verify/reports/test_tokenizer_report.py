@@ -38,11 +38,11 @@ def pair(seed_small: Seed, vocabulary: list[str], tmp_path: Path) -> tuple[Path,
 
 def test_a_full_verification_includes_the_tokenizer(pair: tuple[Path, Path], runners: Runners) -> None:
     report = verify_checkpoint(*pair, runners=runners, certificate=True).assert_passed()
-    assert report.checks[-1].name == "tokenizer"
+    assert [check.name for check in report.checks][-2:] == ["tokenizer", "as_loaded"]
     assert report.not_run == ("gradients",)
     assert report_verdict(report) == "passed"
     names = {one.name for one in report.declared_differences}
-    assert names == {"padding_row", "tokenizer: tokens in text", "tokenizer: pair truncation"}
+    assert names == {"padding_row", "default_mask", "tokenizer: tokens in text", "tokenizer: pair truncation"}
     lines = report_lines(report)
     assert any(line.startswith("  declared difference tokenizer: tokens in text: ") for line in lines)
     # The tokenizer's files are among those that the proof is bound to, on both sides.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ..formats.pdparams_writer import begins_as_written
 from .alterations import Alterations
@@ -27,7 +28,8 @@ these are told from what somebody trained and saved in their place."""
 _METADATA = b'{"__metadata__":'
 """How the header of a safetensors file with metadata begins, behind eight bytes for its length."""
 
-_MOST_METADATA_BYTES = 64 << 10
+_MOST_HEADER_BYTES = 100_000_000
+"""What the `safetensors` library takes at most."""
 
 
 def metadata_of(alterations: Alterations) -> dict[str, str]:
@@ -58,13 +60,21 @@ def carries_record(path: Path) -> bool:
         with path.open("rb") as file:
             if path.suffix == ".pdparams":
                 return begins_as_written(file)
-            head = file.read(8 + len(_METADATA) + _MOST_METADATA_BYTES)[8:]
-        if not head.startswith(_METADATA):
-            return False
-        metadata, _ = json.JSONDecoder().raw_decode(head[len(_METADATA) :].decode("utf-8", "replace"))
-        return isinstance(metadata[RECORD], str)
+            length = min(int.from_bytes(file.read(8), "little"), _MOST_HEADER_BYTES)
+            return isinstance(_metadata(file.read(length))[RECORD], str)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
+
+
+def _metadata(header: bytes) -> Any:
+    """The metadata of a safetensors header, whose beginning they are as this package writes it; a header that was cut
+    short still has them. Raises ValueError and LookupError."""
+    try:
+        return json.loads(header)["__metadata__"]
+    except ValueError:
+        if not header.startswith(_METADATA):
+            raise
+    return json.JSONDecoder().raw_decode(header[len(_METADATA) :].decode("utf-8", "replace"))[0]
 
 
 def holds_seeded_weights(folder: Path) -> bool:

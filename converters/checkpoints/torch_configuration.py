@@ -117,6 +117,10 @@ def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: 
 
 
 def left_out_fields(family: Family, configuration: TorchConfiguration) -> tuple[str, ...]:
-    """The fields of Hugging Face's configuration that PaddleNLP's models do not know, sorted."""
+    """The fields of Hugging Face's configuration that PaddleNLP's models do not know, sorted.
+
+    A field that is null says nothing that could be lost: transformers 5 writes `bos_token_id: null` for a BERT.
+    """
     known = {entry.target_name for entry in family.fields} | {*_FIXED, *_SHARED, *_RESTATED, *family.constants}
-    return tuple(sorted(name for name in configuration.fields if name not in known))
+    said = (name for name, value in configuration.fields.items() if value is not None)
+    return tuple(sorted(name for name in said if name not in known))

@@ -12,9 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from paddle2torch.converters.outputs.certificate import read_certificate
 from paddle2torch.errors import ParityError
@@ -22,20 +20,18 @@ from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import Fetcher
 from paddle2torch.hub.proof import examine
 from paddle2torch.mappings.albert import ALBERT
-from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
+from paddle2torch.mappings.language.reference import Reference
 from paddle2torch.verify.gate import run_gate
-from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.job import CHECKS
 from paddle2torch.verify.reports.gate_result import GateResult
 from paddle2torch.verify.reports.text import gate_footer, gate_rows
 from paddle2torch.verify.runners.client import RunnerProcess
 
+from ..known_values import known_values
 from .fetch_files import TINY, VOCABULARY, WEIGHTS, publish_tiny
 from .file_server import Fault, FileServer, unused_port
 
 HASTE = Patience(attempts=2, backoff_seconds=0.01)
-IDS = (101, 104, 105, 103, 106, 107, 108, 102)
-TEXT = "今天[MASK]情很好"
 
 
 @pytest.fixture
@@ -53,34 +49,7 @@ def known(paddle_runner: RunnerProcess, tmp_path: Path) -> Callable[..., Referen
     """`known(source, architecture)`: what Paddle itself computes from a seeded source."""
 
     def ask(source: Path, architecture: str) -> Reference:
-        ids = np.array([IDS], dtype=np.int64)
-        inputs = Inputs(ids, np.ones_like(ids), np.zeros_like(ids), np.arange(len(IDS))[None])
-        inputs.save(tmp_path / "inputs.safetensors")
-        paddle_runner.request(
-            {
-                "operation": "forward",
-                "folder": str(source),
-                "architecture": architecture,
-                "dtype": "float32",
-                "inputs": str(tmp_path / "inputs.safetensors"),
-                "outputs": str(tmp_path / "outputs.safetensors"),
-            }
-        )
-        outputs = load_file(tmp_path / "outputs.safetensors")
-        values = outputs["last_hidden_state"][0, 2:5, 1:4]
-        return Reference(
-            hidden=HiddenSlice(
-                input_ids=IDS,
-                attention_mask=(1,) * len(IDS),
-                first=(2, 1),
-                values=tuple(tuple(round(float(one), 4) for one in row) for row in values),
-                tolerance=1e-4,
-            ),
-            words=(TopWords(TEXT, ("not", "asked")),),
-            ids=(TextIds(TEXT, IDS, special=True), TextIds(TEXT, IDS[1:-1], special=False)),
-            pieces=21128,
-            special_ids={"cls": 101, "sep": 102, "mask": 103, "pad": 0},
-        )
+        return known_values(paddle_runner, source, architecture, tmp_path)
 
     return ask
 

@@ -7,23 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from paddle2torch import convert_checkpoint
 from paddle2torch.mappings.albert import ALBERT
 from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
 from paddle2torch.mappings.registry import PRETRAINED
 from paddle2torch.verify.checks.reference import check_reference, run_reference
-from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.job import CHECKS, Asked, verify_asked
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
+from ...known_values import IDS, TEXT, known_values
+
 NAME = "albert-chinese-tiny"
-IDS = (101, 104, 105, 103, 106, 107, 108, 102)
-TEXT = "今天[MASK]情很好"
 TOKENS = [
     *("[PAD]", *(f"[unused{index}]" for index in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
     *"今天情很好心感",
@@ -50,42 +47,12 @@ def make(architecture: str, runners: Runners, folder: Path) -> tuple[str, Path, 
     source = folder / "source"
     seed = {"operation": "seed", "architecture": architecture, "name": NAME, "folder": str(source), "seed": 7}
     runners.paddle32.request(seed)
-    ids = np.array([IDS], dtype=np.int64)
-    inputs = Inputs(ids, np.ones_like(ids), np.zeros_like(ids), np.arange(len(IDS))[None])
-    inputs.save(folder / "inputs.safetensors")
-    runners.paddle32.request(
-        {
-            "operation": "forward",
-            "folder": str(source),
-            "architecture": architecture,
-            "dtype": "float32",
-            "inputs": str(folder / "inputs.safetensors"),
-            "outputs": str(folder / "outputs.safetensors"),
-        }
-    )
-    outputs = load_file(folder / "outputs.safetensors")
     # As the published files lie: weights and vocabulary under the pretrained name.
     (folder / "published").mkdir()
     shutil.copy(source / "model_state.pdparams", folder / "published" / f"{NAME}.pdparams")
     (folder / "published" / f"{NAME}.vocab.txt").write_text("\n".join(TOKENS) + "\n", "utf-8")
     convert_checkpoint(folder / "published", folder / "converted")
-    words: tuple[str, ...] = ("not", "asked")
-    if "mlm_logits" in outputs:
-        words = tuple(TOKENS[index] for index in np.argsort(-outputs["mlm_logits"][0, IDS.index(103)])[:5])
-    values = outputs["last_hidden_state"][0, 2:5, 1:4]
-    reference = Reference(
-        hidden=HiddenSlice(
-            input_ids=IDS,
-            attention_mask=(1,) * len(IDS),
-            first=(2, 1),
-            values=tuple(tuple(round(float(one), 4) for one in row) for row in values),
-            tolerance=1e-4,
-        ),
-        words=(TopWords(TEXT, words),),
-        ids=(TextIds(TEXT, IDS, special=True), TextIds(TEXT, IDS[1:-1], special=False)),
-        pieces=21128,
-        special_ids={"cls": 101, "sep": 102, "mask": 103, "pad": 0},
-    )
+    reference = known_values(runners.paddle32, source, architecture, folder, TOKENS)
     return architecture, folder / "converted", reference
 
 

@@ -368,27 +368,20 @@ CHINESE_FAULTS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("fault", ENGLISH_FAULTS)
-def test_a_fault_of_the_english_tokenizer_turns_the_check_red(fault: str, make: Make, each_torch: Runners) -> None:
-    tokenizer, converted = make("albert english")
-    ENGLISH_FAULTS[fault](converted)
+FAULTS = {"albert english": ENGLISH_FAULTS, "albert chinese": CHINESE_FAULTS}
+
+
+@pytest.mark.parametrize(("kind", "fault"), [(kind, fault) for kind, faults in FAULTS.items() for fault in faults])
+def test_a_fault_turns_the_check_red(kind: str, fault: str, make: Make, each_torch: Runners) -> None:
+    tokenizer, converted = make(kind)
+    FAULTS[kind][fault](converted)
     check, _ = run(tokenizer, converted, each_torch, corpus(90))
     assert not check.passed
     assert check.worst
     assert check.problems
 
 
-@pytest.mark.parametrize("fault", CHINESE_FAULTS)
-def test_a_fault_of_the_chinese_tokenizer_turns_the_check_red(fault: str, make: Make, each_torch: Runners) -> None:
-    tokenizer, converted = make("albert chinese")
-    CHINESE_FAULTS[fault](converted)
-    check, _ = run(tokenizer, converted, each_torch, corpus(90))
-    assert not check.passed
-    assert check.worst
-    assert check.problems
-
-
-@pytest.mark.parametrize("kind", ["albert english", "albert chinese"])
+@pytest.mark.parametrize("kind", FAULTS)
 def test_the_unchanged_tokenizers_pass_on_the_lines_of_the_faults(kind: str, make: Make, each_torch: Runners) -> None:
     tokenizer, converted = make(kind)
     check, _ = run(tokenizer, converted, each_torch, corpus(90))

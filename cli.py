@@ -520,12 +520,18 @@ def main() -> None:
         _fail(error.format_message())
     except Paddle2TorchError as error:
         _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; unfinished output was removed", 128 + signal.SIGINT)
-    except Terminated:
-        _fail("interrupted; unfinished output was removed", 128 + signal.SIGTERM)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click raises its own in place of the interpreter's.
+        _fail(_interrupted(error.__cause__ or error), 128 + signal.SIGINT)
+    except Terminated as error:
+        _fail(_interrupted(error), 128 + signal.SIGTERM)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _interrupted(error: BaseException) -> str:
+    """What an interrupt left behind: nothing, unless it says what."""
+    return f"interrupted; {error if error.args else 'unfinished output was removed'}"
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:

@@ -27,8 +27,9 @@ from ..converters.outputs.folder import new_folder
 from ..errors import ChangedFileError, FetchError, MissingDependencyError, UnreachableError
 from ..mappings.language.pretrained import Pretrained
 from ..mappings.registry import PRETRAINED, get_pretrained
+from ..workers.process import Terminated
 from .content import check_tokenizer, check_weights
-from .download import Downloaded, Patience, Progress, discard, download, shown
+from .download import Downloaded, Patience, Progress, discard, download, kept, shown
 from .errors import lacks_libraries
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class Fetcher:
                 for file, url in urls.items():
                     # Another process may have brought it meanwhile.
                     if not _is_there(folder / file):
-                        self._bring(pretrained, folder / file, url)
+                        with _saying_what_is_kept(folder / file, url):
+                            self._bring(pretrained, folder / file, url)
                         brought.append(file)
         record = read_record(folder)
         return Fetched(name, folder, tuple(_fetched(folder / file, record[file], file in brought) for file in urls))
@@ -219,6 +221,16 @@ class Fetcher:
             # A folder in which nothing arrived is not left behind.
             with suppress(OSError):
                 folder.rmdir()
+
+
+@contextmanager
+def _saying_what_is_kept(target: Path, url: str) -> Iterator[None]:
+    """Let an interrupt say what it leaves of a download."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as error:
+        error.args = (kept(target, url) or f"nothing is kept of {shown(url)}",)
+        raise
 
 
 def copy_to(fetched: Fetched, output: Path) -> Fetched:

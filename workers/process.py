@@ -28,7 +28,8 @@ class _Output(io.FileIO):
 
 
 class Terminated(BaseException):
-    """The process was asked to end; like an interrupt, it removes what is unfinished on the way out."""
+    """The process was asked to end; like an interrupt, it removes what is unfinished on the way out. The argument of
+    either says what stays, where something does."""
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -240,9 +240,11 @@ def _request(calls: TimedCalls, session: Session, url: str, headers: dict[str, s
     except (requests.exceptions.RequestException, ValueError) as error:
         reason = " ".join(str(error).replace(url, shown(url)).split())[:200]
         raise FetchError(f"{shown(url)}: cannot be asked for: {reason}") from error
-    if url.startswith("https:") and not response.url.startswith("https:"):
+    # One hop in the clear is enough to choose what comes, also where the last one is encrypted again.
+    plain = [hop.url for hop in (*response.history, response) if not hop.url.startswith("https:")]
+    if url.startswith("https:") and plain:
         response.close()
-        raise FetchError(f"{shown(url)}: redirects to {shown(response.url)}, which is not encrypted")
+        raise FetchError(f"{shown(url)}: redirects to {shown(plain[0])}, which is not encrypted")
     return response
 
 

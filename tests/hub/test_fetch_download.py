@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import io
 import json
 import random
 import shutil
@@ -412,13 +411,19 @@ def test_a_server_that_speaks_no_tls(server: FileServer, client: Client) -> None
         client(server.url.replace("http:", "https:") + PATH)
 
 
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for loopback that nobody signed, and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    made = subprocess.run(command, capture_output=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return certificate, key
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 def test_a_certificate_that_does_not_hold_is_not_asked_again(client: Client, tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    made = subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=False)
-    assert made.returncode == 0, made.stderr
-    with FileServer(certificate, key) as server:
+    with FileServer(*make_certificate(tmp_path)) as server:
         server.files[PATH] = CONTENT
         with pytest.raises(FetchError, match=r"no secure connection \(.*certificate.*REQUESTS_CA_BUNDLE"):
             client(server.url + PATH)
@@ -455,10 +460,21 @@ def test_an_interrupt_leaves_what_can_be_continued(server: FileServer, client: C
     assert server.seen[0].range == f"bytes={kept}-"
 
 
-def test_a_redirect_away_from_encryption_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = requests.Response()
-    answer.raw = io.BytesIO()
-    answer.status_code, answer.url = 200, "http://elsewhere.invalid/x?token=hidden"
-    monkeypatch.setattr(requests.Session, "get", lambda *arguments, **options: answer)
-    with pytest.raises(FetchError, match=r"redirects to http://elsewhere.invalid/x, which is not encrypted"):
-        client("https://somewhere.invalid/x")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@pytest.mark.parametrize("back", [False, True])
+def test_a_redirect_away_from_encryption_is_refused(
+    back: bool, server: FileServer, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another one leads back to it."""
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with FileServer(certificate, key) as secure:
+        secure.files[PATH] = CONTENT
+        assert client(secure.url + PATH).partial.read_bytes() == CONTENT
+        client.partial.unlink()
+        secure.faults = [Fault(status=302, headers={"Location": f"{server.url}{PATH}?token=hidden"})]
+        server.files[PATH + "?token=hidden"] = CONTENT
+        server.faults = [Fault(status=302, headers={"Location": secure.url + PATH})] if back else []
+        with pytest.raises(FetchError, match=rf"redirects to {server.url}{PATH}, which is not encrypted"):
+            client(secure.url + PATH)
+        assert not client.partial.exists()

@@ -151,7 +151,10 @@ def cli() -> None:
 @family_option("Only the names of this family.")
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
-    """List the pretrained names: language, sizes, exact parameters, cached or not."""
+    """List the pretrained names by family: size (layers x hidden size), exact parameters, cached or not.
+
+    With --json also languages, configurations, the parameters of further classes, and addresses.
+    """
     from .converters.checkpoints.catalogue import catalogue
 
     names = catalogue(family)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import click
 
 from .errors import Paddle2TorchError, ParityError
-from .workers.process import Terminated, guard_process
+from .workers.process import Terminated, guard_process, interruption
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
@@ -524,17 +524,11 @@ def main() -> None:
     except Paddle2TorchError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt) as error:
-        # click raises its own in place of the interpreter's.
-        _fail(_interrupted(error.__cause__ or error), 128 + signal.SIGINT)
+        _fail(interruption(error), 128 + signal.SIGINT)
     except Terminated as error:
-        _fail(_interrupted(error), 128 + signal.SIGTERM)
+        _fail(interruption(error), 128 + signal.SIGTERM)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
-
-
-def _interrupted(error: BaseException) -> str:
-    """What an interrupt left behind: nothing, unless it says what."""
-    return f"interrupted; {error if error.args else 'unfinished output was removed'}"
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:

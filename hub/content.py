@@ -47,6 +47,7 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
             tokens, special = set(read_vocabulary(path)), WORDPIECE_TOKENS
     except Paddle2TorchError as error:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {error}{_page(path)}") from error
+    # Whether a token too many can be converted is for the conversion to say.
     embeddings = int(pretrained.configuration["vocab_size"])
     if not embeddings // 2 <= len(tokens) <= embeddings + embeddings // 100:
         raise FetchError(

@@ -32,6 +32,13 @@ class Terminated(BaseException):
     either says what stays, where something does."""
 
 
+def interruption(error: BaseException) -> str:
+    """An interrupt in words, with what it left behind: nothing, unless it says what."""
+    # click raises its own exception in place of the interpreter's.
+    original = error.__cause__ or error
+    return f"interrupted; {original if original.args else 'unfinished output was removed'}"
+
+
 def _terminate(number: int, frame: object) -> None:
     raise Terminated
 

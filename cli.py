@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import click
 
 from .errors import Paddle2TorchError, ParityError
-from .workers.process import Terminated, guard_process
+from .workers.process import Terminated, guard_process, interruption
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
@@ -151,7 +151,10 @@ def cli() -> None:
 @family_option("Only the names of this family.")
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
-    """List the pretrained names: language, sizes, exact parameters, cached or not."""
+    """List the pretrained names by family: size (layers x hidden size), exact parameters, cached or not.
+
+    With --json also languages, configurations, the parameters of further classes, and addresses.
+    """
     from .converters.checkpoints.catalogue import catalogue
 
     names = catalogue(family)
@@ -520,10 +523,10 @@ def main() -> None:
         _fail(error.format_message())
     except Paddle2TorchError as error:
         _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; unfinished output was removed", 128 + signal.SIGINT)
-    except Terminated:
-        _fail("interrupted; unfinished output was removed", 128 + signal.SIGTERM)
+    except (click.Abort, KeyboardInterrupt) as error:
+        _fail(interruption(error), 128 + signal.SIGINT)
+    except Terminated as error:
+        _fail(interruption(error), 128 + signal.SIGTERM)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
 

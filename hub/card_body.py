@@ -80,8 +80,9 @@ def _conversion(proof: Proof) -> list[str]:
     if pretrained is not None:
         lines += [f"- Weights published at <{pretrained.weights_url}>"]
         if has_tokenizer(proof):
-            lines += [f"- Tokenizer published at <{pretrained.tokenizer_url}>"]
-        lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
+            lines += [f"- Tokenizer published at {' '.join(f'<{url}>' for url in pretrained.tokenizer_urls)}"]
+        if pretrained.counterpart is not None:
+            lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
         if pretrained.license is None:
             lines += ["- No license is stated for these weights, and this card claims none."]
     elif evidence.weights == "local":

@@ -1,4 +1,4 @@
-"""The registered families and pretrained names: every module of this folder that holds a Family, every table in names/.
+"""The registered families and pretrained names: every module of this folder that holds a Family, and its names' table.
 
 Adding a family is adding a file; nothing here is edited.
 """
@@ -53,6 +53,8 @@ FAMILIES: Mapping[str, Family] = _Families()
 PRETRAINED: dict[str, Pretrained] = {
     entry.name: entry
     for table in sorted((FOLDER / "names").glob("*.csv"))
+    # Without its family a name could be neither converted nor checked.
+    if table.stem in FAMILIES
     for entry in read_names(table.stem, table.read_text("utf-8"))
 }
 

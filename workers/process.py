@@ -28,7 +28,15 @@ class _Output(io.FileIO):
 
 
 class Terminated(BaseException):
-    """The process was asked to end; like an interrupt, it removes what is unfinished on the way out."""
+    """The process was asked to end; like an interrupt, it removes what is unfinished on the way out. The argument of
+    either says what stays, where something does."""
+
+
+def interruption(error: BaseException) -> str:
+    """An interrupt in words, with what it left behind: nothing, unless it says what."""
+    # click raises its own exception in place of the interpreter's.
+    original = error.__cause__ or error
+    return f"interrupted; {original if original.args else 'unfinished output was removed'}"
 
 
 def _terminate(number: int, frame: object) -> None:

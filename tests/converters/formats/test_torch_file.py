@@ -92,7 +92,7 @@ def test_what_cannot_be_read_says_to_save_again(name: str, error: type[Exception
 
 def test_a_folder_with_only_the_file_is_inspected(files: Path, tmp_path: Path, paddle2torch: Run) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes((files / "shared.bin").read_bytes())
-    names = [tensor["name"] for tensor in inspect_checkpoint(tmp_path, with_hash=True)]
+    names = [tensor["name"] for tensor in inspect_checkpoint(tmp_path, with_hash=True).tensors]
     assert names == ["one", "other", "rows", "vector"]
     done = paddle2torch("inspect", tmp_path)
     assert done.returncode == 0

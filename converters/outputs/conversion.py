@@ -21,8 +21,8 @@ class Conversion:
     `to` is "torch" or "paddle", the framework whose library loads the output. On the way to Paddle, `made` are buffers
     that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
     PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know. `kept`: the
-    output was there already, equal to what would have been written, and nothing was. `notes` say what of the source was read as something else than its files
-    call it.
+    output was there already, equal to what would have been written, and nothing was. `notes` say what of the source was
+    read as something else than its files call it.
     """
 
     source: Path

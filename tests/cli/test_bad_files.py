@@ -61,7 +61,10 @@ def write_shards(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [*CONTENTS.values(), (pickle.dumps({"w": 1}, 4), "is a pickle, as Paddle's weights are; give it a name that ends in")],
+    [
+        *CONTENTS.values(),
+        (pickle.dumps({"w": 1}, 4), "is a pickle, as Paddle's weights are; give it a name that ends in"),
+    ],
     ids=[*CONTENTS, "pickle"],
 )
 @pytest.mark.parametrize("sharded", [False, True])

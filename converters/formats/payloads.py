@@ -1,17 +1,18 @@
-"""Array bytes that do not lie in the file as they are: spelt as text, or split into parts."""
+"""Array bytes that do not lie in the file as they are: spelt as text, split into parts, or apart from each other."""
 
 from __future__ import annotations
 
 import codecs
-import os
 import tempfile
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from ...errors import UnreadableFileError
-from .byte_source import ByteSource
+from .byte_source import ByteSource, write_all
+from .gathering import gather
 from .pickle_objects import ArrayRef, Span
 
 PIECE_BYTES = 1 << 20
@@ -59,7 +60,8 @@ class JoinedSource(ByteSource):
 class Payloads:
     """The array bytes of one file.
 
-    Text is decoded once, on first use, into one nameless temporary file that is deleted when the source is closed.
+    What does not lie in it as it is needed is made once, on first use, in one nameless temporary file that is deleted
+    when the source is closed.
     """
 
     def __init__(self, source: ByteSource) -> None:
@@ -67,19 +69,22 @@ class Payloads:
         self._lock = threading.Lock()
         self._scratch: _ScratchSource | None = None
         self._scratch_end = 0
-        self._decoded: dict[tuple[int, int], int] = {}
+        self._made: dict[object, int] = {}
 
     def opener(self, array: ArrayRef, nbytes: int) -> Opener:
         """The opener for `array`, whose elements take `nbytes`.
 
         Calling it raises UnreadableFileError when text does not decode to exactly `nbytes`.
         """
+        if nbytes and array.steps is not None:
+            return lambda: self._open_made(array, nbytes, partial(gather, self._source, array))
         span = array.payload
-        if span.encoding != "latin1" or nbytes == 0:
-            return lambda: (self._source, span.offset)
-        return lambda: self._open_decoded(span, nbytes)
+        if nbytes and span.encoding == "latin1":
+            return lambda: self._open_made((span.offset, nbytes), nbytes, partial(self._decode, span, nbytes))
+        return lambda: (self._source, span.offset)
 
-    def _open_decoded(self, span: Span, nbytes: int) -> tuple[ByteSource, int]:
+    def _open_made(self, key: object, nbytes: int, make: Callable[[int, int], None]) -> tuple[ByteSource, int]:
+        """The bytes in the temporary file that are known as `key` once `make(descriptor, place)` has written them."""
         with self._lock:
             try:
                 if self._source.descriptor < 0:
@@ -88,12 +93,12 @@ class Payloads:
                     file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed with the source
                     self._scratch = _ScratchSource(self._source.path, file)
                     self._source.attach(self._scratch)
-                place = self._decoded.get((span.offset, nbytes))
+                place = self._made.get(key)
                 if place is None:
                     place = self._scratch_end
-                    self._decode(span, nbytes, self._scratch.descriptor, place)
+                    make(self._scratch.descriptor, place)
                     self._scratch_end += nbytes
-                    self._decoded[span.offset, nbytes] = place
+                    self._made[key] = place
                 return self._scratch, place
             except OSError as error:
                 raise UnreadableFileError(
@@ -114,18 +119,10 @@ class Payloads:
                     f"{self._source.path}: the array at byte {span.offset} is not text of bytes; the file is damaged"
                 ) from error
             if done + len(data) <= nbytes:
-                _write_all(descriptor, data, place + done)
+                write_all(descriptor, memoryview(data), place + done)
             done += len(data)
         if done != nbytes:
             raise UnreadableFileError(
                 f"{self._source.path}: the array at byte {span.offset} needs {nbytes} bytes by its shape but decodes "
                 f"to {done}; the file is damaged"
             )
-
-
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(descriptor, view, offset)
-        view = view[count:]
-        offset += count

@@ -77,10 +77,10 @@ def test_safetensors_of_another_kind(
     weights.write_bytes(content)
     before = listing(source.parent)
     out = source.parent / "out"
-    for arguments in (["inspect"], ["convert", out], ["convert", out, "--to", "paddle"], ["verify", source]):
+    for command, *rest in (("inspect",), ("convert", out), ("convert", out, "--to", "paddle"), ("verify", source)):
         with pytest.raises(UnreadableFileError) as caught:
-            cli.main([arguments[0], str(source), *map(str, arguments[1:])], standalone_mode=False)
-        assert str(caught.value).startswith(f"{weights}: "), arguments
+            cli.main([command, str(source), *map(str, rest)], standalone_mode=False)
+        assert str(caught.value).startswith(f"{weights}: "), rest
         assert message in str(caught.value)
     assert listing(source.parent) == before
     assert capsys.readouterr().out == ""

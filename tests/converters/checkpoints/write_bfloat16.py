@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import paddle
 from paddlenlp.transformers import BertConfig, BertForSequenceClassification
 
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     "pdparams": {},
     "safetensors": {"safe_serialization": True},
     "shards": {"safe_serialization": True, "max_shard_size": "20KB"},

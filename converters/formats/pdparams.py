@@ -26,6 +26,9 @@ SPLIT_TABLE = "UnpackBigParamInfor@@"
 MAX_DEPTH = 100
 MAX_NAME_CHARACTERS = 64 << 10
 MAX_ALL_NAMES_CHARACTERS = 32 << 20
+MAX_SHARED_NODES = 100_000
+NODES_AN_OPERATION = 10
+"""Objects may be met again wherever they are shared: so often in all, and so often for each operation of the pickle."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class TensorCollector:
         self._payloads = Payloads(source)
         self._calls = index.calls
         # Parts of the tree may be shared, so a small file can hold a tree of any size; a genuine one shares little.
-        self._nodes_left = 100_000 + 10 * index.operations
+        self._nodes_left = MAX_SHARED_NODES + NODES_AN_OPERATION * index.operations
         self._characters_left = MAX_ALL_NAMES_CHARACTERS
         self._open: set[int] = set()
 

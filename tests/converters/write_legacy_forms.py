@@ -1,8 +1,8 @@
 """Lets transformers write a small model, and PyTorch its weights in the forms of older files.
 
 Runs as a child process: reads `{"folder": ..., "architecture": ..., "configuration": ...}` and writes
-FOLDER/safetensors, FOLDER/legacy (the format before PyTorch 1.6), and FOLDER/views, in which every matrix is a part of a
-larger one and training left other things beside the tensors. The weights of the last two are in pytorch_model.bin.
+FOLDER/safetensors, FOLDER/legacy (the format before PyTorch 1.6), and FOLDER/views, in which every matrix is a part of
+a larger one and training left other things beside the tensors. The weights of the last two are in pytorch_model.bin.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 import tempfile
 import threading
 from collections.abc import Callable
@@ -10,13 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
+
 from ...errors import UnreadableFileError
 from .byte_source import ByteSource, write_all
-from .gathering import gather
+from .dtypes import Array
 from .pickle_objects import ArrayRef, Span
 
 PIECE_BYTES = 1 << 20
 """Text decoded at a time."""
+
+GATHER_BYTES = 8 << 20
+"""Read at a time, and written at a time."""
 
 Opener = Callable[[], tuple[ByteSource, int]]
 """Gives the source that holds an array's bytes, and where they begin in it."""
@@ -77,7 +83,7 @@ class Payloads:
         Calling it raises UnreadableFileError when text does not decode to exactly `nbytes`.
         """
         if nbytes and array.steps is not None:
-            return lambda: self._open_made(array, nbytes, partial(gather, self._source, array))
+            return lambda: self._open_made(array, nbytes, partial(_gather, self._source, array))
         span = array.payload
         if nbytes and span.encoding == "latin1":
             return lambda: self._open_made((span.offset, nbytes), nbytes, partial(self._decode, span, nbytes))
@@ -126,3 +132,41 @@ class Payloads:
                 f"{self._source.path}: the array at byte {span.offset} needs {nbytes} bytes by its shape but decodes "
                 f"to {done}; the file is damaged"
             )
+
+
+def _gather(source: ByteSource, array: ArrayRef, descriptor: int, place: int) -> None:
+    """Write the elements of `array`, which `source` holds `array.steps` apart, from byte `place` of an open file on.
+
+    The array is cut into boxes until each is small on both sides, along the dimension that reaches farthest in the
+    source: what lies together is read together and once. Raises as `ByteSource.read_into`, and OSError.
+    """
+    if array.steps is None:
+        raise ValueError("the elements lie in one piece")
+    size = array.dtype.itemsize
+    steps = tuple(step * size for step in array.steps)
+    placed = tuple(size * math.prod(array.shape[axis + 1 :]) for axis in range(len(array.shape)))
+    boxes = [(array.payload.offset, place, array.shape)]
+    while boxes:
+        start, target, sizes = boxes.pop()
+        reaches = [(count - 1) * step for count, step in zip(sizes, steps, strict=True)]
+        span = sum(reaches) + size
+        if max(span, math.prod(sizes) * size) <= GATHER_BYTES:
+            block = np.ndarray(sizes, np.dtype(f"V{size}"), source.read(span, start), strides=steps)
+            _write_box(descriptor, block, array.shape, placed, target)
+            continue
+        axis = int(np.argmax(reaches if span > GATHER_BYTES else sizes))
+        half = sizes[axis] // 2
+        for first, count in ((half, sizes[axis] - half), (0, half)):
+            part = (*sizes[:axis], count, *sizes[axis + 1 :])
+            boxes.append((start + first * steps[axis], target + first * placed[axis], part))
+
+
+def _write_box(descriptor: int, block: Array, shape: tuple[int, ...], placed: tuple[int, ...], target: int) -> None:
+    """Write a box of an array of `shape` whose elements are `placed` bytes apart, in runs as long as they can be."""
+    axis = len(shape)
+    while axis and block.shape[axis:] == shape[axis:]:
+        axis -= 1
+    runs = np.ascontiguousarray(block).reshape(*block.shape[:axis], -1)
+    for index in np.ndindex(*block.shape[:axis]):
+        offset = sum(number * step for number, step in zip(index, placed, strict=False))
+        write_all(descriptor, runs[index].view(np.uint8).data, target + offset)

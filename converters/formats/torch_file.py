@@ -18,8 +18,8 @@ from .file_kinds import LEGACY_HEAD, ZIP_HEAD
 from .pdparams import PdparamsFile, TensorCollector
 from .pickle_index import PickleIndex
 from .pickle_objects import Calls, Node, Span, shown
-from .torch_archive import SAVE_AGAIN, Archive, MemberSource
-from .torch_calls import Storage, TorchCalls
+from .torch_save.archive import SAVE_AGAIN, Archive, MemberSource
+from .torch_save.calls import Storage, TorchCalls
 
 _LEGACY_VERSION = 1001
 _LEGACY_ID_PARTS = 6

@@ -14,8 +14,9 @@ import pytest
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.converters.checkpoints.inspection import inspect_checkpoint
-from paddle2torch.converters.formats import gathering, torch_archive
+from paddle2torch.converters.formats import payloads
 from paddle2torch.converters.formats.torch_file import open_torch_file
+from paddle2torch.converters.formats.torch_save import archive as torch_archive
 from paddle2torch.errors import RefusedFileError, UnreadableFileError
 
 from ...conftest import Run
@@ -114,7 +115,7 @@ def test_what_lies_apart_is_gathered_piece_by_piece(
 ) -> None:
     with open_torch_file(torch_files / f"views{form}.bin") as opened:
         expected = {name: tensor.read().tobytes() for name, tensor in opened.tensors.items()}
-    monkeypatch.setattr(gathering, "GATHER_BYTES", piece)
+    monkeypatch.setattr(payloads, "GATHER_BYTES", piece)
     monkeypatch.setattr(torch_archive, "CHECK_BYTES", piece)
     real, asked = os.preadv, []
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ...errors import UnreadableFileError
-from .byte_source import ByteSource
-from .file_kinds import ZIP_HEAD
-from .pickle_objects import shown
+from ....errors import UnreadableFileError
+from ..byte_source import ByteSource
+from ..file_kinds import ZIP_HEAD
+from ..pickle_objects import shown
 
 SAVE_AGAIN = "load it with PyTorch and save the model again as safetensors"
 

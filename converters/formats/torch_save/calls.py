@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...errors import Paddle2TorchError, RefusedFileError
-from .byte_source import ByteSource
-from .dtypes import DTYPES, DType
-from .pickle_objects import ArrayRef, ArraySlot, Calls, Node, Span, Symbol, shown
-from .torch_archive import SAVE_AGAIN
+from ....errors import Paddle2TorchError, RefusedFileError
+from ..byte_source import ByteSource
+from ..dtypes import DTYPES, DType
+from ..pickle_objects import ArrayRef, ArraySlot, Calls, Node, Span, Symbol, shown
+from .archive import SAVE_AGAIN
 
 MAX_GATHERED_BYTES = 1 << 30
 """What tensors whose elements lie apart or repeat may take beyond the size of the file: views can claim anything."""

@@ -167,9 +167,9 @@ def list_command(family: str | None, as_json: bool) -> None:
 @as_json
 def inspect(path: str, with_hash: bool, as_json: bool) -> None:
     """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs."""
-    from .converters.checkpoints.inspection import Inspection, inspect_checkpoint
+    from .converters.checkpoints.inspection import inspect_checkpoint
 
-    found = Inspection(inspect_checkpoint(path, with_hash), with_hash)
+    found = inspect_checkpoint(path, with_hash)
     _show(as_json, found.to_json(), found.lines(), found.table())
 
 

@@ -231,4 +231,5 @@ def _summary(
         alterations=tuple(alterations.lines()),
         set_aside=checkpoint.source.set_aside,
         tokenizer=tokenizer,
+        notes=checkpoint.notes,
     )

@@ -222,7 +222,7 @@ def _hashes(files: Iterable[Path], path: str | Path) -> dict[str, Any]:
     """Hashes of the files that exist, and of the tensors of the checkpoint `path`."""
     tensors = {
         tensor["name"]: {name: tensor[name] for name in ("dtype", "shape", "sha256")}
-        for tensor in inspect_checkpoint(path, with_hash=True)
+        for tensor in inspect_checkpoint(path, with_hash=True).tensors
     }
     return {"files": hash_files(file for file in files if file.exists()), "tensors": tensors}
 

@@ -120,6 +120,8 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
+            for note in pair.checkpoint.notes:
+                asked.progress(note)
             inputs = asked.inputs or make_inputs(pair.configuration, asked.seed)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:

@@ -123,6 +123,8 @@ def result_notes(total: int) -> Callable[[ConversionResult], None]:
         tell(result.source, result.verdict, result.seconds)
         for guess in result.conversion.guesses if result.conversion is not None else ():
             note(f"{result.source}: guessed: {guess}")
+        for text in result.conversion.notes if result.conversion is not None else ():
+            note(f"{result.source}: {text}")
 
     return on_result
 

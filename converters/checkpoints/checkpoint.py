@@ -25,12 +25,18 @@ from .source import Source, find_source
 
 
 class Checkpoint:
-    """The tensors of all files of a source, in file order, and the source itself. Use it as a context manager."""
+    """The tensors of all files of a source, in file order, and the source itself. Use it as a context manager.
 
-    def __init__(self, source: Source, tensors: dict[str, Tensor], files: list[ByteSource]) -> None:
+    `notes` say in a line each what was read as something else than the files call it.
+    """
+
+    def __init__(
+        self, source: Source, tensors: dict[str, Tensor], files: list[ByteSource], notes: tuple[str, ...] = ()
+    ) -> None:
         self.source = source
         self.tensors = tensors
         self.files = files
+        self.notes = notes
 
     @property
     def facts(self) -> dict[str, TensorFacts]:
@@ -65,14 +71,17 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     return open_files(find_source(source))
 
 
-def open_files(found: Source) -> Checkpoint:
-    """Open the weight files of a source that was found; raises as `open_checkpoint`."""
+def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
+    """Open the weight files of a source that was found; raises as `open_checkpoint`. `of_paddle` says whose folder it
+    is, which decides what an element type means."""
     files: list[ByteSource] = []
     tensors: dict[str, Tensor] = {}
+    read_as_bfloat16 = 0
     try:
         for path in found.files:
-            opened = _open(path)
+            opened = _open(path, of_paddle)
             files.append(opened.source)
+            read_as_bfloat16 += opened.read_as_bfloat16 if isinstance(opened, SafetensorsFile) else 0
             if twice := next((name for name in opened.tensors if name in tensors), None):
                 raise UnreadableFileError(f"{path}: tensor {twice} is also in another shard")
             tensors.update(opened.tensors)
@@ -81,12 +90,18 @@ def open_files(found: Source) -> Checkpoint:
         for file in files:
             file.close()
         raise
-    return Checkpoint(found, tensors, files)
+    return Checkpoint(found, tensors, files, _notes(read_as_bfloat16))
 
 
-def _open(path: Path) -> SafetensorsFile | PdparamsFile:
+def _notes(read_as_bfloat16: int) -> tuple[str, ...]:
+    if not read_as_bfloat16:
+        return ()
+    return (f"{read_as_bfloat16} tensors of element type U16 read as bfloat16, as PaddleNLP writes it",)
+
+
+def _open(path: Path, of_paddle: bool) -> SafetensorsFile | PdparamsFile:
     if path.suffix == ".safetensors":
-        return open_safetensors(path)
+        return open_safetensors(path, of_paddle)
     return open_torch_file(path) if is_torch_file(path) else open_pdparams(path)
 
 

@@ -92,7 +92,7 @@ def open_torch_checkpoint(source: str | Path) -> TorchCheckpoint:
     Raises UnreadableFileError or RefusedFileError.
     """
     found = find_torch_source(source)
-    checkpoint = open_files(found)
+    checkpoint = open_files(found, of_paddle=False)
     try:
         return TorchCheckpoint(checkpoint)
     except BaseException:

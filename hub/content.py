@@ -39,7 +39,7 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
         if pretrained.tokenizer_url.endswith(".spiece.model"):
             tokens, special = {piece.text for piece in read_spiece(path).pieces}, SENTENCEPIECE_TOKENS
         else:
-            tokens, special = set(read_vocabulary(path)), WORDPIECE_TOKENS
+            tokens, special = set(read_vocabulary(path)[0]), WORDPIECE_TOKENS
     except Paddle2TorchError as error:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {error}{_page(path)}") from error
     embeddings = int(pretrained.configuration["vocab_size"])

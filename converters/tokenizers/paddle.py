@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ...mappings.language.tokenizers import (
 )
 from ...mappings.registry import target_tokenizers, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
-from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, write_json
+from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, naming, read_pieces, write_json
 from .settings import (
     TokenizerSettings,
     checked_added,
@@ -29,8 +30,6 @@ from .settings import (
     side_of,
     token_text,
 )
-from .spiece import read_spiece
-from .vocabulary import read_vocabulary
 
 _PLAIN = {"PreTrainedTokenizer", "TokenizersBackend"}
 """Classes that take tokenizer.json as it is: the one that this package writes, and the one that transformers 5 makes of
@@ -46,7 +45,8 @@ def write_paddle_tokenizer(
     PaddleNLP has no form for, while the weights may have one; UnreadableFileError and ConfigurationError for one that
     is damaged or contradicts itself.
     """
-    tokenizer = read_huggingface_tokenizer(source_folder, family, vocab_size)
+    with naming("the weights alone are converted from a copy of the folder without its tokenizer files"):
+        tokenizer = read_huggingface_tokenizer(source_folder, family, vocab_size)
     if tokenizer is None:
         return None
     settings = tokenizer.settings
@@ -64,7 +64,8 @@ def write_paddle_tokenizer(
     if settings.added:
         write_json(folder / ADDED_TOKENS, dict(settings.added))
         names.append(ADDED_TOKENS)
-    return TokenizerWritten(settings.paddle_class.name, len(tokenizer.ids) + len(settings.added), tuple(names))
+    count = len(tokenizer.ids) + len(settings.added)
+    return TokenizerWritten(settings.paddle_class.name, count, tuple(names), notes=tokenizer.notes)
 
 
 def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None = None) -> SourceTokenizer | None:
@@ -76,25 +77,21 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
     if not present and not fast:
         return None
     kind = _kind(folder, family, config, fast, present)
-    model = None
-    if kind == SENTENCEPIECE:
-        if kind not in present:
-            raise TokenizerError(
-                f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
-                "can be made; put that file into the folder"
-            )
-        model = read_spiece(present[kind])
-        ids = {piece.text: index for index, piece in enumerate(model.pieces)}
-    else:
-        ids = read_vocabulary(present[kind]) if kind in present else _wordpiece_vocabulary(folder, fast)
+    if kind == SENTENCEPIECE and kind not in present:
+        raise TokenizerError(
+            f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
+            "can be made; put that file into the folder"
+        )
+    ids, model, notes = (
+        read_pieces(present[kind], kind) if kind in present else (_wordpiece_vocabulary(folder, fast), None, ())
+    )
     mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
     settings = _settings(
         str(config_path or folder), family, kind, config, mapped, fast, _added(folder, config, fast, ids)
     )
     files = TokenizerFiles(folder, present or {kind: folder / TOKENIZER}, None, config_path)
-    tokenizer = SourceTokenizer(files, settings, ids, model)
-    check_tokenizer(tokenizer, vocab_size)
-    return tokenizer
+    tokenizer = SourceTokenizer(files, settings, ids, model, notes)
+    return replace(tokenizer, notes=(*notes, *check_tokenizer(tokenizer, vocab_size)))
 
 
 def _kind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,6 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
     special = _special_tokens(files, tokenizer_class, kind, given)
     additional = _additional(files, given)
     refuse(origin, given)
-    lower = flag(origin, given, "do_lower_case", True)
     length = given.get("model_max_length", given.get("max_len"))
     if files.config is None and files.name is not None:
         length = MAX_LENGTH
@@ -88,8 +87,8 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
         paddle_class=tokenizer_class,
         special=special,
         additional=additional,
-        added=_added(files, lower, {*special.values(), *additional}),
-        do_lower_case=lower,
+        added=checked_added(files.folder / ADDED_TOKENS, read_json_object(files.added_tokens)),
+        do_lower_case=flag(origin, given, "do_lower_case", True),
         remove_space=flag(origin, given, "remove_space", True),
         keep_accents=flag(origin, given, "keep_accents", False),
         strip_accents=optional_flag(origin, given, "strip_accents"),
@@ -159,16 +158,10 @@ def _additional(files: TokenizerFiles, given: Mapping[str, Any]) -> tuple[str, .
     return tuple(token_text(files.folder, key, value) for value in values)
 
 
-def _added(files: TokenizerFiles, lower: bool, special: Set[str]) -> dict[str, int]:
-    """Tokens beyond the vocabulary. PaddleNLP lower-cases those that are not special where it lower-cases text."""
-    added = checked_added(files.folder / ADDED_TOKENS, read_json_object(files.added_tokens))
-    return {token.lower() if lower and token not in special else token: index for token, index in added.items()}
-
-
 def checked_added(origin: object, added: Mapping[str, Any]) -> dict[str, int]:
     """Tokens beyond the vocabulary by rising id. Raises ConfigurationError for what is no id."""
     for token, index in added.items():
-        if not token or isinstance(index, bool) or not isinstance(index, int):
+        if isinstance(index, bool) or not isinstance(index, int):
             raise ConfigurationError(f"{origin}: leads from {token!r} to {index!r}, not to an id")
     return dict(sorted(added.items(), key=lambda item: item[1]))
 

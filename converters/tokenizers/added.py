@@ -18,6 +18,7 @@ def settle_added(
     that are still missing. Raises ConfigurationError for an id that PaddleNLP does not read, or that two tokens share.
     """
     special, unknown = settings.all_special, settings.special["unk_token"]
+    lowers = settings.do_lower_case and not settings.paddle_class.exact
     added: dict[str, int] = {}
     notes = []
     for written, index in settings.added.items():
@@ -27,7 +28,7 @@ def settle_added(
                 f"{origin}: gives {written!r} the id {index}; PaddleNLP reads only {following} there, as ids go on "
                 f"from the vocabulary, which holds {len(ids)} different tokens, without gap or repetition"
             )
-        token = written.lower() if settings.do_lower_case and written not in special else written
+        token = written.lower() if lowers and written not in special else written
         if not token or token in ids or token in added or token == unknown:
             why = f"{token!r} is a token already" if token else "it is empty"
             notes.append(f"{origin}: {written!r} is passed over, as by PaddleNLP: {why}")

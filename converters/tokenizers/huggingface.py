@@ -159,8 +159,10 @@ def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
 
 
 def is_found_in_any_case(settings: TokenizerSettings, token: str) -> bool:
-    """Whether a text holds a special or added token however it is cased: PaddleNLP lower-cases the text before it
-    looks for tokens."""
+    """Whether a text holds a special or added token however it is cased: most of PaddleNLP's classes lower-case the
+    text before they look for tokens."""
+    if settings.paddle_class.exact:
+        return False
     if token not in settings.all_special:
         return settings.do_lower_case
     return settings.do_lower_case and token == token.lower() and not settings.paddle_class.wraps

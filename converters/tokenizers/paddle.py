@@ -47,9 +47,10 @@ def write_paddle_tokenizer(
     """
     with naming("the weights alone are converted from a copy of the folder without its tokenizer files"):
         tokenizer = read_huggingface_tokenizer(source_folder, family, vocab_size)
-    if tokenizer is None:
-        return None
-    settings = tokenizer.settings
+        if tokenizer is None:
+            return None
+        settings = tokenizer.settings
+        _check_expressible(source_folder, settings)
     plain = VOCABULARY_FILES[settings.kind]
     if tokenizer.vocabulary.name == plain:
         (folder / plain).write_bytes(tokenizer.vocabulary.read_bytes())
@@ -188,6 +189,17 @@ def _settings(
     )
 
 
+def _check_expressible(source_folder: Path, settings: TokenizerSettings) -> None:
+    """Raise TokenizerError for a setting that PaddleNLP's class does not take, unless it does as without it."""
+    for name, usual in (("strip_accents", settings.do_lower_case), ("tokenize_chinese_chars", True)):
+        value = getattr(settings, name)
+        if name in settings.paddle_class.ignores and value not in (None, usual):
+            raise TokenizerError(
+                f"{source_folder}: {name} is {value!r}, a setting that {settings.paddle_class.name} of PaddleNLP does "
+                "not have"
+            )
+
+
 def _additional(origin: str, config: Mapping[str, Any], mapped: Mapping[str, Any]) -> tuple[str, ...]:
     """The special tokens without a role. transformers 5 writes them under another name."""
     key = "additional_special_tokens"
@@ -226,6 +238,8 @@ def _paddle_config(settings: TokenizerSettings) -> dict[str, Any]:
             "strip_accents": settings.strip_accents,
             "tokenize_chinese_chars": settings.tokenize_chinese_chars,
         }
+    document = {name: value for name, value in document.items() if name not in settings.paddle_class.ignores}
+    document |= {name: only.value for name, only in settings.paddle_class.only.items()}
     if settings.paddle_class.wraps:
         # AlbertTokenizer asks for both files by name, even for the one that there is none of.
         document["vocab_file" if settings.kind == SENTENCEPIECE else "sentencepiece_model_file"] = None

@@ -8,7 +8,6 @@ from typing import Any
 
 from ...errors import ConfigurationError
 from ...mappings.language.tokenizers import (
-    MAX_LENGTH,
     SENTENCEPIECE,
     SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
@@ -17,7 +16,7 @@ from ...mappings.language.tokenizers import (
     WORDPIECE_TOKENS,
     TokenizerClass,
 )
-from ...mappings.registry import published_tokenizers, tokenizer_classes, tokenizer_facts
+from ...mappings.registry import published_length, published_tokenizers, tokenizer_classes, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, read_json_object
 
 _SIDES = ("right", "left")
@@ -74,14 +73,15 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
             guess = f"{files.folder} holds no {CONFIG}: the tokenizer is taken to be {whose}"
         elif kind == WORDPIECE:
             guess = f"{files.folder} holds no {CONFIG}: the tokenizer lower-cases, which is PaddleNLP's default"
-    given = {**published, **config}
+    given = {name: value for name, value in {**published, **config}.items() if name not in tokenizer_class.ignores}
     origin = str(files.config or files.folder)
+    _check_own(origin, tokenizer_class, given)
     special = _special_tokens(files, tokenizer_class, kind, given)
     additional = _additional(files, given)
     refuse(origin, given)
     length = given.get("model_max_length", given.get("max_len"))
     if files.config is None and files.name is not None:
-        length = MAX_LENGTH
+        length = published_length(files.name)
     return TokenizerSettings(
         kind=kind,
         paddle_class=tokenizer_class,
@@ -99,6 +99,18 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
         name=files.name if files.config is None else None,
         guess=guess,
     )
+
+
+def _check_own(origin: str, tokenizer_class: TokenizerClass, given: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for a setting of a class's own that has no counterpart."""
+    for name, only in tokenizer_class.only.items():
+        value = given.get(name, only.default)
+        if value != only.value:
+            stated = "is" if name in given else "is not given, which makes it"
+            raise ConfigurationError(
+                f"{origin}: {name} {stated} {value!r}: {tokenizer_class.name} then {only.otherwise}, which has no fast "
+                f"tokenizer; only {only.value!r} has one"
+            )
 
 
 def _class_and_kind(files: TokenizerFiles, config: Mapping[str, Any], family: str) -> tuple[TokenizerClass, str]:

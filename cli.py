@@ -235,6 +235,7 @@ def seed(
     zero_padding_row=click.option(
         "--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it."
     ),
+    no_tokenizer=click.option("--no-tokenizer", is_flag=True, help="Convert the weights alone."),
 )
 @many_options("SOURCE", "convert")
 @jobs_option("Checkpoints")
@@ -263,7 +264,9 @@ def convert(
     tree, or under the name that follows it in the list after a tab. One that fails stops no other.
     """
     if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
-        raise click.UsageError("--dtype, --max-shard-size and --zero-padding-row do not go with --to paddle")
+        raise click.UsageError(
+            "--dtype, --max-shard-size, --zero-padding-row and --no-tokenizer do not go with --to paddle"
+        )
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume}
     if any(many.values()):
         return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})

@@ -106,10 +106,11 @@ def _conversion(proof: Proof) -> list[str]:
 
 
 def _altering(proof: Proof) -> list[str]:
-    """The options of the conversion that altered values."""
-    dtype, row = proof.alterations.dtype, proof.alterations.zero_padding_row
-    cast = [f"--dtype {dtype.name}"] if dtype is not None else []
-    return [*cast, "--zero-padding-row"] if row is not None else cast
+    """The options of the conversion that altered values or left something out."""
+    done = proof.alterations
+    cast = [f"--dtype {done.dtype.name}"] if done.dtype is not None else []
+    row = ["--zero-padding-row"] if done.zero_padding_row is not None else []
+    return [*cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else [])]
 
 
 def _as_argument(evidence: Evidence) -> str:

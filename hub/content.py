@@ -44,7 +44,7 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
         if pretrained.tokenizer_urls[0].endswith("spiece.model"):
             tokens, special = {piece.text for piece in read_spiece(path).pieces}, SENTENCEPIECE_TOKENS
         else:
-            tokens, special = set(read_vocabulary(path)), WORDPIECE_TOKENS
+            tokens, special = set(read_vocabulary(path)[0]), WORDPIECE_TOKENS
     except Paddle2TorchError as error:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {error}{_page(path)}") from error
     # Whether a token too many can be converted is for the conversion to say.

@@ -48,8 +48,10 @@ def _run(context: Context) -> Outcome:
     """Raises what reading the source's tokenizer raises, and RunnerError when a runner dies or PaddleNLP cannot run
     the source."""
     pair = context.pair
-    vocabulary = int(pair.configuration["vocab_size"])
-    tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
+    tokenizer = None
+    if not pair.alterations.no_tokenizer:
+        vocabulary = int(pair.configuration["vocab_size"])
+        tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
     cases = id_cases(pair) if tokenizer is None else text_cases()
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}

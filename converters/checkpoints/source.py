@@ -169,7 +169,8 @@ def _published_configuration(name: str | None) -> SourceConfiguration | None:
 
 
 def listed_shards(index: Path) -> tuple[Path, ...]:
-    """The shard files an index lists, in order; each must be a plain file beside it."""
+    """The shard files an index lists, in order; each must be a plain file beside it, or a link to one, or lie where the
+    Hub's cache puts it: an index says nothing of files elsewhere. Raises UnreadableFileError."""
     try:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = list(dict.fromkeys(weight_map.values()))
@@ -177,12 +178,21 @@ def listed_shards(index: Path) -> tuple[Path, ...]:
         raise UnreadableFileError(f"{index}: is not an index of shards: {error}") from error
     if not names:
         raise UnreadableFileError(f"{index}: lists no shard")
+    places = _places_of_shards(index.parent)
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
             raise UnreadableFileError(f"{index}: lists {name!r}, which is not the name of a file beside it")
         shard = index.parent / name
         if not shard.is_file():
             raise UnreadableFileError(f"{index}: lists the shard {name}, which is missing")
-        if shard.resolve().parent != index.parent.resolve():
+        if shard.resolve().parent not in places:
             raise UnreadableFileError(f"{index}: its shard {name} is a link that leads out of the folder")
     return tuple(index.parent / name for name in names)
+
+
+def _places_of_shards(folder: Path) -> tuple[Path, ...]:
+    """Where the files in `folder` may lie: there and, if it is models--OWNER--NAME/snapshots/REVISION of the Hub's
+    cache or a folder in that, in the cache's blobs of the same model. All links are followed."""
+    real = folder.resolve()
+    models = (parent.parent for parent in real.parents if parent.name == "snapshots")
+    return (real, *(model / "blobs" for model in models if model.name.startswith("models--")))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...workers.console import Table
 from .checkpoint import open_checkpoint
+from .lookalikes import lookalike
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,13 @@ class Inspection:
     with_hash: bool
 
     def to_json(self) -> dict[str, Any]:
-        """The tensors as plain JSON values."""
-        return {"tensors": self.tensors}
+        """The tensors as plain JSON values; `note` says what they are where they are no model, else it is null."""
+        return {"tensors": self.tensors, "note": self.note}
+
+    @property
+    def note(self) -> str | None:
+        """What the tensors are where they are no model that could be converted."""
+        return lookalike([tensor["name"] for tensor in self.tensors])
 
     def table(self) -> Table:
         """A row per tensor."""
@@ -41,7 +47,8 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """What to say under the table."""
-        return [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
+        total = f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"
+        return [total, *([self.note] if self.note is not None else [])]
 
 
 def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> list[dict[str, Any]]:

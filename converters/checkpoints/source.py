@@ -13,6 +13,7 @@ from ...errors import UnknownNameError, UnreadableFileError
 from ...mappings.registry import PRETRAINED, get_pretrained
 from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
 from .configuration import SourceConfiguration, read_configuration
+from .lookalikes import held_instead, program_file
 
 WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
 INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
@@ -38,6 +39,11 @@ class Source:
     pretrained: str | None = None
     looked_up: bool = False
     set_aside: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights, or the index of its shards, for messages."""
+        return self.index or self.files[0]
 
     @cached_property
     def configuration(self) -> SourceConfiguration | None:
@@ -124,6 +130,8 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         raise UnreadableFileError(
             f"{folder}: holds no weights itself, but its folders {', '.join(inner)} do; pass the one that is meant"
         )
+    if not candidates and (instead := held_instead(folder)):
+        raise UnreadableFileError(f"{folder}: {instead}")
     if not candidates:
         raise UnreadableFileError(
             f"{folder}: holds no weights; {', '.join(WEIGHT_FILES)}, one of them with .index.json and its shards, or a "
@@ -147,6 +155,8 @@ def _checkpoints_in(folder: Path) -> list[str]:
 def _single_file(path: Path) -> Source:
     if not path.is_file():
         raise UnreadableFileError(f"{path}: is not a regular file")
+    if program := program_file(path):
+        raise UnreadableFileError(f"{path}: {program}")
     return Source(path, *_files_of(path), _known_name(path))
 
 

@@ -6,7 +6,6 @@ Modules are imported inside the commands, so that `--help` and `list` start with
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import click
 
 from .errors import Paddle2TorchError, ParityError
-from .workers.process import Terminated, guard_process, interruption
+from .workers.process import Terminated, guard_process, ignore_interrupts, interruption
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
@@ -295,6 +294,8 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
     make_listed_available(found, **network, quiet=as_json)
     done = convert_many(found, output, **options, on_result=result_notes(len(found.items)))
     _show(as_json, done.to_json(), done.lines(), done.table())
+    if done.exit_status:
+        _fail(f"{len(done.failed)} of {len(done.results)} checkpoints were not converted; each FAILED line says why")
     return done.exit_status
 
 
@@ -447,6 +448,8 @@ def gate(
     else:
         print_gate(result)
     reports.finish(result, result.to_json())
+    if result.exit_status:
+        _fail(result.failures, result.exit_status)
     return result.exit_status
 
 
@@ -517,6 +520,7 @@ def main() -> None:
         guard_process()
         status = cli.main(prog_name="paddle2torch", standalone_mode=False)
         sys.stdout.flush()
+        ignore_interrupts()
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -526,15 +530,16 @@ def main() -> None:
         _fail(error.format_message())
     except Paddle2TorchError as error:
         _fail(str(error))
-    except (click.Abort, KeyboardInterrupt) as error:
-        _fail(interruption(error), 128 + signal.SIGINT)
     except Terminated as error:
-        _fail(interruption(error), 128 + signal.SIGTERM)
+        if sys.stderr.isatty():
+            click.echo(err=True)  # After what the terminal shows of the key.
+        _fail(interruption(error), 128 + error.number)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:
+    ignore_interrupts()
     from .workers.console import printable
 
     click.echo("Error: " + printable(" ".join(message.split())), err=True)

@@ -17,10 +17,12 @@ from ...mappings.language.plan import Plan, TensorFacts, fitting_architectures, 
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.byte_source import ByteSource
 from ..formats.pdparams import PdparamsFile, open_pdparams
+from ..formats.pickle_objects import shown
 from ..formats.safetensors_file import SafetensorsFile, open_safetensors
 from ..formats.tensors import Tensor
 from ..formats.torch_file import is_torch_file, open_torch_file
 from .configuration import complete_fields
+from .lookalikes import lookalike
 from .source import Source, find_source
 
 
@@ -42,6 +44,11 @@ class Checkpoint:
     def facts(self) -> dict[str, TensorFacts]:
         """What a plan needs to know of each tensor."""
         return {name: TensorFacts(tensor.dtype.name, tensor.shape) for name, tensor in self.tensors.items()}
+
+    def check_model(self) -> None:
+        """Raise UnmatchedTensorsError when the tensors are not those of a model, such as an adapter's."""
+        if (instead := lookalike(self.tensors)) is not None:
+            raise UnmatchedTensorsError(f"{self.source.weights}: {instead}")
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError when a file changed since it was opened."""
@@ -77,6 +84,7 @@ def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
     files: list[ByteSource] = []
     tensors: dict[str, Tensor] = {}
     read_as_bfloat16 = 0
+    others: list[str] = []
     try:
         for path in found.files:
             opened = _open(path, of_paddle)
@@ -85,6 +93,10 @@ def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
             if twice := next((name for name in opened.tensors if name in tensors), None):
                 raise UnreadableFileError(f"{path}: tensor {twice} is also in another shard")
             tensors.update(opened.tensors)
+            others += opened.ignored if isinstance(opened, PdparamsFile) else ()
+        if not tensors:
+            held = f", only {', '.join(map(shown, others[:5]))}" if others else ""
+            raise UnreadableFileError(f"{found.weights}: holds no tensor{held}; give the file of the model's weights")
         _check_index(found, tensors)
     except BaseException:
         for file in files:
@@ -129,6 +141,7 @@ def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: s
     `family` and `architecture` override what the configuration says. Raises UnknownNameError, ConfigurationError or
     UnmatchedTensorsError.
     """
+    checkpoint.check_model()
     source = checkpoint.source
     configuration = source.configuration
     if configuration is None:

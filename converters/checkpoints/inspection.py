@@ -11,6 +11,7 @@ import numpy as np
 
 from ...workers.console import Table
 from .checkpoint import open_checkpoint
+from .lookalikes import lookalike
 
 
 @dataclass(frozen=True)
@@ -62,4 +63,6 @@ def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> Inspection:
                 facts["sha256"] = digest.hexdigest()
             tensors.append(facts)
         checkpoint.check_unchanged()
-        return Inspection(tensors, with_hash, checkpoint.notes)
+        # Of what is no model, it is said what it is.
+        odd = lookalike(list(checkpoint.tensors))
+        return Inspection(tensors, with_hash, (*checkpoint.notes, *([odd] if odd is not None else [])))

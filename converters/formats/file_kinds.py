@@ -25,6 +25,9 @@ _COMPRESSED = {
     b"7z\xbc\xaf": "7z",
 }
 
+_PROGRAM = '{"base_code":{"magic":"pir"'
+"""How the .json of an exported program begins, as Paddle 3 writes it."""
+
 _NOT_PADDLE = "; give it to PyTorch, or fetch the Paddle file of the model"
 _NOT_SAFETENSORS = "; give it a name that ends in .bin, or fetch the model's safetensors file"
 
@@ -99,4 +102,6 @@ def _text_problem(head: bytes) -> str | None:
         return None
     if text.startswith("<"):
         return "looks like a web page; the download failed, fetch the file again"
+    if text.startswith(_PROGRAM):
+        return "is an exported program, whose weights are elsewhere; give the .pdparams of the training"
     return "is plain text; the download failed, or it is another file than the weights"

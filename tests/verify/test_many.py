@@ -69,6 +69,7 @@ def test_one_bad_checkpoint_stops_no_other(tree: Path, tmp_path: Path) -> None:
     }
     assert "is plain text" in models["tree/b"]["error"]
     assert "no such file or folder" in models["missing"]["error"]
+    assert done.stderr.splitlines()[-1] == "Error: 2 of 3 did not pass: tree/b (not run), missing (not run)"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.txt", "tree"]
 
 

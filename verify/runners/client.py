@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from ...errors import MissingDependencyError, RunnerAccidentError, RunnerAnswerError, RunnerError
+from ...workers.process import interrupts_held
 from .environments import Kind, interpreter_of, lacking
 
 STDERR_TAIL_BYTES = 4096
@@ -98,14 +99,15 @@ class RunnerProcess:
             raise RunnerError(f"{self.title} was stopped.")
         if self._child is not None and self._child.process.poll() is not None:
             self.close()
-        if self._child is None:
-            self._child = self._start()
+        try:
+            if self._child is None:
+                # The terminal's interrupt is for this process, which ends the child.
+                with interrupts_held():
+                    self._child = self._start()
+            child = self._child
             if self._stopped:
                 # `stop` came while the child was being started and did not see it.
-                self._kill()
                 raise RunnerError(f"{self.title} was stopped.")
-        child = self._child
-        try:
             line = child.ask(json.dumps(payload), self.timeout_seconds)
         except queue.Empty:
             self._kill()

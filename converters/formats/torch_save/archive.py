@@ -174,7 +174,7 @@ def _archive_name(path: Path, names: set[str]) -> str:
     tops = {name.partition("/")[0] for name in names}
     archive = next(iter(tops), "")
     if len(tops) != 1 or f"{archive}/data.pkl" not in names:
-        raise UnreadableFileError(f"{path}: is a zip archive, but not one of torch.save; {SAVE_AGAIN}")
+        raise UnreadableFileError(f"{path}: is a zip archive, but not one of torch.save; unpack it first")
     if f"{archive}/constants.pkl" in names or any(name.startswith(f"{archive}/code/") for name in names):
         raise UnreadableFileError(f"{path}: is a TorchScript program, not a checkpoint; {SAVE_AGAIN}")
     return archive

@@ -80,7 +80,7 @@ def test_adapters_and_fused_layers(
 def test_an_adapter_under_another_name(written: Path, paddle2torch: Run, work: Path) -> None:
     shutil.copy(written / "lora" / "lora_model_state.pdparams", work / "best.pdparams")
     assert lines(paddle2torch, work, "best.pdparams") == [f"best.pdparams: {LORA}"] * 2
-    assert json.loads(paddle2torch("inspect", "best.pdparams", "--json", cwd=work).stdout)["note"] == LORA
+    assert json.loads(paddle2torch("inspect", "best.pdparams", "--json", cwd=work).stdout)["notes"] == [LORA]
 
 
 @pytest.mark.parametrize("name", ["lora_A.weight", "lora_B.default.weight", "lora_embedding_A"])
@@ -107,7 +107,7 @@ def test_a_name_that_only_resembles_an_adapters_is_none(checkpoints: Path, paddl
     (work / "source" / "model_state.pdparams").rename(work / "source" / "lora_model_state.pdparams")
     done = paddle2torch("convert", "source", "out", cwd=work)
     assert done.returncode == 0, done.stderr
-    assert json.loads(paddle2torch("inspect", "source", "--json", cwd=work).stdout)["note"] is None
+    assert json.loads(paddle2torch("inspect", "source", "--json", cwd=work).stdout)["notes"] == []
 
 
 @pytest.mark.parametrize("name", ["program", "old program"])

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import MissingDependencyError
 from ..runners.environments import lacking_libraries
 from .chart import Panel, draw, panels
-from .faults import faults_of
+from .faults import Fault, count_caught, faults_of
 from .gate_result import GateResult, ModelResult
 from .result import CheckResult, Report
 from .template import STYLE, TEMPLATE
@@ -44,6 +44,7 @@ FAILED = Verdict("FAILED", "✕", "failed")
 NOT_RUN = Verdict("not run", "○", "notrun")
 PART = Verdict("passed in part", "◐", "part")
 ESCAPED = Verdict("escaped", "✕", "failed")
+NOT_INJECTED = Verdict("not injected", "○", "notrun")
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,21 @@ def html_page(result: GateResult) -> str:
         tool=result.tool,
         date=_date(result.date),
         command=result.command,
-        caught=sum(not fault.escaped for fault in faults),
-        faults=[
-            [fault.name, fault.model or "-", fault.caught_by or shown(ESCAPED), fault.where or "-"] for fault in faults
-        ],
+        caught=count_caught(faults),
+        faults=[_fault_row(fault, shown) for fault in faults],
         models=[_model(model, f"m{index}", shown) for index, model in enumerate(result.sides)],
     )
     return page.strip() + "\n"
+
+
+def _fault_row(fault: Fault, shown: Any) -> list[Any]:
+    """An escaped fault may have been caught by checks that cannot see the whole of it."""
+    caught_by: Any = fault.caught_by
+    if fault.escaped or not fault.injected:
+        badge = shown(ESCAPED if fault.escaped else NOT_INJECTED)
+        caught_by = badge + f" caught only by {fault.caught_by}" if fault.caught_by else badge
+    where = fault.where if fault.injected else f"because {fault.where}"
+    return [fault.name, fault.model or "-", caught_by, where or "-"]
 
 
 def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:

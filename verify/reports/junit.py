@@ -94,11 +94,13 @@ def _skipped_case(name: str, class_name: str, reason: str | None) -> TestCase:
 
 
 def _fault_case(fault: Fault) -> TestCase:
-    from junitparser import Failure, TestCase
+    from junitparser import Failure, Skipped, TestCase
 
     case = TestCase(_text(fault.name), "paddle2torch.faults")
     if fault.escaped:
         case.result = [Failure("escaped: no check caught it", "escaped")]
+    elif not fault.injected:
+        case.result = [Skipped(_text(f"not injected here, because {fault.where}"), "not injected")]
     return case
 
 

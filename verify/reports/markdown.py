@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .faults import faults_of
+from .faults import count_caught, faults_of, not_injected
 from .gate_result import GateResult, ModelResult
 from .text import headline, left_out, not_run_checks, shown_problems, tally, verdict, where, worst
 
@@ -31,8 +31,10 @@ def markdown(result: GateResult) -> str:
     lines += _declared(result)
     if faults := faults_of(result):
         escaped = [fault for fault in faults if fault.escaped]
-        lines += [f"**Faults injected on purpose:** {len(faults) - len(escaped)} of {len(faults)} caught", ""]
+        lines += [f"**Faults injected on purpose:** {count_caught(faults)}", ""]
         lines += [f"- ❌ escaped: {_cell(fault.name)}" for fault in escaped] + ([""] if escaped else [])
+        for reason, names in not_injected(faults).items():
+            lines += [f"Not injected here, because {_cell(reason)}: {_cell(', '.join(names))}", ""]
     if result.command:
         lines += ["Repeat it:", "", *_fenced(result.command), ""]
     versions = [model.report.versions for model in result.sides if model.report and model.report.versions]

@@ -77,8 +77,9 @@ class Report:
     two folders is whose: TO_TORCH or TO_PADDLE. `architecture` is PaddleNLP's in both.
 
     `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for
-    `source` and `output`; `command` repeats the verification; `faults` are faults injected on purpose: what was
-    changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
+    `source` and `output`; `command` repeats the verification; `faults` are faults for injection on purpose: what is
+    changed, whether that was possible here, the checks that caught it, whether those could see it, and where or why
+    not. `not_run_reasons` says of a check in
     `not_run` why there was nothing to run it on; without a reason, it was not asked for. `accidents` says of one in
     `not_run` why it could not be run. `certificate` is the path of the certificate that was written. `foreign` says
     that this package did not write the converted folder.
@@ -138,7 +139,7 @@ class Report:
     @property
     def escaped_faults(self) -> tuple[str, ...]:
         """Names of the injected faults that no check caught which can see them."""
-        return tuple(str(fault["fault"]) for fault in self.faults if not fault["caught"])
+        return tuple(str(fault["fault"]) for fault in self.faults if fault["injected"] and not fault["caught"])
 
     def check(self, name: str) -> CheckResult | None:
         """The check of this name, or None when it did not run."""

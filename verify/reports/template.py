@@ -155,8 +155,8 @@ value of the state they were found in. A dash means: not run.</p>
 {%- if faults %}
 <section id="faults">
 <h2>Faults injected on purpose</h2>
-<p>{{ caught }} of {{ faults|length }} caught. A verifier that lets a fault pass proves nothing: an escaped one is a
-failure.</p>
+<p>{{ caught }}. A verifier that lets a fault pass proves nothing: an escaped one is a failure. One that has no place in
+a model, or changes nothing in it, is not injected.</p>
 {{ table("Faults", ["fault", "model", "caught by", "where"], faults) }}
 </section>
 {%- endif %}

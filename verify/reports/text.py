@@ -9,6 +9,7 @@ from shutil import get_terminal_size
 from ...workers.console import print_table
 from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
 from ..job import CHECKS
+from .faults import count_caught, faults_in, not_injected
 from .gate_result import GateResult, ModelResult
 from .result import TO_TORCH, CheckResult, Report
 
@@ -114,12 +115,14 @@ def gate_footer(result: GateResult) -> list[str]:
 
 
 def fault_lines(report: Report) -> list[str]:
-    """How many injected faults were caught, and each that escaped; nothing when none was injected."""
-    if not report.faults:
+    """How many injected faults were caught, each that escaped, and what was not injected, and why; nothing when faults
+    were not asked for."""
+    if not (faults := faults_in(report)):
         return []
-    escaped = report.escaped_faults
-    lines = [f"faults injected on purpose: {len(report.faults) - len(escaped)} of {len(report.faults)} caught"]
-    return lines + [f"ESCAPED: {name}" for name in escaped]
+    lines = [f"faults injected on purpose: {count_caught(faults)}"]
+    lines += [f"ESCAPED: {fault.name}" for fault in faults if fault.escaped]
+    groups = not_injected(faults).items()
+    return lines + [f"not injected here, because {reason}: {', '.join(names)}" for reason, names in groups]
 
 
 def headline(result: GateResult, noun: str = "") -> str:

@@ -136,12 +136,16 @@ def test_faults_are_shown_and_an_escaped_one_is_a_failure() -> None:
     faults = (
         {"fault": "key bias dropped", "caught_by": ["weights"], "where": "key.bias"},
         {"fault": "gelu", "caught_by": (), "where": None},
+        {"fault": "norms swapped", "injected": False, "caught": False, "caught_by": (), "where": "they are equal"},
     )
     result = make_result(("good", make_report()), faults=faults)
     cases = {case.get("name"): case for case in ElementTree.fromstring(junit_xml(result)).iter("testcase")}
     assert cases["key bias dropped"].find("failure") is None
     assert cases["gelu"].find("failure") is not None
+    assert cases["norms swapped"].find("failure") is None
+    assert cases["norms swapped"].find("skipped") is not None
     assert "1 of 2 caught" in markdown(result)
+    assert "Not injected here, because they are equal: norms swapped" in markdown(result)
     assert any("escaped" in line for line in workflow_commands(result))
     page = html_page(result)
     assert "escaped" in page

@@ -154,6 +154,7 @@ def test_a_refused_checkpoint_leaves_the_runners_alone(tree: Path, tmp_path: Pat
 def test_a_runner_that_died_is_started_again(tree: Path, monkeypatch: pytest.MonkeyPatch, starts: list[str]) -> None:
     """While it was asked, which is the error of one item and renews all, and between two items."""
     lent: list[Runners] = []
+
     def dying(source: str, converted: Path, **options: Any) -> Any:
         lent.append(options["runners"])
         if len(lent) == 2:

@@ -153,7 +153,7 @@ def _differences(name: str, expected: Array, written: Array) -> list[str]:
     place = tuple(int(index) for index in np.argwhere(different)[0])
     return [
         f"{name} differs in {int(different.sum())} of {different.size} elements, first at {list(place)}: "
-        f"{written[place]!r} instead of {expected[place]!r}"
+        f"{written[place]} instead of {expected[place]}"
     ]
 
 

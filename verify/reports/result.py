@@ -81,7 +81,8 @@ class Report:
     changed, whether that was possible here, the checks that caught it, whether those could see it, and where or why
     not. `not_run_reasons` says of a check in
     `not_run` why there was nothing to run it on; without a reason, it was not asked for. `accidents` says of one in
-    `not_run` why it could not be run. `certificate` is the path of the certificate that was written. `foreign` says
+    `not_run` why it could not be run. `certificate` is the path of the certificate that was written, `no_certificate`
+    says why none was although it was asked for. `foreign` says
     that this package did not write the converted folder.
 
     Checks, versions and all that follows from running a framework are those of one torch environment. Where there are
@@ -109,6 +110,7 @@ class Report:
     direction: str = TO_TORCH
     not_run_reasons: Mapping[str, str] = field(default_factory=dict)
     certificate: str | None = None
+    no_certificate: str | None = None
     foreign: bool = False
     accidents: Mapping[str, str] = field(default_factory=dict)
     others: tuple[Report, ...] = ()
@@ -135,6 +137,13 @@ class Report:
     def environment(self) -> str:
         """The torch environment, by the versions that were found there; nothing where no framework ran."""
         return ", ".join(f"{name} {self.versions[name]}" for name in NAMING if name in self.versions)
+
+    @property
+    def proof(self) -> str:
+        """Where the certificate is, or why there is none, in words; nothing where it was not asked for."""
+        if self.certificate is not None:
+            return f"certificate: {self.certificate}"
+        return f"no certificate: {self.no_certificate}" if self.no_certificate is not None else ""
 
     @property
     def escaped_faults(self) -> tuple[str, ...]:
@@ -202,6 +211,7 @@ class Report:
             "files": {side: dict(files) for side, files in self.files.items()},
             "command": self.command,
             "certificate": self.certificate,
+            "no_certificate": self.no_certificate,
             "faults": [dict(fault) for fault in self.faults],
             "tool": self.tool,
             "date": self.date,

@@ -162,7 +162,7 @@ def report_lines(report: Report) -> list[str]:
     foreign = ", a foreign folder" if report.foreign else ""
     facts = f"{report.architecture}, {report.weights} weights{back}{foreign}"
     lines = [f"{report.converted} against {report.source} ({facts})"]
-    end = [] if report.certificate is None else [f"  certificate: {report.certificate}"]
+    end = [f"  {report.proof}"] if report.proof else []
     if not report.others:
         return [*lines, *_side_lines(report), *end, f"{report_verdict(report)} ({tally(report)})"]
     for side in report.sides:

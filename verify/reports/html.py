@@ -10,9 +10,11 @@ from typing import Any
 
 from ...errors import MissingDependencyError
 from ..runners.environments import lacking_libraries
+from ..states import describe
 from .chart import Panel, draw, panels
 from .faults import Fault, count_caught, faults_of
 from .gate_result import GateResult, ModelResult
+from .hints import hint
 from .result import CheckResult, Report
 from .template import STYLE, TEMPLATE
 from .text import headline, tally, verdict, worst
@@ -85,7 +87,8 @@ def html_page(result: GateResult) -> str:
     faults = faults_of(result)
     page = environment.from_string(TEMPLATE).render(
         style=Markup(STYLE),
-        headline=headline(result, "model"),
+        headline=_headline(result),
+        named=_named(result),
         verdict=_overall(result),
         weights=_weights(result),
         tool=result.tool,
@@ -145,7 +148,14 @@ def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
         "facts": f"{report.architecture}, {report.parameters:,} parameters in {report.tensors} tensors, "
         f"{report.weights} weights",
         "problems": [
-            {"check": check.name, "where": check.where, "first": texts[:FIRST_PROBLEMS], "rest": texts[FIRST_PROBLEMS:]}
+            {
+                "check": check.name,
+                "where": check.where,
+                "first": texts[:FIRST_PROBLEMS],
+                "rest": texts[FIRST_PROBLEMS:],
+                # Every second piece is a command.
+                "next": [] if not (text := hint(report, check)) else text.split("`"),
+            }
             for check in report.checks
             if not check.passed
             for texts in [[] if check.problems == (check.where,) else list(check.problems)]
@@ -196,6 +206,9 @@ def _parts(report: Report) -> list[Part]:
         parts.append(Part("Files and their hashes", hashes))
     versions = [*report.versions.items(), ("tool", report.tool), ("date", _date(report.date))]
     paths = [("source", report.source), ("converted", report.converted)]
+    if report.proof:
+        what, _, text = report.proof.partition(": ")
+        paths.append((what, text))
     parts.append(Part("Versions and paths", [Table("Versions", ("what", "version"), versions), _paths(paths)]))
     if report.command:
         parts.append(Part("Command to repeat it", (), [report.command]))
@@ -208,7 +221,7 @@ def _paths(rows: list[tuple[str, str]]) -> Table:
 
 def _states(panel: Panel) -> Table:
     rows = [
-        [point.name, dtype, f"{point.difference:.2e}", f"{point.limit:.2e}", "yes" if point.holds else "NO"]
+        [describe(point.name), dtype, f"{point.difference:.2e}", f"{point.limit:.2e}", "yes" if point.holds else "NO"]
         for dtype, points in panel.series.items()
         for point in points
     ]
@@ -263,6 +276,25 @@ def _overall(result: GateResult) -> Verdict:
     if NOT_RUN in verdicts or not verdicts:
         return NOT_RUN
     return PART if PART in verdicts else PASSED
+
+
+def _headline(result: GateResult) -> str:
+    """The model and its verdict, or how many of several passed."""
+    if len(result.models) != 1:
+        return headline(result, "model")
+    model = result.models[0]
+    return f"{model.name}: {verdict(model)}"
+
+
+def _named(result: GateResult) -> list[str]:
+    """Of several models, those that did not pass, by verdict."""
+    if len(result.models) == 1:
+        return []
+    names: dict[str, list[str]] = {}
+    for model in result.models:
+        if not model.passed:
+            names.setdefault(verdict(model), []).append(model.name)
+    return [f"{what}: {', '.join(models)}" for what, models in names.items()]
 
 
 def _weights(result: GateResult) -> str:

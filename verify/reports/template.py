@@ -126,6 +126,9 @@ TEMPLATE = """
 <header>
 <h1>{{ headline }}</h1>
 <p>{{ badge(verdict) }} {{ weights }}</p>
+{%- for text in named %}
+<p>{{ text }}</p>
+{%- endfor %}
 <p class="muted">{{ tool }}, {{ date }}</p>
 </header>
 <main>
@@ -179,6 +182,10 @@ a model, or changes nothing in it, is not injected.</p>
 {%- if problem.rest %}
 <details><summary>{{ problem.rest|length }} more</summary>
 <ul>{% for text in problem.rest %}<li>{{ text }}</li>{% endfor %}</ul></details>
+{%- endif %}
+{%- if problem.next %}
+<p>Next: {% for piece in problem.next %}{% if loop.index0 % 2 %}<code>{{ piece }}</code>{% else %}{{ piece }}{% endif %}
+{%- endfor %}.</p>
 {%- endif %}</div>
 {%- endfor %}
 {%- for chart in model.charts if chart.main %}

@@ -11,6 +11,7 @@ from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
 from ..job import CHECKS
 from .faults import count_caught, faults_in, not_injected
 from .gate_result import GateResult, ModelResult
+from .hints import hint
 from .result import TO_TORCH, CheckResult, Report
 
 GATE_HEADINGS = (
@@ -111,6 +112,10 @@ def gate_footer(result: GateResult) -> list[str]:
     origins = sorted({model.report.weights for model in result.models if model.report is not None})
     weights = f" ({' and '.join(origins)} weights)" if origins else ""
     lines += [line for model in result.sides if model.report is not None for line in fault_lines(model.report)]
+    for model in result.sides:
+        if model.report is not None and (failed := [check for check in model.report.checks if not check.passed]):
+            # The first in the order of the checks is nearest to the cause.
+            lines += [f"{model.name}: {failed[0].name} failed, {text}" for text in next_lines(model.report, failed[0])]
     return [*lines, f"{headline(result)}{weights}"]
 
 
@@ -180,7 +185,7 @@ def _side_lines(report: Report) -> list[str]:
         numbers = f" worst {check.worst:.2e}, limit {check.limit:.2e}:" if measured(check) else ""
         lines.append(f"  {check.name:{width}} {outcome}:{numbers} {check.where}")
         if not check.passed:
-            lines += [f"  {'':{width}} {problem}" for problem in shown_problems(check)]
+            lines += [f"  {'':{width}} {text}" for text in (*shown_problems(check), *next_lines(report, check))]
     for seen in report.declared_differences:
         size = f" (here {seen.measured:.1e})" if seen.measured is not None else ""
         lines.append(f"  declared difference {seen.name}{size}: {seen.text}")
@@ -197,6 +202,12 @@ def certificate_lines(check: CheckResult) -> list[str]:
         f"certificate {'passed' if check.passed else 'FAILED'}: {line}"
         for line in ((check.where,) if check.passed else check.problems)
     ]
+
+
+def next_lines(report: Report, check: CheckResult) -> list[str]:
+    """What to look at next after a failed check, as a line, if there is something."""
+    text = hint(report, check)
+    return [f"next: {text}"] if text else []
 
 
 def shown_problems(check: CheckResult) -> list[str]:

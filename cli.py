@@ -358,8 +358,10 @@ def verify(
         return 0 if check.passed else 1
     from .verify.commands import verify_pair
     from .verify.reports.gate_result import GateResult, ModelResult
+    from .verify.sides.pair import refuse_swapped
     from .verify.sides.way_back import is_paddle_folder
 
+    refuse_swapped(source, converted)
     if faults and is_paddle_folder(converted):
         raise click.UsageError("--faults does not go with a PaddleNLP folder as CONVERTED; verify the way to torch")
     report, reports = verify_pair(

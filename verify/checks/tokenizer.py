@@ -281,5 +281,7 @@ CHECK = Check(
     limit="equal, apart from declared differences, each of which excuses its own effect and no more",
     needs=Needs(runners=True),
     stage="tokenizers",
+    look_at="tokenizer.json, tokenizer_config.json and the vocabulary in {converted}, beside those that "
+    "`paddle2torch convert {source} {new}` writes",
     run=_run,
 )

@@ -53,6 +53,8 @@ class RunnerProcess:
         self.reuse_memory = reuse_memory
         self._child: _Child | None = None
         self._stopped = False
+        # One child answers one request at a time, whoever asks.
+        self._asking = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -89,12 +91,16 @@ class RunnerProcess:
             child.close()
 
     def request(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Send one request and return its answer.
+        """Send one request and return its answer; a second thread waits for its turn.
 
         Raises `RunnerAnswerError` if the child answers with an error, `RunnerAccidentError` if that error says nothing
         of what it was asked about, `RunnerError` if it dies, breaks the protocol or takes too long, and
         `MissingDependencyError` if it lacks its framework.
         """
+        with self._asking:
+            return self._request(payload)
+
+    def _request(self, payload: dict[str, Any]) -> dict[str, Any]:
         if self._stopped:
             raise RunnerError(f"{self.title} was stopped.")
         if self._child is not None and self._child.process.poll() is not None:

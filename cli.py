@@ -108,6 +108,12 @@ recognition_options = bundle(
     "recognition",
     family=family_option("Model family, when the configuration does not say it."),
     architecture=architecture_option,
+    config=click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The configuration of a PaddleNLP SOURCE, in place of what lies beside it.",
+    ),
 )
 
 python_options = bundle(
@@ -261,8 +267,13 @@ def convert(
     """
     if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
         raise click.UsageError("--dtype, --max-shard-size and --zero-padding-row do not go with --to paddle")
+    if to == "paddle" and recognition["config"] is not None:
+        raise click.UsageError("--config goes with a PaddleNLP source; a Hugging Face folder has its config.json")
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume}
     if any(many.values()):
+        if options["config"] is not None:
+            raise click.UsageError("--config goes with one SOURCE, not with --tree or --list")
+        options = {name: value for name, value in options.items() if name != "config"}
         return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})
     if jobs > 1:
         raise click.UsageError("--jobs goes with --tree or --list")
@@ -346,7 +357,7 @@ def verify(
         if faults or checks is not None or report_dir is not None or no_certificate:
             raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
         obtain()
-        check = check_certificate(source, converted)
+        check = check_certificate(source, converted, recognition["config"])
         _show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
         return 0 if check.passed else 1
     from .verify.commands import verify_pair

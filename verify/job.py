@@ -52,6 +52,7 @@ class Asked:
     checks: tuple[str, ...] = CHECKS
     family: str | None = None
     architecture: str | None = None
+    config: Path | None = None
     seed: int = 0
     inputs: Inputs | None = None
     certificate: bool = False
@@ -85,6 +86,7 @@ def verify_checkpoint(
     checks: Sequence[str] = CHECKS,
     family: str | None = None,
     architecture: str | None = None,
+    config: Path | None = None,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
     seed: int = 0,
@@ -99,12 +101,23 @@ def verify_checkpoint(
 
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. PaddleNLP runs once and is compared with each of `torch_python`; see
-    `find_interpreters` for the default. A difference is a failed check in the report, never an exception; an exception
-    (a Paddle2TorchError) means that a check could not be run and no other found a difference. `certificate` writes
-    parity.json into `converted` when all of CHECKS ran, whether they hold or not; into a folder that this package did
-    not write nothing is written, and parity.json goes into the folder `elsewhere`, if there is one.
+    `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP source. A
+    difference is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that a
+    check could not be run and no other found a difference. `certificate` writes parity.json into `converted` when all
+    of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
+    parity.json goes into the folder `elsewhere`, if there is one.
     """
-    asked = Asked(tuple(checks), family, architecture, seed, inputs, certificate, None, progress or _silent, elsewhere)
+    asked = Asked(
+        tuple(checks),
+        family=family,
+        architecture=architecture,
+        config=config,
+        seed=seed,
+        inputs=inputs,
+        certificate=certificate,
+        progress=progress or _silent,
+        elsewhere=elsewhere,
+    )
     with nullcontext(runners) if runners is not None else Runners(paddle_python, torch_python) as used:
         return verify_asked(source, Path(converted), asked, used)
 
@@ -112,8 +125,8 @@ def verify_checkpoint(
 def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Runners) -> Report:
     """What `verify_checkpoint` does, with these runners."""
     started = time.perf_counter()
-    found = find_pair(source, converted)
-    stamps = stamp_files(source, converted)
+    found = find_pair(source, converted, asked.config)
+    stamps = stamp_files(source, converted, asked.config)
     plan: Plan | InversePlan
     try:
         with (
@@ -138,8 +151,8 @@ def _certify(
         asked.progress(f"no certificate: {converted} is not this package's, and nothing is written into it")
         return None
     asked.progress("writing the certificate")
-    document = make_certificate(report, plan, source, converted)
-    check_stamps(before, stamp_files(source, converted))
+    document = make_certificate(report, plan, source, converted, asked.config)
+    check_stamps(before, stamp_files(source, converted, asked.config))
     return str(write_certificate(place, document))
 
 
@@ -303,6 +316,7 @@ class Verification:
             not_run_reasons=reasons,
             foreign=pair.is_foreign,
             accidents=accidents,
+            notes=pair.notes,
         )
 
 

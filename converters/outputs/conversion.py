@@ -21,7 +21,8 @@ class Conversion:
     `to` is "torch" or "paddle", the framework whose library loads the output. On the way to Paddle, `made` are buffers
     that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
     PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know. `kept`: the
-    output was there already, equal to what would have been written, and nothing was.
+    output was there already, equal to what would have been written, and nothing was. `notes` say what else was read
+    otherwise than it stands in the source.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class Conversion:
     left_out_fields: tuple[str, ...] = ()
     tokenizer: TokenizerWritten | None = None
     kept: bool = False
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -60,6 +62,7 @@ class Conversion:
             f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
             f"{'there already' if self.kept else 'read back'} and equal",
             *self.alterations,
+            *self.notes,
             self.tokenizer.line() if self.tokenizer is not None else "no tokenizer: there is none beside the weights",
         ]
         if self.tied:

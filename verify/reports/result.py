@@ -81,7 +81,8 @@ class Report:
     changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
     `not_run` why there was nothing to run it on; without a reason, it was not asked for. `accidents` says of one in
     `not_run` why it could not be run. `certificate` is the path of the certificate that was written. `foreign` says
-    that this package did not write the converted folder.
+    that this package did not write the converted folder. `notes` say what of the source was read otherwise than it
+    stands there, and how a framework got it all the same.
 
     Checks, versions and all that follows from running a framework are those of one torch environment. Where there are
     several, `others` are the reports of the others; the verdict is that of all of them.
@@ -111,6 +112,7 @@ class Report:
     foreign: bool = False
     accidents: Mapping[str, str] = field(default_factory=dict)
     others: tuple[Report, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -201,6 +203,7 @@ class Report:
             "files": {side: dict(files) for side, files in self.files.items()},
             "command": self.command,
             "certificate": self.certificate,
+            "notes": list(self.notes),
             "faults": [dict(fault) for fault in self.faults],
             "tool": self.tool,
             "date": self.date,

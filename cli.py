@@ -167,12 +167,17 @@ def list_command(family: str | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("path")
 @click.option("--hash", "with_hash", is_flag=True, help="Also the sha256 of each tensor's bytes.")
+@recognition_options
 @as_json
-def inspect(path: str, with_hash: bool, as_json: bool) -> None:
-    """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs."""
-    from .converters.checkpoints.inspection import Inspection, inspect_checkpoint
+def inspect(path: str, with_hash: bool, recognition: Options, as_json: bool) -> None:
+    """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs.
 
-    found = Inspection(inspect_checkpoint(path, with_hash), with_hash)
+    With --family, --architecture or --config, say also what PaddleNLP's class they are recognised as.
+    """
+    from .converters.checkpoints.inspection import Inspection, inspect_checkpoint, recognise_source
+
+    recognised = recognise_source(path, **recognition) if any(recognition.values()) else None
+    found = Inspection(inspect_checkpoint(path, with_hash), with_hash, recognised)
     _show(as_json, found.to_json(), found.lines(), found.table())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...workers.console import Table
-from .checkpoint import open_checkpoint
+from .checkpoint import Recognised, open_checkpoint, recognise
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,21 @@ class Inspection:
 
     tensors: list[dict[str, Any]]
     with_hash: bool
+    recognised: Recognised | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The tensors as plain JSON values."""
-        return {"tensors": self.tensors}
+        """The tensors, and what they were recognised as, as plain JSON values."""
+        document: dict[str, Any] = {"tensors": self.tensors}
+        if (found := self.recognised) is not None:
+            document["recognised"] = {
+                "family": found.family.name,
+                "architecture": found.plan.architecture,
+                "configuration": found.configuration,
+                "renamed": dict(found.plan.renamed),
+                "guesses": list(found.guesses),
+                "notes": list(found.notes),
+            }
+        return document
 
     def table(self) -> Table:
         """A row per tensor."""
@@ -41,7 +52,22 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """What to say under the table."""
-        return [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
+        lines = [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
+        if (found := self.recognised) is not None:
+            lines += [
+                f"{found.plan.architecture} of {found.family.name}",
+                *(f"guessed: {one}" for one in found.guesses),
+            ]
+            lines += found.notes
+        return lines
+
+
+def recognise_source(
+    source: str | Path, family: str | None = None, architecture: str | None = None, config: Path | None = None
+) -> Recognised:
+    """What a source is recognised as; raises as `open_checkpoint` and `recognise`."""
+    with open_checkpoint(source, config) as checkpoint:
+        return recognise(checkpoint, family, architecture)
 
 
 def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> list[dict[str, Any]]:

@@ -56,6 +56,11 @@ def understand(
     rules = family.rules(family.base, fields, prefixed=False)
     backbone = {name for rule in rules for name in rule.sources}
     naming = with_old_names(family, settle_names(facts, backbone, family.source_prefix, reading.fitting))
+    if naming.old and configuration.fields.get("tie_word_embeddings") is False:
+        raise ConfigurationError(
+            f"{configuration.origin}: tie_word_embeddings is false, and {', '.join(naming.old)} is stored under an old "
+            "name, which PaddleNLP leaves aside: it would be initialised at random"
+        )
     tensors = {name: facts[stored] for stored, name in naming.names.items()}
     guesses = []
     architecture = reading.named

@@ -64,12 +64,11 @@ def with_old_names(family: Family, naming: Naming) -> Naming:
     """The naming in which old names are those of the rules. Raises UnmatchedTensorsError for a tensor that is there
     under both."""
     found = {stored: _name_of_old(family, name) for stored, name in naming.names.items()}
-    by_name: dict[str, str] = {}
-    for stored, name in found.items():
-        if (other := by_name.setdefault(name, stored)) != stored:
+    present = {*naming.names.values()}
+    for stored, name in naming.names.items():
+        if found[stored] != name and found[stored] in present:
             raise UnmatchedTensorsError(
-                f"{stored} and {other} are an old and a new name of one tensor, and both are there; keep the one "
-                "that is meant"
+                f"{stored} is an old name of {found[stored]}, and both are there; keep the one that is meant"
             )
     old = {name: naming.names[stored] for stored, name in found.items() if naming.names[stored] != name}
     return Naming(found, naming.reading, old)
@@ -132,12 +131,14 @@ def _in_words(count: int, front: str, wrapper: str, prefix: str) -> str:
 def _refuse_parts(
     names: Collection[str], backbone: Collection[str], prefix: str, fronts: Collection[str], fits: Fits
 ) -> None:
-    """Raise UnmatchedTensorsError where all that lies under a name fits, and there is more beside it."""
+    """Raise UnmatchedTensorsError where all that lies under a name fits, and there is more beside it. The backbone of
+    a task model whose head does not fit is no such part."""
     found: dict[str, tuple[int, list[str]]] = {}
     for front in fronts:
         for wrapper in _parents(front):
             part = [name for name in names if name.startswith(wrapper)]
-            if wrapper in ("", prefix) or len(part) == len(names):
+            above = wrapper.removesuffix(prefix)
+            if len(part) == len(names) or (above != wrapper and all(name.startswith(above) for name in names)):
                 continue
             if classes := fits({name: _read(name, front, wrapper, backbone, prefix) for name in part}):
                 found[wrapper] = len(part), classes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,11 @@ def understand(
         guesses.append(f"architecture {architecture}, from the names of the tensors")
     if naming.reading is not None:
         guesses.append(f"{naming.reading}; read so, they fit {architecture}")
+    if architecture == family.base:
+        # PaddleNLP finds a base model's tensors under a task model's names, but in float32 only.
+        plain = {stored: name.removeprefix(family.source_prefix) for stored, name in naming.names.items()}
+        naming = replace(naming, names=plain)
+        tensors = {name: facts[stored] for stored, name in plain.items()}
     measured = reading.measured(architecture, tensors)
     defaults = {entry.name: entry.default for entry in family.fields if entry.has_default} | {"num_labels": 2}
     unlike = {name: size for name, size in measured.items() if defaults.get(name) != size}

@@ -72,7 +72,7 @@ class Pair:
         framework, given = "PaddleNLP", not self.recognised.plan.loads_as_stored
         if self.way_back is not None:
             framework, given = "transformers", bool(self.way_back.inverse.renamed)
-        staged = f"{framework} loads no such names: for this verification it got the same tensors under its own"
+        staged = f"{framework} got the same tensors under the names of its own model, and not the source's file"
         guesses = (f"guessed: {guess}" for guess in source.guesses)
         return (*guesses, *source.notes, *([staged] if given else []))
 

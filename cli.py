@@ -108,12 +108,7 @@ recognition_options = bundle(
     "recognition",
     family=family_option("Model family, when the configuration does not say it."),
     architecture=architecture_option,
-    config=click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="The configuration of a PaddleNLP SOURCE, in place of what lies beside it.",
-    ),
+    config=click.option("--config", type=FOLDER, metavar="FILE", help="Read PaddleNLP's configuration from FILE."),
 )
 
 python_options = bundle(
@@ -170,14 +165,10 @@ def list_command(family: str | None, as_json: bool) -> None:
 @recognition_options
 @as_json
 def inspect(path: str, with_hash: bool, recognition: Options, as_json: bool) -> None:
-    """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs.
-
-    With --family, --architecture or --config, say also what PaddleNLP's class they are recognised as.
-    """
+    """List the tensors of a file or folder; with --family or --config also what they are. No code of the file runs."""
     from .converters.checkpoints.inspection import Inspection, inspect_checkpoint, recognise_source
 
-    recognised = recognise_source(path, **recognition) if any(recognition.values()) else None
-    found = Inspection(inspect_checkpoint(path, with_hash), with_hash, recognised)
+    found = Inspection(inspect_checkpoint(path, with_hash), with_hash, recognise_source(path, **recognition))
     _show(as_json, found.to_json(), found.lines(), found.table())
 
 
@@ -272,13 +263,10 @@ def convert(
     """
     if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
         raise click.UsageError("--dtype, --max-shard-size and --zero-padding-row do not go with --to paddle")
-    if to == "paddle" and recognition["config"] is not None:
-        raise click.UsageError("--config goes with a PaddleNLP source; a Hugging Face folder has its config.json")
+    if recognition["config"] is not None and (to == "paddle" or any(many.values())):
+        raise click.UsageError("--config goes with one PaddleNLP SOURCE; a Hugging Face folder has its config.json")
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume}
     if any(many.values()):
-        if options["config"] is not None:
-            raise click.UsageError("--config goes with one SOURCE, not with --tree or --list")
-        options = {name: value for name, value in options.items() if name != "config"}
         return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})
     if jobs > 1:
         raise click.UsageError("--jobs goes with --tree or --list")
@@ -303,7 +291,8 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
     from .hub.availability import make_listed_available
 
     make_listed_available(found, **network, quiet=as_json)
-    done = convert_many(found, output, **options, on_result=result_notes(len(found.items)))
+    given = {name: value for name, value in options.items() if value is not None}
+    done = convert_many(found, output, **given, on_result=result_notes(len(found.items)))
     _show(as_json, done.to_json(), done.lines(), done.table())
     return done.exit_status
 

@@ -64,8 +64,11 @@ class Inspection:
 
 def recognise_source(
     source: str | Path, family: str | None = None, architecture: str | None = None, config: Path | None = None
-) -> Recognised:
-    """What a source is recognised as; raises as `open_checkpoint` and `recognise`."""
+) -> Recognised | None:
+    """What a source is recognised as with what is given; None, without a look at it, when nothing is. Raises as
+    `open_checkpoint` and `recognise`."""
+    if family is None and architecture is None and config is None:
+        return None
     with open_checkpoint(source, config) as checkpoint:
         return recognise(checkpoint, family, architecture)
 

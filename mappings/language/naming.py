@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from ...errors import UnmatchedTensorsError
 from .family import Family
 from .folding import fold_names
-from .patterns import pattern_of
-from .rules import BACKBONE
+from .rules import BACKBONE, pattern_of
 
 SHOWN = 5
 """How many names are listed that lie beside the others."""

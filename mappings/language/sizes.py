@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .family import Family
-from .patterns import pattern_of
+from .rules import pattern_of
 from .transforms import Shape
 
 LABELS = ("num_labels", "id2label")

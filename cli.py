@@ -107,6 +107,7 @@ recognition_options = bundle(
     "recognition",
     family=family_option("Model family, when the configuration does not say it."),
     architecture=architecture_option,
+    config=click.option("--config", type=FOLDER, metavar="FILE", help="Read PaddleNLP's configuration from FILE."),
 )
 
 python_options = bundle(
@@ -163,12 +164,13 @@ def list_command(family: str | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("path")
 @click.option("--hash", "with_hash", is_flag=True, help="Also the sha256 of each tensor's bytes.")
+@recognition_options
 @as_json
-def inspect(path: str, with_hash: bool, as_json: bool) -> None:
-    """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs."""
+def inspect(path: str, with_hash: bool, recognition: Options, as_json: bool) -> None:
+    """List the tensors of a file or folder; with --family or --config also what they are. No code of the file runs."""
     from .converters.checkpoints.inspection import inspect_checkpoint
 
-    found = inspect_checkpoint(path, with_hash)
+    found = inspect_checkpoint(path, with_hash, **recognition)
     _show(as_json, found.to_json(), found.lines(), found.table())
 
 
@@ -266,6 +268,8 @@ def convert(
         raise click.UsageError(
             "--dtype, --max-shard-size, --zero-padding-row and --no-tokenizer do not go with --to paddle"
         )
+    if recognition["config"] is not None and (to == "paddle" or any(many.values())):
+        raise click.UsageError("--config goes with one PaddleNLP SOURCE; a Hugging Face folder has its config.json")
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume}
     if any(many.values()):
         return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})
@@ -292,7 +296,8 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
     from .hub.availability import make_listed_available
 
     make_listed_available(found, **network, quiet=as_json)
-    done = convert_many(found, output, **options, on_result=result_notes(len(found.items)))
+    given = {name: value for name, value in options.items() if value is not None}
+    done = convert_many(found, output, **given, on_result=result_notes(len(found.items)))
     _show(as_json, done.to_json(), done.lines(), done.table())
     if done.exit_status:
         _fail(f"{len(done.failed)} of {len(done.results)} checkpoints were not converted; each FAILED line says why")
@@ -353,7 +358,7 @@ def verify(
         if faults or checks is not None or report_dir is not None or no_certificate:
             raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
         obtain()
-        check = check_certificate(source, converted)
+        check = check_certificate(source, converted, recognition["config"])
         _show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
         return 0 if check.passed else 1
     from .verify.commands import verify_pair

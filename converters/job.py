@@ -46,6 +46,7 @@ def convert_checkpoint(
     to: str = "torch",
     family: str | None = None,
     architecture: str | None = None,
+    config: Path | None = None,
     dtype: str | None = None,
     max_shard_size: int | str | None = None,
     zero_padding_row: bool = False,
@@ -59,14 +60,14 @@ def convert_checkpoint(
     With `to="paddle"`, convert a Hugging Face folder into a PaddleNLP one instead, as `convert_to_paddle` does; the
     options that change values or spread the weights are refused then.
 
-    `source` is a pretrained name, a folder or a file. Every weight keeps its element type and its bits, unless `dtype`
-    ("float32", "float16" or "bfloat16") casts all of them or `zero_padding_row` writes the padding id's row of the word
-    embeddings as the zeros that PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights
-    are spread over several files with Hugging Face's index. With `no_tokenizer`, the weights alone are written, and no
-    tokenizer is read. The output appears only after it has been read back and
-    found equal. With `resume`, an output that is there already is compared bit by bit with what would be written, and
-    kept when it is equal; otherwise it is replaced with `overwrite`, and a DifferentOutputError without. Raises a
-    Paddle2TorchError otherwise, and leaves nothing.
+    `source` is a pretrained name, a folder or a file, and `config` a file that is its configuration whatever lies
+    beside it. Every weight keeps its element type and its bits, unless `dtype` ("float32", "float16" or "bfloat16")
+    casts all of them or `zero_padding_row` writes the padding id's row of the word embeddings as the zeros that
+    PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights are spread over several files
+    with Hugging Face's index. With `no_tokenizer`, the weights alone are written, and no tokenizer is read. The output
+    appears only after it has been read back and found equal. With `resume`, an output that is there already is compared
+    bit by bit with what would be written, and kept when it is equal; otherwise it is replaced with `overwrite`, and a
+    DifferentOutputError without. Raises a Paddle2TorchError otherwise, and leaves nothing.
     """
     output = Path(output)
     if to not in DIRECTIONS:
@@ -74,6 +75,8 @@ def convert_checkpoint(
     if to == "paddle":
         if dtype is not None or max_shard_size is not None or zero_padding_row or no_tokenizer:
             raise ConfigurationError(TORCH_ONLY)
+        if config is not None:
+            raise ConfigurationError("config goes with the way to torch only: a Hugging Face folder has its own")
         to_paddle = partial(
             convert_to_paddle, source, output, family=family, architecture=architecture, progress=progress
         )
@@ -85,6 +88,7 @@ def convert_checkpoint(
         output,
         family=family,
         architecture=architecture,
+        config=config,
         dtype=dtype,
         limit=limit,
         zero_padding_row=zero_padding_row,
@@ -111,6 +115,7 @@ def _convert_to_torch(
     *,
     family: str | None,
     architecture: str | None,
+    config: Path | None,
     dtype: str | None,
     limit: int | None,
     zero_padding_row: bool,
@@ -119,7 +124,7 @@ def _convert_to_torch(
     keep: bool,
     progress: Progress,
 ) -> Conversion:
-    with open_checkpoint(source) as checkpoint:
+    with open_checkpoint(source, config) as checkpoint:
         check_output(output, checkpoint.source.path, overwrite, keep)
         recognised = recognise(checkpoint, family, architecture)
         plan = settle_values(checkpoint, recognised.plan)
@@ -241,5 +246,5 @@ def _summary(
         set_aside=checkpoint.source.set_aside,
         tokenizer=tokenizer,
         no_tokenizer=alterations.no_tokenizer,
-        notes=checkpoint.notes,
+        notes=recognised.notes,
     )

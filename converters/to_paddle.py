@@ -112,4 +112,5 @@ def _summary(
         made=tuple(name for name, _ in plan.made),
         random=plan.random,
         left_out_fields=left_out_fields(recognised.family, checkpoint.configuration),
+        notes=recognised.notes,
     )

@@ -46,12 +46,12 @@ Stamps = dict[Path, tuple[int, int, int, int]]
 """Inode, size and the times of modification and change of files. The last cannot be set back by whoever writes."""
 
 
-def stamp_files(source: str | Path, converted: Path) -> Stamps:
+def stamp_files(source: str | Path, converted: Path, config: Path | None = None) -> Stamps:
     """The state of the files of both sides that a certificate covers, to be compared by `check_stamps`: what the
     conversion reads of the source, and whatever lies in the converted folder. Raises UnreadableFileError."""
     odd = [converted / name for name in odd_entries(converted)]
     stamps: Stamps = {}
-    for path in (*_source_files(source, converted)[1], *certified_files(converted), *odd):
+    for path in (*_source_files(source, converted, config)[1], *certified_files(converted), *odd):
         with suppress(FileNotFoundError):
             status = path.stat()
             stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -65,10 +65,13 @@ def check_stamps(before: Stamps, after: Stamps) -> None:
             raise SourceChangedError(f"{path}: changed while it was being verified; try again when it is complete")
 
 
-def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Path, converted: Path) -> dict[str, Any]:
+def make_certificate(
+    report: Report, plan: Plan | InversePlan, source: str | Path, converted: Path, config: Path | None = None
+) -> dict[str, Any]:
     """The certificate of a report: hashes of source and output per file and per tensor (sha256 of the elements in
     C order), the mapping, checks with limits and worst values, inputs, versions, origin of the weights. The source is
-    named by its pretrained name where that led to it, else by the last part of its path."""
+    named by its pretrained name where that led to it, else by the last part of its path. `config` is a file that was
+    its configuration."""
     document = report.to_json()
     return {
         "format": FORMAT,
@@ -78,7 +81,7 @@ def make_certificate(report: Report, plan: Plan | InversePlan, source: str | Pat
         "foreign": not own_record(converted),
         "weights": report.weights,
         "direction": report.direction,
-        **_bytes_of(source, converted),
+        **_bytes_of(source, converted, config),
         "mapping": _mapping(plan),
         "checks": [{name: value for name, value in check.items() if name != "details"} for check in document["checks"]],
         "not_run": list(report.not_run),
@@ -97,6 +100,7 @@ def _mapping(plan: Plan | InversePlan) -> dict[str, Any]:
         "architecture": plan.architecture,
         "target_architecture": plan.target_architecture,
         "tie_word_embeddings": plan.tie_word_embeddings,
+        **({"renamed": dict(plan.renamed)} if plan.renamed else {}),
         "moves": [{**_sources(move), "target": move.target, "transform": move.transform.name} for move in plan.moves],
         **_left_out(plan),
     }
@@ -150,7 +154,7 @@ def write_certificate(folder: Path, certificate: Mapping[str, Any]) -> Path:
     return path
 
 
-def check_certificate(source: str | Path, converted: Path) -> CheckResult:
+def check_certificate(source: str | Path, converted: Path, config: Path | None = None) -> CheckResult:
     """Compare an existing certificate with the files of both sides through their hashes, and when these are right,
     convert in thought: the checks that need no framework compare the sides themselves, so that a certificate that was
     edited together with the files fails too.
@@ -161,7 +165,7 @@ def check_certificate(source: str | Path, converted: Path) -> CheckResult:
     """
     refuse_swapped(source, converted)
     certificate = read_certificate(converted)
-    found = _bytes_of(source, converted)
+    found = _bytes_of(source, converted, config)
     compared = sum(len(found[side][kind]) for side in ("source", "output") for kind in ("files", "tensors"))
     problems = [
         *recorded_problems(certificate),
@@ -172,7 +176,7 @@ def check_certificate(source: str | Path, converted: Path) -> CheckResult:
     ]
     recomputed: list[str] = []
     if not problems:
-        problems, recomputed = _recomputed(certificate, source, converted)
+        problems, recomputed = _recomputed(certificate, source, converted, config)
     return CheckResult(
         name="certificate",
         passed=not problems,
@@ -186,11 +190,13 @@ def check_certificate(source: str | Path, converted: Path) -> CheckResult:
     )
 
 
-def _recomputed(certificate: Mapping[str, Any], source: str | Path, converted: Path) -> tuple[list[str], list[str]]:
+def _recomputed(
+    certificate: Mapping[str, Any], source: str | Path, converted: Path, config: Path | None
+) -> tuple[list[str], list[str]]:
     """What is wrong with the files when they are compared anew, without a framework, under the class that the
     certificate names; and the names of the checks that were run."""
     mapping = certificate["mapping"]
-    found = find_pair(source, converted)
+    found = find_pair(source, converted, config)
     problems: list[str] = []
     checks = [check for check in all_checks() if not check.needs.frameworks and not check.needs.published]
     try:
@@ -211,22 +217,22 @@ def _recomputed(certificate: Mapping[str, Any], source: str | Path, converted: P
     return problems, [check.name for check in checks]
 
 
-def _bytes_of(source: str | Path, converted: Path) -> dict[str, Any]:
+def _bytes_of(source: str | Path, converted: Path, config: Path | None) -> dict[str, Any]:
     """Hashes of both sides. The configurations count: a changed activation is another model."""
-    name, files = _source_files(source, converted)
+    name, files = _source_files(source, converted, config)
     return {
         "source": {"name": name, **_hashes(files, source)},
         "output": _hashes(certified_files(converted), converted),
     }
 
 
-def _source_files(source: str | Path, converted: Path) -> tuple[str, list[Path]]:
+def _source_files(source: str | Path, converted: Path, config: Path | None) -> tuple[str, list[Path]]:
     """The name of a source, without its place, and the files of it that a conversion reads."""
     if is_paddle_folder(converted):
         torch = find_torch_source(source)
         folder = _folder_of(torch.path)
         return torch.path.resolve().name, [*torch.files, folder / "config.json", *plain_tokenizer_paths(folder)]
-    found = find_source(source)
+    found = find_source(source, config)
     files = [*found.files, *([found.index] if found.index is not None else [])]
     if found.configuration is not None and found.configuration.file is not None:
         files.append(found.configuration.file)

@@ -58,7 +58,7 @@ def verify_pair(
             elsewhere=report_dir,
             progress=None if quiet else note,
         )
-        report = with_files(report, source, converted, command)
+        report = with_files(report, source, converted, command, recognition["config"])
         if faults and report.passed:
             on_result = None if quiet else lambda result: note(result.line())
             with Runners(**pythons) as runners:

@@ -51,6 +51,7 @@ class Asked:
     checks: tuple[str, ...] = CHECKS
     family: str | None = None
     architecture: str | None = None
+    config: Path | None = None
     seed: int = 0
     inputs: Inputs | None = None
     certificate: bool = False
@@ -84,6 +85,7 @@ def verify_checkpoint(
     checks: Sequence[str] = CHECKS,
     family: str | None = None,
     architecture: str | None = None,
+    config: Path | None = None,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
     seed: int = 0,
@@ -98,13 +100,24 @@ def verify_checkpoint(
 
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. PaddleNLP runs once and is compared with each of `torch_python`; see
-    `find_interpreters` for the default. A difference is a failed check in the report, never an exception; an exception
-    (a Paddle2TorchError) means that a check could not be run and no other found a difference. `certificate` writes
-    parity.json into `converted` when all of CHECKS ran, whether they hold or not; into a folder that this package did
-    not write nothing is written, and parity.json goes into the folder `elsewhere`, if there is one, as it does where
-    `converted` is read-only. The report says where it is, or why there is none.
+    `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP source. A
+    difference is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that a
+    check could not be run and no other found a difference. `certificate` writes parity.json into `converted` when all
+    of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
+    parity.json goes into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report
+    says where it is, or why there is none.
     """
-    asked = Asked(tuple(checks), family, architecture, seed, inputs, certificate, None, progress or _silent, elsewhere)
+    asked = Asked(
+        tuple(checks),
+        family=family,
+        architecture=architecture,
+        config=config,
+        seed=seed,
+        inputs=inputs,
+        certificate=certificate,
+        progress=progress or _silent,
+        elsewhere=elsewhere,
+    )
     with nullcontext(runners) if runners is not None else Runners(paddle_python, torch_python) as used:
         return verify_asked(source, Path(converted), asked, used)
 
@@ -112,17 +125,15 @@ def verify_checkpoint(
 def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Runners) -> Report:
     """What `verify_checkpoint` does, with these runners."""
     started = time.perf_counter()
-    found = find_pair(source, converted)
+    found = find_pair(source, converted, asked.config)
     place = find_place(converted, asked.elsewhere) if asked.certificate and asked.full else None
-    stamps = stamp_files(source, converted)
+    stamps = stamp_files(source, converted, asked.config)
     plan: Plan | InversePlan
     try:
         with (
             open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
-            for note in pair.checkpoint.notes:
-                asked.progress(note)
             inputs = asked.inputs or make_inputs(pair.configuration, asked.seed)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
@@ -151,8 +162,8 @@ def _certify(
         reason = f"nothing is written into {converted}, which is not this package's; --report-dir gives it a place"
         return replace(report, no_certificate=reason)
     asked.progress("writing the certificate")
-    document = make_certificate(report, plan, source, converted)
-    check_stamps(before, stamp_files(source, converted))
+    document = make_certificate(report, plan, source, converted, asked.config)
+    check_stamps(before, stamp_files(source, converted, asked.config))
     return replace(report, certificate=str(write_certificate(place, document)))
 
 
@@ -316,6 +327,7 @@ class Verification:
             not_run_reasons=reasons,
             foreign=pair.is_foreign,
             accidents=accidents,
+            notes=pair.notes,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
 from ...mappings.language.family import Family
 from ...mappings.language.inverse import fitting_targets
-from ...mappings.language.plan import Plan, TensorFacts, fitting_architectures, make_plan
+from ...mappings.language.plan import Plan, TensorFacts, make_plan
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.byte_source import ByteSource
 from ..formats.pdparams import PdparamsFile, open_pdparams
@@ -21,13 +21,16 @@ from ..formats.pickle_objects import shown
 from ..formats.safetensors_file import SafetensorsFile, open_safetensors
 from ..formats.tensors import Tensor
 from ..formats.torch_file import is_torch_file, open_torch_file
-from .configuration import complete_fields
+from .configuration import SourceConfiguration, label_notes
 from .lookalikes import lookalike
+from .recognition import understand
 from .source import Source, find_source
 
 
 class Checkpoint:
     """The tensors of all files of a source, in file order, and the source itself. Use it as a context manager.
+
+    Once it is recognised, tensors have the names of PaddleNLP's model; `stored_names` leads to those in the files.
 
     `notes` say in a line each what was read as something else than the files call it.
     """
@@ -39,16 +42,27 @@ class Checkpoint:
         self.tensors = tensors
         self.files = files
         self.notes = notes
+        self.stored_names = {name: name for name in tensors}
 
     @property
     def facts(self) -> dict[str, TensorFacts]:
         """What a plan needs to know of each tensor."""
         return {name: TensorFacts(tensor.dtype.name, tensor.shape) for name, tensor in self.tensors.items()}
 
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The names in the files that tensors do not have any more, and those that they have."""
+        return {stored: name for name, stored in self.stored_names.items() if stored != name}
+
     def check_model(self) -> None:
         """Raise UnmatchedTensorsError when the tensors are not those of a model, such as an adapter's."""
         if (instead := lookalike(self.tensors)) is not None:
             raise UnmatchedTensorsError(f"{self.source.weights}: {instead}")
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Call the tensors by other names; `names` leads from those that they have."""
+        self.tensors = {names[name]: tensor for name, tensor in self.tensors.items()}
+        self.stored_names = {names[name]: stored for name, stored in self.stored_names.items()}
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError when a file changed since it was opened."""
@@ -69,13 +83,14 @@ class Checkpoint:
         self.close()
 
 
-def open_checkpoint(source: str | Path) -> Checkpoint:
-    """Open a pretrained name (from PaddleNLP's cache), a folder, or a .pdparams or .safetensors file.
+def open_checkpoint(source: str | Path, config: Path | None = None) -> Checkpoint:
+    """Open a pretrained name (from PaddleNLP's cache), a folder, or a .pdparams or .safetensors file; `config` is a
+    file that is to be its configuration.
 
     Executes nothing of the files and reads no tensor. Raises UnreadableFileError, RefusedFileError or
     UnknownNameError.
     """
-    return open_files(find_source(source))
+    return open_files(find_source(source, config))
 
 
 def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
@@ -127,53 +142,64 @@ def _check_index(source: Source, tensors: Mapping[str, Tensor]) -> None:
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a checkpoint was recognised as: family, complete configuration, plan, and the guesses made on the way."""
+    """What a checkpoint was recognised as: family, complete configuration, plan, the guesses made on the way, and what
+    else is to be said. `measured` are fields that the configuration does not state and the tensors tell, where they are
+    not as PaddleNLP would take them."""
 
     family: Family
     configuration: dict[str, Any]
     plan: Plan
     guesses: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    measured: Mapping[str, int] = field(default_factory=dict)
 
 
 def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: str | None = None) -> Recognised:
-    """Settle family, architecture and configuration of a checkpoint and plan its conversion.
+    """Settle family, architecture, configuration and the names of a checkpoint's tensors, call them by these names, and
+    plan its conversion.
 
     `family` and `architecture` override what the configuration says. Raises UnknownNameError, ConfigurationError or
     UnmatchedTensorsError.
     """
     checkpoint.check_model()
     source = checkpoint.source
-    configuration = source.configuration
-    if configuration is None:
+    found = source.configuration
+    if found is None and family is None and architecture is None:
         raise ConfigurationError(
             f"{source.path}: no configuration: neither config.json nor model_config.json lies beside the weights, and "
-            "the file name is no pretrained name"
+            "the file name is no pretrained name; name a file with --config, or give --family and --architecture"
         )
-    guesses: list[str] = []
-    if configuration.file is None and not source.looked_up:
-        guesses.append(f"configuration, from the name: {configuration.origin}")
+    configuration = found or SourceConfiguration({}, str(source.path))
     known = _family(family, architecture, configuration.model_type, configuration.architecture, configuration.origin)
-    fields = complete_fields(known, configuration.fields)
-    chosen = architecture or configuration.architecture
-    if chosen is None:
-        fitting = fitting_architectures(known, fields, checkpoint.facts)
-        if len(fitting) > 1:
-            raise ConfigurationError(
-                f"{source.path}: the tensors fit {' and '.join(fitting)}, and the configuration names no architecture; "
-                "choose with --architecture"
-            )
-        chosen = fitting[0] if fitting else known.base
-        guesses.append(f"architecture {chosen}, from the names of the tensors")
+    # A file that names no model is no configuration of PaddleNLP's, in which what is left out has PaddleNLP's default.
+    partial = source.given is not None and configuration.architecture is None and configuration.model_type is None
+    understood = understand(
+        known,
+        architecture or configuration.architecture,
+        configuration,
+        checkpoint.facts,
+        source.path,
+        complete=found is not None and not partial,
+    )
+    checkpoint.rename(understood.naming.names)
+    guesses = list(understood.guesses)
+    if found is not None and found.file is None and not source.looked_up:
+        guesses.insert(0, f"configuration, from the name: {configuration.origin}")
+    fields = understood.fields
     try:
-        plan = make_plan(known, chosen, fields, checkpoint.facts)
+        plan = make_plan(known, understood.architecture, fields, checkpoint.facts)
     except UnmatchedTensorsError as error:
         if fitting := fitting_targets(known, fields, checkpoint.facts, tie_word_embeddings=True):
             raise UnmatchedTensorsError(
                 f"{source.path}: these are the tensors of Hugging Face's {' or '.join(fitting)}; `paddle2torch convert "
                 "--to paddle` makes a PaddleNLP folder of them"
             ) from error
+        if understood.naming.reading is not None:
+            raise UnmatchedTensorsError(f"{source.path}: {understood.naming.reading}; read so, {error}") from error
         raise
-    return Recognised(known, fields, plan, tuple(guesses))
+    plan = replace(plan, renamed=checkpoint.renamed, old=understood.naming.old)
+    notes = (*checkpoint.notes, *understood.naming.notes, *label_notes(fields))
+    return Recognised(known, fields, plan, tuple(guesses), notes, understood.measured)
 
 
 def _family(

@@ -22,6 +22,11 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
         if rule.twin not in checkpoint.tensors:
             raise UnmatchedTensorsError(f"{rule.source} has no twin: {rule.twin} is missing")
         if not bit_equal(checkpoint.tensors[rule.source], checkpoint.tensors[rule.twin], rule.one_to_one):
+            if rule.source in plan.old:
+                raise UnmatchedTensorsError(
+                    f"{plan.old[rule.source]}, an old name of {rule.source}, differs from {rule.twin}: PaddleNLP "
+                    "computes with the latter and leaves the old name aside; the two must be equal"
+                )
             plan = plan.untie(rule)
     for rule in plan.ignored:
         values = checkpoint.tensors[rule.source].read().reshape(-1)

@@ -47,11 +47,12 @@ def read_configuration(folder: Path) -> SourceConfiguration | None:
     for name in CONFIG_FILES:
         path = folder / name
         if path.is_file():
-            return _parse(path)
+            return parse_configuration(path)
     return None
 
 
-def _parse(path: Path) -> SourceConfiguration:
+def parse_configuration(path: Path) -> SourceConfiguration:
+    """The configuration in a file. Raises UnreadableFileError for one that is no JSON object."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -160,6 +161,39 @@ def _check_labels(labels: Any) -> None:
         raise ConfigurationError(f"id2label does not lead from numbers to texts: {error}") from error
 
 
+def label_notes(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to say of names of labels that the two fields of a source contradict each other in; `fields` are complete.
+
+    PaddleNLP and transformers hold both as they are, and name a model's outputs by `id2label`.
+    """
+    stated = fields.get("label2id")
+    if not stated or stated == _indices(_labels(fields, fields["num_labels"])):
+        return ()
+    if fields.get("id2label") is None:
+        return (
+            "label2id without id2label names no label in either library: it is left out, and labels are LABEL_0, ...",
+        )
+    return ("label2id contradicts id2label: id2label is kept, and label2id is written as it follows from that",)
+
+
+def _labels(fields: Mapping[str, Any], count: int) -> dict[str, str]:
+    """The names of labels by their numbers; made up where the `fields` have none or not `count`."""
+    labels = fields.get("id2label")
+    if isinstance(labels, dict) and count == fields["num_labels"]:
+        return {str(index): label for index, label in labels.items()}
+    return {str(index): f"LABEL_{index}" for index in range(count)}
+
+
+def _indices(labels: Mapping[str, str]) -> dict[str, int]:
+    return {label: int(index) for index, label in labels.items()}
+
+
+def label_fields(fields: Mapping[str, Any], count: int | None = None) -> dict[str, Any]:
+    """Both fields that name labels, of a model that has `count`, by default as many as the complete `fields` say."""
+    labels = _labels(fields, fields["num_labels"] if count is None else count)
+    return {"id2label": labels, "label2id": _indices(labels)}
+
+
 def translate_configuration(
     family: Family, target_architecture: str, complete: Mapping[str, Any], dtype: str, tie_word_embeddings: bool
 ) -> dict[str, Any]:
@@ -168,21 +202,12 @@ def translate_configuration(
     The element type stands under the name that transformers 4.57 and 5 both read; the older `torch_dtype` is read only
     where it is absent.
     """
-    labels = complete.get("id2label")
-    needed = family.model(target_architecture).labels
-    if needed is not None and needed != complete["num_labels"]:
-        id2label = {str(index): f"LABEL_{index}" for index in range(needed)}
-    elif isinstance(labels, dict):
-        id2label = {str(index): label for index, label in labels.items()}
-    else:
-        id2label = {str(index): f"LABEL_{index}" for index in range(complete["num_labels"])}
     document: dict[str, Any] = {
         "architectures": [target_architecture],
         "model_type": family.model_type,
         "dtype": dtype,
         "tie_word_embeddings": tie_word_embeddings,
-        "id2label": id2label,
-        "label2id": {label: int(index) for index, label in id2label.items()},
+        **label_fields(complete, family.model(target_architecture).labels),
         **family.constants,
         **{entry.target_name: complete[entry.name] for entry in family.fields if entry.applies(complete)},
     }

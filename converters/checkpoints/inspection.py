@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...workers.console import Table
-from .checkpoint import open_checkpoint
+from .checkpoint import Recognised, open_checkpoint, recognise
 from .lookalikes import lookalike
 
 
@@ -21,10 +21,21 @@ class Inspection:
     tensors: list[dict[str, Any]]
     with_hash: bool
     notes: tuple[str, ...] = ()
+    recognised: Recognised | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The tensors and notes as plain JSON values."""
-        return {"tensors": self.tensors, "notes": list(self.notes)}
+        """The tensors, the notes, and what the tensors were recognised as, as plain JSON values."""
+        document: dict[str, Any] = {"tensors": self.tensors, "notes": list(self.notes)}
+        if (found := self.recognised) is not None:
+            document["recognised"] = {
+                "family": found.family.name,
+                "architecture": found.plan.architecture,
+                "configuration": found.configuration,
+                "renamed": dict(found.plan.renamed),
+                "guesses": list(found.guesses),
+                "notes": list(found.notes),
+            }
+        return document
 
     def table(self) -> Table:
         """A row per tensor."""
@@ -43,15 +54,34 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """What to say under the table."""
+        lines = [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
+        if (found := self.recognised) is None:
+            return [*lines, *self.notes]
         return [
-            f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes",
-            *self.notes,
+            *lines,
+            f"{found.plan.architecture} of {found.family.name}",
+            *(f"guessed: {one}" for one in found.guesses),
+            *found.notes,
         ]
 
 
-def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> Inspection:
+def _recognised(source: str | Path, family: str | None, architecture: str | None, config: Path | None) -> Recognised:
+    # Opened once more: from then on the tensors have other names.
+    with open_checkpoint(source, config) as checkpoint:
+        return recognise(checkpoint, family, architecture)
+
+
+def inspect_checkpoint(
+    path: str | Path,
+    with_hash: bool = False,
+    *,
+    family: str | None = None,
+    architecture: str | None = None,
+    config: Path | None = None,
+) -> Inspection:
     """Name, dtype, shape and bytes of every tensor in the order of the file; with `with_hash` also the sha256 of its
-    elements in C order. Raises as `open_checkpoint`."""
+    elements in C order, and with one of the others also what the tensors are recognised as. Raises as
+    `open_checkpoint` and `recognise`."""
     tensors = []
     with open_checkpoint(path) as checkpoint:
         for name, tensor in checkpoint.tensors.items():
@@ -65,4 +95,6 @@ def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> Inspection:
         checkpoint.check_unchanged()
         # Of what is no model, it is said what it is.
         odd = lookalike(list(checkpoint.tensors))
-        return Inspection(tensors, with_hash, (*checkpoint.notes, *([odd] if odd is not None else [])))
+        notes = (*checkpoint.notes, *([odd] if odd is not None else []))
+    asked = (family, architecture, config)
+    return Inspection(tensors, with_hash, notes, _recognised(path, *asked) if any(asked) else None)

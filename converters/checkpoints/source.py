@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from ...errors import UnknownNameError, UnreadableFileError
 from ...mappings.registry import PRETRAINED, get_pretrained
 from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
-from .configuration import SourceConfiguration, read_configuration
+from .configuration import SourceConfiguration, parse_configuration, read_configuration
 from .lookalikes import held_instead, program_file
 
 WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
@@ -31,7 +31,8 @@ TRAINING_FILE = re.compile(
 class Source:
     """Where a checkpoint lies: its weight files, with the index that lists them where one does, and its pretrained
     name where it has one. `looked_up`: it was found by that name in a cache of published weights. `set_aside` are the
-    names of files of a training run in the folder, which are not part of the model."""
+    names of files of a training run in the folder, which are not part of the model. `given` is a file that is to be the
+    configuration, whatever lies beside the weights."""
 
     path: Path
     files: tuple[Path, ...]
@@ -39,6 +40,7 @@ class Source:
     pretrained: str | None = None
     looked_up: bool = False
     set_aside: tuple[str, ...] = ()
+    given: Path | None = None
 
     @property
     def weights(self) -> Path:
@@ -47,11 +49,14 @@ class Source:
 
     @cached_property
     def configuration(self) -> SourceConfiguration | None:
-        """The configuration beside the weights, else the published one of the pretrained name, else None.
+        """The given configuration, else the one beside the weights, else the published one of the pretrained name, else
+        None.
 
         Read when first asked for, so that tensors can be listed whatever lies beside them. Raises UnreadableFileError
         for a file that is no JSON object.
         """
+        if self.given is not None:
+            return parse_configuration(self.given)
         folder = self.path if self.path.is_dir() else self.path.parent
         return read_configuration(folder) or _published_configuration(self.pretrained)
 
@@ -67,13 +72,17 @@ def cached_folder(name: str) -> Path | None:
     return None
 
 
-def find_source(source: str | Path) -> Source:
-    """Find the checkpoint that `source` names.
+def find_source(source: str | Path, config: Path | None = None) -> Source:
+    """Find the checkpoint that `source` names; `config` is a file that is to be its configuration.
 
     A path that exists is taken before a pretrained name, which is looked up in the caches; what was fetched must have
     its recorded sha256. Raises UnreadableFileError when nothing usable is there, UnknownNameError for a name that is
     neither a path nor known, and ChangedFileError.
     """
+    return replace(_find(source), given=config)
+
+
+def _find(source: str | Path) -> Source:
     if not str(source):
         raise UnreadableFileError("the name of the source is empty; a pretrained name, a folder or a file is expected")
     path = Path(source)

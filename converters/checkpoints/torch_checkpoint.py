@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ import numpy as np
 
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.inverse import InversePlan, fitting_targets, make_inverse_plan
+from ...mappings.language.inverse import InversePlan, backbone_targets, fitting_targets, make_inverse_plan
+from ...mappings.language.naming import Naming, settle_names
+from ...mappings.language.plan import TensorFacts
 from ...mappings.language.transforms import matrix_shape
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.casting import number_of
 from ..formats.tensors import Tensor
 from .checkpoint import Checkpoint, open_files
 from .comparison import bit_equal
+from .configuration import label_notes
 from .lookalikes import held_instead, program_file
 from .source import TRAINING_FILE, Source, listed_shards
 from .torch_configuration import TorchConfiguration, complete_torch_fields, read_torch_configuration
@@ -113,16 +116,18 @@ class RecognisedTorch:
     fields: dict[str, Any]
     plan: InversePlan
     guesses: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def recognise_torch(
-    checkpoint: TorchCheckpoint, family: str | None = None, architecture: str | None = None
+    checkpoint: TorchCheckpoint, family: str | None = None, architecture: str | None = None, *, rename: bool = True
 ) -> RecognisedTorch:
-    """Settle family, architecture and configuration, plan the way to PaddleNLP, and look at the values that the plan
-    leaves out.
+    """Settle family, architecture, configuration and the names of the tensors, call them by these names, plan the way
+    to PaddleNLP, and look at the values that the plan leaves out.
 
-    `family` and `architecture` override what the configuration says. Raises UnknownNameError for a class that
-    PaddleNLP lacks, ConfigurationError, and UnmatchedTensorsError.
+    `family` and `architecture` override what the configuration says. Without `rename`, tensors must have the names
+    under which transformers finds them. Raises UnknownNameError for a class that PaddleNLP lacks, ConfigurationError,
+    and UnmatchedTensorsError.
     """
     checkpoint.check_model()
     configuration = checkpoint.configuration
@@ -131,6 +136,10 @@ def recognise_torch(
     tie = bool(fields["tie_word_embeddings"])
     chosen = architecture or configuration.architecture
     guesses: list[str] = []
+    naming = Naming({name: name for name in checkpoint.tensors})
+    if rename:
+        naming = _settle_names(known, chosen, fields, checkpoint.facts, tie)
+        checkpoint.rename(naming.names)
     if chosen is None:
         fitting = fitting_targets(known, fields, checkpoint.facts, tie)
         if len(fitting) > 1:
@@ -142,9 +151,33 @@ def recognise_torch(
         guesses.append(f"architecture {chosen}, from the names of the tensors")
     if all(chosen not in (model.source, model.target_architecture) for model in known.models):
         raise _no_counterpart(chosen, known, configuration)
-    plan = make_inverse_plan(known, chosen, fields, checkpoint.facts, tie)
+    try:
+        plan = make_inverse_plan(known, chosen, fields, checkpoint.facts, tie)
+    except UnmatchedTensorsError as error:
+        if naming.reading is not None:
+            raise UnmatchedTensorsError(f"{checkpoint.source.path}: {naming.reading}; read so, {error}") from error
+        raise
     settle_torch_values(checkpoint.tensors, plan)
-    return RecognisedTorch(known, fields, plan, tuple(guesses))
+    if naming.reading is not None:
+        guesses.append(f"{naming.reading}; read so, they fit {plan.target_architecture}")
+        plan = replace(plan, renamed={stored: name for stored, name in naming.names.items() if stored != name})
+    return RecognisedTorch(known, fields, plan, tuple(guesses), label_notes(fields))
+
+
+def _settle_names(
+    family: Family, chosen: str | None, fields: Mapping[str, Any], facts: Mapping[str, TensorFacts], tie: bool
+) -> Naming:
+    """What tensors are to be called; see `settle_names`."""
+
+    def fitting(names: Mapping[str, str]) -> list[str]:
+        tensors = {name: facts[stored] for stored, name in names.items()}
+        found = fitting_targets(family, fields, tensors, tie)
+        named = [
+            model.target_architecture for model in family.models if chosen in (model.source, model.target_architecture)
+        ]
+        return [name for name in found if name in named] or found
+
+    return settle_names(facts, backbone_targets(family, fields), family.target_prefix, fitting)
 
 
 def _family(family: str | None, architecture: str | None, configuration: TorchConfiguration) -> Family:

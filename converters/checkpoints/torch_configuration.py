@@ -12,7 +12,7 @@ from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
 from ...mappings.language.fields import REQUIRED
 from ...mappings.language.inverse import InversePlan
-from .configuration import complete_fields
+from .configuration import complete_fields, label_fields
 
 CONFIG_FILE = "config.json"
 
@@ -92,21 +92,12 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
 def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """PaddleNLP's config.json for Hugging Face's `complete` fields; `dtype` is that of the weights."""
     family = plan.family
-    labels = complete.get("id2label")
-    if isinstance(labels, dict):
-        id2label = {str(index): label for index, label in labels.items()}
-    else:
-        id2label = {str(index): f"LABEL_{index}" for index in range(complete["num_labels"])}
-    label2id = complete.get("label2id")
-    if not isinstance(label2id, dict):
-        label2id = {label: int(index) for index, label in id2label.items()}
     document: dict[str, Any] = {
         "architectures": [plan.architecture],
         "model_type": family.name,
         "dtype": dtype,
         "tie_word_embeddings": plan.tie_word_embeddings,
-        "id2label": id2label,
-        "label2id": label2id,
+        **label_fields(complete),
         **family.source_constants,
         **{entry.name: complete[entry.name] for entry in family.fields},
         **{name: complete[name] for name in _SHARED if complete.get(name) is not None},

@@ -22,7 +22,7 @@ class Conversion:
     that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
     PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know.
     `no_tokenizer`: the weights alone were asked for. `kept`: the output was there already, equal to what would have
-    been written, and nothing was. `notes` say what of the source was read as something else than its files call it.
+    been written, and nothing was. `notes` say what of the source was read otherwise than it stands there.
     """
 
     source: Path

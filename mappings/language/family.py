@@ -94,7 +94,9 @@ class Family:
     Hugging Face's model_type where that is not the family's name. `defaults` is what its
     models take by themselves. `small` is a configuration for tests that has every repeated part at least twice, and
     `variants` are changes of it under which rows or fields change. `citation` are the lines of a BibTeX entry, and
-    `references`, by pretrained name, what independent sources say that published weights compute.
+    `references`, by pretrained name, what independent sources say that published weights compute. `old_names` leads
+    from names under which earlier versions of PaddleNLP stored a tensor to those that the rows have, both with
+    wildcards.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Family:
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     citation: tuple[str, ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
+    old_names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         architectures = [model.source for model in self.models]
@@ -129,12 +132,28 @@ class Family:
         if self.base not in architectures:
             raise MappingError(f"{self.name}: the base {self.base} is none of its models")
         self.check_rows(self.samples()[0])
+        self._check_old_names()
 
     def check_rows(self, configuration: Mapping[str, Any]) -> None:
         """Raise MappingError where the rows are faulty with this configuration, which is PaddleNLP's."""
         for model in self.models:
             for prefixed in (False, True):
                 self.rules(model.source, configuration, prefixed)
+
+    def _check_old_names(self) -> None:
+        heads = (row for model in self.models for row in model.head)
+        given = [row for part in (self.backbone, self.pooler, heads) for row in part]
+        names = {
+            name
+            for sample in self.samples()
+            for one in given
+            for row in one.under(sample)
+            for name in row.source_shapes()
+        }
+        for old, name in self.old_names.items():
+            if name not in names or old in names:
+                which, what = (name, "no row has") if name not in names else (old, "a row has, too")
+                raise MappingError(f"{self.name}: old_names has {which}, which {what}")
 
     def samples(self) -> list[dict[str, Any]]:
         """Complete configurations that the rows can be tried with: the small one, and each variant of it."""

@@ -19,7 +19,8 @@ class Field:
     default for an absent one and Hugging Face's where that differs (`target_default`).
 
     A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
-    under which Hugging Face's has the field.
+    under which Hugging Face's has the field. `counts` is False where no output of a trained model depends on it: only
+    such a field, or one that the tensors tell, may be left unsaid where a checkpoint has no configuration.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Field:
     target_default: Any = SAME
     target: str | None = None
     when: Callable[[Mapping[str, Any]], bool] | None = None
+    counts: bool = True
 
     @property
     def has_default(self) -> bool:

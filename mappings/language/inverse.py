@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import UnmatchedTensorsError
 from .family import Family
 from .plan import Expected, TensorFacts, misfits
 from .rules import Kind, Move, Rule
+from .sizes import head_fields
 from .transforms import Region, chained, view_of_source
 
 
@@ -23,7 +24,8 @@ class InversePlan:
     buffers, with their shapes, that PaddleNLP's files hold and Hugging Face's do not. `random` are tensors of
     PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond` are tensors
     that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands before the
-    names of a base model that was saved as part of a task model.
+    names of a base model that was saved as part of a task model. `renamed` leads from names in the file to those of
+    Hugging Face's model that stand here, where they differ.
     """
 
     family: Family
@@ -39,6 +41,7 @@ class InversePlan:
     prefix: str
     pooler: bool
     tie_word_embeddings: bool
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -62,8 +65,7 @@ def make_inverse_plan(
     model = family.model(architecture)
     match = _Match(family, model.source, configuration, tensors, tie_word_embeddings)
     if problems := match.problems():
-        fitting = fitting_targets(family, configuration, tensors, tie_word_embeddings)
-        others = [name for name in fitting if name != model.target_architecture]
+        others = _other_targets(family, model.source, configuration, tensors, tie_word_embeddings)
         hint = f" (they fit {' or '.join(others)}: choose with --architecture)" if others else ""
         raise UnmatchedTensorsError(
             f"the tensors do not fit {model.target_architecture} of Hugging Face: {'; '.join(problems)}{hint}"
@@ -94,6 +96,37 @@ def fitting_targets(
         for model in family.models
         if not _Match(family, model.source, configuration, tensors, tie_word_embeddings).problems()
     ]
+
+
+def _other_targets(
+    family: Family,
+    architecture: str,
+    configuration: Mapping[str, Any],
+    tensors: Mapping[str, TensorFacts],
+    tie_word_embeddings: bool,
+) -> list[str]:
+    """The Hugging Face classes that the tensors fit, but for `architecture`, with what the configuration must say."""
+    found = []
+    lengths = {
+        size for name, facts in tensors.items() if not name.startswith(family.target_prefix) for size in facts.shape
+    }
+    for model in family.models:
+        unsaid = head_fields(family, model.source, configuration)
+        said: list[dict[str, int]] = [{}] + [
+            {name: length} for name in unsaid for length in sorted(lengths - {configuration.get(name)})
+        ]
+        for more in said if model.source != architecture else ():
+            fields = {**configuration, **more}
+            if not _Match(family, model.source, fields, tensors, tie_word_embeddings).problems():
+                found.append(model.target_architecture + "".join(f" with {name} {more[name]}" for name in more))
+                break
+    return found
+
+
+def backbone_targets(family: Family, configuration: Mapping[str, Any]) -> set[str]:
+    """The names that Hugging Face's files may have for the tensors of the backbone, without the family's prefix."""
+    rules = family.rules(family.base, configuration, prefixed=False)
+    return {name for rule in rules for name in (*rule.targets, *([rule.spare] if rule.spare is not None else []))}
 
 
 class _Match:

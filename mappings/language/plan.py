@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import UnmatchedTensorsError
 from .family import Family
 from .folding import fold_names
 from .rules import Kind, Move, Rule
+from .sizes import LABELS, head_fields, measured_sizes
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Plan:
     """What happens to every tensor of a source.
 
     `moves` fill the target; `tied` tensors are left out once they are seen to be bit-equal to their twin; `dropped`
-    have no place in the target class; `ignored` are buffers that must hold 0, 1, 2, ....
+    have no place in the target class; `ignored` are buffers that must hold 0, 1, 2, .... `renamed` leads from names in
+    the file to those of PaddleNLP's model that stand here, where they differ; `old` leads from the latter to old names
+    that PaddleNLP once stored.
     """
 
     family: Family
@@ -37,6 +40,13 @@ class Plan:
     dropped: tuple[Rule, ...]
     ignored: tuple[Rule, ...]
     tie_word_embeddings: bool = True
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    old: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def loads_as_stored(self) -> bool:
+        """Whether PaddleNLP's own `from_pretrained` finds the tensors in the file: of what is renamed it needs none."""
+        return {*self.renamed.values()} <= {rule.source for rule in self.tied}
 
     @property
     def parameters(self) -> int:
@@ -120,19 +130,37 @@ def fitting_architectures(
     family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> list[str]:
     """The PaddleNLP classes whose rules these tensors fit by name and shape."""
-    prefixed = is_prefixed(family, tensors)
-    return [
-        model.source
-        for model in family.models
-        if not misfits(expected_tensors(family.rules(model.source, configuration, prefixed)), tensors)
-    ]
+    return [model.source for model in family.models if fits(family, model.source, configuration, tensors)]
+
+
+def fits(
+    family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
+) -> bool:
+    """Whether tensors fit a PaddleNLP class by name, shape and kind of element type."""
+    rules = family.rules(architecture, configuration, is_prefixed(family, tensors))
+    return not misfits(expected_tensors(rules), tensors)
 
 
 def _better_architecture(
     family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> str:
-    fitting = [name for name in fitting_architectures(family, configuration, tensors) if name != architecture]
+    fitting = []
+    for model in family.models:
+        fields = with_head_sizes(family, model.source, configuration, tensors)
+        if model.source != architecture and fits(family, model.source, fields, tensors):
+            other = {name: value for name, value in fields.items() if configuration.get(name) != value}
+            fitting.append(model.source + "".join(f" with {name} {value}" for name, value in other.items()))
     return f" (they fit {' or '.join(fitting)}: choose with --architecture)" if fitting else ""
+
+
+def with_head_sizes(
+    family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
+) -> dict[str, Any]:
+    """The configuration with the sizes of an architecture's head as the tensors show them."""
+    told = {*head_fields(family, architecture, configuration), *LABELS}
+    stated = {name: value for name, value in configuration.items() if name not in told}
+    shapes = {name: facts.shape for name, facts in tensors.items()}
+    return {**configuration, **measured_sizes(family, architecture, stated, shapes)}
 
 
 def _unexpected(expected: Mapping[str, Expected], tensors: Collection[str]) -> list[str]:

@@ -37,6 +37,10 @@ class Row(ABC):
         """The configuration fields that say how large its tensors are."""
         return set()
 
+    def source_shapes(self) -> Mapping[str, tuple[Size, ...]]:
+        """The source's tensors and their sizes, with wildcards."""
+        return {}
+
     def wildcards(self) -> list[str]:
         """The names in braces that repeat this row, sorted. Raises MappingError where the sides disagree."""
         sides = [{name for text in names for name in _braces(text)} for names in self.names()]
@@ -78,6 +82,9 @@ class MappedRow(Row):
 
     def sizes(self) -> set[str]:
         return {size for part in self.parts() for shape in part.shapes for size in shape if isinstance(size, str)}
+
+    def source_shapes(self) -> Mapping[str, tuple[Size, ...]]:
+        return {name: shape for part in self.parts() for name, shape in zip(part.sources, part.shapes, strict=True)}
 
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         parts = self.parts()
@@ -250,6 +257,9 @@ class Tied(Row):
     def label(self) -> str:
         return self.source
 
+    def source_shapes(self) -> Mapping[str, tuple[Size, ...]]:
+        return {self.source: self.shape}
+
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (self.source,), ()
 
@@ -284,6 +294,9 @@ class Ignored(Row):
     def label(self) -> str:
         return self.source
 
+    def source_shapes(self) -> Mapping[str, tuple[Size, ...]]:
+        return {self.source: self.shape}
+
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (self.source,), ()
 
@@ -302,6 +315,9 @@ class Dropped(Row):
     @property
     def label(self) -> str:
         return self.row.label
+
+    def source_shapes(self) -> Mapping[str, tuple[Size, ...]]:
+        return self.row.source_shapes()
 
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return self.row.names()

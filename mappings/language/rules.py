@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -180,6 +182,20 @@ def size_of(size: Size, configuration: Mapping[str, Any]) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"configuration field {size} is {value!r}; a whole number from 1 on is needed")
     return value
+
+
+def pattern_of(name: str) -> re.Pattern[str]:
+    """The pattern of a row's name: a number for each wildcard, whole parts of a name, or nothing, as `front` before it.
+
+    `{backbone}`, which may only stand at the beginning, is part of the front.
+    """
+    text, seen = "", set()
+    for literal, field, _, _ in string.Formatter().parse(name.removeprefix(BACKBONE)):
+        text += re.escape(literal)
+        if field is not None:
+            text += f"(?P={field})" if field in seen else f"(?P<{field}>0|[1-9][0-9]{{0,8}})"
+            seen.add(field)
+    return re.compile(rf"(?P<front>(?:.*\.)?){text}", re.DOTALL)
 
 
 def refuse_duplicates(rules: list[Rule]) -> None:

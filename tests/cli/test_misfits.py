@@ -167,3 +167,28 @@ def test_a_name_with_control_characters_is_shown_safely(paddle2torch: Run, sourc
     assert "a\\x1b[31mred\\nsecond line" in shown.stdout
     document = json.loads(paddle2torch("inspect", source, "--json").stdout)
     assert name in {tensor["name"] for tensor in document["tensors"]}
+
+
+def test_names_and_configuration_from_elsewhere_in_the_commands(paddle2torch: Run, source: Path) -> None:
+    """Guesses are printed, by convert and by inspect."""
+    put_tensors(source, {f"Student.{name}": one for name, one in tensors_of(source).items()})
+    guess = "guessed: all 55 tensors lie under 'Student.'; read so, they fit BertModel"
+    done = paddle2torch("convert", source, "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [guess]
+    (source / "config.json").rename(source.parent / "given.json")
+    assert "name a file with --config" in refused(paddle2torch, source.parent, "convert", "source", "out")
+    for options in (["--config", "given.json"], ["--family", "bert", "--config", "given.json"]):
+        shown = paddle2torch("inspect", "source", *options, cwd=source.parent)
+        assert shown.stdout.splitlines()[-2:] == ["BertModel of bert", guess]
+    document = json.loads(paddle2torch("inspect", "source", *options, "--json", cwd=source.parent).stdout)
+    assert document["recognised"]["architecture"] == "BertModel"
+    assert document["recognised"]["configuration"]["hidden_size"] == 24
+    assert len(document["recognised"]["renamed"]) == len(document["tensors"]) == 55
+
+
+@pytest.mark.parametrize("options", [["--to", "paddle"], ["--tree"]])
+def test_a_configuration_goes_with_one_source_of_paddles(options: list[str], paddle2torch: Run, source: Path) -> None:
+    (source.parent / "given.json").write_text("{}")
+    line = refused(paddle2torch, source.parent, "convert", "source", "out", "--config", "given.json", *options)
+    assert "--config goes with" in line

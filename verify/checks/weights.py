@@ -187,7 +187,7 @@ def _loading_problems(
     optional = {name for rule in rules if rule.optional for name in rule.sources}
     loading = paddle["loading"]
     made_up = {*paddle["digests"], *loading["missing"]} - checkpoint.tensors.keys() - optional
-    unused = set(loading["unexpected"]) - {
+    unused = {plan.renamed.get(name, name) for name in loading["unexpected"]} - {
         name for rule in rules if rule.kind is not Kind.MAPPED for name in rule.sources
     }
     return (

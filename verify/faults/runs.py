@@ -93,6 +93,7 @@ def with_faults(
     *,
     family: str | None = None,
     architecture: str | None = None,
+    config: Path | None = None,
     seed: int = 0,
     runners: Runners,
     on_result: Callable[[FaultResult], None] | None = None,
@@ -105,6 +106,7 @@ def with_faults(
             converted,
             family=family,
             architecture=architecture,
+            config=config,
             seed=seed,
             runners=one,
             on_result=on_result,
@@ -120,6 +122,7 @@ def run_faults(
     faults: Sequence[Fault] | None = None,
     family: str | None = None,
     architecture: str | None = None,
+    config: Path | None = None,
     seed: int = 0,
     runners: Runners | None = None,
     on_result: Callable[[FaultResult], None] | None = None,
@@ -137,12 +140,13 @@ def run_faults(
                 faults=faults,
                 family=family,
                 architecture=architecture,
+                config=config,
                 seed=seed,
                 runners=own,
                 on_result=on_result,
             )
     converted = Path(converted)
-    with open_checkpoint(source) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
+    with open_checkpoint(source, config) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
         scratch = Path(name)
         recognised = recognise(checkpoint, family, architecture)
         if not own_record(converted):

@@ -82,8 +82,8 @@ class Report:
     not. `not_run_reasons` says of a check in
     `not_run` why there was nothing to run it on; without a reason, it was not asked for. `accidents` says of one in
     `not_run` why it could not be run. `certificate` is the path of the certificate that was written, `no_certificate`
-    says why none was although it was asked for. `foreign` says
-    that this package did not write the converted folder.
+    says why none was although it was asked for. `foreign` says that this package did not write the converted folder.
+    `notes` say what of the source was read otherwise than it stands there, and how a framework got it all the same.
 
     Checks, versions and all that follows from running a framework are those of one torch environment. Where there are
     several, `others` are the reports of the others; the verdict is that of all of them.
@@ -114,6 +114,7 @@ class Report:
     foreign: bool = False
     accidents: Mapping[str, str] = field(default_factory=dict)
     others: tuple[Report, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -212,6 +213,7 @@ class Report:
             "command": self.command,
             "certificate": self.certificate,
             "no_certificate": self.no_certificate,
+            "notes": list(self.notes),
             "faults": [dict(fault) for fault in self.faults],
             "tool": self.tool,
             "date": self.date,

@@ -166,7 +166,7 @@ def report_lines(report: Report) -> list[str]:
     back = f", {report.direction}" if report.direction != TO_TORCH else ""
     foreign = ", a foreign folder" if report.foreign else ""
     facts = f"{report.architecture}, {report.weights} weights{back}{foreign}"
-    lines = [f"{report.converted} against {report.source} ({facts})"]
+    lines = [f"{report.converted} against {report.source} ({facts})", *(f"  note: {note}" for note in report.notes)]
     end = [f"  {report.proof}"] if report.proof else []
     if not report.others:
         return [*lines, *_side_lines(report), *end, f"{report_verdict(report)} ({tally(report)})"]

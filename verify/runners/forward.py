@@ -20,6 +20,8 @@ from safetensors.numpy import load_file, save_file
 
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
 from ...converters.formats.dtypes import Array
+from ...converters.formats.pdparams_writer import write_pdparams
+from ...converters.formats.piecewise import Entry
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.plan import Plan
 from ..inputs import Inputs
@@ -310,18 +312,23 @@ def _save_states(session: Session, dtype: str, paddle: Run) -> str:
 
 def stage_source(checkpoint: Checkpoint, recognised: Recognised, folder: Path) -> Path:
     """A folder from which PaddleNLP's `from_pretrained` loads the source: links to its files under the names that
-    PaddleNLP expects, and its configuration."""
+    PaddleNLP expects, and its configuration. Where it does not find the tensors in the files by itself, a file that has
+    them under the names of its model."""
     folder.mkdir()
     files = checkpoint.source.files
-    if len(files) == 1:
+    if not recognised.plan.loads_as_stored:
+        entries = [Entry(name, (tensor,)) for name, tensor in checkpoint.tensors.items()]
+        write_pdparams(folder / "model_state.pdparams", entries, lambda count: None)
+    elif len(files) == 1:
         name = "model.safetensors" if files[0].suffix == ".safetensors" else "model_state.pdparams"
         (folder / name).symlink_to(files[0].resolve())
     else:
         for path in (*files, *files[0].parent.glob("*.index.json")):
             (folder / path.name).symlink_to(path.resolve())
     configuration = checkpoint.source.configuration
-    if configuration is not None and configuration.file is not None and configuration.file.name == "config.json":
-        (folder / "config.json").symlink_to(configuration.file.resolve())
+    file = configuration.file if configuration is not None else None
+    if file is not None and file.name == "config.json" and not recognised.measured:
+        (folder / "config.json").symlink_to(file.resolve())
     else:
         document = {
             **recognised.configuration,

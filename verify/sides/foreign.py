@@ -46,7 +46,7 @@ class Foreign:
 
     def stored_names(self) -> dict[str, str | None]:
         """Names in the files -> names in Hugging Face's model, as `names_in_model` gives them."""
-        return {} if self.recognised is None else names_in_model(self.torch, self.recognised)
+        return {} if self.recognised is None else names_in_model(self.torch.stored_names, self.recognised)
 
     def problems(self, recognised: Recognised) -> list[str]:
         """The fields of the configuration that mean something else than PaddleNLP's, its own defaults included."""
@@ -74,7 +74,7 @@ def open_foreign(converted: Path, plan: Plan) -> Iterator[Foreign]:
     with open_torch_checkpoint(converted) as torch:
         recognised, reason = None, None
         try:
-            recognised = recognise_torch(torch, plan.family.name, plan.target_architecture)
+            recognised = recognise_torch(torch, plan.family.name, plan.target_architecture, rename=False)
         except (ConfigurationError, UnknownNameError, UnmatchedTensorsError) as error:
             reason = str(error)
         yield Foreign(torch, recognised, reason)

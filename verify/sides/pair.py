@@ -27,7 +27,7 @@ from ...mappings.language.plan import Plan
 from ...mappings.registry import PRETRAINED
 from ..inputs import Inputs
 from .foreign import Foreign, open_foreign
-from .way_back import WayBack, is_paddle_folder, names_in_model, open_way_back, tensors_of_model
+from .way_back import WayBack, is_paddle_folder, open_way_back, tensors_of_model
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Pair:
         """Names in the Hugging Face folder's files -> names in Hugging Face's model, None for what it has no place for;
         only those that differ."""
         if self.way_back is not None:
-            return names_in_model(self.way_back.torch, self.way_back.source)
+            return self.way_back.stored_names
         return self.foreign.stored_names() if self.foreign is not None else {}
 
     @property
@@ -66,6 +66,17 @@ class Pair:
         """Source and converted folder, as a report names them."""
         sides = str(self.checkpoint.source.path), str(self.converted)
         return sides if self.way_back is None else (str(self.way_back.torch.source.path), sides[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the source was read otherwise than it stands there, and how its framework got it all the same."""
+        source = self.recognised if self.way_back is None else self.way_back.source
+        framework, given = "PaddleNLP", not self.recognised.plan.loads_as_stored
+        if self.way_back is not None:
+            framework, given = "transformers", bool(self.way_back.inverse.renamed)
+        staged = f"{framework} got the same tensors under the names of its own model, and not the source's file"
+        guesses = (f"guessed: {guess}" for guess in source.guesses)
+        return (*guesses, *source.notes, *([staged] if given else []))
 
     @property
     def weights(self) -> str:
@@ -136,13 +147,18 @@ class Pair:
         return np.ones_like(inputs.attention_mask) if everywhere else inputs.attention_mask
 
 
-def find_pair(source: str | Path, converted: Path) -> Source:
+def find_pair(source: str | Path, converted: Path, config: Path | None = None) -> Source:
     """The weight files of the source, Hugging Face's where `converted` is PaddleNLP's. Raises UnreadableFileError when
-    either side has none, and ConfigurationError when only the source was written by a conversion: they are swapped."""
+    either side has none, and ConfigurationError when only the source was written by a conversion: they are swapped; and
+    when a source that is Hugging Face's is given a `config`."""
     refuse_swapped(source, converted)
     if is_paddle_folder(converted):
+        if config is not None:
+            raise ConfigurationError(
+                f"{source}: is Hugging Face's, and has its config.json; --config goes with PaddleNLP's"
+            )
         return find_torch_source(source)
-    found = find_source(source)
+    found = find_source(source, config)
     find_weights(converted)
     return found
 
@@ -171,7 +187,7 @@ def open_pair(found: Source, converted: Path, family: str | None, architecture: 
     if is_paddle_folder(converted):
         with open_way_back(found.path, converted, family, architecture) as back:
             written = tensors_of_model(back.torch, back.source, back.plan)
-            yield Pair(back.paddle, back.recognised, back.plan, back.torch.folder, written, way_back=back)
+            yield Pair(back.paddle, back.recognised, back.plan, back.loaded, written, way_back=back)
             back.paddle.check_unchanged()
         return
     with ExitStack() as opened:

@@ -12,13 +12,19 @@ from ...converters.tokenizers.files import tokenizer_paths
 from ..reports.result import Report
 
 
-def with_files(report: Report, source: str | Path, converted: str | Path, command: str | None = None) -> Report:
+def with_files(
+    report: Report,
+    source: str | Path,
+    converted: str | Path,
+    command: str | None = None,
+    config: Path | None = None,
+) -> Report:
     """The report with sha256 and size of the files of both sides, and with the command that repeats it.
 
-    The source counts with weights, configuration and tokenizer, the converted folder with every visible file but the
-    certificate, which is itself a record of a verification. Raises UnreadableFileError.
+    The source counts with weights, configuration (`config`, where one was named) and tokenizer, the converted folder
+    with every visible file but the certificate, which is itself a record of a verification. Raises UnreadableFileError.
     """
-    found = find_source(source)
+    found = find_source(source, config)
     files = list(found.files)
     if found.configuration is not None and found.configuration.file is not None:
         files.append(found.configuration.file)

@@ -6,10 +6,11 @@ it calls converted. What is left out of the comparison that way, because PaddleN
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from ...converters.checkpoints.torch_checkpoint import (
     open_torch_checkpoint,
     recognise_torch,
 )
+from ...converters.formats.piecewise import Entry
+from ...converters.formats.safetensors_file import write_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
@@ -58,14 +61,13 @@ def tensors_of_model(torch: TorchCheckpoint, recognised: RecognisedTorch, plan: 
     return found
 
 
-def names_in_model(torch: TorchCheckpoint, recognised: RecognisedTorch) -> dict[str, str | None]:
+def names_in_model(stored_names: Mapping[str, str], recognised: RecognisedTorch) -> dict[str, str | None]:
     """Names in the files of a Hugging Face folder -> names in Hugging Face's model, None for what it has no place for;
-    only those that differ."""
+    only those that differ. `stored_names` leads from the names of the checkpoint's tensors to those in the files."""
     inverse = recognised.plan
     absent = {*inverse.ignored, *inverse.beyond}
     names = {
-        stored: None if name in absent else name.removeprefix(inverse.prefix)
-        for name, stored in torch.stored_names.items()
+        stored: None if name in absent else name.removeprefix(inverse.prefix) for name, stored in stored_names.items()
     }
     return {stored: name for stored, name in names.items() if stored != name}
 
@@ -73,13 +75,21 @@ def names_in_model(torch: TorchCheckpoint, recognised: RecognisedTorch) -> dict[
 @dataclass(frozen=True)
 class WayBack:
     """A Hugging Face source, what it was recognised as, and the PaddleNLP folder that was converted from it; `plan`
-    leads from that folder to the source."""
+    leads from that folder to the source. `loaded` is the folder from which transformers loads the source: its own, or
+    one with the same tensors under the names of transformers' model."""
 
     torch: TorchCheckpoint
     source: RecognisedTorch
     paddle: Checkpoint
     recognised: Recognised
     plan: Plan
+    loaded: Path
+
+    @property
+    def stored_names(self) -> dict[str, str | None]:
+        """Names in the files that transformers loads -> names in its model, as `names_in_model` gives them."""
+        stored = self.torch.stored_names if not self.inverse.renamed else {name: name for name in self.torch.tensors}
+        return names_in_model(stored, self.source)
 
     @property
     def inverse(self) -> InversePlan:
@@ -134,8 +144,27 @@ def open_way_back(
                     plan = plan.untie(rule) if rule.target is not None else plan
         except (ConfigurationError, UnknownNameError, UnmatchedTensorsError) as error:
             raise UnfitOutputError(str(error), inverse) from error
+        if not plan.loads_as_stored:
+            stored, name = next(iter(plan.renamed.items()))
+            raise UnfitOutputError(
+                f"PaddleNLP does not load the converted folder: {stored} is there for {name}", inverse
+            )
         if plan.architecture != inverse.architecture:
             reason = f"the converted folder holds {plan.architecture}, the source converts to {inverse.architecture}"
             raise UnfitOutputError(reason, inverse)
-        yield WayBack(torch, source_side, paddle, recognised, plan)
+        with TemporaryDirectory(prefix="paddle2torch-") as scratch:
+            loaded = stage_torch(torch, Path(scratch)) if inverse.renamed else torch.folder
+            yield WayBack(torch, source_side, paddle, recognised, plan, loaded)
         torch.check_unchanged()
+
+
+def stage_torch(torch: TorchCheckpoint, folder: Path) -> Path:
+    """Make an empty folder one from which transformers loads a recognised source: its tensors under the names of the
+    model, and links to its small files."""
+    weights = {path.name for path in torch.source.files} | {torch.source.index.name if torch.source.index else ""}
+    for path in torch.folder.iterdir():
+        if path.is_file() and path.name not in weights and path.suffix in (".json", ".txt", ".model"):
+            (folder / path.name).symlink_to(path.resolve())
+    entries = [Entry(name, (tensor,)) for name, tensor in torch.tensors.items()]
+    write_safetensors(folder / "model.safetensors", entries, {"format": "pt"}, lambda count: None)
+    return folder

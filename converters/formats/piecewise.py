@@ -23,6 +23,9 @@ from .tensors import CHUNK_BYTES, Piece, Scratch, Tensor
 WORKERS = 2
 """Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
 
+GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
+"""Bytes and number of pieces that are given to a thread together."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -199,18 +202,39 @@ def on_every_piece(
     for _ in range(WORKERS):
         scratches.put(Scratch())
 
-    def task(entry: Entry, piece: Piece) -> int:
+    def task(group: Sequence[tuple[Entry, Piece]]) -> int:
         scratch = scratches.get()
         try:
-            work(entry, piece, scratch)
+            for entry, piece in group:
+                work(entry, piece, scratch)
         finally:
             scratches.put(scratch)
-        return piece.height * piece.width * entry.dtype.itemsize
+        return sum(map(_bytes_in, group))
 
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for future in [pool.submit(task, entry, piece) for entry in entries for piece in entry.pieces()]:
+            for future in [pool.submit(task, group) for group in _groups(entries)]:
                 progress(future.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[list[tuple[Entry, Piece]]]:
+    """The pieces of `entries` in their order, small ones together: handing one to a thread costs as much as a copy of
+    some ten kilobytes."""
+    group: list[tuple[Entry, Piece]] = []
+    filled = 0
+    for pair in ((entry, piece) for entry in entries for piece in entry.pieces()):
+        group.append(pair)
+        filled += _bytes_in(pair)
+        if filled >= GROUP_BYTES or len(group) >= GROUP_PIECES:
+            yield group
+            group, filled = [], 0
+    if group:
+        yield group
+
+
+def _bytes_in(pair: tuple[Entry, Piece]) -> int:
+    entry, piece = pair
+    return piece.height * piece.width * entry.dtype.itemsize

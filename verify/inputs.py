@@ -65,7 +65,7 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
     """
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
-    positions, types = configuration["max_position_embeddings"], configuration["type_vocab_size"]
+    positions, types = configuration["max_position_embeddings"], max(1, configuration["type_vocab_size"])
     tokens = min(TOKENS, positions)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     ids = generator.choice(allowed, (3, tokens))

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.fields import Field
+from ...mappings.language.fields import UNFIXED, Field
 
 CONFIG_FILES = ("config.json", "model_config.json")
 """PaddleNLP's file since 2023, and the one before."""
@@ -105,6 +105,8 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
             if not entry.has_default:
                 raise ConfigurationError(f"configuration field {entry.name} is missing")
             complete[entry.name] = entry.default
+        if entry.runs is not UNFIXED:
+            complete[entry.name] = entry.runs
     if complete.get("id2label") is not None:
         _check_labels(complete["id2label"])
         complete["num_labels"] = len(complete["id2label"])
@@ -184,7 +186,11 @@ def translate_configuration(
         "id2label": id2label,
         "label2id": {label: int(index) for index, label in id2label.items()},
         **family.constants,
-        **{entry.target_name: complete[entry.name] for entry in family.fields if entry.applies(complete)},
+        **{
+            entry.target_name: entry.of_target(complete[entry.name])
+            for entry in family.fields
+            if entry.applies(complete)
+        },
     }
     document.update({name: complete[name] for name in _CARRIED if complete.get(name) is not None})
     return dict(sorted(document.items()))

@@ -9,6 +9,9 @@ from typing import Any
 REQUIRED = object()
 """Default of a configuration field that has none."""
 
+UNFIXED = object()
+"""What a configuration field runs with where that is what the configuration says."""
+
 SAME = object()
 """Hugging Face's default of a configuration field where it is PaddleNLP's."""
 
@@ -19,7 +22,8 @@ class Field:
     default for an absent one and Hugging Face's where that differs (`target_default`).
 
     A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
-    under which Hugging Face's has the field.
+    under which Hugging Face's has the field. `runs` is the value that PaddleNLP's model computes with whatever its
+    configuration says. `least` is the smallest value that Hugging Face's class takes.
     """
 
     name: str
@@ -27,6 +31,8 @@ class Field:
     target_default: Any = SAME
     target: str | None = None
     when: Callable[[Mapping[str, Any]], bool] | None = None
+    runs: Any = UNFIXED
+    least: int | None = None
 
     @property
     def has_default(self) -> bool:
@@ -46,3 +52,13 @@ class Field:
     def applies(self, configuration: Mapping[str, Any]) -> bool:
         """Whether Hugging Face's configuration has the field; `configuration` is PaddleNLP's."""
         return self.when is None or self.when(configuration)
+
+    def of_target(self, value: Any) -> Any:
+        """What Hugging Face's configuration says where PaddleNLP's runs with `value`."""
+        return value if self.least is None else max(value, self.least)
+
+
+def never(configuration: Mapping[str, Any]) -> bool:
+    """The condition of a field that Hugging Face's configuration does not have; PaddleNLP's `configuration` is
+    ignored."""
+    return False

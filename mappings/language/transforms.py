@@ -344,6 +344,34 @@ class Rows(Transform):
 
 
 @dataclass(frozen=True)
+class SwapRows(Transform):
+    """A table in which two different rows have changed places."""
+
+    first: int
+    second: int
+
+    @property
+    def name(self) -> str:
+        return f"rows {self.first} and {self.second} swapped"
+
+    def view(self, sources: Sequence[View]) -> View:
+        view = self._only(sources)
+        low, high = sorted((self.first, self.second))
+        if not view.shape or not 0 <= low < high < view.shape[0]:
+            raise MappingError(f"shape {list(view.shape)} has no two rows {low} and {high} to swap")
+        runs = ((0, low), (high, high + 1), (low + 1, high), (low, low + 1), (high + 1, view.shape[0]))
+        return Concatenate(0).view([Slice(0, *run).view([view]) for run in runs if run[0] < run[1]])
+
+    def apply(self, arrays: Sequence[Any], numpy: Any, number: Number = float) -> Any:
+        swapped = self._only(arrays).copy()
+        swapped[[self.first, self.second]] = swapped[[self.second, self.first]]
+        return swapped
+
+    def inverse(self, shapes: Sequence[Shape]) -> tuple[Transform, ...]:
+        return (self,)
+
+
+@dataclass(frozen=True)
 class Constant(Transform):
     """A tensor that no source holds: `fill` everywhere."""
 

@@ -23,6 +23,7 @@ def check_configuration(
     """
     problems: list[str] = []
     compared = 0
+    fields = {entry.name: entry for entry in plan.family.fields}
     for name in (*plan.family.sizes(), "pad_token_id", "num_labels"):
         sides = paddle["configuration"].get(name), torch["configuration"].get(name)
         if name == "num_labels" and "num_labels" not in _head_sizes(plan):
@@ -30,7 +31,8 @@ def check_configuration(
         if sides == (None, None):
             continue
         compared += 1
-        if sides[0] != sides[1]:
+        expected = fields[name].of_target(sides[0]) if name in fields and sides[0] is not None else sides[0]
+        if expected != sides[1]:
             problems.append(f"{name} is {sides[0]} in Paddle and {sides[1]} in torch")
     for name, what in (("heads", "number of attention heads in use"), ("activation", "activation function in use")):
         compared += 1

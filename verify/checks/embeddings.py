@@ -39,6 +39,8 @@ def all_rows(configuration: Mapping[str, Any], padding: int | None) -> Inputs:
     """
     vocabulary, positions, types = (int(configuration[field]) for field in TABLES.values())
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
+    # Without token types, PaddleNLP looks at none of these ids.
+    types = max(1, types)
     steps = np.arange(max(len(allowed), positions, types), dtype=np.int64)[None]
     return Inputs(
         input_ids=allowed[steps % len(allowed)],

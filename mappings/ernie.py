@@ -8,11 +8,11 @@ from typing import Any
 from ..errors import ConfigurationError
 from .bert import BERT, MLM_HEAD
 from .language.checks import check_heads
-from .language.family import DeclaredDifference, Defaults, Family, Model
+from .language.family import DeclaredDifference, Defaults, Family, Model, Probabilities
 from .language.fields import Field, never
-from .language.rows import Embedding, Linear, Made, When, is_set
+from .language.rows import Embedding, Joined, Linear, Made, When, is_set
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
-from .language.transforms import IDENTITY, SwapRows, Transform
+from .language.transforms import IDENTITY, TRANSPOSE, Chain, Concatenate, SwapRows, Transform
 
 TYPES = "embeddings.token_type_embeddings"
 
@@ -87,6 +87,25 @@ ERNIE = Family(
             head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
             auto_class="AutoModelForQuestionAnswering",
             labels=2,
+        ),
+        Model(
+            "UIE",
+            "ErnieForQuestionAnswering",
+            pooler=False,
+            head=(
+                Joined(
+                    ("linear_start.weight", "linear_end.weight"),
+                    "qa_outputs.weight",
+                    (("hidden_size", 1), ("hidden_size", 1)),
+                    Chain((Concatenate(1), TRANSPOSE)),
+                ),
+                Joined(("linear_start.bias", "linear_end.bias"), "qa_outputs.bias", ((1,), (1,)), Concatenate()),
+            ),
+            auto_class="AutoModelForQuestionAnswering",
+            labels=2,
+            probabilities=Probabilities(
+                {"start_prob": "start_logits", "end_prob": "end_logits"}, ("linear_start", "linear_end")
+            ),
         ),
         Model(
             "ErnieForMultipleChoice",

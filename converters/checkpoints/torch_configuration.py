@@ -85,8 +85,8 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
     for entry in family.fields:
         if entry.runs is not UNFIXED and given.get(entry.name, entry.runs) != entry.runs:
             raise ConfigurationError(
-                f"{configuration.file}: {entry.target_name} is {given[entry.name]!r}; PaddleNLP's {family.name} computes "
-                f"with {entry.runs!r} whatever its configuration says"
+                f"{configuration.file}: {entry.target_name} is {given[entry.name]!r}; PaddleNLP's {family.name} "
+                f"computes with {entry.runs!r} whatever its configuration says"
             )
     complete = complete_fields(family, given)
     tie = complete.setdefault("tie_word_embeddings", True)

@@ -30,13 +30,25 @@ ROLES = (
 
 
 @dataclass(frozen=True)
+class Probabilities:
+    """What a PaddleNLP class returns that answers with probabilities, as a plain tuple.
+
+    `outputs` leads from names for them, in PaddleNLP's order, to the outputs of the Hugging Face class of which they
+    are the sigmoids. `modules` are PaddleNLP's modules whose outputs, side by side, are those of Hugging Face's head.
+    """
+
+    outputs: Mapping[str, str]
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Model:
     """One architecture: PaddleNLP's class, Hugging Face's class when its name differs, and the task head's rows.
 
     `pooler` says whether the Hugging Face class has one; where it has none the source's pooler is dropped by name,
     unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
     converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
-    has a fixed size whatever its configuration says.
+    has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
     """
 
     source: str
@@ -46,6 +58,7 @@ class Model:
     auto_class: str = "AutoModel"
     labels: int | None = None
     takes_pooler: bool = False
+    probabilities: Probabilities | None = None
 
     @property
     def target_architecture(self) -> str:

@@ -283,11 +283,16 @@ class Comparison:
     def _named(self, paddle_case: str, torch_case: str) -> dict[str, Array]:
         """PaddleNLP's outputs, which come without names, by transformers' names for those at the same places."""
         outputs = {name: array for name, array in _part(self.paddle, f"{paddle_case}.").items() if name.isdecimal()}
-        names = self.torch.answer["returned"][torch_case][1]
+        names = [self._probabilities().get(name, name) for name in self.torch.answer["returned"][torch_case][1]]
         # One more on either side gets a name that the other does not have.
         places = {place: names[index] if index < len(names) else place for index, place in enumerate(sorted(outputs))}
         named = {places[place]: array for place, array in outputs.items()}
         return {**_part(self.paddle, f"{paddle_case}.part."), **named}
+
+    def _probabilities(self) -> dict[str, str]:
+        """PaddleNLP's names for the sigmoids of outputs of transformers', by the latter."""
+        stated = self.pair.recognised.family.model(self.pair.plan.architecture).probabilities
+        return {logits: name for name, logits in stated.outputs.items()} if stated is not None else {}
 
     def _excuse(self, cases: list[Case]) -> str:
         if "texts" in cases[0]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
 from ...converters.formats.dtypes import Array
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
+from ...mappings.language.family import Model
 from ...mappings.language.plan import Plan
 from ..inputs import Inputs
 from .client import RunnerProcess
@@ -153,6 +154,8 @@ class Session:
         """
         if self.cast is not None and not uncast:
             fields["cast"] = self.cast
+        if (probabilities := self.model.probabilities) is not None:
+            fields["returns"] = {"names": list(probabilities.outputs), "modules": list(probabilities.modules)}
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
 
@@ -165,8 +168,25 @@ class Session:
             fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
         if self.stored_names:
             fields["stored_names"] = dict(self.stored_names)
-        fields["auto_class"] = self.plan.family.model(self.plan.architecture).auto_class
-        return self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
+        fields["auto_class"] = self.model.auto_class
+        run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
+        return run if self.model.probabilities is None else replace(run, outputs=self._probable(run.outputs))
+
+    @property
+    def model(self) -> Model:
+        """The architecture that is run."""
+        return self.plan.family.model(self.plan.architecture)
+
+    def _probable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Torch's outputs with the sigmoids that PaddleNLP returns in place of the logits."""
+        outputs = dict(outputs)
+        stated = self.model.probabilities.outputs.items() if self.model.probabilities is not None else ()
+        for name, logits in stated:
+            for key in [key for key in outputs if key.rpartition(".")[2] == logits]:
+                values = outputs.pop(key)
+                made = 1 / (1 + np.exp(-values.astype(np.float64)))
+                outputs[key.removesuffix(logits) + name] = made.astype(values.dtype)
+        return outputs
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> str:
         """Write arrays for a request; returns the path."""

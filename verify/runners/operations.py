@@ -104,6 +104,13 @@ class ModelRunner(ABC):
         """The hidden states that a model puts out, one before its layers and one after each; by default all."""
         return states
 
+    def call(
+        self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
+    ) -> dict[str, Any]:
+        """Call a model and return what it puts out, all hidden states included, by the framework's names."""
+        asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
+        return dict(model(**tensors, **asked).items())
+
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
         return {
@@ -294,7 +301,7 @@ class ModelRunner(ABC):
 
         def on_backbone(module: Any, given: Any, result: Any) -> None:
             backbone["last_hidden_state"] = result[0]
-            backbone["pooler_output"] = result.get("pooler_output")
+            backbone["pooler_output"] = result[1] if isinstance(result, tuple) else result.get("pooler_output")
 
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result
@@ -304,16 +311,11 @@ class ModelRunner(ABC):
             linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
             hooks.append(self.add_hook(linear, on_question_answering))
         try:
-            result = model(
-                **{name: self.from_array(array) for name, array in inputs.items()},
-                output_hidden_states=True,
-                output_attentions=attentions,
-                return_dict=True,
-            )
+            tensors = {name: self.from_array(array) for name, array in inputs.items()}
+            own = self.call(request, model, tensors, attentions)
         finally:
             for hook in hooks:
                 hook.remove()
-        own = dict(result.items())
         if own.get("hidden_states") is not None:
             own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
         # The task's own tensors come last so that the backbone's never replace them.

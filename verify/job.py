@@ -120,7 +120,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
-            inputs = asked.inputs or make_inputs(pair.configuration, asked.seed)
+            inputs = asked.inputs or make_inputs(pair.configuration, asked.seed, pair.recognised.family.first_position)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse

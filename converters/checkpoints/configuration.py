@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.fields import UNFIXED, Field
+from ...mappings.language.fields import Field
 
 CONFIG_FILES = ("config.json", "model_config.json")
 """PaddleNLP's file since 2023, and the one before."""
@@ -105,8 +105,7 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
             if not entry.has_default:
                 raise ConfigurationError(f"configuration field {entry.name} is missing")
             complete[entry.name] = entry.default
-        if entry.runs is not UNFIXED:
-            complete[entry.name] = entry.runs
+    complete.update({entry.name: entry.running(complete) for entry in family.fields})
     if complete.get("id2label") is not None:
         _check_labels(complete["id2label"])
         complete["num_labels"] = len(complete["id2label"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.fields import REQUIRED, UNFIXED
+from ...mappings.language.fields import REQUIRED
 from ...mappings.language.inverse import InversePlan
 from .configuration import complete_fields
 
@@ -82,13 +82,13 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
         **{name: value for name, value in fields.items() if name not in renamed},
         **{entry.name: fields[entry.target_name] for entry in family.fields if entry.target in fields},
     }
+    complete = complete_fields(family, given)
     for entry in family.fields:
-        if entry.runs is not UNFIXED and given.get(entry.name, entry.runs) != entry.runs:
+        if given.get(entry.name, complete[entry.name]) != complete[entry.name]:
             raise ConfigurationError(
                 f"{configuration.file}: {entry.target_name} is {given[entry.name]!r}; PaddleNLP's {family.name} "
-                f"computes with {entry.runs!r} whatever its configuration says"
+                f"computes with {complete[entry.name]!r} whatever its configuration says"
             )
-    complete = complete_fields(family, given)
     tie = complete.setdefault("tie_word_embeddings", True)
     if not isinstance(tie, bool):
         raise ConfigurationError(f"{configuration.file}: tie_word_embeddings is {tie!r}; true or false is expected")

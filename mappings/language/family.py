@@ -73,7 +73,8 @@ class DeclaredDifference:
     `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
     LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
     set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
-    `padding` says that it shows at positions that are not attended.
+    `padding` says that the padding id is embedded as zeros by PaddleNLP alone, which shows at positions that are not
+    attended; `padding_position` that the frameworks give such positions other numbers when none are given.
     """
 
     name: str
@@ -82,19 +83,22 @@ class DeclaredDifference:
     epsilon: tuple[str, float] | None = None
     outputs: tuple[str, ...] = ()
     padding: bool = False
+    padding_position: bool = False
 
 
 @dataclass(frozen=True)
 class Defaults:
     """What PaddleNLP's model takes where the caller gives nothing but ids.
 
-    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is.
+    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
+    those that hold `masked_id`, if there is such an id.
     `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
     0 over all of them.
     """
 
     masks_padding: bool
     positions_after_padding: bool = False
+    masked_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,13 @@ class Family:
     `roles` names the source modules by what they do (ROLES), wildcards included, so that a fault can be described once
     for all families. `source_constants` are fields that only PaddleNLP has, with the one value that Hugging Face's
     model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any. `target_type` is
-    Hugging Face's model_type where that is not the family's name. `defaults` is what its
-    models take by themselves. `small` is a configuration for tests that has every repeated part at least twice, and
-    `variants` are changes of it under which rows or fields change. `citation` are the lines of a BibTeX entry, and
-    `references`, by pretrained name, what independent sources say that published weights compute.
+    Hugging Face's model_type where that is not the family's name. `defaults` is what its models take by themselves,
+    `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of Hugging
+    Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
+    PaddleNLP adds to every position, where Hugging Face's class wants the sum. `small` is a configuration for tests
+    that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
+    `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
+    published weights compute.
     """
 
     name: str
@@ -129,6 +136,9 @@ class Family:
     pooler_field: str | None = None
     target_type: str | None = None
     defaults: Defaults | None = None
+    arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+    target_arguments: tuple[str, ...] | None = None
+    first_position: int = 0
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -23,7 +23,8 @@ class Field:
 
     A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
     under which Hugging Face's has the field. `runs` is the value that PaddleNLP's model computes with whatever its
-    configuration says. `least` is the smallest value that Hugging Face's class takes.
+    configuration says of it, or what makes that value of the other fields. `least` is the smallest value that Hugging
+    Face's class takes.
     """
 
     name: str
@@ -52,6 +53,12 @@ class Field:
     def applies(self, configuration: Mapping[str, Any]) -> bool:
         """Whether Hugging Face's configuration has the field; `configuration` is PaddleNLP's."""
         return self.when is None or self.when(configuration)
+
+    def running(self, configuration: Mapping[str, Any]) -> Any:
+        """The value that PaddleNLP's model computes with; `configuration` is PaddleNLP's."""
+        if self.runs is UNFIXED:
+            return configuration[self.name]
+        return self.runs(configuration) if callable(self.runs) else self.runs
 
     def of_target(self, value: Any) -> Any:
         """What Hugging Face's configuration says where PaddleNLP's runs with `value`."""

@@ -68,8 +68,10 @@ def id_cases(pair: Pair) -> list[Case]:
     """The calls of a model that has none: ids with a mask, and the same alone, of which one row has no padding."""
     configuration = pair.configuration
     padding = configuration.get("pad_token_id")
-    allowed = [index for index in range(configuration["vocab_size"]) if index != padding]
-    tokens = min(TOKENS, configuration["max_position_embeddings"])
+    defaults = pair.recognised.family.defaults
+    masked = defaults.masked_id if defaults is not None else None
+    allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
+    tokens = min(TOKENS, configuration["max_position_embeddings"] - pair.recognised.family.first_position)
     ids = np.random.default_rng(0).choice(allowed, (2, tokens))
     mask = np.ones((2, tokens), np.int64)
     mask[1, 1 + tokens // 2 :] = 0
@@ -238,7 +240,7 @@ class Comparison:
         if "texts" in case:
             return not masks and "attention_mask" not in _part(self.paddle, f"{case['name']}.given.")
         # Both attend to it, and see the same where the embedding of the padding id is.
-        return masks or any(difference.padding for difference in self.pair.declared)
+        return masks or any(one.padding or one.padding_position for one in self.pair.declared)
 
     def _compare(
         self, case: str, output: str, given: tuple[Array, Array], error: float, mask: Array, rows: Array
@@ -306,9 +308,12 @@ class Comparison:
                 "given ids alone, PaddleNLP does not attend to the padding id and transformers does: padded rows are "
                 "compared with the mask handed to both, measured is the difference without"
             )
+        differs = "whose embedding PaddleNLP reads as zeros"
+        if not any(difference.padding for difference in self.pair.declared):
+            differs = "whose positions they number differently"
         return (
-            "given ids alone, both attend to padding, whose embedding PaddleNLP reads as zeros: padded rows are "
-            "compared with the mask handed to both, measured is the difference without"
+            f"given ids alone, both attend to padding, {differs}: padded rows are compared with the mask handed to "
+            "both, measured is the difference without"
         )
 
     def _result(self, problems: list[str]) -> CheckResult:

@@ -144,8 +144,7 @@ class Session:
         self.cast = cast
         self.stored_names: Mapping[str, str | None] = {}
         self._name = uuid.uuid4().hex
-        self._inputs = scratch / "inputs.safetensors"
-        inputs.save(self._inputs)
+        self._inputs = self.save_inputs("inputs", inputs)
 
     def paddle(self, dtype: str, operation: str, *, uncast: bool = False, **fields: Any) -> Run:
         """Ask Paddle in `dtype`; `uncast` leaves the weights as they were loaded.
@@ -188,6 +187,13 @@ class Session:
                 outputs[key.removesuffix(logits) + name] = made.astype(values.dtype)
         return outputs
 
+    def save_inputs(self, name: str, inputs: Inputs) -> dict[str, str]:
+        """Write inputs for a request; returns the path by framework."""
+        paths = {side: self.scratch / f"{name} {side}.safetensors" for side in ("paddle", "torch")}
+        for side, path in paths.items():
+            inputs.save(path, self.plan.family, side)
+        return {side: str(path) for side, path in paths.items()}
+
     def save(self, name: str, arrays: Mapping[str, Array]) -> str:
         """Write arrays for a request; returns the path."""
         path = str(self.scratch / f"{name}.safetensors")
@@ -221,7 +227,7 @@ class Session:
             "architecture": architecture,
             "dtype": dtype,
             "session": self._name,
-            "inputs": str(self._inputs),
+            "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
             **fields,
         }

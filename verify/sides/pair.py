@@ -117,9 +117,11 @@ class Pair:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """Outputs that a declared difference or a dropped pooler takes out of the comparison."""
+        """Outputs that a declared difference takes out of the comparison, or a pooler that is dropped or became part of
+        the head."""
         left_out = {name for difference in self.declared for name in difference.outputs}
-        if not self.recognised.family.model(self.plan.architecture).pooler:
+        model = self.recognised.family.model(self.plan.architecture)
+        if not model.pooler or model.takes_pooler:
             left_out.add("pooler_output")
         return frozenset(left_out)
 

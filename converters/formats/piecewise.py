@@ -17,7 +17,7 @@ import numpy as np
 from ...errors import OutputError, UnmatchedTensorsError
 from ...mappings.language.transforms import IDENTITY, Region, Transform, View, matrix_shape, view_of_source
 from .casting import cast_into, number_of
-from .dtypes import Array, DType
+from .dtypes import DTYPES, Array, DType
 from .tensors import CHUNK_BYTES, Piece, Scratch, Tensor
 
 WORKERS = 2
@@ -99,7 +99,7 @@ class Entry:
         region = self._region(piece)
         if region.source is None:
             block = scratch.take("block", piece.height, piece.width, self.stored.storage)
-            block[:] = number_of(region.fill, self.stored)
+            self._make(block, region, piece)
         else:
             place = _shifted(piece, region.row - region.top, region.column - region.left)
             block = self._seen(region).read_piece(place, scratch, region.transposed)
@@ -110,6 +110,15 @@ class Entry:
         if self.zero_row is not None and piece.top <= self.zero_row < piece.bottom:
             block[self.zero_row - piece.top] = 0
         return block
+
+    def _make(self, block: Array, region: Region, piece: Piece) -> None:
+        """Fill a piece with what is made of no tensor."""
+        if region.table is None:
+            block[:] = number_of(region.fill, self.stored)
+            return
+        table = region.table(np).reshape(region.bottom - region.top, -1)
+        part = np.ascontiguousarray(table[piece.top : piece.bottom, piece.left : piece.right], np.float32)
+        cast_into(part.reshape(-1), DTYPES["float32"], block.reshape(-1), self.stored, self.name)
 
     def _region(self, piece: Piece) -> Region:
         for region in self.view.regions:

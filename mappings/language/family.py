@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from ...errors import MappingError, UnknownNameError
+from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .fields import Field
 from .reference import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
+from .tables import Formula
 from .tokenizers import TokenizerFacts
 
 ROLES = (
@@ -26,7 +27,8 @@ ROLES = (
     "feed_forward_out",
     "feed_forward_norm",
 )
-"""What modules do, in the words of the faults that strike them. Besides, `pooler` where a family has one."""
+"""What modules do, in the words of the faults that strike them, `positions` where a family has a table of them.
+Besides, `pooler` where a family has one."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Model:
     unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
     converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
     has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
+    `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot.
     """
 
     source: str
@@ -57,6 +60,7 @@ class Model:
     head: tuple[Row, ...] = ()
     auto_class: str = "AutoModel"
     labels: int | None = None
+    refuses: Callable[[Mapping[str, Any]], str | None] | None = None
     takes_pooler: bool = False
     probabilities: Probabilities | None = None
 
@@ -74,7 +78,10 @@ class DeclaredDifference:
     LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
     set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
     `padding` says that the padding id is embedded as zeros by PaddleNLP alone, which shows at positions that are not
-    attended; `padding_position` that the frameworks give such positions other numbers when none are given.
+    attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
+    are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
+    in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
+    measured.
     """
 
     name: str
@@ -84,6 +91,7 @@ class DeclaredDifference:
     outputs: tuple[str, ...] = ()
     padding: bool = False
     padding_position: bool = False
+    tables: Mapping[str, Formula] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,7 +196,8 @@ class Family:
         return self.target_type or self.name
 
     def _wanted_roles(self) -> tuple[str, ...]:
-        return (*ROLES, *(("pooler",) if self.pooler else ()))
+        roles = [role for role in ROLES if role != "positions" or "position_ids" in self.arguments]
+        return (*roles, *(("pooler",) if self.pooler else ()))
 
     def declared(self, architecture: str) -> tuple[DeclaredDifference, ...]:
         """The declared differences that apply to a PaddleNLP class."""
@@ -223,9 +232,11 @@ class Family:
 
         `configuration` is PaddleNLP's; `prefixed` says whether the source's backbone carries the family's prefix.
         Raises MappingError for a row that expands to nothing, for a source or target that two rules share and for a
-        twin that no rule has, ConfigurationError for a missing or impossible size.
+        twin that no rule has, ConfigurationError for a missing or impossible size and for what the class refuses.
         """
         model = self.model(architecture)
+        if model.refuses is not None and (reason := model.refuses(configuration)) is not None:
+            raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
         prefix = self.source_prefix if prefixed else ""
         target_prefix = "" if model.source == self.base else self.target_prefix
         backbone = Place(configuration, prefix, target_prefix, prefix)

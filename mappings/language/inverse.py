@@ -31,7 +31,7 @@ class InversePlan:
     target_architecture: str
     moves: tuple[Move, ...]
     repeated: Mapping[str, str]
-    constant: tuple[tuple[str, Region], ...]
+    constant: tuple[tuple[str, Region, float], ...]
     ignored: tuple[str, ...]
     made: tuple[tuple[str, tuple[int, ...]], ...]
     random: tuple[str, ...]
@@ -44,7 +44,8 @@ class InversePlan:
     def left_out(self) -> tuple[str, ...]:
         """The names of the file's tensors that no move takes along."""
         moved = {name for move in self.moves for name in move.sources}
-        return (*self.repeated, *self.ignored, *dict.fromkeys(name for name, _ in self.constant if name not in moved))
+        made = dict.fromkeys(name for name, _, _ in self.constant if name not in moved)
+        return (*self.repeated, *self.ignored, *made)
 
 
 def make_inverse_plan(
@@ -146,7 +147,9 @@ class _Match:
         expected: dict[str, Expected] = {}
         for rule in self.rules:
             if not rule.is_single:
-                expected |= {self.prefix + move.target: Expected(move.target_shape) for move in rule.moves()}
+                expected |= {
+                    self.prefix + move.target: Expected(move.target_shape, rule.optional) for move in rule.moves()
+                }
                 continue
             if self._is_nowhere(rule):
                 continue
@@ -186,10 +189,11 @@ class _Match:
         dropped = [rule for rule in self.rules if rule.kind is Kind.DROPPED]
         return tuple(rule.source for rule in dropped if no_pooler or self._is_nowhere(rule))
 
-    def constant(self) -> tuple[tuple[str, Region], ...]:
-        """The regions of the file's tensors that PaddleNLP's have no place for, as a constant fills them."""
+    def constant(self) -> tuple[tuple[str, Region, float], ...]:
+        """The regions of the file's tensors that PaddleNLP's have no place for, as they are made here, and how far they
+        may be from that."""
         return tuple(
-            (self.prefix + move.target, region)
+            (self.prefix + move.target, region, rule.tolerance)
             for rule in self.rules
             if rule.kind is Kind.MAPPED
             for move in rule.moves()

@@ -27,7 +27,8 @@ def matrix_shape(shape: Shape) -> tuple[int, int]:
 class Region:
     """Rows [top, bottom) and columns [left, right) of a result seen as a matrix, and where their values come from.
 
-    `source` counts the sources from 0; None means that `fill` stands everywhere. The source's elements from `start` on
+    `source` counts the sources from 0; None means that `fill` stands everywhere, or what `table` makes with numpy of
+    the whole result, float32, where there is one. The source's elements from `start` on
     are seen as a matrix of shape `seen`, and with `transposed` as that matrix's transpose; the values begin at its
     `row` and `column`.
     """
@@ -43,6 +44,7 @@ class Region:
     column: int = 0
     transposed: bool = False
     fill: float = 0.0
+    table: Callable[[Any], Any] | None = None
 
     def moved(self, down: int, right: int) -> Region:
         """The same values further down and to the right in the result."""

@@ -286,6 +286,10 @@ class Comparison:
         """PaddleNLP's outputs, which come without names, by transformers' names for those at the same places."""
         outputs = {name: array for name, array in _part(self.paddle, f"{paddle_case}.").items() if name.isdecimal()}
         names = [self._probabilities().get(name, name) for name in self.torch.answer["returned"][torch_case][1]]
+        family = self.pair.recognised.family
+        if self.pair.plan.architecture == family.base and not family.model(family.base).pooler:
+            # PaddleNLP's backbone has one all the same.
+            names.append("pooler_output")
         # One more on either side gets a name that the other does not have.
         places = {place: names[index] if index < len(names) else place for index, place in enumerate(sorted(outputs))}
         named = {places[place]: array for place, array in outputs.items()}

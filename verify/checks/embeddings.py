@@ -22,6 +22,9 @@ LIMIT = 1e-12
 TABLES = {"vocabulary": "vocab_size", "positions": "max_position_embeddings", "token types": "type_vocab_size"}
 """The tables, and the configuration fields with their numbers of rows."""
 
+ARGUMENTS = {"vocabulary": "input_ids", "positions": "position_ids", "token types": "token_type_ids"}
+"""The arguments that choose rows of the tables."""
+
 
 def run_embeddings(context: Context) -> CheckResult:
     """Put all rows through both frameworks' embeddings and compare. Raises RunnerAnswerError when one cannot."""
@@ -31,7 +34,12 @@ def run_embeddings(context: Context) -> CheckResult:
     inputs = session.save_inputs("embeddings inputs", rows)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
-    return check_embeddings(pair.configuration, context.inputs, rows, paddle.outputs, torch.outputs, pair.padding)
+    result = check_embeddings(pair.configuration, context.inputs, rows, paddle.outputs, torch.outputs, pair.padding)
+    for table, argument in ARGUMENTS.items():
+        if argument not in family.arguments:
+            # There is no such table, or no way to choose a row of it.
+            result.details["coverage"].pop(table)
+    return result
 
 
 def all_rows(configuration: Mapping[str, Any], padding: int | None, first_position: int = 0) -> Inputs:

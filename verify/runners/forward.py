@@ -143,6 +143,7 @@ class Session:
         self.memory: dict[str, int] = {}
         self.cast = cast
         self.stored_names: Mapping[str, str | None] = {}
+        self.tables: dict[str, str] = {}
         self._name = uuid.uuid4().hex
         self._inputs = self.save_inputs("inputs", inputs)
 
@@ -165,6 +166,8 @@ class Session:
         """
         if self.aligned and not as_it_is:
             fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
+        if self.tables and dtype == "float64" and not as_it_is:
+            fields["options"] = {**fields.get("options", {}), "tables": self.tables}
         if self.stored_names:
             fields["stored_names"] = dict(self.stored_names)
         fields["auto_class"] = self.model.auto_class
@@ -193,6 +196,12 @@ class Session:
         for side, path in paths.items():
             inputs.save(path, self.plan.family, side)
         return {side: str(path) for side, path in paths.items()}
+
+    def save_tables(self, tables: Mapping[str, Array]) -> None:
+        """Write float64 arrays that take the place of torch's parameters or buffers, by the ends of their names."""
+        for number, (name, table) in enumerate(tables.items()):
+            self.tables[name] = str(self.scratch / f"table{number}.npy")
+            np.save(self.tables[name], table)
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> str:
         """Write arrays for a request; returns the path."""
@@ -306,7 +315,7 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
                 runs.fed32 = feed("float32", paddles["float32"]) if fed else None
             if "float64" in dtypes:
                 runs.torch64 = session.torch("float64", "forward", **attentions)
-                if session.aligned:
+                if session.aligned or session.tables:
                     runs.torch64_as_is = session.torch("float64", "forward", as_it_is=True, label="forward as it is")
                 runs.fed64 = feed("float64", paddles["float64"]) if fed else None
         except RunnerAnswerError as error:

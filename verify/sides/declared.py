@@ -42,6 +42,9 @@ def _measured(difference: DeclaredDifference, runs: Runs, inputs: Inputs) -> flo
     elif difference.epsilon and runs.torch64_as_is is not None:
         torch = runs.torch64_as_is.outputs
         names = ["mlm_logits"]
+    elif difference.tables and runs.torch64_as_is is not None:
+        torch = runs.torch64_as_is.outputs
+        names = [name for name in paddle if name.startswith("hidden_state.")]
     elif difference.outputs:
         names = list(difference.outputs)
     shared = [name for name in names if name in paddle and name in torch]

@@ -110,6 +110,16 @@ class Pair:
         }
 
     @property
+    def tables(self) -> dict[str, Array]:
+        """What PaddleNLP computes for itself in float64, for torch's parameters and buffers by the ends of their
+        names."""
+        return {
+            name: np.asarray(formula(self.configuration, np), np.float64)
+            for difference in self.declared
+            for name, formula in difference.tables.items()
+        }
+
+    @property
     def padding(self) -> int | None:
         """The vocabulary id that the frameworks embed differently on purpose, where there is one."""
         padding = self.configuration["pad_token_id"]

@@ -10,7 +10,7 @@ from .bert import BERT, MLM_HEAD
 from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model, Probabilities
 from .language.fields import Field, never
-from .language.rows import Embedding, Joined, Linear, Made, When, is_set
+from .language.rows import Dropped, Embedding, Joined, Linear, Made, When, is_set
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 from .language.transforms import IDENTITY, TRANSPOSE, Chain, Concatenate, SwapRows, Transform
 
@@ -33,6 +33,11 @@ def _check(configuration: Mapping[str, Any]) -> None:
 
 
 _BACKBONE = tuple(row for row in BERT.backbone if row.label != "embeddings.position_ids" and TYPES not in row.label)
+
+_UTC = (
+    "no class of Hugging Face's has UTC's head: with q = linear_q(h[cls]) and k = linear_k(h[option]), h being the "
+    "last hidden state, a label's logit is q . k / 8; docs/uie.md has the lines of torch"
+)
 
 ERNIE = Family(
     name="ernie",
@@ -106,6 +111,15 @@ ERNIE = Family(
             probabilities=Probabilities(
                 {"start_prob": "start_logits", "end_prob": "end_logits"}, ("linear_start", "linear_end")
             ),
+        ),
+        Model(
+            "UTC",
+            "ErnieModel",
+            head=(
+                Dropped(Linear("linear_q", "hidden_size", 64), _UTC),
+                Dropped(Linear("linear_k", "hidden_size", 64), _UTC),
+            ),
+            needs={"omask_positions": [1, 2], "cls_positions": 0},
         ),
         Model(
             "ErnieForMultipleChoice",

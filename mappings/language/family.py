@@ -51,6 +51,8 @@ class Model:
     unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
     converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
     has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
+    `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value for one row; what
+    it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot.
     """
 
@@ -63,6 +65,7 @@ class Model:
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None
     takes_pooler: bool = False
     probabilities: Probabilities | None = None
+    needs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def target_architecture(self) -> str:
@@ -238,7 +241,8 @@ class Family:
         if model.refuses is not None and (reason := model.refuses(configuration)) is not None:
             raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
         prefix = self.source_prefix if prefixed else ""
-        target_prefix = "" if model.source == self.base else self.target_prefix
+        is_backbone = model.target_architecture == self.model(self.base).target_architecture
+        target_prefix = "" if is_backbone else self.target_prefix
         backbone = Place(configuration, prefix, target_prefix, prefix)
         no_pooler = None if model.pooler else f"{model.target_architecture} of Hugging Face has no pooler"
         places = [

@@ -48,6 +48,10 @@ def _run(context: Context) -> Outcome:
     """Raises what reading the source's tokenizer raises, and RunnerError when a runner dies or PaddleNLP cannot run
     the source."""
     pair = context.pair
+    architecture = pair.recognised.family.model(pair.plan.architecture)
+    if architecture.needs:
+        needed = " and ".join(architecture.needs)
+        return Outcome(reason=f"PaddleNLP's {architecture.source} insists on {needed}, which no tokenizer gives")
     vocabulary = int(pair.configuration["vocab_size"])
     tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
     cases = id_cases(pair) if tokenizer is None else text_cases()

@@ -157,6 +157,8 @@ class Session:
         if (probabilities := self.model.probabilities) is not None:
             fields["returns"] = {"names": list(probabilities.outputs), "modules": list(probabilities.modules)}
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
+        if self.model.needs:
+            fields["needs"] = dict(self.model.needs)
         return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:

@@ -131,6 +131,7 @@ class PaddleRunner(operations.ModelRunner):
     ) -> dict[str, Any]:
         """As for all models; one that `returns` a plain tuple cannot be asked for its states, its encoder can."""
         returns = request.get("returns")
+        tensors = {**tensors, **self.needed(request, len(next(iter(tensors.values()))))}
         if returns is None:
             return super().call(request, model, tensors, attentions)
         paddle, _ = self.frameworks()
@@ -158,6 +159,10 @@ class PaddleRunner(operations.ModelRunner):
             for hook in hooks:
                 hook.remove()
         return {**own, "qa_logits": paddle.concat(parts, axis=-1), **dict(zip(returns["names"], results, strict=True))}
+
+    def needed(self, request: protocol.Request, rows: int) -> dict[str, Any]:
+        """The arguments that a class insists on beside the usual ones, the same for each row."""
+        return {name: self.from_array(np.array([value] * rows)) for name, value in (request.get("needs") or {}).items()}
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""

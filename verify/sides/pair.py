@@ -133,6 +133,8 @@ class Pair:
         model = self.recognised.family.model(self.plan.architecture)
         if not model.pooler or model.takes_pooler:
             left_out.add("pooler_output")
+        if model.needs:
+            left_out.add("logits")
         return frozenset(left_out)
 
     def comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:

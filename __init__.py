@@ -8,10 +8,12 @@ converted folder with its parity.json and nothing else; each documents its error
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
+"""True for type checkers. `typing` takes a moment to import, in which an interrupt would be a traceback."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .converters.batch.conversions import convert_many
     from .converters.batch.finding import find_checkpoints, read_checkpoint_list
     from .converters.checkpoints.checkpoint import open_checkpoint
@@ -51,5 +53,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     # Imported when first used: the command line starts without numpy.
     if name in _MODULES:
+        from importlib import import_module
+
         return getattr(import_module(f".{_MODULES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,6 @@ Modules are imported inside the commands, so that `--help` and `list` start with
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import click
 
 from .errors import Paddle2TorchError, ParityError
-from .workers.process import Terminated, guard_process
+from .workers.process import Terminated, guard_process, ignore_interrupts, interruption
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
@@ -151,7 +150,10 @@ def cli() -> None:
 @family_option("Only the names of this family.")
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
-    """List the pretrained names: language, sizes, exact parameters, cached or not."""
+    """List the pretrained names by family: size (layers x hidden size), exact parameters, cached or not.
+
+    With --json also languages, configurations, the parameters of further classes, and addresses.
+    """
     from .converters.checkpoints.catalogue import catalogue
 
     names = catalogue(family)
@@ -164,9 +166,9 @@ def list_command(family: str | None, as_json: bool) -> None:
 @as_json
 def inspect(path: str, with_hash: bool, as_json: bool) -> None:
     """List the tensors of a .pdparams or .safetensors file or a folder. No code of the file runs."""
-    from .converters.checkpoints.inspection import Inspection, inspect_checkpoint
+    from .converters.checkpoints.inspection import inspect_checkpoint
 
-    found = Inspection(inspect_checkpoint(path, with_hash), with_hash)
+    found = inspect_checkpoint(path, with_hash)
     _show(as_json, found.to_json(), found.lines(), found.table())
 
 
@@ -232,6 +234,7 @@ def seed(
     zero_padding_row=click.option(
         "--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it."
     ),
+    no_tokenizer=click.option("--no-tokenizer", is_flag=True, help="Convert the weights alone."),
 )
 @many_options("SOURCE", "convert")
 @jobs_option("Checkpoints")
@@ -260,7 +263,9 @@ def convert(
     tree, or under the name that follows it in the list after a tab. One that fails stops no other.
     """
     if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
-        raise click.UsageError("--dtype, --max-shard-size and --zero-padding-row do not go with --to paddle")
+        raise click.UsageError(
+            "--dtype, --max-shard-size, --zero-padding-row and --no-tokenizer do not go with --to paddle"
+        )
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume}
     if any(many.values()):
         return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})
@@ -289,6 +294,8 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
     make_listed_available(found, **network, quiet=as_json)
     done = convert_many(found, output, **options, on_result=result_notes(len(found.items)))
     _show(as_json, done.to_json(), done.lines(), done.table())
+    if done.exit_status:
+        _fail(f"{len(done.failed)} of {len(done.results)} checkpoints were not converted; each FAILED line says why")
     return done.exit_status
 
 
@@ -351,8 +358,10 @@ def verify(
         return 0 if check.passed else 1
     from .verify.commands import verify_pair
     from .verify.reports.gate_result import GateResult, ModelResult
+    from .verify.sides.pair import refuse_swapped
     from .verify.sides.way_back import is_paddle_folder
 
+    refuse_swapped(source, converted)
     if faults and is_paddle_folder(converted):
         raise click.UsageError("--faults does not go with a PaddleNLP folder as CONVERTED; verify the way to torch")
     report, reports = verify_pair(
@@ -441,6 +450,8 @@ def gate(
     else:
         print_gate(result)
     reports.finish(result, result.to_json())
+    if result.exit_status:
+        _fail(result.failures, result.exit_status)
     return result.exit_status
 
 
@@ -511,6 +522,7 @@ def main() -> None:
         guard_process()
         status = cli.main(prog_name="paddle2torch", standalone_mode=False)
         sys.stdout.flush()
+        ignore_interrupts()
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -520,15 +532,16 @@ def main() -> None:
         _fail(error.format_message())
     except Paddle2TorchError as error:
         _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; unfinished output was removed", 128 + signal.SIGINT)
-    except Terminated:
-        _fail("interrupted; unfinished output was removed", 128 + signal.SIGTERM)
+    except Terminated as error:
+        if sys.stderr.isatty():
+            click.echo(err=True)  # After what the terminal shows of the key.
+        _fail(interruption(error), 128 + error.number)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:
+    ignore_interrupts()
     from .workers.console import printable
 
     click.echo("Error: " + printable(" ".join(message.split())), err=True)

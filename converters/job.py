@@ -35,6 +35,9 @@ from .tokenizers.huggingface import (
 DIRECTIONS = ("torch", "paddle")
 """The frameworks whose libraries the output can be for."""
 
+TORCH_ONLY = "dtype, max_shard_size, zero_padding_row and no_tokenizer go with the way to torch only"
+"""Why options are refused on the way back: a folder for PaddleNLP has no record of them."""
+
 
 def convert_checkpoint(
     source: str | Path,
@@ -46,6 +49,7 @@ def convert_checkpoint(
     dtype: str | None = None,
     max_shard_size: int | str | None = None,
     zero_padding_row: bool = False,
+    no_tokenizer: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -58,7 +62,8 @@ def convert_checkpoint(
     `source` is a pretrained name, a folder or a file. Every weight keeps its element type and its bits, unless `dtype`
     ("float32", "float16" or "bfloat16") casts all of them or `zero_padding_row` writes the padding id's row of the word
     embeddings as the zeros that PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights
-    are spread over several files with Hugging Face's index. The output appears only after it has been read back and
+    are spread over several files with Hugging Face's index. With `no_tokenizer`, the weights alone are written, and no
+    tokenizer is read. The output appears only after it has been read back and
     found equal. With `resume`, an output that is there already is compared bit by bit with what would be written, and
     kept when it is equal; otherwise it is replaced with `overwrite`, and a DifferentOutputError without. Raises a
     Paddle2TorchError otherwise, and leaves nothing.
@@ -67,8 +72,8 @@ def convert_checkpoint(
     if to not in DIRECTIONS:
         raise UnknownNameError(f"unknown direction {to!r}; known are {', '.join(DIRECTIONS)}")
     if to == "paddle":
-        if dtype is not None or max_shard_size is not None or zero_padding_row:
-            raise ConfigurationError("dtype, max_shard_size and zero_padding_row go with the way to torch only")
+        if dtype is not None or max_shard_size is not None or zero_padding_row or no_tokenizer:
+            raise ConfigurationError(TORCH_ONLY)
         to_paddle = partial(
             convert_to_paddle, source, output, family=family, architecture=architecture, progress=progress
         )
@@ -83,6 +88,7 @@ def convert_checkpoint(
         dtype=dtype,
         limit=limit,
         zero_padding_row=zero_padding_row,
+        no_tokenizer=no_tokenizer,
         progress=progress or (lambda stage, done, total: None),
     )
     return _convert(to_torch, output, overwrite, resume)
@@ -108,6 +114,7 @@ def _convert_to_torch(
     dtype: str | None,
     limit: int | None,
     zero_padding_row: bool,
+    no_tokenizer: bool,
     overwrite: bool,
     keep: bool,
     progress: Progress,
@@ -117,7 +124,7 @@ def _convert_to_torch(
         recognised = recognise(checkpoint, family, architecture)
         plan = settle_values(checkpoint, recognised.plan)
         stored = {checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources}
-        alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row)
+        alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row, no_tokenizer)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
         written = settle(checkpoint, recognised, plan, alterations, split_into_shards(entries, limit))
@@ -161,8 +168,10 @@ def settle(
         widest({entry.dtype for shard in shards for entry in shard.entries}).name,
         plan.tie_word_embeddings,
     )
-    vocab_size = recognised.configuration["vocab_size"]
-    tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
+    tokenizer = None
+    if not alterations.no_tokenizer:
+        vocab_size = recognised.configuration["vocab_size"]
+        tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
     return Written(shards, metadata_of(alterations), configuration, tokenizer)
 
 
@@ -231,4 +240,6 @@ def _summary(
         alterations=tuple(alterations.lines()),
         set_aside=checkpoint.source.set_aside,
         tokenizer=tokenizer,
+        no_tokenizer=alterations.no_tokenizer,
+        notes=checkpoint.notes,
     )

@@ -80,8 +80,9 @@ def _conversion(proof: Proof) -> list[str]:
     if pretrained is not None:
         lines += [f"- Weights published at <{pretrained.weights_url}>"]
         if has_tokenizer(proof):
-            lines += [f"- Tokenizer published at <{pretrained.tokenizer_url}>"]
-        lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
+            lines += [f"- Tokenizer published at {' '.join(f'<{url}>' for url in pretrained.tokenizer_urls)}"]
+        if pretrained.counterpart is not None:
+            lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
         if pretrained.license is None:
             lines += ["- No license is stated for these weights, and this card claims none."]
     elif evidence.weights == "local":
@@ -105,10 +106,11 @@ def _conversion(proof: Proof) -> list[str]:
 
 
 def _altering(proof: Proof) -> list[str]:
-    """The options of the conversion that altered values."""
-    dtype, row = proof.alterations.dtype, proof.alterations.zero_padding_row
-    cast = [f"--dtype {dtype.name}"] if dtype is not None else []
-    return [*cast, "--zero-padding-row"] if row is not None else cast
+    """The options of the conversion that altered values or left something out."""
+    done = proof.alterations
+    cast = [f"--dtype {done.dtype.name}"] if done.dtype is not None else []
+    row = ["--zero-padding-row"] if done.zero_padding_row is not None else []
+    return [*cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else [])]
 
 
 def _as_argument(evidence: Evidence) -> str:

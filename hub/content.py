@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ..converters.checkpoints.checkpoint import Checkpoint, recognise
@@ -34,22 +35,46 @@ def check_weights(path: Path, pretrained: Pretrained) -> None:
 
 def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
     """Raise FetchError unless the file is a vocabulary of this pretrained name's kind with the special tokens and with
-    no more tokens than the model has embeddings, nor less than half as many."""
+    about as many tokens as the model has embeddings: half as many at least, one in a hundred more at most. Of a
+    tokenizer of several files, each must be text or a SentencePiece model, as its name says."""
+    if len(pretrained.tokenizer_urls) > 1:
+        _check_part(path, pretrained)
+        return
     try:
-        if pretrained.tokenizer_url.endswith(".spiece.model"):
+        if pretrained.tokenizer_urls[0].endswith("spiece.model"):
             tokens, special = {piece.text for piece in read_spiece(path).pieces}, SENTENCEPIECE_TOKENS
         else:
-            tokens, special = set(read_vocabulary(path)), WORDPIECE_TOKENS
+            tokens, special = set(read_vocabulary(path)[0]), WORDPIECE_TOKENS
     except Paddle2TorchError as error:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {error}{_page(path)}") from error
+    # Whether a token too many can be converted is for the conversion to say.
     embeddings = int(pretrained.configuration["vocab_size"])
-    if not embeddings // 2 <= len(tokens) <= embeddings:
+    if not embeddings // 2 <= len(tokens) <= embeddings + embeddings // 100:
         raise FetchError(
             f"what came is not the vocabulary of {pretrained.name}: {path} holds {len(tokens):,} tokens, the model has "
             f"{embeddings:,}{_page(path)}"
         )
     if missing := [special[role] for role in NEEDED_TOKENS if special[role] not in tokens]:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {path} lacks {', '.join(missing)}")
+
+
+def _check_part(path: Path, pretrained: Pretrained) -> None:
+    """Raise FetchError unless the file is of the kind that its name says. Which tokens it must hold is not known."""
+    name, data = path.name.removesuffix(".partial"), path.read_bytes()
+    try:
+        if name.endswith(".model"):
+            # The first field of a SentencePiece model is its first piece.
+            sound = data.startswith(b"\n")
+        elif name.endswith(".json"):
+            sound = isinstance(json.loads(data), dict)
+        else:
+            text = data.decode("utf-8").lstrip()
+            # A vocabulary may begin with a token such as <s>.
+            sound = bool(text) and not text[:9].lower().startswith(("<!doctype", "<html"))
+    except (ValueError, RecursionError):
+        sound = False
+    if not sound:
+        raise FetchError(f"what came is not a tokenizer file of {pretrained.name}: {path}{_page(path)}")
 
 
 def _page(path: Path) -> str:

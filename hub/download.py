@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import FetchError, UnreachableError
+from .timed import OverdueError, TimedCalls
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -40,7 +43,9 @@ _ADVICE = {
 class Patience:
     """How long and how often is tried. `attempts` is of requests per file, and no more than `connections` of them may
     end without a connection. `backoff_seconds` doubles with each failed one up to `longest_wait`, which is also the
-    longest that a server may ask for with Retry-After. A server that is silent for `read_seconds` has stalled."""
+    longest that a server may ask for with Retry-After. A server that is silent for `read_seconds` has stalled, which
+    another attempt may mend; one that takes longer than `slow_seconds` for its answer or for BLOCK bytes of the file,
+    however steadily they drip, is too slow."""
 
     attempts: int = 6
     connections: int = 3
@@ -48,6 +53,7 @@ class Patience:
     longest_wait: float = 60.0
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
+    slow_seconds: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -89,35 +95,55 @@ def download(
     """Bring `url` to `TARGET.partial` beside `target`, continuing what an earlier attempt left there.
 
     A part is continued only when the server's entity tag or date says that it is of the same file. The file has as
-    many bytes as the server announced. Raises FetchError, UnreachableError when no connection could be made at all.
-    An interrupt leaves the partial file and what is known of it, nothing else.
+    many bytes as the server announced. Raises FetchError, also where the disk has no room for them or the server is too
+    slow, and UnreachableError when no connection could be made at all. An interrupt leaves the partial file and what
+    is known of it, nothing else.
     """
-    partial, notes = partial_files(target)
+    part, notes = partial_files(target)
 
     def report(done: int, size: int) -> None:
         progress(target.name, done, size)
 
     failures: list[_Interrupted] = []
-    while len(failures) < patience.attempts and sum(one.unreachable for one in failures) < patience.connections:
-        if failures:
-            pause = _pause(patience, failures)
-            tell(f"{target.name}: {failures[-1]}; trying again in {pause:g} s")
-            time.sleep(pause)
-        try:
-            begun = _attempt(session, url, partial, notes, patience, report)
-            return Downloaded(partial, begun.etag)
-        except _Interrupted as error:
-            failures.append(error)
+    try:
+        while len(failures) < patience.attempts and sum(one.unreachable for one in failures) < patience.connections:
+            if failures:
+                pause = _pause(patience, failures)
+                tell(f"{target.name}: {failures[-1]}; trying again in {pause:g} s")
+                time.sleep(pause)
+            try:
+                begun = _attempt(session, url, target, patience, report)
+                return Downloaded(part, begun.etag)
+            except _Interrupted as error:
+                failures.append(error)
+    finally:
+        # What came from a server that names neither tag nor date cannot be continued; a whole file is to be taken.
+        noted = _noted(notes, url)
+        if noted is not None and noted.validator is None and noted.size != _size(part):
+            discard(target)
     text = f"{shown(url)}: {failures[-1]}, after {len(failures)} attempts"
     if failures[-1].unreachable:
         raise UnreachableError(f"{text}; check the network, the proxy settings (HTTPS_PROXY) and the base URL")
-    kept = f"; the next one goes on from byte {_size(partial):,}" if _begun(notes, url).validator else ""
-    raise FetchError(f"{text}; try again later{kept}")
+    raise FetchError(f"{text}; try again later{_and_kept(target, url)}")
 
 
 def partial_files(target: Path) -> tuple[Path, Path]:
     """The unfinished file beside `target`, and what is known of it."""
     return target.with_name(f"{target.name}.partial"), target.with_name(f"{target.name}.partial.json")
+
+
+def kept(target: Path, url: str) -> str | None:
+    """What an unfinished download of `url` left that the next one goes on from, in words; None for nothing."""
+    part, notes = partial_files(target)
+    have = _size(part)
+    if not have or _begun(notes, url).validator is None:
+        return None
+    return f"{part} keeps what came, and the next fetch goes on from byte {have:,}"
+
+
+def _and_kept(target: Path, url: str) -> str:
+    text = kept(target, url)
+    return "" if text is None else f"; {text}"
 
 
 def discard(target: Path) -> None:
@@ -140,13 +166,13 @@ def shown(url: str) -> str:
 def _attempt(
     session: Session,
     url: str,
-    partial: Path,
-    notes: Path,
+    target: Path,
     patience: Patience,
     progress: Callable[[int, int], None],
 ) -> _Begun:
+    part, notes = partial_files(target)
     begun = _begun(notes, url)
-    have = _size(partial)
+    have = _size(part)
     if begun.validator is None or (begun.size is not None and have > begun.size):
         have = 0
     if have and have == begun.size:
@@ -155,28 +181,43 @@ def _attempt(
     headers = {"Accept-Encoding": "identity"}
     if have and begun.validator is not None:
         headers |= {"Range": f"bytes={have}-", "If-Range": begun.validator}
-    with _request(session, url, headers, patience) as response:
+    calls, response = TimedCalls(), None
+    try:
+        response = _request(calls, session, url, headers, patience)
         if response.status_code == 206 and have:
-            _check_range(response, have, begun, partial, notes)
+            _check_range(response, have, begun, part, notes)
         elif response.status_code == 200:
             have = 0
             begun = _describe(response, url)
-            partial.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             notes.write_text(json.dumps(vars(begun)), "utf-8")
         else:
             if response.status_code == 416 and have:
-                _discard(partial, notes)
+                _discard(part, notes)
                 raise _Interrupted(f"the server has nothing after byte {have:,}, although {_of(have, begun)} had come")
             _refuse(response, url, patience)
-        return _receive(response, partial, have, begun, notes, progress)
+        _check_space(part, have, begun)
+        raw = response.raw
+        read = partial(calls.call, patience.slow_seconds, lambda: bytes(raw.read(BLOCK, decode_content=False)))
+        return _receive(read, part, have, begun, notes, progress)
+    except OverdueError as error:
+        raise FetchError(
+            f"{shown(url)}: the server sends too slowly, less than {BLOCK:,} bytes in {patience.slow_seconds:g} s; try "
+            f"again later{_and_kept(target, url)}"
+        ) from error
+    finally:
+        # A response that is still being read cannot be closed by anybody else.
+        calls.finish(response.close if response is not None else None)
 
 
-def _request(session: Session, url: str, headers: dict[str, str], patience: Patience) -> Response:
+def _request(calls: TimedCalls, session: Session, url: str, headers: dict[str, str], patience: Patience) -> Response:
     import requests
 
     timeout = (patience.connect_seconds, patience.read_seconds)
     try:
-        response = session.get(url, headers=headers, timeout=timeout, stream=True)
+        response = calls.call(
+            patience.slow_seconds, lambda: session.get(url, headers=headers, timeout=timeout, stream=True)
+        )
     except requests.exceptions.SSLError as error:
         reason = f"no secure connection ({innermost(error)})"
         if not any(type(cause).__name__ == "SSLCertVerificationError" for cause in causes(error)):
@@ -199,9 +240,11 @@ def _request(session: Session, url: str, headers: dict[str, str], patience: Pati
     except (requests.exceptions.RequestException, ValueError) as error:
         reason = " ".join(str(error).replace(url, shown(url)).split())[:200]
         raise FetchError(f"{shown(url)}: cannot be asked for: {reason}") from error
-    if url.startswith("https:") and not response.url.startswith("https:"):
+    # One hop in the clear is enough to choose what comes, also where the last one is encrypted again.
+    plain = [hop.url for hop in (*response.history, response) if not hop.url.startswith("https:")]
+    if url.startswith("https:") and plain:
         response.close()
-        raise FetchError(f"{shown(url)}: redirects to {shown(response.url)}, which is not encrypted")
+        raise FetchError(f"{shown(url)}: redirects to {shown(plain[0])}, which is not encrypted")
     return response
 
 
@@ -259,23 +302,33 @@ def _describe(response: Response, url: str) -> _Begun:
     return _Begun(shown(url), strong or response.headers.get("Last-Modified"), etag, size)
 
 
-def _check_range(response: Response, have: int, begun: _Begun, partial: Path, notes: Path) -> None:
+def _check_range(response: Response, have: int, begun: _Begun, part: Path, notes: Path) -> None:
     """The part that comes must be the one that is missing."""
     given = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", given)
     fits = match is not None and int(match[1]) == have and match[3] in ("*", str(begun.size))
     if not fits:
-        _discard(partial, notes)
+        _discard(part, notes)
         raise _Interrupted(f"the server sent another part ({given or 'without Content-Range'}) than the one missing")
 
 
+def _check_space(part: Path, have: int, begun: _Begun) -> None:
+    """Raise FetchError unless the disk has room for what is still to come."""
+    free = shutil.disk_usage(part.parent).free
+    if begun.size is not None and begun.size - have > free:
+        raise FetchError(
+            f"{begun.url}: {begun.size - have:,} bytes are still to come, and {part.parent} has {free:,} bytes free; "
+            "make room there, or let PADDLE2TORCH_CACHE name a folder on another disk"
+        )
+
+
 def _receive(
-    response: Response, partial: Path, have: int, begun: _Begun, notes: Path, progress: Callable[[int, int], None]
+    read: Callable[[], bytes], part: Path, have: int, begun: _Begun, notes: Path, progress: Callable[[int, int], None]
 ) -> _Begun:
     done = have
     progress(done, begun.size or 0)
-    with partial.open("ab") as file:
-        while block := _read(response, done, begun):
+    with part.open("ab") as file:
+        while block := _read(read, done, begun):
             done += len(block)
             if done > (LARGEST if begun.size is None else begun.size):
                 raise FetchError(f"{begun.url}: the server sends more than {done - len(block):,} bytes")
@@ -291,12 +344,12 @@ def _receive(
     return complete
 
 
-def _read(response: Response, done: int, begun: _Begun) -> bytes:
+def _read(read: Callable[[], bytes], done: int, begun: _Begun) -> bytes:
     """The next block as it came, empty at the end."""
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     try:
-        return bytes(response.raw.read(BLOCK, decode_content=False))
+        return read()
     except ReadTimeoutError as error:
         raise _Interrupted(f"stalled at {_of(done, begun)}") from error
     except (HTTPError, OSError) as error:
@@ -308,12 +361,17 @@ def _of(done: int, begun: _Begun) -> str:
 
 
 def _begun(notes: Path, url: str) -> _Begun:
-    """What an earlier attempt noted of this address; nothing for another or when the notes are unreadable."""
+    """What is known of this address: what an earlier attempt noted, if one did."""
+    return _noted(notes, url) or _Begun(shown(url))
+
+
+def _noted(notes: Path, url: str) -> _Begun | None:
+    """What an earlier attempt noted of this address; None for another or when the notes are unreadable."""
     with suppress(OSError, ValueError, TypeError, RecursionError):
         known = _Begun(**json.loads(notes.read_text("utf-8")))
         if known.url == shown(url) and isinstance(known.size, int | None):
             return known
-    return _Begun(shown(url))
+    return None
 
 
 def _size(path: Path) -> int:

@@ -27,8 +27,9 @@ from ..converters.outputs.folder import new_folder
 from ..errors import ChangedFileError, FetchError, MissingDependencyError, UnreachableError
 from ..mappings.language.pretrained import Pretrained
 from ..mappings.registry import PRETRAINED, get_pretrained
+from ..workers.process import Terminated
 from .content import check_tokenizer, check_weights
-from .download import Downloaded, Patience, Progress, discard, download, shown
+from .download import Downloaded, Patience, Progress, discard, download, kept, shown
 from .errors import lacks_libraries
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Fetcher:
         MissingDependencyError without the extra `hub`.
         """
         pretrained = get_pretrained(name)
-        urls = {_file_of(url): self.address(url) for url in (pretrained.weights_url, pretrained.tokenizer_url)}
+        urls = {file: self.address(url) for file, url in pretrained.files.items()}
         folder = own_cache() / name
         check_fetched(folder)
         brought = []
@@ -119,8 +120,9 @@ class Fetcher:
                 for file, url in urls.items():
                     # Another process may have brought it meanwhile.
                     if not _is_there(folder / file):
-                        self._bring(pretrained, folder / file, url)
-                        brought.append(file)
+                        with _saying_what_is_kept(folder / file, url):
+                            if self._bring(pretrained, folder / file, url):
+                                brought.append(file)
         record = read_record(folder)
         return Fetched(name, folder, tuple(_fetched(folder / file, record[file], file in brought) for file in urls))
 
@@ -134,35 +136,45 @@ class Fetcher:
             return
         if fetched_folder(name) is None and cached_folder(name) is not None:
             return
-        entry = PRETRAINED[name]
-        if not all(_is_there(own_cache() / name / _file_of(url)) for url in (entry.weights_url, entry.tokenizer_url)):
+        if not all(_is_there(own_cache() / name / file) for file in PRETRAINED[name].files):
             self.fetch(name)
 
     def address(self, url: str) -> str:
-        """A recorded address, at the mirror where one is set. Raises FetchError for a base that is no web address."""
+        """A recorded address, at the mirror where one is set, and otherwise encrypted also where PaddleNLP's tables say
+        http. Raises FetchError for a base that is no web address."""
         if not self.base_url:
-            return url
+            return url.replace("http://", "https://", 1)
         if not _is_web_address(self.base_url):
             raise FetchError(
                 f"the base URL is none of the form http(s)://host[:port][/path]; {urlsplit(url).path} is appended to it"
             )
         return self.base_url.rstrip("/") + urlsplit(url).path
 
-    def _bring(self, pretrained: Pretrained, target: Path, url: str) -> None:
-        """Put one file into the cache: checked, recorded, then renamed to its name."""
+    def _bring(self, pretrained: Pretrained, target: Path, url: str) -> bool:
+        """Put one file into the cache: checked, recorded, then renamed to its name. Says whether this brought it: not
+        where another name has the same file in the cache already."""
         check = check_weights if target.suffix == ".pdparams" else check_tokenizer
         record = read_record(target.parent)
         earlier = record.get(target.name)
-        link = _in_paddlenlp_cache(pretrained.name, target.name)
-        if link is not None:
+        link = _in_paddlenlp_cache(pretrained, target.name)
+        alias = _under_another_name(pretrained, target.name)
+        if link is not None or alias is not None:
             discard(target)
             target.unlink(missing_ok=True)
+        if link is not None:
             check(link, pretrained)
             entry = record_entry(link, f"PaddleNLP's cache {link}", None)
             _compare(target, entry, earlier)
             write_record(target.parent, pretrained.name, {**record, target.name: entry})
             _link(link, target)
-            return
+            return True
+        if alias is not None:
+            path, entry = alias
+            check(path, pretrained)
+            _compare(target, entry, earlier)
+            write_record(target.parent, pretrained.name, {**record, target.name: entry})
+            _share(path, target)
+            return False
         brought = self._download(url, target)
         try:
             check(brought.partial, pretrained)
@@ -179,6 +191,7 @@ class Fetcher:
         write_record(target.parent, pretrained.name, {**record, target.name: entry})
         os.replace(brought.partial, target)
         discard(target)
+        return True
 
     def _download(self, url: str, target: Path) -> Downloaded:
         host = urlsplit(url).netloc
@@ -221,6 +234,16 @@ class Fetcher:
                 folder.rmdir()
 
 
+@contextmanager
+def _saying_what_is_kept(target: Path, url: str) -> Iterator[None]:
+    """Let an interrupt say what it leaves of a download."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as error:
+        error.args = (kept(target, url) or f"nothing is kept of {shown(url)}",)
+        raise
+
+
 def copy_to(fetched: Fetched, output: Path) -> Fetched:
     """Write copies of the fetched files into the new folder `output`, which is then a source as any other and stands
     in what is returned.
@@ -244,10 +267,6 @@ def _is_web_address(base: str) -> bool:
         return False
 
 
-def _file_of(url: str) -> str:
-    return urlsplit(url).path.rpartition("/")[2]
-
-
 def _is_there(path: Path) -> bool:
     return path.is_file() and path.name in read_record(path.parent)
 
@@ -256,11 +275,25 @@ def _fetched(path: Path, entry: dict[str, Any], downloaded: bool) -> FetchedFile
     return FetchedFile(path, entry["url"], entry["sha256"], entry["size"], downloaded)
 
 
-def _in_paddlenlp_cache(name: str, file: str) -> Path | None:
-    """The published file in PaddleNLP's cache, where weights may also have PaddleNLP's general name."""
-    folder = paddlenlp_cache() / name
-    names = (file, "model_state.pdparams") if file.endswith(".pdparams") else (file,)
+def _in_paddlenlp_cache(pretrained: Pretrained, file: str) -> Path | None:
+    """The published file in PaddleNLP's cache, which has its published name there, weights also PaddleNLP's general
+    one."""
+    folder = paddlenlp_cache() / pretrained.name
+    published = urlsplit(pretrained.files[file]).path.rpartition("/")[2]
+    names = (published, "model_state.pdparams") if file.endswith(".pdparams") else (published,)
     return next((folder / one for one in names if (folder / one).is_file()), None)
+
+
+def _under_another_name(pretrained: Pretrained, file: str) -> tuple[Path, dict[str, Any]] | None:
+    """A file of the same address that was fetched for another name and is unchanged, and what is recorded of it."""
+    for other in PRETRAINED.values():
+        for name, url in other.files.items():
+            path = own_cache() / other.name / name
+            if other.name != pretrained.name and url == pretrained.files[file] and _is_there(path):
+                entry = read_record(path.parent)[name]
+                if sha256_of(path) == entry["sha256"]:
+                    return path, entry
+    return None
 
 
 def _compare(target: Path, entry: dict[str, Any], earlier: dict[str, Any] | None) -> None:
@@ -277,6 +310,15 @@ def _link(origin: Path, target: Path) -> None:
         target.symlink_to(origin.resolve())
     except OSError:
         # Not every system lets every user make links.
+        shutil.copyfile(origin, target)
+
+
+def _share(origin: Path, target: Path) -> None:
+    """Give a file of the cache a second name, which stays when the first is deleted."""
+    try:
+        os.link(origin.resolve(), target)
+    except OSError:
+        # Not every file system can.
         shutil.copyfile(origin, target)
 
 

@@ -12,8 +12,8 @@ from .card_body import card_body
 from .errors import lacks_libraries
 from .proof import Proof
 
-LANGUAGES = {"English": "en", "Chinese": "zh"}
-"""Our words for languages -> ISO 639-1."""
+LANGUAGES = {"English": "en", "Chinese": "zh", "multilingual": "multilingual"}
+"""Our words for languages -> the hub's: ISO 639-1, or its own word for many."""
 
 PIPELINE_TAGS = {
     "AutoModel": "feature-extraction",

@@ -85,11 +85,19 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
 
 
 def _weights_of(converted: Path) -> tuple[Path, ...]:
-    """The files of weights. Raises PublishError for a PaddleNLP folder and UnreadableFileError without weights."""
-    if any(path.suffix == ".pdparams" for path in weight_files(converted)):
+    """The files of weights. Raises PublishError for a file and a PaddleNLP folder, and UnreadableFileError without
+    weights."""
+    if converted.is_file():
+        raise PublishError(f"{converted}: is a file; what is published is the folder that holds it")
+    found = weight_files(converted)
+    paddle = [path for path in found if path.suffix == ".pdparams"]
+    if paddle and len(paddle) < len(found):
+        raise PublishError(f"{paddle[0]}: lies beside weights in safetensors, where no conversion wrote it; remove it")
+    if paddle:
+        kind = "PaddleNLP folder" + (" that `convert --to paddle` wrote" if own_record(converted) else "")
         raise PublishError(
-            f"{converted}: is a PaddleNLP folder; what is published is a Hugging Face folder that "
-            "`paddle2torch convert` wrote"
+            f"{converted}: is a {kind}, and what is published is a Hugging Face folder with its proof: `paddle2torch "
+            f"convert {converted} OUTPUT`, `paddle2torch verify {converted} OUTPUT`, then publish OUTPUT"
         )
     return find_weights(converted)
 

@@ -228,6 +228,7 @@ ALBERT = Family(
     roles={
         "words": "embeddings.word_embeddings",
         "positions": "embeddings.position_embeddings",
+        "token_types": "embeddings.token_type_embeddings",
         "query": f"{LAYER}.attention.query",
         "key": f"{LAYER}.attention.key",
         "value": f"{LAYER}.attention.value",

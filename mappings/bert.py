@@ -158,6 +158,7 @@ BERT = Family(
     roles={
         "words": "embeddings.word_embeddings",
         "positions": "embeddings.position_embeddings",
+        "token_types": "embeddings.token_type_embeddings",
         "query": f"{PADDLE}.self_attn.q_proj",
         "key": f"{PADDLE}.self_attn.k_proj",
         "value": f"{PADDLE}.self_attn.v_proj",

@@ -1,4 +1,4 @@
-"""The registered families and pretrained names: every module of this folder that holds a Family, every table in names/.
+"""The registered families and pretrained names: every module of this folder that holds a Family, and its names' table.
 
 Adding a family is adding a file; nothing here is edited.
 """
@@ -16,7 +16,7 @@ from ..errors import MappingError, UnknownNameError
 from .language.family import Family
 from .language.pretrained import Pretrained, read_names
 from .language.reference import Reference
-from .language.tokenizers import TokenizerClass, TokenizerFacts
+from .language.tokenizers import MAX_LENGTH, TokenizerClass, TokenizerFacts
 
 FOLDER = Path(__file__).parent
 
@@ -53,6 +53,8 @@ FAMILIES: Mapping[str, Family] = _Families()
 PRETRAINED: dict[str, Pretrained] = {
     entry.name: entry
     for table in sorted((FOLDER / "names").glob("*.csv"))
+    # Without its family a name could be neither converted nor checked.
+    if table.stem in FAMILIES
     for entry in read_names(table.stem, table.read_text("utf-8"))
 }
 
@@ -134,3 +136,9 @@ def _near(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name, known, 3, 0.5)
     return f"; did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(known)}"
+
+
+def published_length(name: str) -> int:
+    """PaddleNLP's `max_model_input_sizes` of a published tokenizer, by pretrained name."""
+    lengths = (family.tokenizer.lengths for family in FAMILIES.values() if family.tokenizer is not None)
+    return next((known[name] for known in lengths if name in known), MAX_LENGTH)

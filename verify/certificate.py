@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -38,7 +39,7 @@ from .checks import all_checks
 from .inputs import make_inputs
 from .reports.result import CheckResult, Report
 from .runners.forward import Runners
-from .sides.pair import find_pair, open_pair
+from .sides.pair import find_pair, open_pair, refuse_swapped
 from .sides.way_back import UnfitOutputError, is_paddle_folder
 
 Stamps = dict[Path, tuple[int, int, int, int]]
@@ -118,6 +119,20 @@ def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
     }
 
 
+def find_place(converted: Path, elsewhere: Path | None) -> Path | None:
+    """The folder into which the certificate of a converted folder is written: itself, where it is this package's own
+    and not read-only, else `elsewhere`; None for a foreign folder without that. Raises OutputError for a read-only one
+    without that, before minutes are spent on the checks."""
+    if not own_record(converted):
+        return elsewhere
+    if elsewhere is None and not os.access(converted, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{converted}: is read-only, and {CERTIFICATE} would be written into it; --report-dir DIR gives it another "
+            "place, --no-certificate leaves it"
+        )
+    return converted if os.access(converted, os.W_OK | os.X_OK) else elsewhere
+
+
 def write_certificate(folder: Path, certificate: Mapping[str, Any]) -> Path:
     """Write the certificate into a folder, replacing an older one whole. Raises OutputError; LookupError for one that
     is not in the form of its schema, which would be unreadable."""
@@ -141,9 +156,10 @@ def check_certificate(source: str | Path, converted: Path) -> CheckResult:
     edited together with the files fails too.
 
     It also fails when the certificate itself records a failure, or a check that could not be run. Raises
-    UnreadableFileError when there is no certificate or it cannot be understood, and the Paddle2TorchErrors of
-    `open_pair`.
+    UnreadableFileError when there is no certificate or it cannot be understood, ConfigurationError when the arguments
+    are swapped, and the Paddle2TorchErrors of `open_pair`.
     """
+    refuse_swapped(source, converted)
     certificate = read_certificate(converted)
     found = _bytes_of(source, converted)
     compared = sum(len(found[side][kind]) for side in ("source", "output") for kind in ("files", "tensors"))
@@ -227,7 +243,7 @@ def _hashes(files: Iterable[Path], path: str | Path) -> dict[str, Any]:
     """Hashes of the files that exist, and of the tensors of the checkpoint `path`."""
     tensors = {
         tensor["name"]: {name: tensor[name] for name in ("dtype", "shape", "sha256")}
-        for tensor in inspect_checkpoint(path, with_hash=True)
+        for tensor in inspect_checkpoint(path, with_hash=True).tensors
     }
     return {"files": hash_files(file for file in files if file.exists()), "tensors": tensors}
 

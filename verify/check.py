@@ -157,7 +157,9 @@ class Check:
     `establishes` and `limit`.
 
     `default`: it runs unless others are asked for. `sees_faults`: faults injected on purpose are run against it.
-    `stage` is what the time of runs of its own is listed under, by default its name.
+    `stage` is what the time of runs of its own is listed under, by default its name. `look_at` is what to look at
+    next when it fails, in which {source} and {converted} are
+    the two paths, and {new} is where another conversion may go.
 
     `run` never raises for a difference: that is a result that did not pass. It raises a Paddle2TorchError when the
     check could not be run.
@@ -172,6 +174,7 @@ class Check:
     default: bool = True
     sees_faults: bool = False
     stage: str = ""
+    look_at: str = "what `--report-dir DIR` writes: DIR/report.json holds every problem and all details"
 
 
 def failed(name: str, reason: str) -> CheckResult:

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..converters.outputs.record import own_record
 from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.language.inverse import InversePlan
 from ..mappings.language.plan import Plan
 from ..mappings.language.reference import Reference
-from .certificate import Stamps, check_stamps, make_certificate, stamp_files, write_certificate
+from .certificate import Stamps, check_stamps, find_place, make_certificate, stamp_files, write_certificate
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
@@ -46,7 +45,7 @@ class Asked:
 
     `published` is what is known of the weights if these are published ones: with all of CHECKS, the checks that need
     it run too. `elsewhere` is the folder of the certificate where `converted` is a foreign one, into which nothing is
-    written.
+    written, or read-only.
     """
 
     checks: tuple[str, ...] = CHECKS
@@ -102,7 +101,8 @@ def verify_checkpoint(
     `find_interpreters` for the default. A difference is a failed check in the report, never an exception; an exception
     (a Paddle2TorchError) means that a check could not be run and no other found a difference. `certificate` writes
     parity.json into `converted` when all of CHECKS ran, whether they hold or not; into a folder that this package did
-    not write nothing is written, and parity.json goes into the folder `elsewhere`, if there is one.
+    not write nothing is written, and parity.json goes into the folder `elsewhere`, if there is one, as it does where
+    `converted` is read-only. The report says where it is, or why there is none.
     """
     asked = Asked(tuple(checks), family, architecture, seed, inputs, certificate, None, progress or _silent, elsewhere)
     with nullcontext(runners) if runners is not None else Runners(paddle_python, torch_python) as used:
@@ -113,6 +113,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
     """What `verify_checkpoint` does, with these runners."""
     started = time.perf_counter()
     found = find_pair(source, converted)
+    place = find_place(converted, asked.elsewhere) if asked.certificate and asked.full else None
     stamps = stamp_files(source, converted)
     plan: Plan | InversePlan
     try:
@@ -120,27 +121,39 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
+            for note in pair.checkpoint.notes:
+                asked.progress(note)
             inputs = asked.inputs or make_inputs(pair.configuration, asked.seed, pair.recognised.family.first_position)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse
-    if asked.certificate and asked.full and not any(side.accidents for side in report.sides):
-        report = replace(report, certificate=_certify(report, plan, source, converted, asked, stamps))
+    if asked.certificate:
+        report = _certify(report, plan, source, converted, asked, place, stamps)
     return replace(report, seconds={**report.seconds, "total": time.perf_counter() - started})
 
 
 def _certify(
-    report: Report, plan: Plan | InversePlan, source: str | Path, converted: Path, asked: Asked, before: Stamps
-) -> str | None:
-    """Write the certificate and say where; None for a foreign folder when there is no other place."""
-    place = converted if own_record(converted) else asked.elsewhere
+    report: Report,
+    plan: Plan | InversePlan,
+    source: str | Path,
+    converted: Path,
+    asked: Asked,
+    place: Path | None,
+    before: Stamps,
+) -> Report:
+    """Write the certificate into the folder `place`, if there is one and everything ran; the report then says where it
+    lies, or why there is none."""
+    if not asked.full:
+        return replace(report, no_certificate="it is written when no default check is left out")
+    if any(side.accidents for side in report.sides):
+        return replace(report, no_certificate="not every check could be run")
     if place is None:
-        asked.progress(f"no certificate: {converted} is not this package's, and nothing is written into it")
-        return None
+        reason = f"nothing is written into {converted}, which is not this package's; --report-dir gives it a place"
+        return replace(report, no_certificate=reason)
     asked.progress("writing the certificate")
     document = make_certificate(report, plan, source, converted)
     check_stamps(before, stamp_files(source, converted))
-    return str(write_certificate(place, document))
+    return replace(report, certificate=str(write_certificate(place, document)))
 
 
 def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutputError) -> Report:

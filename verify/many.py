@@ -17,7 +17,15 @@ from ..converters.batch.finding import Found, Item
 from ..converters.batch.places import Sources, absolute_source, items_of, output_places
 from ..converters.checkpoints.source import find_source
 from ..converters.job import convert_checkpoint
-from ..errors import ConfigurationError, MissingDependencyError, Paddle2TorchError, WorkerError
+from ..errors import (
+    ConfigurationError,
+    MissingDependencyError,
+    Paddle2TorchError,
+    RunnerAccidentError,
+    RunnerAnswerError,
+    RunnerError,
+    WorkerError,
+)
 from ..workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
 from .admission import MemoryBudget, available_memory, memory_needed
 from .job import CHECKS, verify_checkpoint
@@ -184,21 +192,26 @@ _lent: set[Runners] = set()
 @contextmanager
 def _borrowed_runners(paddle_python: str | None, torch_python: str | tuple[str, ...] | None) -> Iterator[Runners]:
     """Runners that this process keeps between items, one set per item under way: importing frameworks takes seconds.
-    After an error they are not used again."""
+    They outlive the refusal of an item, and answers that say what a framework could not do; after any other error,
+    which may have left one in any state, they are not used again."""
     key = (paddle_python, torch_python)
     with _lock:
         idle = _idle.setdefault(key, [])
         runners = idle.pop() if idle else Runners(paddle_python, torch_python)
         _lent.add(runners)
+    sound = False
     try:
         yield runners
-    except BaseException:
-        runners.close()
+        sound = True
+    except Paddle2TorchError as error:
+        sound = not isinstance(error, RunnerError) or isinstance(error, RunnerAnswerError | RunnerAccidentError)
         raise
-    else:
-        with _lock:
-            idle.append(runners)
     finally:
+        if sound:
+            with _lock:
+                idle.append(runners)
+        else:
+            runners.close()
         with _lock:
             _lent.discard(runners)
 

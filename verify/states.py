@@ -35,6 +35,18 @@ class StateDifference:
         return self.difference / self.scale if self.scale else (0.0 if self.difference == 0 else float("inf"))
 
     @property
+    def relative_limit(self) -> float:
+        """Limit over the state's largest value, as `relative` is measured."""
+        return self.limit / self.scale if self.scale else (0.0 if self.limit == 0 else float("inf"))
+
+    @property
+    def text(self) -> str:
+        """Where, and by how much against which limit, in the measure of the check."""
+        if not self.scale:
+            return f"{self.where}: difference {self.difference:.2e} where Paddle's values are 0 throughout"
+        return f"{self.where}: relative difference {self.relative:.2e}, limit {self.relative_limit:.2e}"
+
+    @property
     def share_of_limit(self) -> float:
         """Difference over limit: 1 and more is too much."""
         return self.difference / self.limit if self.limit else (0.0 if self.difference == 0 else float("inf"))
@@ -51,14 +63,15 @@ class StateDifference:
 
 
 def describe(name: str) -> str:
-    """An output's name in words: `hidden_state.03` is hidden state 3, the output of layer 3."""
+    """An output's name in words: `hidden_state.03` is hidden state 3, the output of layer 2. Layers are numbered as in
+    the names of tensors, from 0; hidden state 0 is what they are given."""
     kind, _, number = name.partition(".")
-    if kind == "attention" and number:
-        return f"attention map {int(number) + 1}"
-    if kind != "hidden_state":
+    if kind not in ("hidden_state", "attention") or not number.isdecimal():
         return name
     index = int(number)
-    return "hidden state 0 (mapped embedding)" if index == 0 else f"hidden state {index} (output of layer {index})"
+    if kind == "attention":
+        return f"attention map of layer {index}"
+    return "hidden state 0 (the embeddings)" if index == 0 else f"hidden state {index} (output of layer {index - 1})"
 
 
 def largest_difference(name: str, paddle: Array, torch: Array, mask: Array) -> float:
@@ -116,7 +129,7 @@ def compare_outputs(
     if not any(state.name.startswith("hidden_state.") for state in states):
         problems.append("no hidden state was compared")
     failed = [state for state in states if not state.holds]
-    problems += [f"{state.where}: difference {state.difference:.2e}, limit {state.limit:.2e}" for state in failed]
+    problems += [state.text for state in failed]
     worst = max(states, key=lambda state: nan_last(state.share_of_limit), default=None)
     if failed and not counts:
         where = f"first diverging state: {failed[0].where}"
@@ -128,7 +141,7 @@ def compare_outputs(
         name=check,
         passed=not problems,
         worst=worst.relative if worst else None,
-        limit=worst.limit / worst.scale if worst and worst.scale else None,
+        limit=worst.relative_limit if worst and worst.scale else None,
         where=where,
         measure=measure,
         problems=tuple(problems),

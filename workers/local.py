@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context
@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import NotBegunError, WorkerError
+from .process import interrupts_held
 from .spread import run_everywhere
 
 R = TypeVar("R")
@@ -58,7 +59,7 @@ def local_workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
     context = get_context("spawn")
     # Nothing is ever sent. Its other end closes when this process stops or dies, and every worker notices.
     watched, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(watched,))
+    pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(watched,))
     try:
         yield pool
     except BaseException:
@@ -69,6 +70,15 @@ def local_workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown()
         held.close()
         watched.close()
+
+
+class _Pool(ProcessPoolExecutor):
+    """Starts its processes in `submit`, with the terminal's interrupt held back: it stays so in them, and while they
+    import what they need, it is left to the process that starts them."""
+
+    def submit(self, function: Callable[..., R], /, *arguments: Any, **options: Any) -> Future[R]:
+        with interrupts_held():
+            return super().submit(function, *arguments, **options)
 
 
 def _begin(watched: Connection) -> None:
@@ -87,13 +97,25 @@ def _watch(watched: Connection) -> None:
     os._exit(_STATUS)
 
 
+_at_work = False
+"""Whether this worker is at an item."""
+
+
 def _end(number: int, frame: object) -> NoReturn:
+    # Between two items nothing is unfinished. An exception there would be sent to the owner, who is gone, in place of a
+    # result, and the worker would wait for its next item.
+    if not _at_work:
+        os._exit(_STATUS)
     raise SystemExit(_STATUS)
 
 
 def _call(function: Callable[..., R], *arguments: Any) -> R:
     """Call `function`; a worker that is told to end removes what is unfinished on the way out, and takes no more."""
+    global _at_work
     try:
+        _at_work = True
         return function(*arguments)
     except SystemExit:
         os._exit(_STATUS)
+    finally:
+        _at_work = False

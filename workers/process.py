@@ -6,6 +6,8 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -28,16 +30,30 @@ class _Output(io.FileIO):
 
 
 class Terminated(BaseException):
-    """The process was asked to end; like an interrupt, it removes what is unfinished on the way out."""
+    """The process was asked to end, by the signal `number`: it removes what is unfinished on the way out. Unlike a
+    KeyboardInterrupt, neither click nor the interpreter makes anything of it. Its argument, where it gets one, says
+    what stays."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def interruption(error: BaseException) -> str:
+    """An interrupt in words, with what it left behind: nothing, unless it says what."""
+    return f"interrupted; {error if error.args else 'unfinished output was removed'}"
 
 
 def _terminate(number: int, frame: object) -> None:
-    raise Terminated
+    raise Terminated(number)
 
 
 def guard_process() -> None:
-    """Let SIGTERM raise Terminated, and make the standard streams survive a reader that leaves or a closed one."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Let SIGTERM and the terminal's interrupt raise Terminated, and make the standard streams survive a reader that
+    leaves or a closed one. A process that ignores interrupts, as in the background, goes on ignoring them."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -50,3 +66,23 @@ def guard_process() -> None:
                 name,
                 io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering),
             )
+
+
+def ignore_interrupts() -> None:
+    """Let the last moments of a process whose outcome is settled take their course."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold the terminal's interrupt back until the end of the block. Processes that are started in it never get it: it
+    is for whoever started them to end them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Not every system can.
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -25,7 +25,7 @@ from ...workers.local import run_in_processes
 from ...workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
 from ..formats.casting import CASTS
 from ..formats.shards import parse_size
-from ..job import DIRECTIONS, convert_checkpoint
+from ..job import DIRECTIONS, TORCH_ONLY, convert_checkpoint
 from ..outputs.conversion import Conversion
 from ..outputs.folder import TIDIED
 from ..outputs.unfinished import remove_abandoned
@@ -123,6 +123,8 @@ def result_notes(total: int) -> Callable[[ConversionResult], None]:
         tell(result.source, result.verdict, result.seconds)
         for guess in result.conversion.guesses if result.conversion is not None else ():
             note(f"{result.source}: guessed: {guess}")
+        for text in result.conversion.notes if result.conversion is not None else ():
+            note(f"{result.source}: {text}")
 
     return on_result
 
@@ -140,6 +142,7 @@ def convert_many(
     dtype: str | None = None,
     max_shard_size: int | str | None = None,
     zero_padding_row: bool = False,
+    no_tokenizer: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     on_result: Callable[[ConversionResult], None] | None = None,
@@ -156,7 +159,7 @@ def convert_many(
     """
     if executor is not None and jobs > 1:
         raise ConfigurationError("give an executor or a number of jobs, not both")
-    _check_options(to, family, dtype, max_shard_size, zero_padding_row)
+    _check_options(to, family, dtype, max_shard_size, zero_padding_row or no_tokenizer)
     found = sources if isinstance(sources, Found) else Found(items_of(sources))
     places = output_places(found.items, Path(output))
     if not overwrite and not resume and (there := [place for place in places if os.path.lexists(place)]):
@@ -171,6 +174,7 @@ def convert_many(
         "dtype": dtype,
         "max_shard_size": max_shard_size,
         "zero_padding_row": zero_padding_row,
+        "no_tokenizer": no_tokenizer,
         "overwrite": overwrite,
         "resume": resume,
     }
@@ -249,13 +253,13 @@ def _result(outcome: ConversionResult | Exception, item: Item, place: Path, resu
 
 
 def _check_options(
-    to: str, family: str | None, dtype: str | None, max_shard_size: int | str | None, zero_padding_row: bool
+    to: str, family: str | None, dtype: str | None, max_shard_size: int | str | None, torch_only: bool
 ) -> None:
     """Raise for options that would fail every item alike."""
     if to not in DIRECTIONS:
         raise UnknownNameError(f"unknown direction {to!r}; known are {', '.join(DIRECTIONS)}")
-    if to == "paddle" and (dtype is not None or max_shard_size is not None or zero_padding_row):
-        raise ConfigurationError("dtype, max_shard_size and zero_padding_row go with the way to torch only")
+    if to == "paddle" and (dtype is not None or max_shard_size is not None or torch_only):
+        raise ConfigurationError(TORCH_ONLY)
     if family is not None:
         get_family(family)
     if dtype is not None and dtype not in CASTS:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from ...mappings.language.pretrained import Pretrained
 from ...mappings.registry import PRETRAINED, get_family
 from ...workers.console import Table
 from .source import cached_folder
-
-_SIZES = ("num_hidden_layers", "embedding_size", "hidden_size", "num_attention_heads")
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class Catalogue:
                     "configuration": dict(entry.configuration),
                     "parameters": dict(entry.parameters),
                     "weights_url": entry.weights_url,
-                    "tokenizer_url": entry.tokenizer_url,
+                    "tokenizer_url": entry.tokenizer_urls[0],
+                    "tokenizer_urls": list(entry.tokenizer_urls),
                     "cached": cached_folder(entry.name) is not None,
                 }
                 for entry in self.entries
@@ -38,20 +38,19 @@ class Catalogue:
         }
 
     def table(self) -> Table:
-        """A row per name."""
-        headings = ("name", "language", "layers / embedding / hidden / heads", "activation", "parameters", "cached")
-        rows = [
-            [
-                entry.name,
-                entry.language,
-                " / ".join(str(entry.configuration.get(size, "-")) for size in _SIZES),
-                str(entry.configuration.get("hidden_act", "-")),
-                f"{next(iter(entry.parameters.values())):,}",
-                "yes" if cached_folder(entry.name) is not None else "no",
-            ]
-            for entry in self.entries
-        ]
-        return Table(headings, rows, right=(4,))
+        """Below a row for each family, a row per name; narrow enough for a terminal of 80 columns."""
+        rows = []
+        for family, names in groupby(self.entries, lambda entry: entry.family):
+            entries = list(names)
+            languages = ", ".join(dict.fromkeys(entry.language for entry in entries))
+            rows += [[f"{family} ({len(entries)}; {languages})", "", "", ""], *map(_row, entries)]
+        return Table(("name", "size", "parameters", "cached"), rows, right=(1, 2))
+
+
+def _row(entry: Pretrained) -> list[str]:
+    sizes = (entry.configuration.get(size, "-") for size in ("num_hidden_layers", "hidden_size"))
+    cached = "yes" if cached_folder(entry.name) is not None else "no"
+    return [f"  {entry.name}", " x ".join(map(str, sizes)), f"{next(iter(entry.parameters.values())):,}", cached]
 
 
 def catalogue(family: str | None = None) -> Catalogue:

@@ -17,25 +17,38 @@ from ...mappings.language.plan import Plan, TensorFacts, fitting_architectures, 
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.byte_source import ByteSource
 from ..formats.pdparams import PdparamsFile, open_pdparams
+from ..formats.pickle_objects import shown
 from ..formats.safetensors_file import SafetensorsFile, open_safetensors
 from ..formats.tensors import Tensor
 from ..formats.torch_file import is_torch_file, open_torch_file
 from .configuration import complete_fields
+from .lookalikes import lookalike
 from .source import Source, find_source
 
 
 class Checkpoint:
-    """The tensors of all files of a source, in file order, and the source itself. Use it as a context manager."""
+    """The tensors of all files of a source, in file order, and the source itself. Use it as a context manager.
 
-    def __init__(self, source: Source, tensors: dict[str, Tensor], files: list[ByteSource]) -> None:
+    `notes` say in a line each what was read as something else than the files call it.
+    """
+
+    def __init__(
+        self, source: Source, tensors: dict[str, Tensor], files: list[ByteSource], notes: tuple[str, ...] = ()
+    ) -> None:
         self.source = source
         self.tensors = tensors
         self.files = files
+        self.notes = notes
 
     @property
     def facts(self) -> dict[str, TensorFacts]:
         """What a plan needs to know of each tensor."""
         return {name: TensorFacts(tensor.dtype.name, tensor.shape) for name, tensor in self.tensors.items()}
+
+    def check_model(self) -> None:
+        """Raise UnmatchedTensorsError when the tensors are not those of a model, such as an adapter's."""
+        if (instead := lookalike(self.tensors)) is not None:
+            raise UnmatchedTensorsError(f"{self.source.weights}: {instead}")
 
     def check_unchanged(self) -> None:
         """Raise SourceChangedError when a file changed since it was opened."""
@@ -65,28 +78,42 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     return open_files(find_source(source))
 
 
-def open_files(found: Source) -> Checkpoint:
-    """Open the weight files of a source that was found; raises as `open_checkpoint`."""
+def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
+    """Open the weight files of a source that was found; raises as `open_checkpoint`. `of_paddle` says whose folder it
+    is, which decides what an element type means."""
     files: list[ByteSource] = []
     tensors: dict[str, Tensor] = {}
+    read_as_bfloat16 = 0
+    others: list[str] = []
     try:
         for path in found.files:
-            opened = _open(path)
+            opened = _open(path, of_paddle)
             files.append(opened.source)
+            read_as_bfloat16 += opened.read_as_bfloat16 if isinstance(opened, SafetensorsFile) else 0
             if twice := next((name for name in opened.tensors if name in tensors), None):
                 raise UnreadableFileError(f"{path}: tensor {twice} is also in another shard")
             tensors.update(opened.tensors)
+            others += opened.ignored if isinstance(opened, PdparamsFile) else ()
+        if not tensors:
+            held = f", only {', '.join(map(shown, others[:5]))}" if others else ""
+            raise UnreadableFileError(f"{found.weights}: holds no tensor{held}; give the file of the model's weights")
         _check_index(found, tensors)
     except BaseException:
         for file in files:
             file.close()
         raise
-    return Checkpoint(found, tensors, files)
+    return Checkpoint(found, tensors, files, _notes(read_as_bfloat16))
 
 
-def _open(path: Path) -> SafetensorsFile | PdparamsFile:
+def _notes(read_as_bfloat16: int) -> tuple[str, ...]:
+    if not read_as_bfloat16:
+        return ()
+    return (f"{read_as_bfloat16} tensors of element type U16 read as bfloat16, as PaddleNLP writes it",)
+
+
+def _open(path: Path, of_paddle: bool) -> SafetensorsFile | PdparamsFile:
     if path.suffix == ".safetensors":
-        return open_safetensors(path)
+        return open_safetensors(path, of_paddle)
     return open_torch_file(path) if is_torch_file(path) else open_pdparams(path)
 
 
@@ -114,6 +141,7 @@ def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: s
     `family` and `architecture` override what the configuration says. Raises UnknownNameError, ConfigurationError or
     UnmatchedTensorsError.
     """
+    checkpoint.check_model()
     source = checkpoint.source
     configuration = source.configuration
     if configuration is None:

@@ -11,18 +11,20 @@ import numpy as np
 
 from ...workers.console import Table
 from .checkpoint import open_checkpoint
+from .lookalikes import lookalike
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The tensors of a checkpoint as `inspect_checkpoint` describes them."""
+    """The tensors of a checkpoint, as `inspect_checkpoint` describes them, and the notes on how they were read."""
 
     tensors: list[dict[str, Any]]
     with_hash: bool
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The tensors as plain JSON values."""
-        return {"tensors": self.tensors}
+        """The tensors and notes as plain JSON values."""
+        return {"tensors": self.tensors, "notes": list(self.notes)}
 
     def table(self) -> Table:
         """A row per tensor."""
@@ -41,10 +43,13 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """What to say under the table."""
-        return [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
+        return [
+            f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes",
+            *self.notes,
+        ]
 
 
-def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> list[dict[str, Any]]:
+def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> Inspection:
     """Name, dtype, shape and bytes of every tensor in the order of the file; with `with_hash` also the sha256 of its
     elements in C order. Raises as `open_checkpoint`."""
     tensors = []
@@ -58,4 +63,6 @@ def inspect_checkpoint(path: str | Path, with_hash: bool = False) -> list[dict[s
                 facts["sha256"] = digest.hexdigest()
             tensors.append(facts)
         checkpoint.check_unchanged()
-    return tensors
+        # Of what is no model, it is said what it is.
+        odd = lookalike(list(checkpoint.tensors))
+        return Inspection(tensors, with_hash, (*checkpoint.notes, *([odd] if odd is not None else [])))

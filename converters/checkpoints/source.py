@@ -13,6 +13,7 @@ from ...errors import UnknownNameError, UnreadableFileError
 from ...mappings.registry import PRETRAINED, get_pretrained
 from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
 from .configuration import SourceConfiguration, read_configuration
+from .lookalikes import held_instead, program_file
 
 WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
 INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
@@ -38,6 +39,11 @@ class Source:
     pretrained: str | None = None
     looked_up: bool = False
     set_aside: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights, or the index of its shards, for messages."""
+        return self.index or self.files[0]
 
     @cached_property
     def configuration(self) -> SourceConfiguration | None:
@@ -124,6 +130,8 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         raise UnreadableFileError(
             f"{folder}: holds no weights itself, but its folders {', '.join(inner)} do; pass the one that is meant"
         )
+    if not candidates and (instead := held_instead(folder)):
+        raise UnreadableFileError(f"{folder}: {instead}")
     if not candidates:
         raise UnreadableFileError(
             f"{folder}: holds no weights; {', '.join(WEIGHT_FILES)}, one of them with .index.json and its shards, or a "
@@ -147,6 +155,8 @@ def _checkpoints_in(folder: Path) -> list[str]:
 def _single_file(path: Path) -> Source:
     if not path.is_file():
         raise UnreadableFileError(f"{path}: is not a regular file")
+    if program := program_file(path):
+        raise UnreadableFileError(f"{path}: {program}")
     return Source(path, *_files_of(path), _known_name(path))
 
 
@@ -169,7 +179,8 @@ def _published_configuration(name: str | None) -> SourceConfiguration | None:
 
 
 def listed_shards(index: Path) -> tuple[Path, ...]:
-    """The shard files an index lists, in order; each must be a plain file beside it."""
+    """The shard files an index lists, in order; each must be a plain file beside it, or a link to one, or lie where the
+    Hub's cache puts it: an index says nothing of files elsewhere. Raises UnreadableFileError."""
     try:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = list(dict.fromkeys(weight_map.values()))
@@ -177,12 +188,21 @@ def listed_shards(index: Path) -> tuple[Path, ...]:
         raise UnreadableFileError(f"{index}: is not an index of shards: {error}") from error
     if not names:
         raise UnreadableFileError(f"{index}: lists no shard")
+    places = _places_of_shards(index.parent)
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
             raise UnreadableFileError(f"{index}: lists {name!r}, which is not the name of a file beside it")
         shard = index.parent / name
         if not shard.is_file():
             raise UnreadableFileError(f"{index}: lists the shard {name}, which is missing")
-        if shard.resolve().parent != index.parent.resolve():
+        if shard.resolve().parent not in places:
             raise UnreadableFileError(f"{index}: its shard {name} is a link that leads out of the folder")
     return tuple(index.parent / name for name in names)
+
+
+def _places_of_shards(folder: Path) -> tuple[Path, ...]:
+    """Where the files in `folder` may lie: there and, if it is models--OWNER--NAME/snapshots/REVISION of the Hub's
+    cache or a folder in that, in the cache's blobs of the same model. All links are followed."""
+    real = folder.resolve()
+    models = (parent.parent for parent in real.parents if parent.name == "snapshots")
+    return (real, *(model / "blobs" for model in models if model.name.startswith("models--")))

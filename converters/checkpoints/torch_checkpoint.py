@@ -19,6 +19,7 @@ from ..formats.casting import number_of, widened
 from ..formats.tensors import Tensor
 from .checkpoint import Checkpoint, open_files
 from .comparison import bit_equal
+from .lookalikes import held_instead, program_file
 from .source import TRAINING_FILE, Source, listed_shards
 from .torch_configuration import TorchConfiguration, complete_torch_fields, read_torch_configuration
 
@@ -43,12 +44,16 @@ def find_torch_source(source: str | Path) -> Source:
             index = path / f"{name}.index.json"
             if index.is_file():
                 return Source(path, listed_shards(index), index, set_aside=set_aside)
+        if instead := held_instead(path):
+            raise UnreadableFileError(f"{path}: {instead}")
         raise UnreadableFileError(
             f"{path}: holds no {' or '.join(WEIGHT_FILES)}, whole or in shards with an index; a Hugging Face folder is "
             "expected"
         )
     if not path.is_file():
         raise UnreadableFileError(f"{path}: no such file or folder; a Hugging Face folder is expected")
+    if program := program_file(path):
+        raise UnreadableFileError(f"{path}: {program}")
     if path.name.endswith(".index.json"):
         return Source(path, listed_shards(path), path)
     return Source(path, (path,))
@@ -92,7 +97,7 @@ def open_torch_checkpoint(source: str | Path) -> TorchCheckpoint:
     Raises UnreadableFileError or RefusedFileError.
     """
     found = find_torch_source(source)
-    checkpoint = open_files(found)
+    checkpoint = open_files(found, of_paddle=False)
     try:
         return TorchCheckpoint(checkpoint)
     except BaseException:
@@ -119,6 +124,7 @@ def recognise_torch(
     `family` and `architecture` override what the configuration says. Raises UnknownNameError for a class that
     PaddleNLP lacks, ConfigurationError, and UnmatchedTensorsError.
     """
+    checkpoint.check_model()
     configuration = checkpoint.configuration
     known = _family(family, architecture, configuration)
     fields = complete_torch_fields(known, configuration)

@@ -108,3 +108,11 @@ class MemorySource(ByteSource):
 def at_start(source: ByteSource) -> tuple[ByteSource, int]:
     """`source`, and the place 0 in it."""
     return source, 0
+
+
+def write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write `data` at byte `offset` of the file. Raises OSError."""
+    while data:
+        count = os.pwrite(descriptor, data, offset)
+        data = data[count:]
+        offset += count

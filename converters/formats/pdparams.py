@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...errors import UnreadableFileError
-from .byte_source import ByteSource
+from .byte_source import ByteSource, at_start
 from .file_kinds import refuse_other_kinds
 from .payloads import JoinedSource, Opener, Payloads
 from .pickle_index import PickleIndex
@@ -26,6 +26,9 @@ SPLIT_TABLE = "UnpackBigParamInfor@@"
 MAX_DEPTH = 100
 MAX_NAME_CHARACTERS = 64 << 10
 MAX_ALL_NAMES_CHARACTERS = 32 << 20
+MAX_SHARED_NODES = 100_000
+NODES_AN_OPERATION = 10
+"""Objects may be met again wherever they are shared: so often in all, and so often for each operation of the pickle."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class TensorCollector:
         self._payloads = Payloads(source)
         self._calls = index.calls
         # Parts of the tree may be shared, so a small file can hold a tree of any size; a genuine one shares little.
-        self._nodes_left = 100_000 + 10 * index.operations
+        self._nodes_left = MAX_SHARED_NODES + NODES_AN_OPERATION * index.operations
         self._characters_left = MAX_ALL_NAMES_CHARACTERS
         self._open: set[int] = set()
 
@@ -128,7 +131,7 @@ class TensorCollector:
         if array is not None:
             self._add(name, array)
             return True
-        if isinstance(node, Symbol):
+        if isinstance(node, Symbol) and node.role != "value":
             raise self._calls.refused(f"holds the function {node.name} as a value, which no checkpoint needs")
         if not isinstance(node, (dict, list, tuple)):
             self.ignored.append(name)
@@ -221,7 +224,7 @@ class TensorCollector:
             raise self._bad_split(split.name)
         joined = JoinedSource(self._source.path, openers)
         name = self._joined(parent, split.name)
-        self._insert(Tensor(name, first.dtype, shape, partial(_at_start, joined)))
+        self._insert(Tensor(name, first.dtype, shape, partial(at_start, joined)))
 
     def _array_in(self, node: Node) -> ArrayRef | None:
         """The array that `node` is, bare or paired with its parameter name, as Paddle writes nested tensors."""
@@ -254,7 +257,3 @@ class TensorCollector:
         self._nodes_left -= nodes
         if self._nodes_left < 0:
             raise self._bad("its parts refer to each other so often that it would never end; it is no checkpoint")
-
-
-def _at_start(source: ByteSource) -> tuple[ByteSource, int]:
-    return source, 0

@@ -23,6 +23,9 @@ MAX_OPERATIONS = 2_000_000
 MAX_GLOBAL_BYTES = 256
 """Longest module or function name in a file."""
 
+MAX_KEY_BITS = 64
+"""Largest whole number that may be a key."""
+
 _STOP = 0x2E
 
 # Opcodes of the pickle format that no checkpoint needs, by name for the message.
@@ -58,21 +61,25 @@ _FOREIGN = {
 
 
 class PickleIndex:
-    """The contents of the pickle that fills `source` from its first byte to its last.
+    """The contents of the pickle that fills `source` from its first byte to its last, or of one of several in it.
 
     `read` gives the tree: dict with str keys, list, tuple, int, float, bool, None, `Span` for bytes and strings,
     `ArraySlot` for arrays. The tree may share parts and, in a hostile file, contain itself.
     """
 
-    def __init__(self, source: ByteSource, calls: Calls | None = None) -> None:
-        """`calls` are the permitted ones; default are those of Paddle's files."""
+    def __init__(
+        self, source: ByteSource, calls: Calls | None = None, start: int = 0, is_followed: bool = False
+    ) -> None:
+        """`calls` are the permitted ones; default are those of Paddle's files. The pickle begins at byte `start`;
+        something else may come behind it if it `is_followed`."""
         self.calls = calls or Calls(source)
         self.operations = 0
         self._source = source
         self._window = b""
-        self._window_start = 0
-        self._position = 0
-        self._at = 0
+        self._window_start = start
+        self._position = start
+        self._is_followed = is_followed
+        self._at = start
         self._stack: list[Node] = []
         self._marks: list[int] = []
         self._memo: dict[int, Node] = {}
@@ -98,6 +105,11 @@ class PickleIndex:
                 raise self._bad(f"has more than {MAX_OPERATIONS} pickle operations, far more than any checkpoint")
             handler()
 
+    @property
+    def end(self) -> int:
+        """The byte behind what has been read."""
+        return self._position
+
     def _header(self) -> None:
         head = self._take(2)
         if head[0] != 0x80 or not 2 <= head[1] <= 5:
@@ -107,7 +119,7 @@ class PickleIndex:
         if self._marks or len(self._stack) != 1:
             raise self._bad(f"the pickle ends at byte {self._at} with {len(self._stack)} objects instead of one")
         extra = self._source.size - self._position
-        if extra:
+        if extra and not self._is_followed:
             raise self._bad(f"{extra} bytes follow the end of the pickle at byte {self._position}; the file is damaged")
         return self._stack[0]
 
@@ -216,12 +228,21 @@ class PickleIndex:
     def _store(self, target: Node, key: Node, value: Node) -> None:
         if not isinstance(target, dict):
             raise self._bad(f"stores under a key in something that is not a dict at byte {self._at}")
-        if not isinstance(key, Span) or not key.is_text:
+        if isinstance(key, Span) and key.is_text:
+            name = self.calls.text(key)
+        elif self.calls.integer_keys and isinstance(key, int) and not isinstance(key, bool):
+            name = self._digits(key)
+        else:
             raise self._bad(f"has a key that is not a string before byte {self._at}; only names are expected")
-        name = self.calls.text(key)
         if name in target:
             raise self._bad(f"has the key '{shown(name)}' twice in one dict (byte {self._at}); the file is damaged")
         target[name] = value
+
+    def _digits(self, key: int) -> str:
+        # Python refuses to write numbers of thousands of digits, and takes long for those that it writes.
+        if key.bit_length() > MAX_KEY_BITS:
+            raise self._bad(f"has a number of {key.bit_length()} bits as key before byte {self._at}; it is no name")
+        return str(key)
 
     def _set_item(self) -> None:
         value, key = self._pop(), self._pop()

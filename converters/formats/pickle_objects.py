@@ -21,6 +21,9 @@ MAX_TEXT_BYTES = 64 << 10
 MAX_DIMENSIONS = 32
 """What every supported numpy can hold."""
 
+MAX_ARRAY_BYTES = 1 << 63
+"""No array has so many, for numpy insists that its size and each of its sizes fit a machine word."""
+
 Node = object
 """dict, list, tuple, int, float, bool, None, or one of the classes below."""
 
@@ -61,12 +64,17 @@ class DTypeRef:
 
 @dataclass(frozen=True, slots=True)
 class ArrayRef:
-    """A numpy array left in the file: its elements are `payload`, in Fortran order if `fortran`."""
+    """An array left in the file: its elements are `payload`, in Fortran order if `fortran`.
+
+    With `steps`, the elements to go from one to the next along each dimension, they lie apart or repeat, and `payload`
+    reaches from the first to the last.
+    """
 
     dtype: DType
     shape: tuple[int, ...]
     fortran: bool
     payload: Span
+    steps: tuple[int, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -127,6 +135,9 @@ class Calls:
 
     persistent_ids = False
     """Whether objects outside the pickle, named by an id, are permitted."""
+
+    integer_keys = False
+    """Whether whole numbers may be keys of dicts; they are names by their digits."""
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
@@ -336,7 +347,7 @@ class Calls:
                 raise self.unreadable(f"the shape before byte {self._at} is none that an array can have")
             sizes.append(size)
         # The sizes must fit a machine word even where another size is zero: numpy insists on that too.
-        if math.prod(max(size, 1) for size in sizes) * dtype.itemsize >= 1 << 63:
+        if math.prod(max(size, 1) for size in sizes) * dtype.itemsize >= MAX_ARRAY_BYTES:
             raise self.unreadable(f"the shape {sizes} before byte {self._at} is too large for any machine")
         return tuple(sizes)
 

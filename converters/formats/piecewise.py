@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import OutputError, UnmatchedTensorsError
 from ...mappings.language.transforms import IDENTITY, Region, Transform, View, matrix_shape, view_of_source
+from .byte_source import write_all
 from .casting import cast_into, number_of
 from .dtypes import DTYPES, Array, DType
 from .tensors import CHUNK_BYTES, Piece, Scratch, Tensor
@@ -185,14 +186,6 @@ def write_piece(descriptor: int, entry: Entry, piece: Piece, block: Array, place
     for row in block:
         write_all(descriptor, bytes_of(row), place)
         place += columns * block.itemsize
-
-
-def write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    """Write `data` at byte `offset` of the file. Raises OSError."""
-    while data:
-        count = os.pwrite(descriptor, data, offset)
-        data = data[count:]
-        offset += count
 
 
 def bytes_of(array: Array) -> memoryview:

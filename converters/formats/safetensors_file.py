@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from ...errors import OutputError, UnreadableFileError
 from ...mappings.language.transforms import matrix_shape
 from .byte_source import ByteSource
-from .dtypes import DTYPES_BY_CODE, Array
+from .dtypes import DTYPES, DTYPES_BY_CODE, Array
+from .file_kinds import refuse_other_than_safetensors
 from .piecewise import Entry, Layout, on_every_piece, write_tensors
 from .tensors import Piece, Scratch, Tensor
 
@@ -35,41 +36,57 @@ _LENGTH = struct.Struct("<Q")
 
 @dataclass(frozen=True)
 class SafetensorsFile:
-    """An open file: its tensors in the order of the file, and its metadata."""
+    """An open file: its tensors in the order of the file, its metadata, and the number of tensors whose element type
+    is U16 there and bfloat16 here."""
 
     source: ByteSource
     tensors: dict[str, Tensor]
     metadata: dict[str, str]
+    read_as_bfloat16: int = 0
 
 
-def open_safetensors(path: Path) -> SafetensorsFile:
+def open_safetensors(path: Path, of_paddle: bool = False) -> SafetensorsFile:
     """Open a file whose header the `safetensors` library has accepted; no tensor is read yet.
 
-    Raises UnreadableFileError when the library refuses the file or an element type is unknown here.
+    `of_paddle`: PaddleNLP reads this file, for which U16 is bfloat16, as it has no uint16 and writes the bits of
+    bfloat16 under its name; not so where the metadata say that PyTorch wrote it. Raises UnreadableFileError when the
+    library refuses the file, with what it is instead, or when an element type is unknown here.
     """
     source = ByteSource(path)
+    try:
+        return _opened(source, of_paddle)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _opened(source: ByteSource, of_paddle: bool) -> SafetensorsFile:
+    path = source.path
     try:
         with safe_open(str(path), framework="np") as checked:
             # The library hands it out in an order of chance.
             metadata = dict(sorted((checked.metadata() or {}).items()))
             names = list(checked.offset_keys())
     except (SafetensorError, OSError) as error:
-        source.close()
+        refuse_other_than_safetensors(source)
         raise UnreadableFileError(f"{path}: is not a valid safetensors file: {error}") from error
     (length,) = _LENGTH.unpack(source.read(_LENGTH.size, 0))
     header = json.loads(source.read(length, _LENGTH.size))
     start = _LENGTH.size + length
     tensors: dict[str, Tensor] = {}
+    codes = DTYPES_BY_CODE
+    if of_paddle and metadata.get("format") != "pt":
+        codes = {**DTYPES_BY_CODE, "U16": DTYPES["bfloat16"]}
     for name in names:
         facts = header[name]
-        if facts["dtype"] not in DTYPES_BY_CODE:
+        if facts["dtype"] not in codes:
             raise UnreadableFileError(
                 f"{path}: tensor {name} has the element type {facts['dtype']}, which is not known"
             )
         offset = start + facts["data_offsets"][0]
         place = partial(_place, source, offset)
-        tensors[name] = Tensor(name, DTYPES_BY_CODE[facts["dtype"]], tuple(facts["shape"]), place)
-    return SafetensorsFile(source, tensors, metadata)
+        tensors[name] = Tensor(name, codes[facts["dtype"]], tuple(facts["shape"]), place)
+    return SafetensorsFile(source, tensors, metadata, sum(header[name]["dtype"] == "U16" for name in names))
 
 
 def _place(source: ByteSource, offset: int) -> tuple[ByteSource, int]:

@@ -1,4 +1,5 @@
-"""What a conversion was told to change in the values themselves, and the record of it in the converted files."""
+"""What a conversion was told to change in the values themselves or to leave out, and the record of it in the converted
+files."""
 
 from __future__ import annotations
 
@@ -15,19 +16,24 @@ from ..formats.dtypes import DTYPES, DType
 
 _DTYPE_KEY = "paddle2torch.cast"
 _ROW_KEY = "paddle2torch.zero_padding_row"
+_TOKENIZER_KEY = "paddle2torch.no_tokenizer"
+_TRUE = "true"
 
 
 @dataclass(frozen=True)
 class Alterations:
     """`dtype`: every weight is cast to it. `zero_padding_row`: this row of the word embeddings is written as zeros.
+    `no_tokenizer`: the weights alone are written, whatever tokenizer there is.
 
-    Without either, every bit is the source's.
+    Without the first two, every bit is the source's.
     """
 
     dtype: DType | None = None
     zero_padding_row: int | None = None
+    no_tokenizer: bool = False
 
     def __bool__(self) -> bool:
+        """Whether a value was altered."""
         return self.dtype is not None or self.zero_padding_row is not None
 
     def metadata(self) -> dict[str, str]:
@@ -37,6 +43,8 @@ class Alterations:
             record[_DTYPE_KEY] = self.dtype.name
         if self.zero_padding_row is not None:
             record[_ROW_KEY] = str(self.zero_padding_row)
+        if self.no_tokenizer:
+            record[_TOKENIZER_KEY] = _TRUE
         return record
 
     def lines(self) -> list[str]:
@@ -51,6 +59,8 @@ class Alterations:
                 f"row {self.zero_padding_row} of the word embeddings, the padding id's, was written as zeros, as "
                 "PaddleNLP reads it; the stored row is lost"
             )
+        if self.no_tokenizer:
+            lines.append("converted without the tokenizer, as asked for: verify does not cover it")
         return lines
 
 
@@ -59,7 +69,12 @@ UNALTERED = Alterations()
 
 
 def make_alterations(
-    plan: Plan, configuration: Mapping[str, Any], source_dtypes: set[DType], dtype: str | None, zero_padding_row: bool
+    plan: Plan,
+    configuration: Mapping[str, Any],
+    source_dtypes: set[DType],
+    dtype: str | None,
+    zero_padding_row: bool,
+    no_tokenizer: bool = False,
 ) -> Alterations:
     """The alterations that were asked for; a cast to the type that all of `source_dtypes` are is none.
 
@@ -70,7 +85,7 @@ def make_alterations(
         raise UnknownNameError(f"unknown element type {dtype!r}; weights are cast to {', '.join(CASTS)}")
     target = None if dtype is None or source_dtypes == {DTYPES[dtype]} else DTYPES[dtype]
     if not zero_padding_row:
-        return Alterations(target)
+        return Alterations(target, no_tokenizer=no_tokenizer)
     if not any(difference.padding for difference in plan.family.declared(plan.architecture)):
         raise ConfigurationError(
             f"PaddleNLP reads the stored padding row of family {plan.family.name}: writing it as zeros would make "
@@ -79,17 +94,21 @@ def make_alterations(
     padding = configuration["pad_token_id"]
     if padding is None:
         raise ConfigurationError("pad_token_id is null: there is no padding row to write as zeros")
-    return Alterations(target, int(padding))
+    return Alterations(target, int(padding), no_tokenizer)
 
 
 def read_alterations(path: Path, metadata: Mapping[str, str]) -> Alterations:
     """The alterations that the metadata of the file `path` record. Raises UnreadableFileError for an unknown one."""
-    dtype, row = metadata.get(_DTYPE_KEY), metadata.get(_ROW_KEY)
+    dtype, row, tokenizer = (metadata.get(key) for key in (_DTYPE_KEY, _ROW_KEY, _TOKENIZER_KEY))
     if dtype is not None and dtype not in CASTS:
         raise UnreadableFileError(f"{path}: records a cast to {dtype!r}; known are {', '.join(CASTS)}")
     if row is not None and not (row.isascii() and row.isdigit()):
         raise UnreadableFileError(f"{path}: records the padding row {row!r}; a whole number is expected")
-    return Alterations(DTYPES[dtype] if dtype is not None else None, int(row) if row is not None else None)
+    if tokenizer not in (None, _TRUE):
+        raise UnreadableFileError(f"{path}: records no_tokenizer as {tokenizer!r}; {_TRUE!r} is expected, or nothing")
+    return Alterations(
+        DTYPES[dtype] if dtype is not None else None, int(row) if row is not None else None, tokenizer is not None
+    )
 
 
 def check_recorded(path: Path, alterations: Alterations, plan: Plan, configuration: Mapping[str, Any]) -> None:

@@ -20,8 +20,9 @@ class Conversion:
 
     `to` is "torch" or "paddle", the framework whose library loads the output. On the way to Paddle, `made` are buffers
     that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
-    PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know. `kept`: the
-    output was there already, equal to what would have been written, and nothing was.
+    PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know.
+    `no_tokenizer`: the weights alone were asked for. `kept`: the output was there already, equal to what would have
+    been written, and nothing was. `notes` say what of the source was read as something else than its files call it.
     """
 
     source: Path
@@ -47,7 +48,9 @@ class Conversion:
     random: tuple[str, ...] = ()
     left_out_fields: tuple[str, ...] = ()
     tokenizer: TokenizerWritten | None = None
+    no_tokenizer: bool = False
     kept: bool = False
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -59,8 +62,9 @@ class Conversion:
             f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
             f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
             f"{'there already' if self.kept else 'read back'} and equal",
+            *self.notes,
             *self.alterations,
-            self.tokenizer.line() if self.tokenizer is not None else "no tokenizer: there is none beside the weights",
+            *self._tokenizer_lines(),
         ]
         if self.tied:
             lines.append(f"tied, bit-equal to their twins: {', '.join(self.tied)}")
@@ -83,6 +87,11 @@ class Conversion:
         if self.set_aside:
             lines.append(f"files of training, not part of the model: {', '.join(self.set_aside)}")
         return lines
+
+    def _tokenizer_lines(self) -> list[str]:
+        if self.tokenizer is not None:
+            return self.tokenizer.lines()
+        return [] if self.no_tokenizer else ["no tokenizer: there is none beside the weights"]
 
 
 def counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:

@@ -60,11 +60,19 @@ def _check_replaceable(output: Path, overwrite: bool) -> None:
     if not os.path.lexists(output):
         return
     if not overwrite:
-        raise OutputError(f"{output}: exists already; choose another folder or pass --overwrite")
+        way_out = "" if _is_current(output) else " or pass --overwrite"
+        raise OutputError(f"{output}: exists already; choose another folder{way_out}")
     if output.is_symlink() or not output.is_dir():
         raise OutputError(f"{output}: is not a folder, so --overwrite does not replace it")
+    if _is_current(output):
+        # Whoever works in it, a shell at least, would be left in the removed one.
+        raise OutputError(f"{output}: is the current folder, which is not replaced; run the command from another one")
     if (foreign := _foreign(output)) is not None:
         raise OutputError(f"{output}: holds {foreign}; --overwrite does not replace it, remove it yourself if you can")
+
+
+def _is_current(output: Path) -> bool:
+    return os.path.realpath(output) == os.path.realpath(os.curdir)
 
 
 def _foreign(output: Path) -> str | None:
@@ -94,6 +102,9 @@ def new_folder(output: Path, overwrite: bool) -> Iterator[Path]:
     What processes that are gone left beside it is removed. Raises OutputError when the folder cannot be
     made or moved, or when what is there may not be replaced.
     """
+    if output.name == "..":
+        # What lies beside it is not what lies in the parent of that path.
+        output = _real(output)
     _check_replaceable(output, overwrite)
     if output.parent not in TIDIED:
         remove_abandoned(output.parent)

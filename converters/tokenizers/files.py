@@ -43,14 +43,15 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
 
     Raises UnreadableFileError when several vocabularies of a kind fit equally well.
     """
-    folder = source.path if source.path.is_dir() else source.path.parent
-    stems = [path.name.removesuffix(".pdparams") for path in source.files]
-    names = list(dict.fromkeys([*([source.pretrained] if source.pretrained else []), *stems]))
-    found = {
-        kind: path
-        for kind in VOCABULARY_FILES
-        if (path := _vocabulary(folder, kind, names, search=source.path.is_dir())) is not None
-    }
+    folder, names = _folder_of(source), _names_of(source)
+    found = {}
+    for kind, paths in _vocabularies(source).items():
+        if len(paths) > 1:
+            listed = ", ".join(path.name for path in paths)
+            raise UnreadableFileError(
+                f"{folder}: holds several vocabularies ({listed}); call the one that is meant {VOCABULARY_FILES[kind]}"
+            )
+        found[kind] = paths[0]
     if not found:
         return None
     published = published_tokenizers()
@@ -64,12 +65,12 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
 
 
 def tokenizer_paths(source: Source) -> list[Path]:
-    """All tokenizer files of a PaddleNLP source. Raises UnreadableFileError as `find_tokenizer_files` does."""
-    files = find_tokenizer_files(source)
-    if files is None:
+    """All tokenizer files of a PaddleNLP source, of vocabularies that fit equally well each one."""
+    vocabularies = [path for paths in _vocabularies(source).values() for path in paths]
+    if not vocabularies:
         return []
-    settings = (files.config, files.special_tokens_map, files.added_tokens)
-    return [*files.vocabularies.values(), *(path for path in settings if path is not None)]
+    settings = (_existing(_folder_of(source) / name) for name in (CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS))
+    return [*vocabularies, *(path for path in settings if path is not None)]
 
 
 def plain_tokenizer_paths(folder: Path) -> list[Path]:
@@ -93,21 +94,28 @@ def read_json_object(path: Path | None) -> dict[str, Any]:
     return document
 
 
-def _vocabulary(folder: Path, kind: str, names: list[str], search: bool) -> Path | None:
-    plain = VOCABULARY_FILES[kind]
-    candidates = [plain, *(f"{name}{mark}{plain}" for name in names for mark in ".-_")]
-    for candidate in candidates:
-        if (folder / candidate).is_file():
-            return folder / candidate
-    if not search:
-        return None
-    found = sorted(path for path in folder.glob(f"*{plain}") if path.name[: -len(plain)][-1:] in tuple(".-_"))
-    if len(found) > 1:
-        listed = ", ".join(path.name for path in found)
-        raise UnreadableFileError(
-            f"{folder}: holds several vocabularies ({listed}); call the one that is meant {plain}"
-        )
-    return found[0] if found else None
+def _folder_of(source: Source) -> Path:
+    return source.path if source.path.is_dir() else source.path.parent
+
+
+def _names_of(source: Source) -> list[str]:
+    """The names that a source's vocabulary may go by: the pretrained one, and those of its files of weights."""
+    stems = [path.name.removesuffix(".pdparams") for path in source.files]
+    return list(dict.fromkeys([*([source.pretrained] if source.pretrained else []), *stems]))
+
+
+def _vocabularies(source: Source) -> dict[str, list[Path]]:
+    """The vocabularies of a source by kind, several of a kind where they fit equally well."""
+    folder, names = _folder_of(source), _names_of(source)
+    found: dict[str, list[Path]] = {}
+    for kind, plain in VOCABULARY_FILES.items():
+        candidates = [plain, *(f"{name}{mark}{plain}" for name in names for mark in ".-_")]
+        paths = [folder / name for name in candidates if (folder / name).is_file()][:1]
+        if not paths and source.path.is_dir():
+            paths = sorted(path for path in folder.glob(f"*{plain}") if path.name[: -len(plain)][-1:] in tuple(".-_"))
+        if paths:
+            found[kind] = paths
+    return found
 
 
 def _existing(path: Path) -> Path | None:

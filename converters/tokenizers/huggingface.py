@@ -6,14 +6,16 @@ Nothing but the standard library takes part: a base install has no tokenizer lib
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigurationError, UnreadableFileError
+from ...errors import ConfigurationError, Paddle2TorchError, UnreadableFileError
 from ...mappings.language.tokenizers import NEEDED_TOKENS, SENTENCEPIECE, UNLIMITED, VOCABULARY_FILES
 from ..checkpoints.source import Source
+from .added import hidden, settle_added
 from .fast import added_entry, sentencepiece_json, wordpiece_json
 from .files import (
     ADDED_TOKENS,
@@ -31,20 +33,30 @@ HUGGING_FACE_CLASS = "PreTrainedTokenizerFast"
 """The class that takes tokenizer.json as it is. transformers 5 lets the classes of the families, such as
 `BertTokenizer`, build their own steps from the vocabulary and ignore those of the file."""
 
+MOST_BEYOND = 100
+"""Tokens beyond the model's word embeddings: what somebody adds, or a few lines too many. More are another model's."""
+
 
 @dataclass(frozen=True)
 class SourceTokenizer:
-    """A checkpoint's tokenizer, read and checked. `ids` leads from each token of its vocabulary to its id."""
+    """A checkpoint's tokenizer, read and checked. `ids` leads from each token of its vocabulary to its id; `notes` say
+    what is odd about the files, and how it is read."""
 
     files: TokenizerFiles
     settings: TokenizerSettings
     ids: Mapping[str, int]
     model: SentencePieceModel | None
+    notes: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files that it was read from."""
         return self.files.paths(self.settings.kind)
+
+    @property
+    def holes(self) -> frozenset[int]:
+        """Ids that no token has, because a later line of the vocabulary holds the same token."""
+        return frozenset(range(max(self.ids.values()))) - frozenset(self.ids.values())
 
     @property
     def vocabulary(self) -> Path:
@@ -54,34 +66,58 @@ class SourceTokenizer:
 
 @dataclass(frozen=True)
 class TokenizerWritten:
-    """What was written for a tokenizer: Hugging Face's (or PaddleNLP's) class, how many tokens, the files' names."""
+    """What was written for a tokenizer: Hugging Face's (or PaddleNLP's) class, how many tokens, the files' names, and
+    what is odd about the source's files."""
 
     tokenizer_class: str
     tokens: int
     files: tuple[str, ...]
     guess: str | None = None
+    notes: tuple[str, ...] = ()
 
-    def line(self) -> str:
+    def lines(self) -> list[str]:
         """It for people."""
-        return f"tokenizer: {self.tokenizer_class}, {self.tokens:,} tokens: {', '.join(self.files)}"
+        written = f"tokenizer: {self.tokenizer_class}, {self.tokens:,} tokens: {', '.join(self.files)}"
+        return [written, *(f"warning: {note}" for note in self.notes)]
 
 
 def read_tokenizer(source: Source, family: str, vocab_size: int | None = None) -> SourceTokenizer | None:
     """The tokenizer in a source's folder or beside its file, None when there is none.
 
     `vocab_size` is the number of rows of the model's word embeddings. Raises UnreadableFileError for a vocabulary that
-    is damaged, larger than the model's, or lacks a special token; ConfigurationError for settings that cannot hold.
+    is damaged, far larger than the model's, or lacks a special token; ConfigurationError for settings that cannot hold.
     """
-    files = find_tokenizer_files(source)
-    if files is None:
-        return None
-    settings = read_settings(files, family)
-    path = files.vocabularies[settings.kind]
-    model = read_spiece(path) if settings.kind == SENTENCEPIECE else None
-    ids = read_vocabulary(path) if model is None else {piece.text: index for index, piece in enumerate(model.pieces)}
-    tokenizer = SourceTokenizer(files, settings, ids, model)
-    check_tokenizer(tokenizer, vocab_size)
-    return tokenizer
+    with naming("`convert --no-tokenizer` converts the weights alone"):
+        files = find_tokenizer_files(source)
+        if files is None:
+            return None
+        settings = read_settings(files, family)
+        path = files.vocabularies[settings.kind]
+        ids, model, notes = read_pieces(path, settings.kind)
+        added, more = settle_added(files.folder / ADDED_TOKENS, settings, ids)
+        tokenizer = SourceTokenizer(files, replace(settings, added=added), ids, model, (*notes, *more))
+        beyond = check_tokenizer(tokenizer, vocab_size)
+    return replace(tokenizer, notes=(*tokenizer.notes, *beyond))
+
+
+def read_pieces(path: Path, kind: str) -> tuple[dict[str, int], SentencePieceModel | None, tuple[str, ...]]:
+    """The ids of a vocabulary by token, the SentencePiece model that it is, if so, and notes of what is odd about it.
+    Raises what `read_spiece` and `read_vocabulary` do."""
+    if kind == SENTENCEPIECE:
+        model = read_spiece(path)
+        return {piece.text: index for index, piece in enumerate(model.pieces)}, model, ()
+    ids, notes = read_vocabulary(path)
+    return ids, None, notes
+
+
+@contextmanager
+def naming(way_out: str) -> Iterator[None]:
+    """Errors of this package end in what can be done instead."""
+    try:
+        yield
+    except Paddle2TorchError as error:
+        mark = "" if str(error).endswith("?") else ";"
+        raise type(error)(f"{error}{mark} {way_out}") from error
 
 
 def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> TokenizerWritten:
@@ -103,7 +139,7 @@ def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Tok
         write_json(folder / ADDED_TOKENS, dict(settings.added))
         names.append(ADDED_TOKENS)
     count = len(tokenizer.ids) + len(settings.added)
-    return TokenizerWritten(HUGGING_FACE_CLASS, count, tuple(names), settings.guess)
+    return TokenizerWritten(HUGGING_FACE_CLASS, count, tuple(names), settings.guess, tokenizer.notes)
 
 
 def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
@@ -123,8 +159,10 @@ def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
 
 
 def is_found_in_any_case(settings: TokenizerSettings, token: str) -> bool:
-    """Whether a text holds a special or added token however it is cased: PaddleNLP lower-cases the text before it
-    looks for tokens."""
+    """Whether a text holds a special or added token however it is cased: most of PaddleNLP's classes lower-case the
+    text before they look for tokens."""
+    if settings.paddle_class.exact:
+        return False
     if token not in settings.all_special:
         return settings.do_lower_case
     return settings.do_lower_case and token == token.lower() and not settings.paddle_class.wraps
@@ -135,8 +173,9 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def check_tokenizer(tokenizer: SourceTokenizer, vocab_size: int | None) -> None:
-    """Raise UnreadableFileError or ConfigurationError where vocabulary, settings and model do not fit together."""
+def check_tokenizer(tokenizer: SourceTokenizer, vocab_size: int | None) -> tuple[str, ...]:
+    """Raise UnreadableFileError or ConfigurationError where vocabulary, settings and model do not fit together; return
+    notes of what does not quite."""
     path, settings, ids = tokenizer.vocabulary, tokenizer.settings, tokenizer.ids
     for position, (token, index) in enumerate(settings.added.items()):
         if index != len(ids) + position or token in ids:
@@ -145,10 +184,13 @@ def check_tokenizer(tokenizer: SourceTokenizer, vocab_size: int | None) -> None:
                 f"vocabulary, which holds {len(ids)} tokens, without gap or repetition"
             )
     known = {**ids, **settings.added}
+    # What is added to a tokenizer that wraps another one is unknown to the inner one, which puts the tokens around.
+    inner = ids if settings.paddle_class.wraps else known
     for role in NEEDED_TOKENS:
-        if settings.special[role] not in known:
+        if settings.special[role] not in inner:
             raise UnreadableFileError(
-                f"{path}: holds no {settings.special[role]!r}, which is the {role}; is it the vocabulary of this model?"
+                f"{path}: holds no {settings.special[role]!r}, which is the {role}"
+                f"{hidden(ids, settings.special[role]) or '; is it the vocabulary of this model?'}"
             )
     for token in settings.all_special:
         if token not in known:
@@ -157,11 +199,33 @@ def check_tokenizer(tokenizer: SourceTokenizer, vocab_size: int | None) -> None:
         raise ConfigurationError(
             f"{path}: marks another piece than unk_token {settings.special['unk_token']!r} as unknown"
         )
-    if vocab_size is not None and len(known) > vocab_size:
+    return _beyond(tokenizer, known, vocab_size) if vocab_size is not None else ()
+
+
+def _beyond(tokenizer: SourceTokenizer, known: Mapping[str, int], vocab_size: int) -> tuple[str, ...]:
+    """A note of the tokens that the model has no word embedding for. Raises UnreadableFileError when there are many, or
+    a call needs one of them."""
+    path, special = tokenizer.vocabulary, tokenizer.settings.special
+    beyond = [token for token, index in known.items() if index >= vocab_size]
+    needed = [role for role in NEEDED_TOKENS if special[role] in beyond]
+    if len(beyond) > MOST_BEYOND:
         raise UnreadableFileError(
             f"{path}: holds {len(known)} tokens, but the model has {vocab_size} word embeddings; it belongs to "
             "another model"
         )
+    if needed:
+        token = special[needed[0]]
+        raise UnreadableFileError(
+            f"{path}: gives {token!r}, the {needed[0]}, the id {known[token]}, but the model has {vocab_size} word "
+            f"embeddings{hidden(tokenizer.ids, token)}"
+        )
+    if not beyond:
+        return ()
+    shown = ", ".join(map(repr, beyond[:3]))
+    return (
+        f"{path}: {len(beyond)} of {len(known)} tokens are beyond the model's {vocab_size} word embeddings, so that a "
+        f"text with one of them fails in both libraries: {shown}{', ...' if len(beyond) > 3 else ''}",
+    )
 
 
 def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ...mappings.language.tokenizers import (
 )
 from ...mappings.registry import target_tokenizers, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
-from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, write_json
+from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, naming, read_pieces, write_json
 from .settings import (
     TokenizerSettings,
     checked_added,
@@ -29,8 +30,6 @@ from .settings import (
     side_of,
     token_text,
 )
-from .spiece import read_spiece
-from .vocabulary import read_vocabulary
 
 _PLAIN = {"PreTrainedTokenizer", "TokenizersBackend"}
 """Classes that take tokenizer.json as it is: the one that this package writes, and the one that transformers 5 makes of
@@ -46,10 +45,12 @@ def write_paddle_tokenizer(
     PaddleNLP has no form for, while the weights may have one; UnreadableFileError and ConfigurationError for one that
     is damaged or contradicts itself.
     """
-    tokenizer = read_huggingface_tokenizer(source_folder, family, vocab_size)
-    if tokenizer is None:
-        return None
-    settings = tokenizer.settings
+    with naming("the weights alone are converted from a copy of the folder without its tokenizer files"):
+        tokenizer = read_huggingface_tokenizer(source_folder, family, vocab_size)
+        if tokenizer is None:
+            return None
+        settings = tokenizer.settings
+        _check_expressible(source_folder, settings)
     plain = VOCABULARY_FILES[settings.kind]
     if tokenizer.vocabulary.name == plain:
         (folder / plain).write_bytes(tokenizer.vocabulary.read_bytes())
@@ -64,7 +65,8 @@ def write_paddle_tokenizer(
     if settings.added:
         write_json(folder / ADDED_TOKENS, dict(settings.added))
         names.append(ADDED_TOKENS)
-    return TokenizerWritten(settings.paddle_class.name, len(tokenizer.ids) + len(settings.added), tuple(names))
+    count = len(tokenizer.ids) + len(settings.added)
+    return TokenizerWritten(settings.paddle_class.name, count, tuple(names), notes=tokenizer.notes)
 
 
 def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None = None) -> SourceTokenizer | None:
@@ -76,25 +78,21 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
     if not present and not fast:
         return None
     kind = _kind(folder, family, config, fast, present)
-    model = None
-    if kind == SENTENCEPIECE:
-        if kind not in present:
-            raise TokenizerError(
-                f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
-                "can be made; put that file into the folder"
-            )
-        model = read_spiece(present[kind])
-        ids = {piece.text: index for index, piece in enumerate(model.pieces)}
-    else:
-        ids = read_vocabulary(present[kind]) if kind in present else _wordpiece_vocabulary(folder, fast)
+    if kind == SENTENCEPIECE and kind not in present:
+        raise TokenizerError(
+            f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
+            "can be made; put that file into the folder"
+        )
+    ids, model, notes = (
+        read_pieces(present[kind], kind) if kind in present else (_wordpiece_vocabulary(folder, fast), None, ())
+    )
     mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
     settings = _settings(
         str(config_path or folder), family, kind, config, mapped, fast, _added(folder, config, fast, ids)
     )
     files = TokenizerFiles(folder, present or {kind: folder / TOKENIZER}, None, config_path)
-    tokenizer = SourceTokenizer(files, settings, ids, model)
-    check_tokenizer(tokenizer, vocab_size)
-    return tokenizer
+    tokenizer = SourceTokenizer(files, settings, ids, model, notes)
+    return replace(tokenizer, notes=(*notes, *check_tokenizer(tokenizer, vocab_size)))
 
 
 def _kind(
@@ -191,6 +189,17 @@ def _settings(
     )
 
 
+def _check_expressible(source_folder: Path, settings: TokenizerSettings) -> None:
+    """Raise TokenizerError for a setting that PaddleNLP's class does not take, unless it does as without it."""
+    for name, usual in (("strip_accents", settings.do_lower_case), ("tokenize_chinese_chars", True)):
+        value = getattr(settings, name)
+        if name in settings.paddle_class.ignores and value not in (None, usual):
+            raise TokenizerError(
+                f"{source_folder}: {name} is {value!r}, a setting that {settings.paddle_class.name} of PaddleNLP does "
+                "not have"
+            )
+
+
 def _additional(origin: str, config: Mapping[str, Any], mapped: Mapping[str, Any]) -> tuple[str, ...]:
     """The special tokens without a role. transformers 5 writes them under another name."""
     key = "additional_special_tokens"
@@ -229,6 +238,8 @@ def _paddle_config(settings: TokenizerSettings) -> dict[str, Any]:
             "strip_accents": settings.strip_accents,
             "tokenize_chinese_chars": settings.tokenize_chinese_chars,
         }
+    document = {name: value for name, value in document.items() if name not in settings.paddle_class.ignores}
+    document |= {name: only.value for name, only in settings.paddle_class.only.items()}
     if settings.paddle_class.wraps:
         # AlbertTokenizer asks for both files by name, even for the one that there is none of.
         document["vocab_file" if settings.kind == SENTENCEPIECE else "sentencepiece_model_file"] = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import ConfigurationError
 from ...mappings.language.tokenizers import (
-    MAX_LENGTH,
     SENTENCEPIECE,
     SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
@@ -17,7 +16,7 @@ from ...mappings.language.tokenizers import (
     WORDPIECE_TOKENS,
     TokenizerClass,
 )
-from ...mappings.registry import published_tokenizers, tokenizer_classes, tokenizer_facts
+from ...mappings.registry import published_length, published_tokenizers, tokenizer_classes, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, read_json_object
 
 _SIDES = ("right", "left")
@@ -74,22 +73,22 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
             guess = f"{files.folder} holds no {CONFIG}: the tokenizer is taken to be {whose}"
         elif kind == WORDPIECE:
             guess = f"{files.folder} holds no {CONFIG}: the tokenizer lower-cases, which is PaddleNLP's default"
-    given = {**published, **config}
+    given = {name: value for name, value in {**published, **config}.items() if name not in tokenizer_class.ignores}
     origin = str(files.config or files.folder)
+    _check_own(origin, tokenizer_class, given)
     special = _special_tokens(files, tokenizer_class, kind, given)
     additional = _additional(files, given)
     refuse(origin, given)
-    lower = flag(origin, given, "do_lower_case", True)
     length = given.get("model_max_length", given.get("max_len"))
     if files.config is None and files.name is not None:
-        length = MAX_LENGTH
+        length = published_length(files.name)
     return TokenizerSettings(
         kind=kind,
         paddle_class=tokenizer_class,
         special=special,
         additional=additional,
-        added=_added(files, lower, {*special.values(), *additional}),
-        do_lower_case=lower,
+        added=checked_added(files.folder / ADDED_TOKENS, read_json_object(files.added_tokens)),
+        do_lower_case=flag(origin, given, "do_lower_case", True),
         remove_space=flag(origin, given, "remove_space", True),
         keep_accents=flag(origin, given, "keep_accents", False),
         strip_accents=optional_flag(origin, given, "strip_accents"),
@@ -100,6 +99,18 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
         name=files.name if files.config is None else None,
         guess=guess,
     )
+
+
+def _check_own(origin: str, tokenizer_class: TokenizerClass, given: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for a setting of a class's own that has no counterpart."""
+    for name, only in tokenizer_class.only.items():
+        value = given.get(name, only.default)
+        if value != only.value:
+            stated = "is" if name in given else "is not given, which makes it"
+            raise ConfigurationError(
+                f"{origin}: {name} {stated} {value!r}: {tokenizer_class.name} then {only.otherwise}, which has no fast "
+                f"tokenizer; only {only.value!r} has one"
+            )
 
 
 def _class_and_kind(files: TokenizerFiles, config: Mapping[str, Any], family: str) -> tuple[TokenizerClass, str]:
@@ -159,16 +170,10 @@ def _additional(files: TokenizerFiles, given: Mapping[str, Any]) -> tuple[str, .
     return tuple(token_text(files.folder, key, value) for value in values)
 
 
-def _added(files: TokenizerFiles, lower: bool, special: Set[str]) -> dict[str, int]:
-    """Tokens beyond the vocabulary. PaddleNLP lower-cases those that are not special where it lower-cases text."""
-    added = checked_added(files.folder / ADDED_TOKENS, read_json_object(files.added_tokens))
-    return {token.lower() if lower and token not in special else token: index for token, index in added.items()}
-
-
 def checked_added(origin: object, added: Mapping[str, Any]) -> dict[str, int]:
     """Tokens beyond the vocabulary by rising id. Raises ConfigurationError for what is no id."""
     for token, index in added.items():
-        if not token or isinstance(index, bool) or not isinstance(index, int):
+        if isinstance(index, bool) or not isinstance(index, int):
             raise ConfigurationError(f"{origin}: leads from {token!r} to {index!r}, not to an id")
     return dict(sorted(added.items(), key=lambda item: item[1]))
 

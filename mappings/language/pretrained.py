@@ -16,7 +16,8 @@ class Pretrained:
     """A pretrained name of PaddleNLP.
 
     `configuration` holds PaddleNLP's fields, `parameters` the exact number of elements per architecture (tied tensors
-    counted once, buffers not at all), `counterpart` the same model on the Hugging Face Hub, `license` that of the
+    counted once, buffers and what a conversion drops not at all). `tokenizer_urls` are the files of the tokenizer, the
+    vocabulary first. `counterpart` is the same model on the Hugging Face Hub where one is known, `license` that of the
     counterpart where one is stated.
     """
 
@@ -25,10 +26,25 @@ class Pretrained:
     language: str
     configuration: Mapping[str, Any]
     weights_url: str
-    tokenizer_url: str
+    tokenizer_urls: tuple[str, ...]
     parameters: Mapping[str, int]
-    counterpart: str
+    counterpart: str | None
     license: str | None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The addresses by the names that the files have here: NAME.pdparams, NAME.vocab.txt and the like, whatever
+        they are called where they are published."""
+        named = {f"{self.name}.{_ending(url)}": url for url in self.tokenizer_urls}
+        return {f"{self.name}.pdparams": self.weights_url, **named}
+
+
+TOKENIZER_ENDINGS = ("spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.bpe", "encoder.json")
+"""What the addresses of tokenizer files end in, which says what they are."""
+
+
+def _ending(url: str) -> str:
+    return next(ending for ending in TOKENIZER_ENDINGS if url.endswith(ending))
 
 
 _PARAMETERS = "parameters of "
@@ -41,8 +57,9 @@ def read_names(family: str, table: str) -> list[Pretrained]:
     """The pretrained names of a family from the text of its table in names/, comma-separated with a line of headings.
 
     A column is one of _TEXTS, "parameters of CLASS", or a field of PaddleNLP's configuration whose value is written as
-    in JSON, a plain text without quotation marks; an empty cell is a field that the configuration does not have. Raises
-    MappingError for a table that lacks a column or a value.
+    in JSON, a plain text without quotation marks; an empty cell is a field that the configuration does not have. The
+    addresses of a tokenizer of several files are separated by blanks. Raises MappingError for a table that lacks a
+    column or a value, or names a tokenizer file of an unknown kind.
     """
     entries = []
     for line, row in enumerate(csv.DictReader(table.splitlines()), 2):
@@ -52,6 +69,11 @@ def read_names(family: str, table: str) -> list[Pretrained]:
             raise MappingError(f"names/{family}.csv: has no column {missing[0]}")
         fields = [column for column in row if column not in _TEXTS and not column.startswith(_PARAMETERS)]
         counts = [column for column in row if column.startswith(_PARAMETERS)]
+        tokenizer = tuple(row["tokenizer"].split())
+        if not tokenizer or not all(url.endswith(TOKENIZER_ENDINGS) for url in tokenizer):
+            raise MappingError(
+                f"names/{family}.csv, line {line}: tokenizer files end in {', '.join(TOKENIZER_ENDINGS)}"
+            )
         entries.append(
             Pretrained(
                 name=row["name"],
@@ -59,9 +81,9 @@ def read_names(family: str, table: str) -> list[Pretrained]:
                 language=row["language"],
                 configuration={column: _value(row[column]) for column in sorted(fields) if row[column]},
                 weights_url=row["weights"],
-                tokenizer_url=row["tokenizer"],
+                tokenizer_urls=tokenizer,
                 parameters={column.removeprefix(_PARAMETERS): int(row[column]) for column in counts if row[column]},
-                counterpart=row["counterpart"],
+                counterpart=row["counterpart"] or None,
                 license=row["license"] or None,
             )
         )

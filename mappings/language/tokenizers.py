@@ -18,7 +18,7 @@ SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token
 NEEDED_TOKENS = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 MAX_LENGTH = 512
-"""`max_model_input_sizes` of every pretrained name."""
+"""`max_model_input_sizes` of a pretrained name of which its family says nothing else."""
 
 UNLIMITED = int(1e30)
 """What both libraries call the length of a tokenizer without `model_max_length`."""
@@ -45,22 +45,48 @@ WORDPIECE_TOKENS: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
+class OnlyValue:
+    """A setting of which one value alone has a counterpart: PaddleNLP's default, that value, and what any other one
+    does."""
+
+    default: Any
+    value: Any
+    otherwise: str
+
+
+@dataclass(frozen=True)
 class TokenizerClass:
     """A tokenizer class of PaddleNLP. `kinds` are the vocabularies it reads, the preferred one first; `wraps`: it hands
-    text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text."""
+    text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text; `exact`:
+    they are found as they are written only, whatever becomes of the case of the text; `ignores`: settings of other
+    classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name."""
 
     name: str
     kinds: tuple[str, ...]
     wraps: bool = False
+    exact: bool = False
+    ignores: frozenset[str] = frozenset()
+    only: Mapping[str, OnlyValue] = field(default_factory=dict)
+
+
+SETTINGS_OF_BERT = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})
+"""What BertTokenizer takes and the others that are made as it is do not."""
+
+
+def wordpiece_class(name: str, exact: bool = False, only: Mapping[str, OnlyValue] | None = None) -> TokenizerClass:
+    """A class that cuts a text with vocab.txt as BertTokenizer does without settings of its own: those of ERNIE and its
+    relatives."""
+    return TokenizerClass(name, (WORDPIECE,), exact=exact, ignores=SETTINGS_OF_BERT, only=dict(only or {}))
 
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """PaddleNLP's tokenizers of one family.
+    """PaddleNLP's tokenizers of one family, one class or several.
 
     `default` is the class that PaddleNLP's `AutoTokenizer` takes when a folder names none, and the one that a folder
     written for PaddleNLP names. `published` are the settings by pretrained name, PaddleNLP's
-    `pretrained_init_configuration`. `target_kinds` are kinds of vocabulary by Hugging Face's class, for folders that
+    `pretrained_init_configuration`, and `lengths` their `max_model_input_sizes` where these are not MAX_LENGTH.
+    `target_kinds` are kinds of vocabulary by Hugging Face's class, for folders that
     others made. `without_settings`, by kind of vocabulary, are settings for a folder that states none, where
     PaddleNLP's own defaults would not load, and whose settings they are.
     """
@@ -68,6 +94,7 @@ class TokenizerFacts:
     classes: tuple[TokenizerClass, ...]
     default: str
     published: Mapping[str, Mapping[str, Any]]
+    lengths: Mapping[str, int] = field(default_factory=dict)
     target_kinds: Mapping[str, str] = field(default_factory=dict)
     without_settings: Mapping[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
 

@@ -93,6 +93,66 @@ def test_an_empty_folder_may_be_overwritten(paddle2torch: Run, source: Path) -> 
     assert paddle2torch("convert", "source", "out", "--overwrite", cwd=source.parent).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("output", "held"),
+    [
+        *((output, "nothing") for output in (".", "../here/", "in/..", "absent/..")),
+        (".", "a conversion"),
+        (".", "other things"),
+    ],
+)
+def test_the_current_folder_is_not_replaced(output: str, held: str, paddle2torch: Run, source: Path) -> None:
+    """The shell would be left in a folder that is gone."""
+    here = source.parent / "here"
+    if held == "a conversion":
+        assert paddle2torch("convert", "source", "here", cwd=source.parent).returncode == 0
+    else:
+        here.mkdir()
+    if held == "other things":
+        (here / "thesis.docx").write_text("mine")
+    if output == "in/..":
+        (here / "in").mkdir()
+    line = refused(paddle2torch, here, "convert", "../source", output, "--overwrite")
+    assert "is the current folder, which is not replaced; run the command from another one" in line
+    assert [path.name for path in source.parent.iterdir() if path.name.startswith(".")] == []
+    if output == ".":
+        line = refused(paddle2torch, here, "convert", "../source", output)
+        assert line == "Error: .: exists already; choose another folder"
+
+
+@pytest.mark.parametrize("held", ["nothing", "a conversion", "other things"])
+def test_the_folder_above_is_replaced_only_if_it_is_its_own(held: str, paddle2torch: Run, source: Path) -> None:
+    below = source.parent / "out" / "below"
+    below.mkdir(parents=True)
+    if held == "a conversion":
+        assert paddle2torch("convert", "source", "made", cwd=source.parent).returncode == 0
+        for path in (source.parent / "made").iterdir():
+            path.rename(below.parent / path.name)
+        (source.parent / "made").rmdir()
+    if held == "other things":
+        (below.parent / "a.txt").write_text("mine")
+    line = refused(paddle2torch, below, "convert", "../../source", "..", "--overwrite")
+    name = "a.txt" if held == "other things" else "below"
+    assert f"..: holds {name}, which no conversion wrote" in line
+    assert sorted(path.name for path in source.parent.iterdir()) == ["out", "source"]
+
+
+def test_the_current_folder_may_be_compared(paddle2torch: Run, source: Path) -> None:
+    assert paddle2torch("convert", "source", "here", cwd=source.parent).returncode == 0
+    kept = paddle2torch("convert", "../source", ".", "--resume", cwd=source.parent / "here")
+    assert kept.returncode == 0, kept.stderr
+    assert "there already and equal" in kept.stdout
+
+
+@pytest.mark.parametrize("output", ["out/", "out/.", "elsewhere/../out"])
+def test_an_output_with_dots_and_slashes_is_replaced(output: str, paddle2torch: Run, source: Path) -> None:
+    (source.parent / "elsewhere").mkdir()
+    for _ in range(2):
+        done = paddle2torch("convert", "source", output, "--overwrite", cwd=source.parent)
+        assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in source.parent.iterdir()) == ["elsewhere", "out", "source"]
+
+
 def test_a_failed_conversion_leaves_the_old_output(paddle2torch: Run, source: Path) -> None:
     assert paddle2torch("convert", "source", "out", cwd=source.parent).returncode == 0
     put_field(source, hidden_size=25)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
 
-from paddle2torch.mappings.registry import PRETRAINED
+from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
 from ..conftest import Run
 from .outcomes import Seeded, error_line, refused
@@ -69,9 +70,17 @@ def test_list(paddle2torch: Run) -> None:
     finished = paddle2torch("list")
     assert finished.returncode == 0
     lines = finished.stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(PRETRAINED)
-    assert all(line == line.rstrip() for line in lines)
-    assert "11,683,584" in lines[1]
+    groups = {name: [entry for entry in PRETRAINED.values() if entry.family == name] for name in FAMILIES}
+    expected = [
+        line
+        for name, entries in groups.items()
+        if entries
+        for line in (name, *(f"  {entry.name}" for entry in entries))
+    ]
+    assert [re.findall(r"^ *\S+", line)[0] for line in lines[1:]] == expected
+    assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
+    assert lines[1] == "albert (14; English, Chinese)"
+    assert lines[2].split() == ["albert-base-v1", "12", "x", "768", "11,683,584", "no"]
     document = json.loads(paddle2torch("list", "--json", "--family", "albert").stdout)
     assert [model["name"] for model in document["models"]] == list(PRETRAINED)
     assert not any(model["cached"] for model in document["models"])

@@ -1,4 +1,4 @@
-"""Files written by Paddle and PaddleNLP themselves, in child processes."""
+"""Files written by Paddle, PaddleNLP and PyTorch themselves, in child processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from paddle2torch.mappings.registry import FAMILIES
 
-from ..conftest import PADDLE_PYTHON, SMALL, run_child
+from ..conftest import PADDLE_PYTHON, SMALL, TORCH_PYTHON, run_child
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +32,14 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for model in family.models
     ]
     run_child(Path(__file__).with_name("write_checkpoints.py"), {"folder": str(folder), "models": models})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def torch_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files saved by PyTorch in both its formats; beside each, `NAME.json` says what it reads from it."""
+    folder = tmp_path_factory.mktemp("torch")
+    script = Path(__file__).parent / "formats" / "write_torch_files.py"
+    child = subprocess.run([TORCH_PYTHON, str(script), str(folder)], capture_output=True, text=True, timeout=300)
+    assert child.returncode == 0, child.stderr
     return folder

@@ -294,7 +294,8 @@ def test_models_that_paddlenlp_lacks_are_refused(
         (lambda folder: (folder / "config.json").write_text("[]"), "a JSON object is expected"),
         (lambda folder: (folder / "config.json").write_text("{"), "is not a JSON file"),
         (lambda folder: (folder / "model.safetensors").unlink(), "holds no model.safetensors or pytorch_model.bin"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "is not a valid safetensors file"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "is plain text; the download failed"),
+        (lambda folder: os.truncate(folder / "model.safetensors", 100), "is not a valid safetensors file"),
     ],
 )
 def test_a_damaged_folder_is_refused(damage: Callable[[Path], object], message: str, make: Make) -> None:

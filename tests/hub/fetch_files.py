@@ -11,7 +11,7 @@ from .file_server import FileServer
 
 TINY = "albert-chinese-tiny"
 
-WEIGHTS, VOCABULARY = (urlsplit(url).path for url in (PRETRAINED[TINY].weights_url, PRETRAINED[TINY].tokenizer_url))
+WEIGHTS, VOCABULARY = (urlsplit(url).path for url in PRETRAINED[TINY].files.values())
 
 
 def chinese_vocabulary(size: int = 21128) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import re
@@ -31,7 +32,8 @@ class Seen:
 @dataclass(frozen=True)
 class Fault:
     """How one request is answered otherwise than it should be. `after` counts bytes of the body; then the connection
-    is closed, or silent for `stall` seconds. `lie` is added to Content-Length. `part` replaces the Content-Range of a
+    is closed, silent for `stall` seconds, or brings the rest byte by byte, one in `drip` seconds; without `after` it is
+    a header that drips so. `lie` is added to Content-Length. `part` replaces the Content-Range of a
     206 and `body` what is sent."""
 
     status: int | None = None
@@ -39,6 +41,7 @@ class Fault:
     body: bytes | None = None
     after: int | None = None
     stall: float = 0.0
+    drip: float = 0.0
     lie: int = 0
     ignore_range: bool = False
     part: str | None = None
@@ -108,6 +111,9 @@ class _FileHandler(BaseHTTPRequestHandler):
             fault.before()
         if fault.hang_up:
             return
+        if fault.drip and fault.after is None:
+            self._drip(b"HTTP/1.1 200 OK\r\nX-Long: " + bytes(1000).replace(b"\0", b"x"), fault.drip)
+            return
         if fault.status is not None and fault.status != 206:
             self._answer(fault.status, dict(fault.headers), fault.body or b"", fault)
             return
@@ -152,8 +158,17 @@ class _FileHandler(BaseHTTPRequestHandler):
             self.wfile.flush()
             if fault.stall:
                 time.sleep(fault.stall)
+            if fault.drip:
+                self._drip(body[len(kept) :], fault.drip)
         except OSError:
             pass  # the client went away, which is its right
+
+    def _drip(self, content: bytes, seconds: float) -> None:
+        with contextlib.suppress(OSError):  # the client went away
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(seconds)
 
 
 class LoopbackProxy:

@@ -154,7 +154,7 @@ def test_the_checkpoint_of_another_name_is_not_kept(
         (b"", "is empty"),
         (b"\xff\xfe" * 5000, "not UTF-8"),
         (chinese_vocabulary(5000), "holds 5,000 tokens, the model has 21,128"),
-        (chinese_vocabulary(21129), "holds 21,129 tokens"),
+        (chinese_vocabulary(21128 + 212), "holds 21,340 tokens"),
         (chinese_vocabulary().replace(b"[MASK]", b"[MUSK]"), r"lacks \[MASK\]"),
     ],
 )
@@ -413,14 +413,31 @@ def test_a_fetch_that_ends_early_is_continued(
     _, errors = child.communicate(timeout=20)
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number)
     assert names_in(caches) == [f"{FILES[0]}.partial", f"{FILES[0]}.partial.json"]
+    partial = caches / f"{FILES[0]}.partial"
     if number != signal.SIGKILL:
-        assert errors.splitlines()[-1].startswith("Error: interrupted")
+        assert errors.splitlines()[-1] == (
+            f"Error: interrupted; {partial} keeps what came, and the next fetch goes on from byte "
+            f"{partial.stat().st_size:,}"
+        )
     server.pause = 0
     assert command("fetch", TINY, "--base-url", server.url, cwd=tmp_path).returncode == 0
     begun = server.asked(WEIGHTS)[1].range
     assert begun is not None
     assert int(begun.removeprefix("bytes=").removesuffix("-")) > 1_000_000
     assert (caches / FILES[0]).read_bytes() == server.files[WEIGHTS]
+
+
+def test_an_interrupt_before_anything_came_says_so(server: FileServer, caches: Path, tmp_path: Path) -> None:
+    server.always = Fault(before=lambda: time.sleep(10))
+    words = [sys.executable, "-m", "paddle2torch", "convert", TINY, "out", "--base-url", server.url]
+    child = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not server.seen:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate(timeout=20)
+    assert child.returncode == 143
+    assert errors.splitlines()[-1] == f"Error: interrupted; nothing is kept of {server.url}{WEIGHTS}"
+    assert names_in(caches) == []
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])

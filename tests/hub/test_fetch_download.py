@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import email.utils
-import io
 import json
 import random
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,10 @@ def test_a_part_of_another_mirror_is_not_continued(server: FileServer, client: C
     server.always = Fault(after=100_000)
     with pytest.raises(FetchError):
         client(server.url + PATH)
+    part = client.partial.read_bytes()
+    with pytest.raises(UnreachableError):
+        client(f"http://127.0.0.1:{unused_port()}{PATH}")
+    assert client.partial.read_bytes() == part
     server.always, server.seen = None, []
     client(server.url.replace("127.0.0.1", "localhost") + PATH)
     assert server.seen[0].range is None
@@ -266,6 +271,81 @@ def test_a_slow_server_is_not_a_stall(server: FileServer, client: Client) -> Non
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize("start", [0, 200_000, 3 * BLOCK + 1])
+def test_a_server_that_drips_is_given_up_and_continued_later(start: int, server: FileServer, client: Client) -> None:
+    """Each byte comes within the limit on silence, so that no read of the socket ever fails."""
+    server.always = Fault(after=start, drip=0.02)
+    started = time.monotonic()
+    with pytest.raises(FetchError) as caught:
+        client(server.url + PATH, replace(HASTE, slow_seconds=0.5))
+    assert time.monotonic() - started < 2.0
+    assert "the server sends too slowly, less than 65,536 bytes in 0.5 s; try again later" in str(caught.value)
+    assert len(server.seen) == 1
+    whole = start // BLOCK * BLOCK
+    assert client.partial.read_bytes() == CONTENT[:whole]
+    assert str(caught.value).endswith(
+        f"; {client.partial} keeps what came, and the next fetch goes on from byte {whole:,}" if whole else "later"
+    )
+    server.always, server.seen = None, []
+    assert client(server.url + PATH).partial.read_bytes() == CONTENT
+    assert server.seen[0].range == (f"bytes={whole}-" if whole else None)
+
+
+def test_an_answer_that_drips_is_given_up(server: FileServer, client: Client) -> None:
+    server.always = Fault(drip=0.02)
+    started = time.monotonic()
+    with pytest.raises(FetchError, match="sends too slowly"):
+        client(server.url + PATH, replace(HASTE, slow_seconds=0.5))
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_process_that_gave_up_ends(server: FileServer, client: Client) -> None:
+    """Nothing waits for the read that was left behind."""
+    server.always = Fault(after=100_000, drip=0.05)
+    code = (
+        "import sys, requests; from pathlib import Path; from paddle2torch.hub.download import Patience, download\n"
+        "download(requests.Session(), sys.argv[1], Path(sys.argv[2]), patience=Patience(slow_seconds=0.5), "
+        "progress=lambda *numbers: None, tell=print)"
+    )
+    command = [sys.executable, "-c", code, server.url + PATH, str(client.target)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert "FetchError" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_disk_without_room_is_known_before_the_download(
+    resumed: bool, server: FileServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is still to come needs room."""
+    if resumed:
+        server.always = Fault(after=100_000)
+        with pytest.raises(FetchError):
+            client(server.url + PATH)
+        server.always = None
+    there = client.partial.stat().st_size if resumed else 0
+    real = shutil.disk_usage(client.target.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: real._replace(free=len(CONTENT) - there - 1))
+    sent = server.sent
+    with pytest.raises(FetchError) as caught:
+        client(server.url + PATH)
+    assert f"{len(CONTENT) - there:,} bytes are still to come" in str(caught.value)
+    assert f"{client.target.parent} has {len(CONTENT) - there - 1:,} bytes free; make room there" in str(caught.value)
+    assert all(done <= there for done, _ in client.progress)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: real._replace(free=len(CONTENT) - there))
+    assert client(server.url + PATH).partial.read_bytes() == CONTENT
+    assert server.sent - sent >= len(CONTENT) - there
+
+
+def test_what_cannot_be_continued_is_not_left_behind(server: FileServer, client: Client) -> None:
+    server.etag = lambda content: None
+    server.always = Fault(after=100_000)
+    with pytest.raises(FetchError, match=r"after 4 attempts; try again later$"):
+        client(server.url + PATH)
+    assert not client.partial.exists()
+    assert not client.notes.exists()
+
+
 def test_a_server_that_hangs_up_has_been_reached(server: FileServer, client: Client) -> None:
     server.always = Fault(hang_up=True)
     with pytest.raises(FetchError) as caught:
@@ -331,13 +411,19 @@ def test_a_server_that_speaks_no_tls(server: FileServer, client: Client) -> None
         client(server.url.replace("http:", "https:") + PATH)
 
 
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for loopback that nobody signed, and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    made = subprocess.run(command, capture_output=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return certificate, key
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 def test_a_certificate_that_does_not_hold_is_not_asked_again(client: Client, tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    made = subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=False)
-    assert made.returncode == 0, made.stderr
-    with FileServer(certificate, key) as server:
+    with FileServer(*make_certificate(tmp_path)) as server:
         server.files[PATH] = CONTENT
         with pytest.raises(FetchError, match=r"no secure connection \(.*certificate.*REQUESTS_CA_BUNDLE"):
             client(server.url + PATH)
@@ -374,10 +460,21 @@ def test_an_interrupt_leaves_what_can_be_continued(server: FileServer, client: C
     assert server.seen[0].range == f"bytes={kept}-"
 
 
-def test_a_redirect_away_from_encryption_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = requests.Response()
-    answer.raw = io.BytesIO()
-    answer.status_code, answer.url = 200, "http://elsewhere.invalid/x?token=hidden"
-    monkeypatch.setattr(requests.Session, "get", lambda *arguments, **options: answer)
-    with pytest.raises(FetchError, match=r"redirects to http://elsewhere.invalid/x, which is not encrypted"):
-        client("https://somewhere.invalid/x")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@pytest.mark.parametrize("back", [False, True])
+def test_a_redirect_away_from_encryption_is_refused(
+    back: bool, server: FileServer, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another one leads back to it."""
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with FileServer(certificate, key) as secure:
+        secure.files[PATH] = CONTENT
+        assert client(secure.url + PATH).partial.read_bytes() == CONTENT
+        client.partial.unlink()
+        secure.faults = [Fault(status=302, headers={"Location": f"{server.url}{PATH}?token=hidden"})]
+        server.files[PATH + "?token=hidden"] = CONTENT
+        server.faults = [Fault(status=302, headers={"Location": secure.url + PATH})] if back else []
+        with pytest.raises(FetchError, match=rf"redirects to {server.url}{PATH}, which is not encrypted"):
+            client(secure.url + PATH)
+        assert not client.partial.exists()

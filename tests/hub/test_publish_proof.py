@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from paddle2torch import convert_checkpoint
 from paddle2torch.converters.outputs.hashes import hash_files
 from paddle2torch.errors import OutputError, ParityError, PublishError, UnreadableFileError
 from paddle2torch.hub.model_card import make_card, write_card
@@ -279,10 +280,31 @@ def test_the_certificate_of_a_foreign_folder_is_none_of_ones_own(converted: Path
         examine(converted, allow_unverified=False)
 
 
-def test_a_paddlenlp_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model_state.pdparams").touch()
-    with pytest.raises(PublishError, match="is a PaddleNLP folder; what is published is a Hugging Face folder"):
-        examine(tmp_path, allow_unverified=True)
+def test_a_paddlenlp_folder_is_refused(converted: Path, tmp_path: Path) -> None:
+    """What it is, and the commands that lead to what can be published; a way back of this package's own is known."""
+    back, theirs = tmp_path / "back", tmp_path / "theirs"
+    convert_checkpoint(converted, back, to="paddle")
+    theirs.mkdir()
+    (theirs / "model_state.pdparams").touch()
+    for folder, kind in ((back, "PaddleNLP folder that `convert --to paddle` wrote"), (theirs, "PaddleNLP folder")):
+        with pytest.raises(PublishError) as caught:
+            examine(folder, allow_unverified=True)
+        assert str(caught.value) == (
+            f"{folder}: is a {kind}, and what is published is a Hugging Face folder with its proof: `paddle2torch "
+            f"convert {folder} OUTPUT`, `paddle2torch verify {folder} OUTPUT`, then publish OUTPUT"
+        )
+
+
+def test_weights_of_both_kinds_are_refused(converted: Path) -> None:
+    (converted / "model_state.pdparams").touch()
+    with pytest.raises(PublishError, match=r"model_state.pdparams: lies beside weights in safetensors, .*remove it"):
+        examine(converted, allow_unverified=True)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_is_no_folder(name: str, converted: Path) -> None:
+    with pytest.raises(PublishError, match=f"{name}: is a file; what is published is the folder that holds it"):
+        examine(converted / name, allow_unverified=True)
 
 
 @pytest.mark.parametrize("named", [["BertForMaskedLM"], ["AlbertModel"], [], None, "AlbertForMaskedLM"])

@@ -1,4 +1,4 @@
-"""The pretrained names against PaddleNLP's own tables, and their parameter counts against the rules and the models."""
+"""The registered pretrained names: their parameter counts against the rules and the models, and near names."""
 
 from __future__ import annotations
 
@@ -16,27 +16,6 @@ from ..conftest import TINY
 from .conftest import Facts
 
 entries = pytest.mark.parametrize("entry", PRETRAINED.values(), ids=list(PRETRAINED))
-
-TABLES = sorted({entry.family for entry in PRETRAINED.values()})
-"""The families that have a table of names."""
-
-
-@pytest.mark.parametrize("family", TABLES)
-def test_the_names_are_those_of_paddlenlp(family: str, paddle_facts: Facts) -> None:
-    own, tables = (
-        [entry.name for entry in PRETRAINED.values() if entry.family == family],
-        paddle_facts["tables"][family],
-    )
-    assert sorted(own) == sorted(tables["configurations"]) == tables["names"]
-
-
-@entries
-def test_configuration_and_addresses_are_those_of_paddlenlp(entry: Pretrained, paddle_facts: Facts) -> None:
-    tables = paddle_facts["tables"][entry.family]
-    assert dict(entry.configuration) == tables["configurations"][entry.name]
-    assert entry.weights_url == tables["weights"][entry.name]
-    addresses = {table.get(entry.name) for table in tables["tokenizers"].values()}
-    assert addresses - {None} == {entry.tokenizer_url}
 
 
 @entries

@@ -94,7 +94,7 @@ def test_every_name_is_proven(name: str, models: dict[str, dict[str, Any]]) -> N
             'Linear(f"{LAYER}.attention.query", "hidden_size", "hidden_size"),',
             'Embedding(f"{LAYER}.attention.query", "hidden_size", "hidden_size"),\n'
             '        Parameter(f"{LAYER}.attention.query.bias", ("hidden_size",)),',
-            "hidden state 1 (output of layer 1)",
+            "hidden state 1 (output of layer 0)",
             id="a square query weight is not transposed",
         ),
         pytest.param(

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,9 @@ from safetensors.numpy import load_file, save_file
 from paddle2torch import convert_checkpoint, verify_many
 from paddle2torch.errors import MissingDependencyError, OutputError
 from paddle2torch.verify import many
+from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.reports.gate_result import ModelResult
+from paddle2torch.verify.runners.client import RunnerProcess
 from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import Run
@@ -69,6 +73,7 @@ def test_one_bad_checkpoint_stops_no_other(tree: Path, tmp_path: Path) -> None:
     }
     assert "is plain text" in models["tree/b"]["error"]
     assert "no such file or folder" in models["missing"]["error"]
+    assert done.stderr.splitlines()[-1] == "Error: 2 of 3 did not pass: tree/b (not run), missing (not run)"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.txt", "tree"]
 
 
@@ -106,6 +111,72 @@ def test_runners_are_used_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [model.verdict for model in result.models] == ["passed"] * 3
     assert len(made) == 1
     assert [runner.pid for runner in (made[0].paddle32, made[0].torch)] == [None, None]
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kinds of the runners that were started, one entry per start."""
+    started: list[str] = []
+    start = RunnerProcess._start
+
+    def counted(self: RunnerProcess) -> Any:
+        started.append(self.kind)
+        return start(self)
+
+    monkeypatch.setattr(RunnerProcess, "_start", counted)
+    return started
+
+
+EACH_ONCE = ["paddle", "paddle", "torch"]
+"""Paddle runs in float32 and in float64."""
+
+
+def test_a_refused_checkpoint_leaves_the_runners_alone(tree: Path, tmp_path: Path, starts: list[str]) -> None:
+    """Refused by the conversion, by the verification, and by PaddleNLP itself, which answers with an error."""
+    (tree / "damaged").mkdir()
+    (tree / "damaged" / "model_state.pdparams").write_text("nothing")
+    shutil.copytree(tree / "b", tree / "unfit")
+    (tree / "unfit" / "config.json").write_text('{"architectures": ["BertModel"], "num_hidden_layers": 9}')
+    shutil.copytree(tree / "b", tree / "unloadable")
+    weights = tree / "unloadable" / "model_state.pdparams"
+    # An entry that is no tensor, which PaddleNLP's loader does not expect.
+    weights.write_bytes(pickle.dumps({**pickle.loads(weights.read_bytes()), "epoch": 3}, protocol=4))
+    bad = ("damaged", "missing", "unfit", "unloadable")
+    sources = [(tree / "b", "first"), *((tree / name, name) for name in bad), (tree / "a" / "one", "last")]
+    for jobs in (1, 2):
+        starts.clear()
+        result = verify_many(sources, checks=("weights", "config"), jobs=jobs)
+        verdicts = {model.name: model.verdict for model in result.models}
+        assert verdicts == {"first": "passed", **dict.fromkeys(bad, "not run"), "last": "passed"}
+        assert "The Paddle runner failed" in str(result.models[4].error)
+        assert sorted(starts) == sorted(EACH_ONCE * jobs)
+
+
+def test_a_runner_that_died_is_started_again(tree: Path, monkeypatch: pytest.MonkeyPatch, starts: list[str]) -> None:
+    """While it was asked, which is the error of one item and renews all, and between two items."""
+    lent: list[Runners] = []
+
+    def dying(source: str, converted: Path, **options: Any) -> Any:
+        lent.append(options["runners"])
+        if len(lent) == 2:
+            lent[-1].torch.request({"operation": "versions"})
+            pid = lent[-1].torch.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGSTOP)
+            threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+        return verify_checkpoint(source, converted, **options)
+
+    def killed(model: ModelResult) -> None:
+        pid = lent[-1].paddle32.pid
+        if model.name == "2" and pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(many, "verify_checkpoint", dying)
+    sources = [(tree / "b", str(number)) for number in range(4)]
+    result = verify_many(sources, checks=("weights", "config"), on_result=killed)
+    assert [model.verdict for model in result.models] == ["passed", "not run", "passed", "passed"]
+    assert "The PyTorch runner was killed by SIGKILL" in str(result.models[1].error)
+    assert sorted(starts) == sorted([*EACH_ONCE, *EACH_ONCE, "paddle"])
 
 
 def test_a_missing_framework_is_one_error(tree: Path, tmp_path: Path) -> None:

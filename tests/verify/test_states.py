@@ -10,7 +10,7 @@ import pytest
 from paddle2torch.converters.formats.dtypes import Array
 from paddle2torch.verify.checks.float32 import compare_float32
 from paddle2torch.verify.checks.float64 import compare_float64
-from paddle2torch.verify.states import largest_difference
+from paddle2torch.verify.states import describe, largest_difference
 
 Outputs = dict[str, Array]
 MASK = np.array([[1, 1, 1, 0], [1, 1, 1, 1]])
@@ -38,7 +38,32 @@ def test_the_first_diverging_state_and_its_place_are_named() -> None:
     changed["hidden_state.03"] = changed["hidden_state.03"] + 1
     check = compare_float64(outputs(), changed, MASK)
     assert not check.passed
-    assert check.where == "first diverging state: hidden state 2 (output of layer 2) at [1, 3, 5]"
+    assert check.where == "first diverging state: hidden state 2 (output of layer 1) at [1, 3, 5]"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hidden_state.00", "hidden state 0 (the embeddings)"),
+        ("hidden_state.04", "hidden state 4 (output of layer 3)"),
+        ("attention.03", "attention map of layer 3"),
+        ("pooler_output", "pooler_output"),
+    ],
+)
+def test_layers_are_numbered_as_in_the_names_of_tensors(name: str, words: str) -> None:
+    assert describe(name) == words
+
+
+def test_a_line_has_relative_measures_only() -> None:
+    large = {name: values * 1000 for name, values in outputs().items()}
+    changed = {**large, "hidden_state.02": large["hidden_state.02"] * (1 + 1e-6)}
+    check = compare_float64(large, changed, MASK)
+    (problem,) = check.problems
+    assert problem.endswith(f"relative difference {check.worst:.2e}, limit {check.limit:.2e}")
+    assert check.worst == pytest.approx(1e-6)
+    nothing = {name: values * 0 for name, values in outputs().items()}
+    (problem,) = compare_float64(nothing, {**nothing, "pooler_output": nothing["pooler_output"] + 1}, MASK).problems
+    assert problem.endswith("difference 1.00e+00 where Paddle's values are 0 throughout")
 
 
 def test_positions_that_are_not_attended_do_not_count() -> None:

@@ -52,8 +52,10 @@ def _run(context: Context) -> Outcome:
     if architecture.needs:
         needed = " and ".join(architecture.needs)
         return Outcome(reason=f"PaddleNLP's {architecture.source} insists on {needed}, which no tokenizer gives")
-    vocabulary = int(pair.configuration["vocab_size"])
-    tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
+    tokenizer = None
+    if not pair.alterations.no_tokenizer:
+        vocabulary = int(pair.configuration["vocab_size"])
+        tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
     cases = id_cases(pair) if tokenizer is None else text_cases()
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
@@ -142,11 +144,7 @@ class Comparison:
         for case in cases:
             if self.compare_given(case):
                 self.compare_case(case)
-        self.problems += [
-            f"{name}: {state.where}: difference {state.difference:.2e}, limit {state.limit:.2e}"
-            for name, state in self.states
-            if not state.holds
-        ]
+        self.problems += [f"{name}: {state.text}" for name, state in self.states if not state.holds]
         seen = DeclaredDifferenceSeen(DEFAULT_MASK, self._excuse(cases), max(self.excused, default=None))
         return Outcome(self._result(self.problems), (seen,) if self.excused else ())
 
@@ -334,7 +332,7 @@ class Comparison:
             name="as_loaded",
             passed=not problems,
             worst=state.relative if state is not None else None,
-            limit=state.limit / state.scale if state is not None and state.scale else None,
+            limit=state.relative_limit if state is not None and state.scale else None,
             where=problems[0] if problems or worst is None else f"{worst[0]}: {worst[1].where}",
             measure=MEASURE,
             problems=tuple(problems),
@@ -381,5 +379,7 @@ CHECK = Check(
     "largest value",
     needs=Needs(dtypes=("float32",), models=True),
     sees_faults=True,
+    look_at="config.json and the tokenizer's files in {converted}: the check files names what differs from a "
+    "fresh conversion",
     run=_run,
 )

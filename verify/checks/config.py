@@ -121,5 +121,6 @@ CHECK = Check(
     limit="equal",
     needs=Needs(dtypes=("float32",)),
     sees_faults=True,
+    look_at="config.json in {converted}, beside the one that `paddle2torch convert {source} {new}` writes",
     run=_run,
 )

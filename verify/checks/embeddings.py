@@ -89,7 +89,7 @@ def check_embeddings(
         start += ours.shape[1]
     if differing and worst is not None:
         place = _rows_text(rows, np.concatenate(differing))
-        problems.append(f"{place}: difference {worst.difference:.2e}, limit {worst.limit:.2e}")
+        problems.append(f"{place}: relative difference {worst.relative:.2e}, limit {worst.relative_limit:.2e}")
     elif not problems and start != rows.input_ids.shape[1]:
         problems.append(f"{start} of {rows.input_ids.shape[1]} tokens were compared")
     return CheckResult(
@@ -158,5 +158,7 @@ CHECK = Check(
     establishes="the whole vocabulary, all positions and all token types give the same embeddings",
     limit=f"{scientific(LIMIT)} of the token's largest value",
     needs=Needs(dtypes=DTYPES, models=True),
+    look_at="the check weights for the embedding tables, and the rows named here: `paddle2torch verify {source} "
+    "{converted} --check weights,embeddings`",
     run=_run,
 )

@@ -124,5 +124,7 @@ CHECK = Check(
     "named with what a loader makes of it",
     limit="no byte differs",
     sees_faults=True,
+    look_at="`paddle2torch convert {source} {new}`, with the options that this one was made with, writes the "
+    "right files: compare them by `diff -r NEW {converted}`",
     run=_run,
 )

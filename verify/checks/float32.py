@@ -55,5 +55,7 @@ CHECK = Check(
     # The limit follows from torch's run in float64.
     needs=Needs(dtypes=DTYPES),
     sees_faults=True,
+    look_at="the check float64: where that holds, only rounding differs, and `--seed 1` tries other inputs; where"
+    " it fails, what it says",
     run=_run,
 )

@@ -36,5 +36,7 @@ CHECK = Check(
     limit=f"{scientific(LIMIT)} of the state's largest value",
     needs=Needs(dtypes=DTYPES),
     sees_faults=True,
+    look_at="the check layers, which names the first layer and module that differ, and weights: `paddle2torch "
+    "verify {source} {converted} --check weights,layers`",
     run=_run,
 )

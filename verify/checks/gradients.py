@@ -155,6 +155,8 @@ def _check(
     failed = [move for move, share in shares if not share <= 1]
     problems += [f"gradient of {move.target} differs" for move in failed]
     worst = max(shares, key=lambda pair: nan_last(pair[1]), default=None)
+    # What noise is allowed counts as part of the gradient's size: then one limit holds for all.
+    noise = floor / LIMIT
     where = f"largest: {worst[0].target}" if worst else "nothing was compared"
     if failed:
         where = f"first differing gradient: {failed[0].target}; {where}"
@@ -164,12 +166,19 @@ def _check(
         worst=worst[1] * LIMIT if worst else None,
         limit=LIMIT,
         where=problems[0] if problems and not failed else where,
-        measure="largest difference of a gradient over its largest value",
+        measure="largest difference of a gradient over its largest value plus "
+        f"{scientific(NOISE / LIMIT)} of the largest of all",
         problems=tuple(problems),
         details={
             "tensors": len(measured),
             "states": [
-                {"name": move.target, "difference": difference, "scale": scale, "limit": LIMIT * scale + floor}
+                {
+                    "name": move.target,
+                    "difference": difference,
+                    "scale": scale,
+                    "over": scale + noise,
+                    "limit": LIMIT * scale + floor,
+                }
                 for move, difference, scale in measured
             ],
             "excluded_rows": [f"{vocabulary.target}[{padding}]"] if padding is not None and vocabulary else [],
@@ -195,5 +204,7 @@ CHECK = Check(
     limit=f"{scientific(LIMIT)} of the gradient's largest value",
     needs=Needs(dtypes=DTYPES, models=True),
     default=False,
+    look_at="the checks weights and float64: where both hold, the module named here computes the same and trains "
+    "otherwise",
     run=_run,
 )

@@ -95,7 +95,7 @@ def _summary(check: CheckResult) -> dict[str, Any]:
 
 
 def stage_of(output: str | None, layers: int) -> int | None:
-    """Where an output is made: 0 before the layers, i in layer i, one more behind them; None for no output."""
+    """Where an output is made: 0 before the layers, i + 1 in layer i, one more behind them; None for no output."""
     if output is None:
         return None
     if output.startswith("hidden_state."):
@@ -108,7 +108,8 @@ class Guilty:
     """The first mapped module that differs in one stage, or what lies between two of them.
 
     `source` and `target` are the module's names, None where no mapped module is to blame. `others` are further
-    modules that differ although they were given the same.
+    modules that differ although they were given the same. `weights` is what the names of a layer's tensors begin with
+    where they do not hold its number, because layers share them.
     """
 
     stage: int
@@ -117,12 +118,14 @@ class Guilty:
     source: str | None
     target: str | None
     others: tuple[str, ...] = ()
+    weights: str = ""
 
     @property
     def text(self) -> str:
         """Place and module in words."""
         more = f" (and {', '.join(self.others)})" if self.others else ""
-        return f"{self.place}, {self.module}{more}"
+        shared = f" (its weights are {self.weights})" if self.weights else ""
+        return f"{self.place}{shared}, {self.module}{more}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -133,6 +136,7 @@ class Guilty:
             "source": self.source,
             "target": self.target,
             "others": list(self.others),
+            "weights": self.weights,
         }
 
 
@@ -145,8 +149,9 @@ def find_guilty(session: Session, dtype: str, paddle: Mapping[str, Array], stage
     target = session.torch(dtype, "trace", modules=list(pairs.values()), **fields)
     called = [name for name in source.answer["order"] if pairs[name] in target.answer["order"]]
     layers = len(_states(paddle)) - 1
-    place = "mapped embedding" if stage == 0 else f"layer {stage}" if stage <= layers else "head"
+    place = "embeddings" if stage == 0 else f"layer {stage - 1}" if stage <= layers else "head"
     short = short_names([pairs[name] for name in called])
+    weights = _shared_weights(short, stage - 1) if 0 < stage <= layers else ""
     norms = {
         name.removesuffix(".weight")
         for move in session.plan.moves
@@ -162,7 +167,7 @@ def find_guilty(session: Session, dtype: str, paddle: Mapping[str, Array], stage
         same_input, same_output = (_same(*pair, mask, LIMITS[dtype]) for pair in (taken, given))
         return Trace(name, pairs[name], name in norms, taken[0], same_input, same_output)
 
-    return _judge(stage, place, [trace(name) for name in called], short)
+    return replace(_judge(stage, place, [trace(name) for name in called], short), weights=weights)
 
 
 def module_pairs(plan: Plan) -> dict[str, str]:
@@ -182,6 +187,14 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     columns = zip(*(one[:-1] for one in parts), strict=False)
     shared = len(list(takewhile(lambda column: len(set(column)) == 1, columns))) if len(parts) > 1 else 0
     return {name: ".".join(one[shared:]) for name, one in zip(names, parts, strict=True)}
+
+
+def _shared_weights(short: Mapping[str, str], layer: int) -> str:
+    """What the names of a layer's modules begin with, unless the one number in it, at its end, is that of the layer."""
+    prefix = next((name.removesuffix(end).rstrip(".") for name, end in short.items()), "")
+    parts = prefix.split(".")
+    own = parts[-1] == str(layer) and sum(part.isdecimal() for part in parts) == 1
+    return "" if own else prefix
 
 
 @dataclass(frozen=True)
@@ -261,5 +274,7 @@ CHECK = Check(
     f"value; pooler and heads {scientific(OUTPUT_LIMITS['float32'])} in float32",
     needs=Needs(dtypes=DTYPES, fed=True, models=True),
     sees_faults=True,
+    look_at="where the check weights fails, the tensors of the module named here; where it holds, the activation,"
+    " epsilon and number of heads in config.json of {converted}",
     run=_run,
 )

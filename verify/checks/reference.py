@@ -231,5 +231,6 @@ CHECK = Check(
     "the token ids that independent sources publish for them",
     limit="the published tolerance of the hidden state; words and ids equal",
     needs=Needs(runners=True, published=True),
+    look_at="the check weights: where it holds, the published source itself is another one: `paddle2torch fetch NAME`",
     run=_run,
 )

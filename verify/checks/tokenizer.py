@@ -47,6 +47,8 @@ SHOWN = 20
 """Problems in the report."""
 
 
+NO_TOKENIZER = "not covered: converted with --no-tokenizer, the weights alone"
+
 _OWN_SETTINGS = {
     SENTENCEPIECE: ("remove_space", "keep_accents"),
     WORDPIECE: ("strip_accents", "tokenize_chinese_chars"),
@@ -58,6 +60,9 @@ def _run(context: Context) -> Outcome:
     tokenizer, or transformers fails for a reason that lies in itself."""
     pair = context.pair
     source, converted, family = pair.checkpoint.source, pair.converted, pair.recognised.family.name
+    if pair.alterations.no_tokenizer:
+        # A tokenizer that lies there all the same is what the check of the files finds.
+        return Outcome(reason=NO_TOKENIZER)
     tokenizer = read_tokenizer(source, family, int(pair.configuration["vocab_size"]))
     if tokenizer is None and not has_tokenizer(converted):
         return Outcome(reason="the source has no tokenizer")
@@ -276,5 +281,7 @@ CHECK = Check(
     limit="equal, apart from declared differences, each of which excuses its own effect and no more",
     needs=Needs(runners=True),
     stage="tokenizers",
+    look_at="tokenizer.json, tokenizer_config.json and the vocabulary in {converted}, beside those that "
+    "`paddle2torch convert {source} {new}` writes",
     run=_run,
 )

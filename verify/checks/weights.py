@@ -153,7 +153,7 @@ def _differences(name: str, expected: Array, written: Array) -> list[str]:
     place = tuple(int(index) for index in np.argwhere(different)[0])
     return [
         f"{name} differs in {int(different.sum())} of {different.size} elements, first at {list(place)}: "
-        f"{written[place]!r} instead of {expected[place]!r}"
+        f"{written[place]!s} instead of {expected[place]!s}"
     ]
 
 
@@ -228,5 +228,7 @@ CHECK = Check(
     limit="no bit differs",
     needs=Needs(loaded=True),
     sees_faults=True,
+    look_at="`paddle2torch convert {source} {new}` writes the right tensors: compare `paddle2torch inspect NEW "
+    "--hash` with `paddle2torch inspect {converted} --hash`",
     run=_run,
 )

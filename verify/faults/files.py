@@ -59,8 +59,12 @@ def _edited(name: str, change: Change) -> Injection:
         if name not in state.files:
             return None
         document = json.loads(state.files[name])
+        before = json.dumps(document)
         if change(document) is False:
             return None
+        if json.dumps(document) == before:
+            # Written again it may be other bytes, of which none is the fault.
+            return state
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         return replace(state, files={**state.files, name: text.encode()})
 

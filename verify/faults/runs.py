@@ -32,8 +32,12 @@ from ..job import compare, open_session, results_of
 from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
 from ..sides.pair import Pair, open_converted, recorded_alterations
+from .effect import NO_EFFECT, has_effect
 from .known import Fault, all_faults
 from .state import Faulted
+
+NO_PLACE = "this model has no place for it"
+"""Why a fault is not injected where there is nothing that it could change."""
 
 _Seen = tuple[tuple[CheckResult, ...], Runs]
 """What the checks found, and the runs that they were made on."""
@@ -44,7 +48,7 @@ class FaultResult:
     """What became of an injected fault: the checks that caught it, and where the first of them saw it.
 
     `assigned` are the sets of checks of which one each must catch it. `injected` is False where the model offers no
-    place for the fault.
+    place for the fault, or where it would change nothing; `where` then says which.
     """
 
     name: str
@@ -55,15 +59,20 @@ class FaultResult:
 
     @property
     def caught(self) -> bool:
-        """Whether one check of every assigned set caught it; a fault that had no place needs none."""
-        return not self.injected or all(set(self.caught_by) & checks for checks in self.assigned)
+        """Whether it was injected and one check of every assigned set caught it."""
+        return self.injected and all(set(self.caught_by) & checks for checks in self.assigned)
+
+    @property
+    def escaped(self) -> bool:
+        """Whether it was injected and not caught."""
+        return self.injected and not self.caught
 
     def line(self) -> str:
         """The result for people."""
         if not self.injected:
-            return f"fault {self.name}: not injected, {self.where}"
+            return f"fault {self.name}: not injected here, because {self.where}"
         checks = ", ".join(self.caught_by) or "no check"
-        return f"fault {self.name}: {'caught' if self.caught else 'ESCAPED, caught only'} by {checks}; {self.where}"
+        return f"fault {self.name}: {'ESCAPED, caught only' if self.escaped else 'caught'} by {checks}; {self.where}"
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
@@ -88,8 +97,7 @@ def with_faults(
     runners: Runners,
     on_result: Callable[[FaultResult], None] | None = None,
 ) -> Report:
-    """The report of a pair with what became of every fault that its model has a place for, in each torch environment.
-    Raises as `run_faults`."""
+    """The report of a pair with what became of every fault, in each torch environment. Raises as `run_faults`."""
     sides = []
     for side, one in zip(report.sides, runners.sides(), strict=False):
         results = run_faults(
@@ -101,7 +109,7 @@ def with_faults(
             runners=one,
             on_result=on_result,
         )
-        sides.append(replace(side, faults=tuple(result.to_json() for result in results if result.injected)))
+        sides.append(replace(side, faults=tuple(result.to_json() for result in results)))
     return replace(sides[0], others=tuple(sides[1:]))
 
 
@@ -179,8 +187,9 @@ def run_faults(
         results = []
         for number, fault in enumerate(all_faults() if faults is None else faults):
             state = fault.inject(clean)
-            if state is None:
-                results.append(FaultResult(fault.name, False, fault.assigned, (), "this model has no place for it"))
+            if state is None or not has_effect(clean, state):
+                reason = NO_PLACE if state is None else NO_EFFECT
+                results.append(FaultResult(fault.name, False, fault.assigned, (), reason))
             else:
                 folder = scratch / f"fault{number}"
                 checks, _ = check(state, folder, reference, fault.only)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import MissingDependencyError
 from ..runners.environments import lacking_libraries
+from ..states import describe
 from .result import Report
 
 DTYPES = ("float64", "float32")
@@ -21,7 +22,7 @@ GRADIENTS = "Gradients of all parameters"
 MAIN = (END_TO_END, LAYER_BY_LAYER)
 NOTES = {
     GRADIENTS: "A gradient that is zero but for rounding, such as that of a key's bias, has no relative difference to "
-    "speak of: its limit follows from the largest gradient."
+    "speak of: a millionth of the largest gradient counts as part of each one's size."
 }
 TITLES = {"float64": END_TO_END, "float32": END_TO_END, "layers": LAYER_BY_LAYER, "gradients": GRADIENTS}
 
@@ -52,18 +53,24 @@ class Point:
     holds: bool
 
     @property
-    def layer(self) -> int | None:
-        """The layer a state belongs to (0 is the embedding; attention maps are counted from 0); None for others."""
+    def in_line(self) -> bool:
+        """Whether it is one of the embeddings and layers, or attention maps, that follow one another."""
         kind, _, number = self.name.partition(".")
-        if kind not in ("hidden_state", "attention") or not number.isdecimal():
-            return None
-        return int(number) + (kind == "attention")
+        return kind in ("hidden_state", "attention") and number.isdecimal()
+
+    @property
+    def share(self) -> float:
+        """Difference over limit, by which the worst of several is found; what is not finite is the worst."""
+        share = _ratio(self.difference, self.limit)
+        return math.inf if math.isnan(share) else share
 
     @property
     def label(self) -> str:
-        """A short name for an axis."""
-        if self.layer is not None:
-            return str(self.layer)
+        """A short name for an axis: the number of a layer, as in the names of tensors."""
+        kind, _, number = self.name.partition(".")
+        if self.in_line:
+            index = int(number) - (kind == "hidden_state")
+            return "emb." if index < 0 else str(index)
         return self.name.removesuffix("_state").removesuffix("_output").replace("_", " ")
 
 
@@ -87,9 +94,13 @@ class Panel:
         parts = []
         for dtype, points in self.series.items():
             over = [point for point in points if not point.holds]
-            largest = max((point.difference for point in points), key=lambda value: (math.isnan(value), value))
+            # The one that checks and tables name: nearest to its limit, or farthest beyond it.
+            worst = max(points, key=lambda point: point.share)
             state = f"{len(over)} of {len(points)} over their limit" if over else "all within their limits"
-            parts.append(f"{dtype}: {len(points)} states, {state}, largest relative difference {largest:.1e}")
+            parts.append(
+                f"{dtype}: {len(points)} states, {state}, worst {worst.difference:.1e} (limit {worst.limit:.1e}), "
+                f"{describe(worst.name)}"
+            )
         return "; ".join(parts)
 
 
@@ -161,7 +172,7 @@ def _draw_axes(axes: Any, panel: Panel, narrow: bool) -> None:
     for dtype, points in panel.series.items():
         colour = LINES.get(dtype, INK)
         _draw_limits(axes, points, places, scale, colour, f"limit {dtype}")
-        layers = [point for point in points if point.layer is not None]
+        layers = [point for point in points if point.in_line]
         # A line stops where a value has no place on a log scale.
         heights = [scale.place(p.difference) if scale.shows(p.difference) else math.nan for p in layers]
         axes.plot([places[p.name] for p in layers], heights, "-", c=colour, lw=1.2)
@@ -200,7 +211,7 @@ def _draw_limits(
 def _label_states(axes: Any, panel: Panel, narrow: bool) -> None:
     points = list({point.name: point for series in panel.series.values() for point in series}.values())
     axes.set_xlim(-0.6, len(points) - 0.4)
-    layers = [place for place, point in enumerate(points) if point.layer is not None]
+    layers = [place for place, point in enumerate(points) if point.in_line]
     if not layers:
         axes.set_xlabel("tensor, in the order of the table below")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -214,7 +225,7 @@ def _label_states(axes: Any, panel: Panel, narrow: bool) -> None:
             text.set(rotation=90)
         elif place in others and (len(others) > 3 or len(points) > 20):
             text.set(rotation=30, ha="right", rotation_mode="anchor")
-    what = "attention map of layer" if points[0].name.startswith("attention.") else "output of layer (0: embedding)"
+    what = "attention map of layer" if points[0].name.startswith("attention.") else "output of embeddings and layer"
     axes.set_xlabel(what + (", then other outputs" if others and not narrow else ""))
 
 
@@ -273,7 +284,9 @@ class _Scale:
 
 
 def _point(state: Mapping[str, Any]) -> Point:
-    difference, scale, limit = (_number(state.get(key)) for key in ("difference", "scale", "limit"))
+    # What a check measures its differences over, where that is not the largest value alone.
+    over = "over" if "over" in state else "scale"
+    difference, scale, limit = (_number(state.get(key)) for key in ("difference", over, "limit"))
     holds = math.isfinite(difference) and math.isfinite(limit) and difference <= limit
     return Point(str(state.get("name", "")), _ratio(difference, scale), _ratio(limit, scale), holds)
 

@@ -100,6 +100,13 @@ class GateResult:
             return 1
         return 0 if self.passed else 2
 
+    @property
+    def failures(self) -> str:
+        """How many did not pass, and which, on one line."""
+        failed = [f"{model.name} ({model.verdict})" for model in self.models if not model.passed]
+        more = ", ..." if failed[5:] else ""
+        return f"{len(failed)} of {len(self.models)} did not pass: {', '.join(failed[:5])}{more}"
+
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
         document = {

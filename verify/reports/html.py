@@ -10,9 +10,11 @@ from typing import Any
 
 from ...errors import MissingDependencyError
 from ..runners.environments import lacking_libraries
+from ..states import describe
 from .chart import Panel, draw, panels
-from .faults import faults_of
+from .faults import Fault, count_caught, faults_of
 from .gate_result import GateResult, ModelResult
+from .hints import hint
 from .result import CheckResult, Report
 from .template import STYLE, TEMPLATE
 from .text import headline, tally, verdict, worst
@@ -44,6 +46,7 @@ FAILED = Verdict("FAILED", "✕", "failed")
 NOT_RUN = Verdict("not run", "○", "notrun")
 PART = Verdict("passed in part", "◐", "part")
 ESCAPED = Verdict("escaped", "✕", "failed")
+NOT_INJECTED = Verdict("not injected", "○", "notrun")
 
 
 @dataclass(frozen=True)
@@ -84,19 +87,28 @@ def html_page(result: GateResult) -> str:
     faults = faults_of(result)
     page = environment.from_string(TEMPLATE).render(
         style=Markup(STYLE),
-        headline=headline(result, "model"),
+        headline=_headline(result),
+        named=_named(result),
         verdict=_overall(result),
         weights=_weights(result),
         tool=result.tool,
         date=_date(result.date),
         command=result.command,
-        caught=sum(not fault.escaped for fault in faults),
-        faults=[
-            [fault.name, fault.model or "-", fault.caught_by or shown(ESCAPED), fault.where or "-"] for fault in faults
-        ],
+        caught=count_caught(faults),
+        faults=[_fault_row(fault, shown) for fault in faults],
         models=[_model(model, f"m{index}", shown) for index, model in enumerate(result.sides)],
     )
     return page.strip() + "\n"
+
+
+def _fault_row(fault: Fault, shown: Any) -> list[Any]:
+    """An escaped fault may have been caught by checks that cannot see the whole of it."""
+    caught_by: Any = fault.caught_by
+    if fault.escaped or not fault.injected:
+        badge = shown(ESCAPED if fault.escaped else NOT_INJECTED)
+        caught_by = badge + f" caught only by {fault.caught_by}" if fault.caught_by else badge
+    where = fault.where if fault.injected else f"because {fault.where}"
+    return [fault.name, fault.model or "-", caught_by, where or "-"]
 
 
 def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
@@ -136,7 +148,14 @@ def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
         "facts": f"{report.architecture}, {report.parameters:,} parameters in {report.tensors} tensors, "
         f"{report.weights} weights",
         "problems": [
-            {"check": check.name, "where": check.where, "first": texts[:FIRST_PROBLEMS], "rest": texts[FIRST_PROBLEMS:]}
+            {
+                "check": check.name,
+                "where": check.where,
+                "first": texts[:FIRST_PROBLEMS],
+                "rest": texts[FIRST_PROBLEMS:],
+                # Every second piece is a command.
+                "next": [] if not (text := hint(report, check)) else text.split("`"),
+            }
             for check in report.checks
             if not check.passed
             for texts in [[] if check.problems == (check.where,) else list(check.problems)]
@@ -187,6 +206,9 @@ def _parts(report: Report) -> list[Part]:
         parts.append(Part("Files and their hashes", hashes))
     versions = [*report.versions.items(), ("tool", report.tool), ("date", _date(report.date))]
     paths = [("source", report.source), ("converted", report.converted)]
+    if report.proof:
+        what, _, text = report.proof.partition(": ")
+        paths.append((what, text))
     parts.append(Part("Versions and paths", [Table("Versions", ("what", "version"), versions), _paths(paths)]))
     if report.command:
         parts.append(Part("Command to repeat it", (), [report.command]))
@@ -199,7 +221,7 @@ def _paths(rows: list[tuple[str, str]]) -> Table:
 
 def _states(panel: Panel) -> Table:
     rows = [
-        [point.name, dtype, f"{point.difference:.2e}", f"{point.limit:.2e}", "yes" if point.holds else "NO"]
+        [describe(point.name), dtype, f"{point.difference:.2e}", f"{point.limit:.2e}", "yes" if point.holds else "NO"]
         for dtype, points in panel.series.items()
         for point in points
     ]
@@ -254,6 +276,25 @@ def _overall(result: GateResult) -> Verdict:
     if NOT_RUN in verdicts or not verdicts:
         return NOT_RUN
     return PART if PART in verdicts else PASSED
+
+
+def _headline(result: GateResult) -> str:
+    """The model and its verdict, or how many of several passed."""
+    if len(result.models) != 1:
+        return headline(result, "model")
+    model = result.models[0]
+    return f"{model.name}: {verdict(model)}"
+
+
+def _named(result: GateResult) -> list[str]:
+    """Of several models, those that did not pass, by verdict."""
+    if len(result.models) == 1:
+        return []
+    names: dict[str, list[str]] = {}
+    for model in result.models:
+        if not model.passed:
+            names.setdefault(verdict(model), []).append(model.name)
+    return [f"{what}: {', '.join(models)}" for what, models in names.items()]
 
 
 def _weights(result: GateResult) -> str:

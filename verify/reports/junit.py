@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from ..runners.environments import lacking_libraries
 from .faults import Fault, faults_of
 from .gate_result import GateResult, ModelResult
 from .result import CheckResult, Report
+from .text import next_lines
 
 if TYPE_CHECKING:
     from junitparser import TestCase, TestSuite
@@ -55,7 +57,7 @@ def _add_cases(suite: TestSuite, model: ModelResult) -> None:
     for name, value in _properties(model.report).items():
         suite.add_property(name, _text(value))
     for check in model.report.checks:
-        suite.add_testcase(_check_case(check, class_name))
+        suite.add_testcase(_check_case(check, class_name, next_lines(model.report, check)))
     for name in model.report.not_run:
         if name in model.report.accidents:
             suite.add_testcase(_error_case(name, class_name, model.report.accidents[name]))
@@ -63,13 +65,13 @@ def _add_cases(suite: TestSuite, model: ModelResult) -> None:
             suite.add_testcase(_skipped_case(name, class_name, model.report.not_run_reasons.get(name)))
 
 
-def _check_case(check: CheckResult, class_name: str) -> TestCase:
+def _check_case(check: CheckResult, class_name: str, following: Sequence[str]) -> TestCase:
     from junitparser import Failure, TestCase
 
     case = TestCase(_text(check.name), class_name)
     if not check.passed:
         failure = Failure(_text(check.where), "difference")
-        failure.text = _text("\n".join(check.problems) or check.where)
+        failure.text = _text("\n".join([*(check.problems or (check.where,)), *following]))
         case.result = [failure]
     case.system_out = _text(f"worst {check.worst}, limit {check.limit} ({check.measure}); {check.where}")
     return case
@@ -94,11 +96,13 @@ def _skipped_case(name: str, class_name: str, reason: str | None) -> TestCase:
 
 
 def _fault_case(fault: Fault) -> TestCase:
-    from junitparser import Failure, TestCase
+    from junitparser import Failure, Skipped, TestCase
 
     case = TestCase(_text(fault.name), "paddle2torch.faults")
     if fault.escaped:
         case.result = [Failure("escaped: no check caught it", "escaped")]
+    elif not fault.injected:
+        case.result = [Skipped(_text(f"not injected here, because {fault.where}"), "not injected")]
     return case
 
 

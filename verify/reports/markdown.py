@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .faults import faults_of
+from .faults import count_caught, faults_of, not_injected
 from .gate_result import GateResult, ModelResult
+from .hints import hint
 from .text import headline, left_out, not_run_checks, shown_problems, tally, verdict, where, worst
 
 MARKS = {"passed": "✅", "passed in part": "🟡", "FAILED": "❌", "not run": "⚪"}
@@ -31,8 +32,12 @@ def markdown(result: GateResult) -> str:
     lines += _declared(result)
     if faults := faults_of(result):
         escaped = [fault for fault in faults if fault.escaped]
-        lines += [f"**Faults injected on purpose:** {len(faults) - len(escaped)} of {len(faults)} caught", ""]
+        lines += [f"**Faults injected on purpose:** {count_caught(faults)}", ""]
         lines += [f"- ❌ escaped: {_cell(fault.name)}" for fault in escaped] + ([""] if escaped else [])
+        for reason, names in not_injected(faults).items():
+            lines += [f"Not injected here, because {_cell(reason)}: {_cell(', '.join(names))}", ""]
+    proofs = [f"{model.name}: {model.report.proof}" for model in result.models if model.report and model.report.proof]
+    lines += [f"- {_cell(proof)}" for proof in proofs] + ([""] if proofs else [])
     if result.command:
         lines += ["Repeat it:", "", *_fenced(result.command), ""]
     versions = [model.report.versions for model in result.sides if model.report and model.report.versions]
@@ -91,6 +96,7 @@ def _problems(model: ModelResult) -> list[str]:
         if not check.passed:
             lines += [f"**{_cell(check.name)}**: {_cell(check.where)}", ""]
             lines += [*_fenced("\n".join(problems)), ""] if (problems := shown_problems(check)) else []
+            lines += [f"Next: {_cell(text)}", ""] if (text := hint(model.report, check)) else []
     return lines
 
 

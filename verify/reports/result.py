@@ -77,10 +77,12 @@ class Report:
     two folders is whose: TO_TORCH or TO_PADDLE. `architecture` is PaddleNLP's in both.
 
     `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for
-    `source` and `output`; `command` repeats the verification; `faults` are faults injected on purpose: what was
-    changed, the checks that caught it, whether those could see it, and where. `not_run_reasons` says of a check in
+    `source` and `output`; `command` repeats the verification; `faults` are faults for injection on purpose: what is
+    changed, whether that was possible here, the checks that caught it, whether those could see it, and where or why
+    not. `not_run_reasons` says of a check in
     `not_run` why there was nothing to run it on; without a reason, it was not asked for. `accidents` says of one in
-    `not_run` why it could not be run. `certificate` is the path of the certificate that was written. `foreign` says
+    `not_run` why it could not be run. `certificate` is the path of the certificate that was written, `no_certificate`
+    says why none was although it was asked for. `foreign` says
     that this package did not write the converted folder.
 
     Checks, versions and all that follows from running a framework are those of one torch environment. Where there are
@@ -108,6 +110,7 @@ class Report:
     direction: str = TO_TORCH
     not_run_reasons: Mapping[str, str] = field(default_factory=dict)
     certificate: str | None = None
+    no_certificate: str | None = None
     foreign: bool = False
     accidents: Mapping[str, str] = field(default_factory=dict)
     others: tuple[Report, ...] = ()
@@ -136,9 +139,16 @@ class Report:
         return ", ".join(f"{name} {self.versions[name]}" for name in NAMING if name in self.versions)
 
     @property
+    def proof(self) -> str:
+        """Where the certificate is, or why there is none, in words; nothing where it was not asked for."""
+        if self.certificate is not None:
+            return f"certificate: {self.certificate}"
+        return f"no certificate: {self.no_certificate}" if self.no_certificate is not None else ""
+
+    @property
     def escaped_faults(self) -> tuple[str, ...]:
         """Names of the injected faults that no check caught which can see them."""
-        return tuple(str(fault["fault"]) for fault in self.faults if not fault["caught"])
+        return tuple(str(fault["fault"]) for fault in self.faults if fault["injected"] and not fault["caught"])
 
     def check(self, name: str) -> CheckResult | None:
         """The check of this name, or None when it did not run."""
@@ -201,6 +211,7 @@ class Report:
             "files": {side: dict(files) for side, files in self.files.items()},
             "command": self.command,
             "certificate": self.certificate,
+            "no_certificate": self.no_certificate,
             "faults": [dict(fault) for fault in self.faults],
             "tool": self.tool,
             "date": self.date,

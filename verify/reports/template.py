@@ -126,6 +126,9 @@ TEMPLATE = """
 <header>
 <h1>{{ headline }}</h1>
 <p>{{ badge(verdict) }} {{ weights }}</p>
+{%- for text in named %}
+<p>{{ text }}</p>
+{%- endfor %}
 <p class="muted">{{ tool }}, {{ date }}</p>
 </header>
 <main>
@@ -155,8 +158,8 @@ value of the state they were found in. A dash means: not run.</p>
 {%- if faults %}
 <section id="faults">
 <h2>Faults injected on purpose</h2>
-<p>{{ caught }} of {{ faults|length }} caught. A verifier that lets a fault pass proves nothing: an escaped one is a
-failure.</p>
+<p>{{ caught }}. A verifier that lets a fault pass proves nothing: an escaped one is a failure. One that has no place in
+a model, or changes nothing in it, is not injected.</p>
 {{ table("Faults", ["fault", "model", "caught by", "where"], faults) }}
 </section>
 {%- endif %}
@@ -179,6 +182,10 @@ failure.</p>
 {%- if problem.rest %}
 <details><summary>{{ problem.rest|length }} more</summary>
 <ul>{% for text in problem.rest %}<li>{{ text }}</li>{% endfor %}</ul></details>
+{%- endif %}
+{%- if problem.next %}
+<p>Next: {% for piece in problem.next %}{% if loop.index0 % 2 %}<code>{{ piece }}</code>{% else %}{{ piece }}{% endif %}
+{%- endfor %}.</p>
 {%- endif %}</div>
 {%- endfor %}
 {%- for chart in model.charts if chart.main %}

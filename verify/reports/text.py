@@ -9,7 +9,9 @@ from shutil import get_terminal_size
 from ...workers.console import print_table
 from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
 from ..job import CHECKS
+from .faults import count_caught, faults_in, not_injected
 from .gate_result import GateResult, ModelResult
+from .hints import hint
 from .result import TO_TORCH, CheckResult, Report
 
 GATE_HEADINGS = (
@@ -110,16 +112,22 @@ def gate_footer(result: GateResult) -> list[str]:
     origins = sorted({model.report.weights for model in result.models if model.report is not None})
     weights = f" ({' and '.join(origins)} weights)" if origins else ""
     lines += [line for model in result.sides if model.report is not None for line in fault_lines(model.report)]
+    for model in result.sides:
+        if model.report is not None and (failed := [check for check in model.report.checks if not check.passed]):
+            # The first in the order of the checks is nearest to the cause.
+            lines += [f"{model.name}: {failed[0].name} failed, {text}" for text in next_lines(model.report, failed[0])]
     return [*lines, f"{headline(result)}{weights}"]
 
 
 def fault_lines(report: Report) -> list[str]:
-    """How many injected faults were caught, and each that escaped; nothing when none was injected."""
-    if not report.faults:
+    """How many injected faults were caught, each that escaped, and what was not injected, and why; nothing when faults
+    were not asked for."""
+    if not (faults := faults_in(report)):
         return []
-    escaped = report.escaped_faults
-    lines = [f"faults injected on purpose: {len(report.faults) - len(escaped)} of {len(report.faults)} caught"]
-    return lines + [f"ESCAPED: {name}" for name in escaped]
+    lines = [f"faults injected on purpose: {count_caught(faults)}"]
+    lines += [f"ESCAPED: {fault.name}" for fault in faults if fault.escaped]
+    groups = not_injected(faults).items()
+    return lines + [f"not injected here, because {reason}: {', '.join(names)}" for reason, names in groups]
 
 
 def headline(result: GateResult, noun: str = "") -> str:
@@ -159,7 +167,7 @@ def report_lines(report: Report) -> list[str]:
     foreign = ", a foreign folder" if report.foreign else ""
     facts = f"{report.architecture}, {report.weights} weights{back}{foreign}"
     lines = [f"{report.converted} against {report.source} ({facts})"]
-    end = [] if report.certificate is None else [f"  certificate: {report.certificate}"]
+    end = [f"  {report.proof}"] if report.proof else []
     if not report.others:
         return [*lines, *_side_lines(report), *end, f"{report_verdict(report)} ({tally(report)})"]
     for side in report.sides:
@@ -177,7 +185,7 @@ def _side_lines(report: Report) -> list[str]:
         numbers = f" worst {check.worst:.2e}, limit {check.limit:.2e}:" if measured(check) else ""
         lines.append(f"  {check.name:{width}} {outcome}:{numbers} {check.where}")
         if not check.passed:
-            lines += [f"  {'':{width}} {problem}" for problem in shown_problems(check)]
+            lines += [f"  {'':{width}} {text}" for text in (*shown_problems(check), *next_lines(report, check))]
     for seen in report.declared_differences:
         size = f" (here {seen.measured:.1e})" if seen.measured is not None else ""
         lines.append(f"  declared difference {seen.name}{size}: {seen.text}")
@@ -194,6 +202,12 @@ def certificate_lines(check: CheckResult) -> list[str]:
         f"certificate {'passed' if check.passed else 'FAILED'}: {line}"
         for line in ((check.where,) if check.passed else check.problems)
     ]
+
+
+def next_lines(report: Report, check: CheckResult) -> list[str]:
+    """What to look at next after a failed check, as a line, if there is something."""
+    text = hint(report, check)
+    return [f"next: {text}"] if text else []
 
 
 def shown_problems(check: CheckResult) -> list[str]:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from ...errors import MissingDependencyError, RunnerAccidentError, RunnerAnswerError, RunnerError
+from ...workers.process import interrupts_held
 from .environments import Kind, interpreter_of, lacking
 
 STDERR_TAIL_BYTES = 4096
@@ -52,6 +53,8 @@ class RunnerProcess:
         self.reuse_memory = reuse_memory
         self._child: _Child | None = None
         self._stopped = False
+        # One child answers one request at a time, whoever asks.
+        self._asking = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -88,24 +91,29 @@ class RunnerProcess:
             child.close()
 
     def request(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Send one request and return its answer.
+        """Send one request and return its answer; a second thread waits for its turn.
 
         Raises `RunnerAnswerError` if the child answers with an error, `RunnerAccidentError` if that error says nothing
         of what it was asked about, `RunnerError` if it dies, breaks the protocol or takes too long, and
         `MissingDependencyError` if it lacks its framework.
         """
+        with self._asking:
+            return self._request(payload)
+
+    def _request(self, payload: dict[str, Any]) -> dict[str, Any]:
         if self._stopped:
             raise RunnerError(f"{self.title} was stopped.")
         if self._child is not None and self._child.process.poll() is not None:
             self.close()
-        if self._child is None:
-            self._child = self._start()
+        try:
+            if self._child is None:
+                # The terminal's interrupt is for this process, which ends the child.
+                with interrupts_held():
+                    self._child = self._start()
+            child = self._child
             if self._stopped:
                 # `stop` came while the child was being started and did not see it.
-                self._kill()
                 raise RunnerError(f"{self.title} was stopped.")
-        child = self._child
-        try:
             line = child.ask(json.dumps(payload), self.timeout_seconds)
         except queue.Empty:
             self._kill()

@@ -331,8 +331,10 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
         try:
             for future in futures:
                 future.result()
-        except KeyboardInterrupt:
-            # Leaving the pool waits for its threads, which wait for the runners.
+        except Exception:
+            raise
+        except BaseException:
+            # An interrupt of any kind. Leaving the pool waits for its threads, which wait for the runners.
             session.runners.stop()
             raise
     return runs

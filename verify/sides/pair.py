@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.inverse import InversePlan
 from ...mappings.language.plan import Plan
+from ...mappings.registry import PRETRAINED
 from ..inputs import Inputs
 from .foreign import Foreign, open_foreign
 from .way_back import WayBack, is_paddle_folder, names_in_model, open_way_back, tensors_of_model
@@ -151,16 +153,26 @@ class Pair:
 def find_pair(source: str | Path, converted: Path) -> Source:
     """The weight files of the source, Hugging Face's where `converted` is PaddleNLP's. Raises UnreadableFileError when
     either side has none, and ConfigurationError when only the source was written by a conversion: they are swapped."""
-    if own_record(Path(source)) and weight_files(converted) and not own_record(converted):
-        raise ConfigurationError(
-            f"{source}: was written by paddle2torch and {converted} was not, so the arguments are swapped: the source "
-            f"comes first, `paddle2torch verify {converted} {source}`"
-        )
+    refuse_swapped(source, converted)
     if is_paddle_folder(converted):
         return find_torch_source(source)
     found = find_source(source)
     find_weights(converted)
     return found
+
+
+def refuse_swapped(source: str | Path, converted: Path) -> None:
+    """Raise ConfigurationError when what stands on the source's side was written by a conversion and what stands on the
+    converted side, weights or what leads to published ones, was not."""
+    named = not converted.exists() and str(converted) in PRETRAINED
+    if not own_record(Path(source)) or own_record(converted) or not (named or weight_files(converted)):
+        return
+    # A file stands for its folder, which is what is verified.
+    folder = Path(source).parent if Path(source).is_file() else source
+    raise ConfigurationError(
+        f"{source}: was written by paddle2torch and {converted} was not, so the arguments are swapped: the source "
+        f"comes first, `{shlex.join(['paddle2torch', 'verify', str(converted), str(folder)])}`"
+    )
 
 
 @contextmanager

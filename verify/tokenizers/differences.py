@@ -19,6 +19,7 @@ from .unigram import FastUnigram
 
 TOKENS_IN_TEXT = "tokens in text"
 ADDED_TOKENS = "added tokens"
+NORMALIZED_TOKENS = "added tokens given back"
 UNASSIGNED = "unassigned characters"
 MARKS = "combining marks"
 FINAL_SIGMA = "final sigma"
@@ -33,6 +34,8 @@ DECLARED = {
     "comes out as PaddleNLP makes it of that text",
     ADDED_TOKENS: "an added token that appears only once accents and controls are taken out: transformers looks for "
     "added tokens in the normalized text, PaddleNLP in the lower-cased one",
+    NORMALIZED_TOKENS: "an added token with accents, or otherwise not in normalized form, has PaddleNLP's id, "
+    "but is given back for that id in its normalized form (tokenizers 0.23 and later)",
     UNASSIGNED: "a word with a character that Python's Unicode tables do not know and the newer ones of transformers "
     "lower-case or take apart",
     MARKS: "a word with a combining mark where accents are kept: transformers maps characters by grapheme and orders "
@@ -82,6 +85,12 @@ class Planner:
         self._exact = {entry["content"]: entry["id"] for entry in entries if not entry["normalized"]}
         self._loose = {entry["content"]: entry["id"] for entry in entries if entry["normalized"]}
         self._normal = {self.normalized(content): index for content, index in self._loose.items()}
+        self.given_back = {
+            index: (content, normal)
+            for content, index in self._loose.items()
+            if (normal := self.normalized(content)) != content
+        }
+        """Added tokens by id that the converted tokenizer may give back in another form: PaddleNLP's form, and that."""
 
     def plan(self, line: str) -> Plan:
         """The parts of a line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch import convert_checkpoint
+from paddle2torch import convert_checkpoint, verify_checkpoint
 from paddle2torch.errors import Paddle2TorchError
 
 from ...conftest import Run
@@ -107,6 +108,40 @@ def test_weights_of_any_name(name: str, checkpoints: Path, tmp_path: Path) -> No
     (source / "model_state.pdparams").rename(source / name)
     convert_checkpoint(source, tmp_path / "out")
     assert_weights(tmp_path / "out", checkpoints)
+
+
+def in_the_hubs_cache(folder: Path, cache: Path) -> Path:
+    """The files of a folder as the Hub's client keeps them: a snapshot of links to blobs named by hash."""
+    model = cache / f"models--owner--{folder.name}"
+    snapshot = model / "snapshots" / ("0a" * 20)
+    snapshot.mkdir(parents=True)
+    (model / "blobs").mkdir()
+    for path in folder.iterdir():
+        blob = hashlib.sha256(path.read_bytes()).hexdigest()
+        shutil.copy(path, model / "blobs" / blob)
+        (snapshot / path.name).symlink_to(f"../../blobs/{blob}")
+    return snapshot
+
+
+@pytest.mark.parametrize("form", ["pdparams", "sharded-pdparams", "safetensors", "sharded-safetensors"])
+def test_the_hubs_cache_in_both_directions(form: str, checkpoints: Path, tmp_path: Path) -> None:
+    source = in_the_hubs_cache(checkpoints / MODEL / form, tmp_path / "cache")
+    convert_checkpoint(source, tmp_path / "out", max_shard_size="50KB")
+    plain = tmp_path / "plain"
+    convert_checkpoint(checkpoints / MODEL / form, plain, max_shard_size="50KB")
+    assert content(tmp_path / "out") == content(plain)
+    assert len(list(plain.glob("*.safetensors"))) > 1
+    assert verify_checkpoint(source, plain, checks=("weights",)).passed
+
+    torch = in_the_hubs_cache(plain, tmp_path / "cache")
+    assert verify_checkpoint(checkpoints / MODEL / form, torch, checks=("weights",)).passed
+    convert_checkpoint(torch, tmp_path / "back", to="paddle")
+    convert_checkpoint(plain, tmp_path / "plain-back", to="paddle")
+    assert content(tmp_path / "back") == content(tmp_path / "plain-back")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 TRAINING = ("optimizer.pdopt", "scheduler.pdparams", "scaler.pdparams", "rng_state.pth", "trainer_state.json")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,12 +103,98 @@ def test_shards_come_in_the_order_of_the_index(kind: str, tmp_path: Path) -> Non
         assert source.index == index
 
 
-def test_a_shard_that_is_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    touch(tmp_path / "secret", tmp_path / "in" / "b.pdparams")
-    (tmp_path / "in" / "a.pdparams").symlink_to(tmp_path / "secret")
-    put_index(tmp_path / "in", "model_state.pdparams.index.json", "a.pdparams", "b.pdparams")
+INDEX = "model_state.pdparams.index.json"
+SHARDS = ("a.pdparams", "b.pdparams")
+
+
+def in_the_hubs_cache(model: Path, revision: str = "0123") -> Path:
+    """The snapshot of a sharded model, all of it links into the blobs of the model, as the Hub's client leaves it."""
+    snapshot = model / "snapshots" / revision
+    touch(*(model / "blobs" / name for name in SHARDS))
+    put_index(model / "blobs", INDEX, *SHARDS)
+    snapshot.mkdir(parents=True)
+    for name in (INDEX, *SHARDS):
+        (snapshot / name).symlink_to(os.path.relpath(model / "blobs" / name, snapshot))
+    return snapshot
+
+
+@pytest.mark.parametrize("revision", ["0123", "0123/large/sub"])
+def test_shards_in_the_hubs_cache(revision: str, tmp_path: Path) -> None:
+    snapshot = in_the_hubs_cache(tmp_path / "models--owner--name", revision)
+    (tmp_path / "link").symlink_to(snapshot)
+    for folder in (snapshot, tmp_path / "link"):
+        assert find_source(folder).files == find_source(folder / INDEX).files == tuple(folder / name for name in SHARDS)
+
+
+def elsewhere(snapshot: Path, model: Path) -> None:
+    relink(snapshot / "a.pdparams", model.parent / "secret")
+
+
+def in_the_models_folder(snapshot: Path, model: Path) -> None:
+    touch(model / "refs" / "secret")
+    relink(snapshot / "a.pdparams", model / "refs" / "secret")
+
+
+def in_another_models_blobs(snapshot: Path, model: Path) -> None:
+    touch(model.parent / "models--owner--other" / "blobs" / "secret")
+    relink(snapshot / "a.pdparams", model.parent / "models--owner--other" / "blobs" / "secret")
+
+
+def in_another_snapshot(snapshot: Path, model: Path) -> None:
+    touch(model / "snapshots" / "4567" / "secret")
+    relink(snapshot / "a.pdparams", model / "snapshots" / "4567" / "secret")
+
+
+def below_the_blobs(snapshot: Path, model: Path) -> None:
+    touch(model / "blobs" / "deeper" / "secret")
+    relink(snapshot / "a.pdparams", model / "blobs" / "deeper" / "secret")
+
+
+def from_the_blobs_elsewhere(snapshot: Path, model: Path) -> None:
+    relink(model / "blobs" / "a.pdparams", model.parent / "secret")
+
+
+def blobs_elsewhere(snapshot: Path, model: Path) -> None:
+    (model / "blobs").rename(model.parent / "real")
+    (model / "blobs").symlink_to(model.parent / "real")
+
+
+def relink(path: Path, target: Path) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        elsewhere,
+        in_the_models_folder,
+        in_another_models_blobs,
+        in_another_snapshot,
+        below_the_blobs,
+        from_the_blobs_elsewhere,
+        blobs_elsewhere,
+    ],
+    ids=lambda change: change.__name__,
+)
+def test_a_link_out_of_the_models_blobs_is_refused(change: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    touch(tmp_path / "secret")
+    model = tmp_path / "models--owner--name"
+    snapshot = in_the_hubs_cache(model)
+    change(snapshot, model)
     with pytest.raises(UnreadableFileError, match="leads out of the folder"):
-        find_source(tmp_path / "in")
+        find_source(snapshot)
+
+
+def test_a_shard_that_is_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """Also where folders are only called like some of the Hub's cache."""
+    for name in ("in", "snapshots/0123", "datasets--owner--name/snapshots/0123", "models--owner--name/0123"):
+        folder = tmp_path / name
+        touch(folder / "b.pdparams", folder.parent.parent / "blobs" / "secret")
+        (folder / "a.pdparams").symlink_to(folder.parent.parent / "blobs" / "secret")
+        put_index(folder, INDEX, *SHARDS)
+        with pytest.raises(UnreadableFileError, match="leads out of the folder"):
+            find_source(folder)
 
 
 @pytest.mark.parametrize("text", ["nothing/here", "here.pdparams", "./albert-base-v2", "albert-base-v2/"])

@@ -211,14 +211,20 @@ def test_a_file_takes_only_the_vocabulary_of_its_own_name(vocabulary: list[str],
     assert tokenizer.vocabulary.name == "albert-chinese-tiny.vocab.txt"
 
 
-def duplicate(folder: Path, lines: list[str]) -> None:
+def repeat_beside_added(folder: Path, lines: list[str]) -> None:
     write_lines(folder / "vocab.txt", [*lines, lines[9]])
+    (folder / "added_tokens.json").write_text(json.dumps({"<new>": len(lines)}))
+
+
+def mark_bytes(folder: Path, lines: list[str]) -> None:
+    (folder / "vocab.txt").write_text("\ufeff" + "".join(f"{line}\n" for line in lines), "utf-8")
 
 
 BROKEN: dict[str, tuple[Callable[[Path, list[str]], object], str]] = {
     "empty": (lambda folder, lines: (folder / "vocab.txt").write_text(""), "is empty"),
     "blank": (lambda folder, lines: (folder / "vocab.txt").write_text("\n"), "is empty"),
-    "repeated": (duplicate, "lines 10 and"),
+    "a repeated token, and added ones": (repeat_beside_added, "make each line another token"),
+    "a byte order mark": (mark_bytes, r"line in the vocabulary reads '\\ufeff\[PAD\]'"),
     "not UTF-8": (lambda folder, lines: (folder / "vocab.txt").write_bytes(b"[PAD]\n\xff\xfe\n"), "not UTF-8"),
     "without mask": (
         lambda folder, lines: write_lines(folder / "vocab.txt", [line for line in lines if line != "[MASK]"]),
@@ -266,9 +272,13 @@ def test_a_broken_tokenizer_is_refused_and_nothing_is_written(
 ) -> None:
     damage, message = BROKEN[case]
     damage(chinese, vocabulary)
-    with pytest.raises((UnreadableFileError, ConfigurationError), match=message):
+    with pytest.raises((UnreadableFileError, ConfigurationError), match=message) as raised:
         convert_checkpoint(chinese, tmp_path / "output")
+    assert str(raised.value).endswith("`convert --no-tokenizer` converts the weights alone")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+    done = convert_checkpoint(chinese, tmp_path / "output", no_tokenizer=True)
+    assert (done.tokenizer, done.no_tokenizer) == (None, True)
+    assert sorted(path.name for path in done.output.iterdir()) == ["config.json", "model.safetensors"]
 
 
 def test_convert_says_what_it_wrote_for_the_tokenizer(chinese: Path, tmp_path: Path, paddle2torch: Run) -> None:
@@ -344,5 +354,21 @@ def test_the_real_vocabulary_is_read_whole(tmp_path: Path) -> None:
     shutil.copyfile(real_vocabulary(), tmp_path / "vocab.txt")
     tokenizer = read(tmp_path, "bert", 30_522)
     assert len(tokenizer.ids) == 30_522
-    with pytest.raises(Paddle2TorchError, match="30521 word embeddings"):
-        read(tmp_path, "bert", 30_521)
+    assert tokenizer.notes == ()
+    with pytest.raises(Paddle2TorchError, match="30000 word embeddings; it belongs to another model"):
+        read(tmp_path, "bert", 30_000)
+
+
+def test_few_tokens_beyond_the_word_embeddings_are_a_warning(vocabulary: list[str], tmp_path: Path) -> None:
+    """PaddleNLP reads such a vocabulary, and fails on a text that needs one of them."""
+    size = len(vocabulary)
+    write_lines(tmp_path / "vocab.txt", [*vocabulary, "oneword", "another"])
+    assert not [note for note in read(tmp_path, "bert", size + 2).notes if "beyond" in note]
+    (note,) = read(tmp_path, "bert", size).notes
+    assert f"2 of {size + 2} tokens are beyond the model's {size} word embeddings" in note
+    assert "'oneword', 'another'" in note
+    write_lines(tmp_path / "vocab.txt", [line for line in vocabulary if line != "[SEP]"] + ["[SEP]"])
+    with pytest.raises(
+        Paddle2TorchError, match=rf"gives '\[SEP\]', the sep_token, the id {size - 1}, but the model has"
+    ):
+        read(tmp_path, "bert", size - 1)

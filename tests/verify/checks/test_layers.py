@@ -24,6 +24,7 @@ from ..conftest import Seed
 Tensors = dict[str, Array]
 ALBERT = "encoder.albert_layer_groups.0.albert_layers.0"
 BERT = "encoder.layer.0"
+FIRST = f"layer 0 (its weights are {ALBERT.removesuffix('.0')})"
 
 
 def check_of(source: Path, runners: Runners, name: str = "layers", **options: Any) -> CheckResult:
@@ -105,13 +106,20 @@ def add_to_embedding_norm(tensors: Tensors) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (add_to_query, "layer 1, 0.attention.query; first diverging state: hidden state 1"),
-        (add_to_dense, "layer 1, 0.attention.dense; first diverging state: hidden state 1"),
-        (add_to_inner, "layer 3, 1.ffn; first diverging state: hidden state 3"),
-        (swap_norms, "layer 1, 0.attention.LayerNorm; first diverging state: hidden state 1"),
-        (swap_query_and_key, "layer 1, 0.attention.query (and 0.attention.key); first diverging state: hidden state 1"),
+        (add_to_query, f"{FIRST}, 0.attention.query; first diverging state: hidden state 1"),
+        (add_to_dense, f"{FIRST}, 0.attention.dense; first diverging state: hidden state 1"),
+        (
+            add_to_inner,
+            "layer 2 (its weights are encoder.albert_layer_groups.1.albert_layers), 1.ffn; first diverging state: "
+            "hidden state 3",
+        ),
+        (swap_norms, f"{FIRST}, 0.attention.LayerNorm; first diverging state: hidden state 1"),
+        (
+            swap_query_and_key,
+            f"{FIRST}, 0.attention.query (and 0.attention.key); first diverging state: hidden state 1",
+        ),
         (transpose_pooler, "head, pooler; first diverging state: pooler_output"),
-        (add_to_embedding_norm, "mapped embedding, embeddings.LayerNorm; first diverging state: hidden state 0"),
+        (add_to_embedding_norm, "embeddings, embeddings.LayerNorm; first diverging state: hidden state 0"),
     ],
 )
 def test_a_changed_weight_is_named(
@@ -132,14 +140,15 @@ def test_the_module_of_another_family_is_named(seed_small: Seed, runners: Runner
     source = seed_small("BertForMaskedLM")
     change_weights(converted(source), change)
     check = check_of(source, runners)
-    assert check.where.startswith("layer 3, output.dense; first diverging state: hidden state 3 (output of layer 3)")
+    assert check.where.startswith("layer 2, output.dense; first diverging state: hidden state 3 (output of layer 2)")
     assert check.details["guilty"] == {
         "stage": 3,
-        "place": "layer 3",
+        "place": "layer 2",
         "module": "output.dense",
         "source": "bert.encoder.layers.2.linear2",
         "target": "bert.encoder.layer.2.output.dense",
         "others": [],
+        "weights": "",
     }
     # Fed with Paddle's states, no other layer differs.
     failed = [state for state in check.details["states"] if state["difference"] > state["limit"]]
@@ -150,23 +159,23 @@ def test_the_module_of_another_family_is_named(seed_small: Seed, runners: Runner
 @pytest.mark.parametrize(
     ("architecture", "fields", "text"),
     [
-        ("AlbertModel", {"hidden_act": "gelu"}, "layer 1, feed-forward (activation, between 0.ffn and 0.ffn_output)"),
+        ("AlbertModel", {"hidden_act": "gelu"}, f"{FIRST}, feed-forward (activation, between 0.ffn and 0.ffn_output)"),
         (
             "BertModel",
             {"hidden_act": "gelu_new"},
-            "layer 1, feed-forward (activation, between intermediate.dense and output.dense)",
+            "layer 0, feed-forward (activation, between intermediate.dense and output.dense)",
         ),
         (
             "AlbertModel",
             {"num_attention_heads": 2},
-            "layer 1, attention (between 0.attention.value and 0.attention.dense)",
+            f"{FIRST}, attention (between 0.attention.value and 0.attention.dense)",
         ),
         (
             "BertModel",
             {"num_attention_heads": 6},
-            "layer 1, attention (between attention.self.value and attention.output.dense)",
+            "layer 0, attention (between attention.self.value and attention.output.dense)",
         ),
-        ("AlbertModel", {"layer_norm_eps": 1e-3}, "mapped embedding, embeddings.LayerNorm"),
+        ("AlbertModel", {"layer_norm_eps": 1e-3}, "embeddings, embeddings.LayerNorm"),
         ("BertModel", {"num_hidden_layers": 2}, "the frameworks"),
     ],
 )

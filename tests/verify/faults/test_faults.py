@@ -44,7 +44,7 @@ CONTROL_SEEDS = 20
 
 def assert_all_caught(results: list[FaultResult], placeless: set[str]) -> None:
     assert [result.name for result in results] == [fault.name for fault in all_faults()]
-    escaped = [f"{result.name}: caught by {result.caught_by}" for result in results if not result.caught]
+    escaped = [f"{result.name}: caught by {result.caught_by}" for result in results if result.escaped]
     assert escaped == []
     assert {result.name for result in results if not result.injected} == placeless
     assert all(result.where != "nowhere" for result in results)

@@ -18,11 +18,12 @@ from paddle2torch.verify.reports import files
 from paddle2torch.verify.reports.chart import draw, panels
 from paddle2torch.verify.reports.files import Reports, command_line
 from paddle2torch.verify.reports.gate_result import GateResult, ModelResult
+from paddle2torch.verify.reports.hints import hint
 from paddle2torch.verify.reports.html import html_page
 from paddle2torch.verify.reports.junit import junit_xml
 from paddle2torch.verify.reports.markdown import markdown, workflow_commands
-from paddle2torch.verify.reports.result import CheckResult, DeclaredDifferenceSeen, Report
-from paddle2torch.verify.reports.text import print_gate, report_lines
+from paddle2torch.verify.reports.result import TO_PADDLE, CheckResult, DeclaredDifferenceSeen, Report
+from paddle2torch.verify.reports.text import gate_footer, print_gate, report_lines
 
 HOSTILE = "<script>alert(1)</script>|`x`\n::error::\x00\ud800 $x$ 文字"
 
@@ -123,7 +124,9 @@ def test_junit_has_a_case_per_model_and_check() -> None:
         )
     failures = list(root.iter("failure"))
     assert len(failures) == 1
-    assert failures[0].text == "float64 differs at [0, 1]\nfloat64 differs at [0, 2]"
+    first, second, following = str(failures[0].text).split("\n")
+    assert (first, second) == ("float64 differs at [0, 1]", "float64 differs at [0, 2]")
+    assert following.startswith("next: the check layers, ")
     assert len(list(suites["good"].iter("skipped"))) == 1
     assert len(list(suites["partial"].iter("skipped"))) == len(ALL_CHECKS) - 1
     error = next(suites["absent"].iter("error"))
@@ -136,12 +139,16 @@ def test_faults_are_shown_and_an_escaped_one_is_a_failure() -> None:
     faults = (
         {"fault": "key bias dropped", "caught_by": ["weights"], "where": "key.bias"},
         {"fault": "gelu", "caught_by": (), "where": None},
+        {"fault": "norms swapped", "injected": False, "caught": False, "caught_by": (), "where": "they are equal"},
     )
     result = make_result(("good", make_report()), faults=faults)
     cases = {case.get("name"): case for case in ElementTree.fromstring(junit_xml(result)).iter("testcase")}
     assert cases["key bias dropped"].find("failure") is None
     assert cases["gelu"].find("failure") is not None
+    assert cases["norms swapped"].find("failure") is None
+    assert cases["norms swapped"].find("skipped") is not None
     assert "1 of 2 caught" in markdown(result)
+    assert "Not injected here, because they are equal: norms swapped" in markdown(result)
     assert any("escaped" in line for line in workflow_commands(result))
     page = html_page(result)
     assert "escaped" in page
@@ -155,7 +162,7 @@ def test_what_was_not_run_never_looks_passed() -> None:
         page = html_page(result)
         head = page.split("<main>")[0]
         assert words in head
-        assert re.search(r"<h1>(1 of 1 model passed, 1 of them in part|0 of 1 model passed)</h1>", head)
+        assert f"<h1>{result.models[0].name}: {words}</h1>" in head
         assert 'class="verdict passed"' not in head
         summary = markdown(result)
         assert words in summary
@@ -166,6 +173,46 @@ def test_what_was_not_run_never_looks_passed() -> None:
     most = len(ALL_CHECKS) - 1
     last = report_lines(make_report(not_run=("config",)))[-1]
     assert last.startswith(f"passed in part ({most} of {most + 1} checks passed, 1 not")
+
+
+@pytest.mark.parametrize("name", ALL_CHECKS)
+def test_a_failure_ends_with_what_to_look_at_next(name: str, tmp_path: Path) -> None:
+    """A command or a file of this pair; where the gate deleted the folders, how to keep them."""
+    (tmp_path / "con verted").mkdir()
+    kept = make_report(name, not_run=(), source="paddle", converted=str(tmp_path / "con verted"))
+    check = kept.check(name)
+    assert check is not None
+    text = hint(kept, check)
+    assert re.search(r"`[^`]+`|config\.json|the checks? [a-z]+", text)
+    assert not re.search(r"[{}]|SOURCE|CONVERTED", text)
+    assert "con verted" not in text or f"'{tmp_path / 'con verted'}'" in text
+    assert report_lines(kept)[ALL_CHECKS.index(name) + 4].strip() == f"next: {text}"
+    gone = make_report(name, not_run=())
+    assert hint(gone, check).endswith("; `gate --keep DIR` keeps both folders")
+    back = make_report(name, not_run=(), converted=str(tmp_path), direction=TO_PADDLE)
+    assert ("NEW --to paddle" in hint(back, check)) == (" NEW`" in text)
+    result = make_result(("m", kept))
+    assert re.sub(r"[`\\]", "", text) in re.sub(r"[`\\]", "", markdown(result))
+    assert "Next: " in html_page(result)
+    assert gate_footer(result)[-2] == f"m: {name} failed, next: {text}"
+
+
+def test_the_page_and_its_charts_name_the_same_worst_value() -> None:
+    """The state nearest to its limit, which need not be the one with the largest difference."""
+    listed = [
+        {"name": "hidden_state.00", "difference": 4e-6, "scale": 2.0, "limit": 8e-6},
+        {"name": "hidden_state.01", "difference": 9e-6, "scale": 2.0, "limit": 9e-5},
+    ]
+    check = CheckResult("float32", True, 2e-6, 4e-6, "here", "m", (), {"states": listed})
+    (panel,) = panels(make_report(checks=(check,)))
+    assert panel.summary.endswith("worst 2.0e-06 (limit 4.0e-06), hidden state 0 (the embeddings)")
+    assert [point.label for point in panel.series["float32"]] == ["emb.", "0"]
+    page = html_page(make_result(("albert", make_report(checks=(check,)))))
+    assert "<h1>albert: passed</h1>" in page
+    assert ">2.0e-06</td>" in page
+    assert "hidden state 1 (output of layer 0)" in page
+    several = html_page(make_result(("albert", make_report(checks=(check,))), ("bert", make_report("float64"))))
+    assert "<p>FAILED: bert</p>" in several.split("<main>")[0]
 
 
 def test_an_optional_check_may_be_left_out_but_is_named() -> None:
@@ -232,7 +279,7 @@ def test_charts_show_limits_zeros_and_what_is_not_finite() -> None:
     ]
     (panel,) = panels(make_report(checks=(make_check("float64", states=listed),)))
     assert [point.holds for point in panel.series["float64"]] == [True, True, False, False, False]
-    assert "3 of 5 over their limit, largest relative difference nan" in panel.summary
+    assert "3 of 5 over their limit, worst nan (limit 1.0e-09), hidden state 2 (output of layer 1)" in panel.summary
     for narrow in (False, True):
         svg = draw(panel, narrow=narrow, salt="a")
         ElementTree.fromstring(svg)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,13 @@ def test_a_slow_child_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         runner.request({})
     assert pids[0] is not None
     assert gone(pids[0])
+
+
+def test_two_threads_ask_one_after_the_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with use_script(monkeypatch, tmp_path, ECHO) as runner, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: runner.request({"n": number}), range(200)))
+        assert [answer["got"]["n"] for answer in answers] == list(range(200))
+        assert runner.pid is not None
 
 
 def test_much_noise_on_standard_error_does_not_block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,176 @@
+"""Every table of pretrained names against PaddleNLP's own tables and against its models, whether or not there is a
+family yet that reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paddle2torch.errors import MappingError
+from paddle2torch.mappings.language.pretrained import Pretrained, read_names
+from paddle2torch.mappings.registry import FAMILIES, FOLDER, PRETRAINED
+
+from ..conftest import run_child
+from .conftest import Facts
+
+TABLES = {
+    "albert": ("AlbertModel", "AlbertTokenizer", 14),
+    "ernie": ("ErnieModel", "ErnieTokenizer", 75),
+    "ernie_gram": ("ErnieGramModel", "ErnieGramTokenizer", 2),
+    "ernie_m": ("ErnieMModel", "ErnieMTokenizer", 4),
+    "nezha": ("NeZhaModel", "NeZhaTokenizer", 4),
+    "ppminilm": ("PPMiniLMModel", "PPMiniLMTokenizer", 1),
+    "roformer": ("RoFormerModel", "RoFormerTokenizer", 10),
+    "skep": ("SkepModel", "SkepTokenizer", 3),
+    "tinybert": ("TinyBertModel", "TinyBertTokenizer", 6),
+}
+"""By family: PaddleNLP's backbone, its tokenizer, and how many names there are."""
+
+DROPPED = {"TinyBertModel": "fit_dense", "RoFormerModel": "pooler", "UIE": "pooler", "UIEM": "pooler"}
+"""Tensors of PaddleNLP's classes that no class of Hugging Face holds, by a part of their names: counted nowhere."""
+
+OF_SEVERAL_FILES = {"ernie-m-base", "ernie-m-large", "uie-m-base", "uie-m-large", "skep_roberta_large_en"}
+
+TRUE_SIZE = ("ernie-3.0-nano-zh", "uie-nano", "tinybert-4l-312d", "roformer-english-small-generator")
+"""Names whose models are built as they are."""
+
+NAMES = {
+    table.stem: read_names(table.stem, table.read_text("utf-8")) for table in sorted((FOLDER / "names").glob("*.csv"))
+}
+ENTRIES = [entry for entries in NAMES.values() for entry in entries]
+BUILT = [entry for entry in ENTRIES if entry.family != "albert"]
+"""Albert's layers share their weights; its counts are compared with its rules."""
+
+entries = pytest.mark.parametrize("entry", ENTRIES, ids=[entry.name for entry in ENTRIES])
+
+
+def size_of(architecture: str, configuration: dict[str, Any]) -> int:
+    """The number of parameters of a class, as a formula."""
+    field = {"embedding_size": configuration["hidden_size"], "type_vocab_size": 0, "task_type_vocab_size": 3}
+    # Where it is not stated, the width of the feed-forward is a constant, in ERNIE-M always four times the hidden size.
+    four = architecture in ("ErnieMModel", "UIEM")
+    field |= {"intermediate_size": 4 * configuration["hidden_size"] if four else 3072, **configuration}
+    hidden, embedding, inner = field["hidden_size"], field["embedding_size"], field["intermediate_size"]
+    pooler = hidden * hidden + hidden
+    rows = field["vocab_size"] + field["type_vocab_size"] + 2
+    if architecture not in ("NeZhaModel", "RoFormerModel"):
+        rows += field["max_position_embeddings"]
+    if field.get("use_task_id"):
+        rows += field["task_type_vocab_size"]
+    layer = 4 * pooler + 2 * hidden * inner + inner + 5 * hidden
+    total = rows * embedding + field["num_hidden_layers"] * layer
+    total += 0 if embedding == hidden else embedding * hidden + hidden
+    total += 0 if DROPPED.get(architecture) == "pooler" else pooler
+    return int(total + (2 * (hidden + 1) if architecture in ("UIE", "UIEM") else 0))
+
+
+def narrow(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with every size that it states made small and none of them equal by chance."""
+    hidden = 4 * configuration["num_attention_heads"]
+    small = {
+        "hidden_size": hidden,
+        "embedding_size": hidden if configuration.get("embedding_size") == configuration["hidden_size"] else 10,
+        "intermediate_size": 2 * hidden + 1,
+        "num_hidden_layers": 2,
+        "vocab_size": 203,
+        "max_position_embeddings": 37,
+    }
+    return {**configuration, **{name: value for name, value in small.items() if name in configuration}}
+
+
+@pytest.fixture(scope="module")
+def facts() -> Facts:
+    """`tables` by family, and `counts` of PaddleNLP's models by class and configuration as JSON."""
+    asked = {
+        key(architecture, configuration)
+        for entry in BUILT
+        for architecture in entry.parameters
+        for configuration in (narrow(entry.configuration), *([entry.configuration] if entry.name in TRUE_SIZE else []))
+    }
+    models = [json.loads(model) for model in sorted(asked)]
+    tables = [[base, tokenizer] for base, tokenizer, _ in TABLES.values()]
+    answer = run_child(Path(__file__).with_name("paddle_facts.py"), {"tables": tables, "models": models})
+    counts = {key(*model): count(model[0], own) for model, own in zip(models, answer["models"], strict=True)}
+    return {"tables": dict(zip(TABLES, answer["tables"], strict=True)), "counts": counts}
+
+
+def key(architecture: str, configuration: Mapping[str, Any]) -> str:
+    return json.dumps([architecture, dict(configuration)], sort_keys=True)
+
+
+def count(architecture: str, model: dict[str, Any]) -> int:
+    """The parameters of a real model, but for what is dropped."""
+    dropped = DROPPED.get(architecture)
+    sizes = [prod(shape) for name, shape in model["state"].items() if dropped is not None and dropped in name]
+    return int(model["parameters"] - sum(sizes))
+
+
+def test_each_table_is_compared() -> None:
+    assert {family: len(names) for family, names in NAMES.items()} == {
+        family: number for family, (_, _, number) in TABLES.items()
+    }
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 105
+
+
+@pytest.mark.parametrize("family", TABLES)
+def test_the_names_are_those_of_paddlenlp(family: str, facts: Facts) -> None:
+    tables = facts["tables"][family]
+    own = sorted(entry.name for entry in NAMES[family])
+    assert own == sorted(tables["configurations"]) == tables["names"] == sorted(tables["weights"])
+
+
+@entries
+def test_configuration_and_addresses_are_those_of_paddlenlp(entry: Pretrained, facts: Facts) -> None:
+    tables = facts["tables"][entry.family]
+    expected = tables["configurations"][entry.name]
+    assert dict(entry.configuration) == expected
+    # True is 1 for Python.
+    assert [type(value) is bool for _, value in sorted(entry.configuration.items())] == [
+        type(value) is bool for _, value in sorted(expected.items())
+    ]
+    assert entry.weights_url == tables["weights"][entry.name]
+    addresses = [table.get(entry.name) for table in tables["tokenizers"].values()]
+    assert entry.tokenizer_urls == tuple(address for address in addresses if address is not None)
+
+
+@pytest.mark.parametrize("entry", BUILT, ids=[entry.name for entry in BUILT])
+def test_parameter_counts_are_those_of_real_models(entry: Pretrained, facts: Facts) -> None:
+    """The formula holds for the real model of this configuration made narrow, and of some at their true size."""
+    for architecture, expected in entry.parameters.items():
+        configuration = narrow(entry.configuration)
+        assert size_of(architecture, configuration) == facts["counts"][key(architecture, configuration)]
+        assert size_of(architecture, dict(entry.configuration)) == expected
+        if entry.name in TRUE_SIZE:
+            assert facts["counts"][key(architecture, entry.configuration)] == expected
+
+
+@entries
+def test_each_file_has_a_name_of_its_own(entry: Pretrained) -> None:
+    assert (len(entry.tokenizer_urls) > 1) == (entry.name in OF_SEVERAL_FILES)
+    assert list(entry.files.values()) == [entry.weights_url, *entry.tokenizer_urls]
+    assert all(file.startswith(f"{entry.name}.") for file in entry.files)
+
+
+def test_aliases_of_one_file_have_one_size() -> None:
+    """Six names of ERNIE are second names; the rest of the 105 have weights of their own."""
+    sizes: dict[str, set[int]] = {}
+    for entry in BUILT:
+        sizes.setdefault(entry.weights_url, set()).add(next(iter(entry.parameters.values())))
+    assert len(sizes) == 105 - 6
+    assert all(len(found) == 1 for found in sizes.values())
+
+
+def test_names_without_their_family_are_not_registered() -> None:
+    assert {entry.name for entry in ENTRIES if entry.family in FAMILIES} == set(PRETRAINED)
+
+
+@pytest.mark.parametrize("tokenizer", ["", "https://host/vocab.pickle", "https://host/vocab.txt https://host/x"])
+def test_a_tokenizer_file_of_an_unknown_kind_is_refused(tokenizer: str) -> None:
+    columns = "name,language,weights,tokenizer,counterpart,license"
+    with pytest.raises(MappingError, match=r"names/x\.csv, line 2: tokenizer files end in"):
+        read_names("x", f"{columns}\nname,English,https://host/x.pdparams,{tokenizer},,\n")

@@ -76,7 +76,8 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
                 f"{configuration.file}: {name} is {fields[name]!r}; PaddleNLP's {family.name} has no counterpart for "
                 f"anything but {value!r}"
             )
-    renamed = {entry.target_name for entry in family.fields if entry.target is not None}
+    own = {entry.name for entry in family.fields if entry.target is None}
+    renamed = {entry.target_name for entry in family.fields if entry.target is not None} - own
     given = {
         **{entry.name: entry.default_of_target for entry in family.fields if entry.default_of_target is not REQUIRED},
         **{name: value for name, value in fields.items() if name not in renamed},

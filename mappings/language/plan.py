@@ -119,13 +119,15 @@ def misfits(expected: Mapping[str, Expected], tensors: Mapping[str, TensorFacts]
 def fitting_architectures(
     family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> list[str]:
-    """The PaddleNLP classes whose rules these tensors fit by name and shape."""
+    """The PaddleNLP classes whose rules these tensors fit by name and shape; of several that become one class of
+    Hugging Face's, the first, as one conversion does for all."""
     prefixed = is_prefixed(family, tensors)
-    return [
-        model.source
-        for model in family.models
+    fitting = {
+        model.target_architecture: model.source
+        for model in reversed(family.models)
         if not misfits(expected_tensors(family.rules(model.source, configuration, prefixed)), tensors)
-    ]
+    }
+    return list(reversed(fitting.values()))
 
 
 def _better_architecture(

@@ -12,6 +12,7 @@ from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
 from ...mappings.language.fields import REQUIRED, UNFIXED
 from ...mappings.language.inverse import InversePlan
+from ...mappings.registry import FAMILIES
 from .configuration import complete_fields
 
 CONFIG_FILE = "config.json"
@@ -85,15 +86,27 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
     }
     for entry in family.fields:
         if entry.runs is not UNFIXED and given.get(entry.name, entry.runs) != entry.runs:
+            others = _computing_with(given[entry.name], entry.target_name, family.model_type)
             raise ConfigurationError(
                 f"{configuration.file}: {entry.target_name} is {given[entry.name]!r}; PaddleNLP's {family.name} "
                 f"computes with {entry.runs!r} whatever its configuration says"
+                + (f", with {given[entry.name]!r} does {' or '.join(others)}: choose with --family" if others else "")
             )
     complete = complete_fields(family, given)
     tie = complete.setdefault("tie_word_embeddings", True)
     if not isinstance(tie, bool):
         raise ConfigurationError(f"{configuration.file}: tie_word_embeddings is {tie!r}; true or false is expected")
     return complete
+
+
+def _computing_with(value: Any, field: str, model_type: str) -> list[str]:
+    """The families of Hugging Face's `model_type` whose models compute with this value of a field."""
+    return [
+        family.name
+        for family in FAMILIES.values()
+        if family.model_type == model_type
+        and any(entry.target_name == field and entry.runs in (UNFIXED, value) for entry in family.fields)
+    ]
 
 
 def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def _fit(name: str) -> Row:
     """One of the layers that lead a state to the width of the teacher's."""
     return Dropped(
         Linear(name, "hidden_size", "fit_size"),
-        "only distillation uses it, to compare a hidden state with the teacher's: no output depends on it",
+        "only distillation uses it, where hidden states are compared with the teacher's",
     )
 
 

@@ -43,6 +43,14 @@ class Plan:
         """Number of elements that are written."""
         return sum(move.size for move in self.moves)
 
+    @property
+    def drop_reasons(self) -> dict[str, tuple[str, ...]]:
+        """The reasons why tensors are dropped, each with their names."""
+        named: dict[str, tuple[str, ...]] = {}
+        for rule in self.dropped:
+            named[str(rule.reason)] = (*named.get(str(rule.reason), ()), *rule.sources)
+        return named
+
     def untie(self, rule: Rule) -> Plan:
         """The plan for a tied tensor that differs from its twin: it is written under its own name.
 

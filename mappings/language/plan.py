@@ -130,12 +130,11 @@ def fitting_architectures(
     """The PaddleNLP classes whose rules these tensors fit by name and shape; of several that become one class of
     Hugging Face's, the first, as one conversion does for all."""
     prefixed = is_prefixed(family, tensors)
-    fitting = {
-        model.target_architecture: model.source
-        for model in reversed(family.models)
-        if not misfits(expected_tensors(family.rules(model.source, configuration, prefixed)), tensors)
-    }
-    return list(reversed(fitting.values()))
+    fitting: dict[str, str] = {}
+    for model in family.models:
+        if not misfits(expected_tensors(family.rules(model.source, configuration, prefixed)), tensors):
+            fitting.setdefault(model.target_architecture, model.source)
+    return list(fitting.values())
 
 
 def _better_architecture(

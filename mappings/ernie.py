@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
-from .bert import BERT, MLM_HEAD
+from .language import encoders
 from .language.checks import check_heads
-from .language.family import DeclaredDifference, Defaults, Family, Model, Probabilities
+from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
-from .language.rows import Dropped, Embedding, Joined, Linear, Made, When, is_set
+from .language.rows import Dropped, Embedding, Linear, When, is_set
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
-from .language.transforms import IDENTITY, TRANSPOSE, Chain, Concatenate, SwapRows, Transform
-
-TYPES = "embeddings.token_type_embeddings"
+from .language.transforms import IDENTITY, SwapRows, Transform
 
 
 def _default_task_first(configuration: Mapping[str, Any]) -> Transform:
@@ -32,8 +30,6 @@ def _check(configuration: Mapping[str, Any]) -> None:
         )
 
 
-_BACKBONE = tuple(row for row in BERT.backbone if row.label != "embeddings.position_ids" and TYPES not in row.label)
-
 _UTC = (
     "no class of Hugging Face's has UTC's head: with q = linear_q(h[cls]) and k = linear_k(h[option]), h being the "
     "last hidden state, a label's logit is q . k / 8; docs/uie.md has the lines of torch"
@@ -44,15 +40,9 @@ ERNIE = Family(
     base="ErnieModel",
     source_prefix="ernie.",
     target_prefix="ernie.",
-    repeat=BERT.repeat,
+    repeat=encoders.REPEAT,
     backbone=(
-        *_BACKBONE,
-        # Hugging Face's class has such a table in any case.
-        When(
-            is_set("type_vocab_size"),
-            (Embedding(TYPES, "type_vocab_size", "hidden_size"),),
-            (Made(f"{TYPES}.weight", (1, "hidden_size")),),
-        ),
+        *encoders.backbone(encoders.TYPES_IF_ANY),
         When(
             is_set("use_task_id"),
             (
@@ -65,53 +55,20 @@ ERNIE = Family(
             ),
         ),
     ),
-    pooler=BERT.pooler,
+    pooler=encoders.POOLER,
     models=(
-        Model("ErnieModel"),
-        Model(
-            "ErnieForPretraining",
-            "ErnieForPreTraining",
-            head=(*MLM_HEAD, Linear("cls.seq_relationship", "hidden_size", 2)),
-            auto_class="AutoModelForPreTraining",
+        *(
+            make("Ernie", "Ernie")
+            for make in (
+                encoders.base,
+                encoders.pretraining,
+                encoders.masked_lm,
+                encoders.sequence_classification,
+                encoders.token_classification,
+                encoders.question_answering,
+            )
         ),
-        Model("ErnieForMaskedLM", pooler=False, head=MLM_HEAD, auto_class="AutoModelForMaskedLM"),
-        Model(
-            "ErnieForSequenceClassification",
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForSequenceClassification",
-        ),
-        Model(
-            "ErnieForTokenClassification",
-            pooler=False,
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForTokenClassification",
-        ),
-        Model(
-            "ErnieForQuestionAnswering",
-            pooler=False,
-            head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
-        ),
-        Model(
-            "UIE",
-            "ErnieForQuestionAnswering",
-            pooler=False,
-            head=(
-                Joined(
-                    ("linear_start.weight", "linear_end.weight"),
-                    "qa_outputs.weight",
-                    (("hidden_size", 1), ("hidden_size", 1)),
-                    Chain((Concatenate(1), TRANSPOSE)),
-                ),
-                Joined(("linear_start.bias", "linear_end.bias"), "qa_outputs.bias", ((1,), (1,)), Concatenate()),
-            ),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
-            probabilities=Probabilities(
-                {"start_prob": "start_logits", "end_prob": "end_logits"}, ("linear_start", "linear_end")
-            ),
-        ),
+        encoders.spans("UIE", "Ernie"),
         Model(
             "UTC",
             "ErnieModel",
@@ -121,14 +78,9 @@ ERNIE = Family(
             ),
             needs={"omask_positions": [1, 2], "cls_positions": 0},
         ),
-        Model(
-            "ErnieForMultipleChoice",
-            head=(Linear("classifier", "hidden_size", 1),),
-            auto_class="AutoModelForMultipleChoice",
-        ),
+        encoders.multiple_choice("Ernie", "Ernie"),
     ),
-    fields=(
-        *(entry for entry in BERT.fields if entry.name not in ("layer_norm_eps", "type_vocab_size")),
+    fields=encoders.fields(
         Field("type_vocab_size", 16, 2, least=1),
         # The layers are made without the configuration's epsilon and are given this one when they are initialised.
         Field("layer_norm_eps", 1e-12, runs=1e-12),
@@ -139,23 +91,15 @@ ERNIE = Family(
     constants={"use_cache": True},
     left_out=("pool_act", "fuse", "use_cache"),
     source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
-    # PaddleNLP's ERNIE looks the name up in paddle.nn.functional, which knows these.
-    activations=("gelu", "relu"),
-    roles=BERT.roles,
+    activations=encoders.ACTIVATIONS,
+    roles=encoders.ROLES,
     check_configuration=_check,
-    declared_differences=(
-        DeclaredDifference(
-            "padding_row",
-            "PaddleNLP makes the embedding of the padding id zero, PyTorch reads the stored row: the row is kept, "
-            "and hidden states are compared at attended positions",
-            padding=True,
-        ),
-    ),
+    declared_differences=(encoders.PADDING_ROW,),
     defaults=Defaults(masks_padding=True),
     tokenizer=TokenizerFacts((TokenizerClass("ErnieTokenizer", (WORDPIECE,)),), "ErnieTokenizer", {}),
-    small={**BERT.small, "type_vocab_size": 3, "use_task_id": True},
+    small={**encoders.SMALL, "type_vocab_size": 3, "use_task_id": True},
     variants={
-        **BERT.variants,
+        **encoders.VARIANTS,
         "another task": {"task_id": 2},
         "no tasks": {"use_task_id": False},
         "no token types": {"type_vocab_size": 0},

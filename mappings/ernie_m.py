@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .bert import BERT
+from .language import encoders
 from .language.checks import check_heads
-from .language.family import DeclaredDifference, Defaults, Family, Model, Probabilities
+from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
-from .language.rows import Joined, Linear, Made
+from .language.rows import Linear, Made
 from .language.tokenizers import SENTENCEPIECE, TokenizerClass, TokenizerFacts
-from .language.transforms import TRANSPOSE, Chain, Concatenate
-
-TYPES = "embeddings.token_type_embeddings"
 
 
 def _feed_forward(configuration: Mapping[str, Any]) -> int:
@@ -31,12 +28,9 @@ ERNIE_M = Family(
     source_prefix="ernie_m.",
     target_prefix="roberta.",
     target_type="xlm-roberta",
-    repeat=BERT.repeat,
-    backbone=(
-        *(row for row in BERT.backbone if row.label != "embeddings.position_ids" and TYPES not in row.label),
-        Made(f"{TYPES}.weight", (1, "hidden_size")),
-    ),
-    pooler=BERT.pooler,
+    repeat=encoders.REPEAT,
+    backbone=encoders.backbone(Made("embeddings.token_type_embeddings.weight", (1, "hidden_size"))),
+    pooler=encoders.POOLER,
     models=(
         Model("ErnieMModel", "XLMRobertaModel"),
         Model(
@@ -49,46 +43,10 @@ ERNIE_M = Family(
             ),
             auto_class="AutoModelForSequenceClassification",
         ),
-        Model(
-            "ErnieMForTokenClassification",
-            "XLMRobertaForTokenClassification",
-            pooler=False,
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForTokenClassification",
-        ),
-        Model(
-            "ErnieMForQuestionAnswering",
-            "XLMRobertaForQuestionAnswering",
-            pooler=False,
-            head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
-        ),
-        Model(
-            "UIEM",
-            "XLMRobertaForQuestionAnswering",
-            pooler=False,
-            head=(
-                Joined(
-                    ("linear_start.weight", "linear_end.weight"),
-                    "qa_outputs.weight",
-                    (("hidden_size", 1), ("hidden_size", 1)),
-                    Chain((Concatenate(1), TRANSPOSE)),
-                ),
-                Joined(("linear_start.bias", "linear_end.bias"), "qa_outputs.bias", ((1,), (1,)), Concatenate()),
-            ),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
-            probabilities=Probabilities(
-                {"start_prob": "start_logits", "end_prob": "end_logits"}, ("linear_start", "linear_end")
-            ),
-        ),
-        Model(
-            "ErnieMForMultipleChoice",
-            "XLMRobertaForMultipleChoice",
-            head=(Linear("classifier", "hidden_size", 1),),
-            auto_class="AutoModelForMultipleChoice",
-        ),
+        encoders.token_classification("ErnieM", "XLMRoberta"),
+        encoders.question_answering("ErnieM", "XLMRoberta"),
+        encoders.spans("UIEM", "XLMRoberta"),
+        encoders.multiple_choice("ErnieM", "XLMRoberta"),
     ),
     fields=(
         Field("vocab_size", 250002, 30522),
@@ -108,9 +66,8 @@ ERNIE_M = Family(
         Field("pad_token_id", 1),
     ),
     constants={"position_embedding_type": "absolute", "use_cache": True},
-    # PaddleNLP's ERNIE-M looks the name up in paddle.nn.functional, which knows these.
-    activations=("gelu", "relu"),
-    roles=BERT.roles,
+    activations=encoders.ACTIVATIONS,
+    roles={role: module for role, module in encoders.ROLES.items() if role != "token_types"},
     check_configuration=check_heads,
     declared_differences=(
         DeclaredDifference(

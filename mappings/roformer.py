@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
-from .bert import BERT
+from .language import encoders
 from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
@@ -90,16 +90,16 @@ ROFORMER = Family(
     base="RoFormerModel",
     source_prefix="roformer.",
     target_prefix="roformer.",
-    repeat=BERT.repeat,
+    repeat=encoders.REPEAT,
     backbone=(
         Embedding("embeddings.word_embeddings", "vocab_size", "embedding_size"),
         Embedding("embeddings.token_type_embeddings", "type_vocab_size", "embedding_size"),
         Norm("embeddings.layer_norm", "embedding_size", "embeddings.LayerNorm"),
         When(_unlike_embeddings, (Linear("embeddings_project", "embedding_size", "hidden_size"),)),
-        *(row for row in BERT.backbone if row.label.startswith("encoder.")),
+        *encoders.LAYERS,
         Table(TABLE, _rotary_shape, _rotary32, tolerance=1e-4),
     ),
-    pooler=BERT.pooler,
+    pooler=encoders.POOLER,
     models=(
         Model("RoFormerModel", pooler=False),
         Model("RoFormerForMaskedLM", pooler=False, head=_MLM_HEAD, auto_class="AutoModelForMaskedLM"),
@@ -121,19 +121,8 @@ ROFORMER = Family(
             auto_class="AutoModelForSequenceClassification",
             refuses=_other_pooler,
         ),
-        Model(
-            "RoFormerForTokenClassification",
-            pooler=False,
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForTokenClassification",
-        ),
-        Model(
-            "RoFormerForQuestionAnswering",
-            pooler=False,
-            head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
-        ),
+        encoders.token_classification("RoFormer", "RoFormer"),
+        encoders.question_answering("RoFormer", "RoFormer"),
         Model(
             "RoFormerForMultipleChoice",
             takes_pooler=True,
@@ -171,9 +160,8 @@ ROFORMER = Family(
     },
     left_out=("use_cache", "eos_token_id"),
     source_constants={"use_cache": False},
-    # PaddleNLP's RoFormer looks the name up in paddle.nn.functional, which knows these.
-    activations=("gelu", "relu"),
-    roles={role: module for role, module in BERT.roles.items() if role != "positions"},
+    activations=encoders.ACTIVATIONS,
+    roles={role: module for role, module in encoders.ROLES.items() if role != "positions"},
     check_configuration=_check,
     declared_differences=(
         DeclaredDifference(

@@ -53,7 +53,8 @@ class Model:
     has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
     `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value for one row; what
     it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
-    `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot.
+    `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
+    are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Model:
     takes_pooler: bool = False
     probabilities: Probabilities | None = None
     needs: Mapping[str, Any] = field(default_factory=dict)
+    returns: tuple[str, ...] | None = None
 
     @property
     def target_architecture(self) -> str:
@@ -119,9 +121,10 @@ class Family:
     `roles` names the source modules by what they do (ROLES), wildcards included, so that a fault can be described once
     for all families. `source_constants` are fields that only PaddleNLP has, with the one value that Hugging Face's
     model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any. `target_type` is
-    Hugging Face's model_type where that is not the family's name. `defaults` is what its models take by themselves,
-    `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of Hugging
-    Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
+    Hugging Face's model_type where that is not the family's name. `refused` are PaddleNLP's classes that Hugging Face
+    has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
+    themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
+    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
     PaddleNLP adds to every position, where Hugging Face's class wants the sum. `small` is a configuration for tests
     that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
     `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
@@ -146,6 +149,7 @@ class Family:
     source_constants: Mapping[str, Any] = field(default_factory=dict)
     pooler_field: str | None = None
     target_type: str | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     defaults: Defaults | None = None
     arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
     target_arguments: tuple[str, ...] | None = None
@@ -160,6 +164,8 @@ class Family:
         architectures = [model.source for model in self.models]
         if twice := [name for name in architectures if architectures.count(name) > 1]:
             raise MappingError(f"{self.name}: two models are called {twice[0]}")
+        if both := sorted(set(architectures) & set(self.refused)):
+            raise MappingError(f"{self.name}: {both[0]} is one of its models, and refused")
         if self.base not in architectures:
             raise MappingError(f"{self.name}: the base {self.base} is none of its models")
         self.check_rows(self.samples()[0])
@@ -211,12 +217,23 @@ class Family:
         )
 
     def model(self, architecture: str) -> Model:
-        """The model with this PaddleNLP or Hugging Face class name; raises UnknownNameError."""
+        """The model with this PaddleNLP or Hugging Face class name. Raises UnknownNameError, and ConfigurationError for
+        a class that is refused."""
         for model in self.models:
             if architecture in (model.source, model.target_architecture):
                 return model
+        self.refuse(architecture)
         known = ", ".join(model.source for model in self.models)
         raise UnknownNameError(f"unknown architecture {architecture!r} of family {self.name}; known are {known}")
+
+    def refuse(self, architecture: str) -> None:
+        """Raise ConfigurationError, with the reason, for a PaddleNLP class that is refused."""
+        if architecture in self.refused:
+            raise ConfigurationError(f"{architecture} is refused: {self.refused[architecture]}")
+
+    def is_backbone(self, architecture: str) -> bool:
+        """Whether a PaddleNLP class becomes Hugging Face's backbone alone, whose tensors carry no prefix."""
+        return self.model(architecture).target_architecture == self.model(self.base).target_architecture
 
     def sizes(self) -> tuple[str, ...]:
         """The fields that say how large the model is, in the order of `fields`: those that rows name, those that say
@@ -241,8 +258,7 @@ class Family:
         if model.refuses is not None and (reason := model.refuses(configuration)) is not None:
             raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
         prefix = self.source_prefix if prefixed else ""
-        is_backbone = model.target_architecture == self.model(self.base).target_architecture
-        target_prefix = "" if is_backbone else self.target_prefix
+        target_prefix = "" if self.is_backbone(model.source) else self.target_prefix
         backbone = Place(configuration, prefix, target_prefix, prefix)
         no_pooler = None if model.pooler else f"{model.target_architecture} of Hugging Face has no pooler"
         places = [

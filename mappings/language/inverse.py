@@ -109,12 +109,11 @@ class _Match:
         tie_word_embeddings: bool,
     ) -> None:
         self.family = family
-        base = architecture == family.base
-        self.rules = family.rules(architecture, configuration, prefixed=not base)
+        self.rules = family.rules(architecture, configuration, prefixed=architecture != family.base)
         self.tensors = tensors
         self.tie = tie_word_embeddings
         # A base model may have been saved as part of a task model.
-        prefixed = base and any(name.startswith(family.target_prefix) for name in tensors)
+        prefixed = family.is_backbone(architecture) and any(name.startswith(family.target_prefix) for name in tensors)
         self.prefix = family.target_prefix if prefixed else ""
         self.single = [rule for rule in self.rules if rule.is_single]
         self.names = {rule.source: self.prefix + (rule.target or rule.spare or "") for rule in self.single}

@@ -43,6 +43,14 @@ class Plan:
         """Number of elements that are written."""
         return sum(move.size for move in self.moves)
 
+    @property
+    def drop_reasons(self) -> dict[str, tuple[str, ...]]:
+        """The reasons why tensors are dropped, each with their names."""
+        named: dict[str, tuple[str, ...]] = {}
+        for rule in self.dropped:
+            named[str(rule.reason)] = (*named.get(str(rule.reason), ()), *rule.sources)
+        return named
+
     def untie(self, rule: Rule) -> Plan:
         """The plan for a tied tensor that differs from its twin: it is written under its own name.
 
@@ -119,13 +127,14 @@ def misfits(expected: Mapping[str, Expected], tensors: Mapping[str, TensorFacts]
 def fitting_architectures(
     family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> list[str]:
-    """The PaddleNLP classes whose rules these tensors fit by name and shape."""
+    """The PaddleNLP classes whose rules these tensors fit by name and shape; of several that become one class of
+    Hugging Face's, the first, as one conversion does for all."""
     prefixed = is_prefixed(family, tensors)
-    return [
-        model.source
-        for model in family.models
-        if not misfits(expected_tensors(family.rules(model.source, configuration, prefixed)), tensors)
-    ]
+    fitting: dict[str, str] = {}
+    for model in family.models:
+        if not misfits(expected_tensors(family.rules(model.source, configuration, prefixed)), tensors):
+            fitting.setdefault(model.target_architecture, model.source)
+    return list(fitting.values())
 
 
 def _better_architecture(

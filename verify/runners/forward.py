@@ -156,6 +156,8 @@ class Session:
             fields["cast"] = self.cast
         if (probabilities := self.model.probabilities) is not None:
             fields["returns"] = {"names": list(probabilities.outputs), "modules": list(probabilities.modules)}
+        elif (returns := self.model.returns) is not None:
+            fields["returns"] = {"names": list(returns), "modules": []}
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         if self.model.needs:
             fields["needs"] = dict(self.model.needs)

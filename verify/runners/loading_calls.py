@@ -83,23 +83,25 @@ def call_model(
     head: Sequence[str] = (),
 ) -> tuple[Any, dict[str, protocol.Array]]:
     """What a model answers when called with `given` alone, and what its parts gave on the way: the backbone's
-    `last_hidden_state` and, for question answering, the `qa_logits` of the head, which is the modules `head` side by
-    side where they are named."""
+    `last_hidden_state` and `pooler_output` and, for question answering, the `qa_logits` of the head, which is the
+    modules `head` side by side where they are named."""
     choices = architecture.endswith("ForMultipleChoice")
     tensors = {name: runner.from_array(array[None] if choices else array) for name, array in given.items()}
     recorded: dict[str, list[protocol.Array]] = {}
 
-    def record(name: str) -> Callable[[Any, Any, Any], None]:
-        def on_call(module: Any, taken: Any, result: Any) -> None:
-            recorded.setdefault(name, []).append(runner.to_array(result if hasattr(result, "ndim") else result[0]))
+    def on_backbone(module: Any, taken: Any, result: Any) -> None:
+        for name, tensor in protocol.of_backbone(result).items():
+            if tensor is not None:
+                recorded.setdefault(name, []).append(runner.to_array(tensor))
 
-        return on_call
+    def on_head(module: Any, taken: Any, result: Any) -> None:
+        recorded.setdefault("qa_logits", []).append(runner.to_array(result))
 
     runner.prepare(model, {"input_ids": given["input_ids"][None] if choices else given["input_ids"]})
-    hooks = [runner.add_hook(model.base_model, record("last_hidden_state"))]
+    hooks = [runner.add_hook(model.base_model, on_backbone)]
     if architecture.endswith("ForQuestionAnswering"):
         head = ["qa_outputs" if hasattr(model, "qa_outputs") else "classifier"]
-    hooks += [runner.add_hook(getattr(model, name), record("qa_logits")) for name in head]
+    hooks += [runner.add_hook(getattr(model, name), on_head) for name in head]
     try:
         with runner.no_gradients():
             result = model(**tensors)

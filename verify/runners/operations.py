@@ -307,8 +307,7 @@ class ModelRunner(ABC):
         raw: dict[str, Any] = {}
 
         def on_backbone(module: Any, given: Any, result: Any) -> None:
-            backbone["last_hidden_state"] = result[0]
-            backbone["pooler_output"] = result[1] if isinstance(result, tuple) else result.get("pooler_output")
+            backbone.update(protocol.of_backbone(result))
 
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result

@@ -129,7 +129,7 @@ class PaddleRunner(operations.ModelRunner):
     def call(
         self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
     ) -> dict[str, Any]:
-        """As for all models; one that `returns` a plain tuple cannot be asked for its states, its encoder can."""
+        """As for all models; one that `returns` plain tensors cannot be asked for its states, its encoder can."""
         returns = request.get("returns")
         tensors = {**tensors, **self.needed(request, len(next(iter(tensors.values()))))}
         if returns is None:
@@ -158,7 +158,10 @@ class PaddleRunner(operations.ModelRunner):
             del vars(encoder)["forward"]
             for hook in hooks:
                 hook.remove()
-        return {**own, "qa_logits": paddle.concat(parts, axis=-1), **dict(zip(returns["names"], results, strict=True))}
+        if parts:
+            own["qa_logits"] = paddle.concat(parts, axis=-1)
+        results = results if isinstance(results, tuple | list) else [results]
+        return {**own, **dict(zip(returns["names"], results, strict=True))}
 
     def needed(self, request: protocol.Request, rows: int) -> dict[str, Any]:
         """The arguments that a class insists on beside the usual ones, the same for each row."""

@@ -259,6 +259,14 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
     return tensors
 
 
+def of_backbone(result: Any) -> dict[str, Any]:
+    """What a backbone puts out, by neutral names; the pooler's is None where it has none."""
+    if hasattr(result, "ndim"):
+        return {"last_hidden_state": result, "pooler_output": None}
+    pooled = result[1] if isinstance(result, tuple) else result.get("pooler_output")
+    return {"last_hidden_state": result[0], "pooler_output": pooled}
+
+
 def digest(array: Array) -> dict[str, Any]:
     """Describe a tensor by the hash of its bytes: floating-point values as float32, others as they are."""
     # A float64 run holds widened float32 values, so narrowing them again is exact.

@@ -1,4 +1,5 @@
-"""The registered families and pretrained names: every module of this folder that holds a Family, and its names' table.
+"""The registered families and pretrained names: every module of this folder is a Family but refused.py and this one,
+and has its table of names in names/.
 
 Adding a family is adding a file; nothing here is edited.
 """
@@ -12,11 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import MappingError, UnknownNameError
+from ..errors import ConfigurationError, MappingError, UnknownNameError
 from .language.family import Family
 from .language.pretrained import Pretrained, read_names
 from .language.reference import Reference
 from .language.tokenizers import MAX_LENGTH, TokenizerClass, TokenizerFacts
+from .refused import REFUSED
 
 FOLDER = Path(__file__).parent
 
@@ -27,7 +29,7 @@ class _Families(Mapping[str, Family]):
 
     def __init__(self) -> None:
         modules = (module.name for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg)
-        self._names = tuple(sorted(name for name in modules if name != Path(__file__).stem))
+        self._names = tuple(sorted(name for name in modules if name not in ("refused", Path(__file__).stem)))
 
     def __getitem__(self, name: str) -> Family:
         if name not in self._names:
@@ -59,16 +61,28 @@ PRETRAINED: dict[str, Pretrained] = {
 }
 
 
+def refuse(name: str) -> None:
+    """Raise ConfigurationError, with the reason, for a class, a model type or a pretrained name of PaddleNLP's that is
+    known to have no twin in Hugging Face's library."""
+    if name in REFUSED:
+        raise ConfigurationError(f"{name} is refused: {REFUSED[name]}")
+    for family in FAMILIES.values():
+        family.refuse(name)
+
+
 def get_family(name: str) -> Family:
-    """The family of this name; raises UnknownNameError with the near ones."""
+    """The family of this name. Raises UnknownNameError with the near ones, and ConfigurationError for a refused one."""
     if name not in FAMILIES:
+        refuse(name)
         raise UnknownNameError(f"unknown family {name!r}{_near(name, FAMILIES)}")
     return FAMILIES[name]
 
 
 def get_pretrained(name: str) -> Pretrained:
-    """The pretrained weights of this name; raises UnknownNameError with the near ones."""
+    """The pretrained weights of this name. Raises UnknownNameError with the near ones, and ConfigurationError for a
+    refused one."""
     if name not in PRETRAINED:
+        refuse(name)
         raise UnknownNameError(
             f"unknown pretrained name {name!r}{_near(name, PRETRAINED)}; `paddle2torch list` shows all"
         )

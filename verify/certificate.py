@@ -207,7 +207,12 @@ def _recomputed(
         ):
             if mapping != json.loads(json.dumps(_mapping(pair.certified))):
                 problems.append("the recorded mapping is not that of this source")
-            context = Context(pair, make_inputs(pair.configuration), runners, Path(scratch))
+            context = Context(
+                pair,
+                make_inputs(pair.configuration, first_position=pair.recognised.family.first_position),
+                runners,
+                Path(scratch),
+            )
             for check in checks:
                 result = check.run(context).result
                 if result is not None and not result.passed:

@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from ..converters.formats.dtypes import Array
+from ..mappings.language.family import Family
 
 TOKENS = 20
 """Tokens per row, or fewer where the position table is shorter."""
@@ -50,13 +51,22 @@ class Inputs:
             digest.update(f"{name}{list(array.shape)}".encode() + array.tobytes())
         return digest.hexdigest()
 
-    def save(self, path: Path) -> None:
-        """Write the arrays as a safetensors file."""
-        save_file(self.arrays(), str(path))
+    def save(self, path: Path, family: Family | None = None, side: str = "paddle") -> None:
+        """Write the arrays as a safetensors file: for models of `family`, those that they take, as `side` wants
+        them."""
+        arrays = self.arrays()
+        if family is not None and side == "torch":
+            wanted = family.target_arguments or family.arguments
+            given = {**arrays, "position_ids": arrays["position_ids"] + family.first_position}
+            arrays = {name: given[name] if name in family.arguments else np.zeros_like(given[name]) for name in wanted}
+        elif family is not None:
+            arrays = {name: arrays[name] for name in family.arguments}
+        save_file(arrays, str(path))
 
 
-def make_inputs(configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
-    """Three rows that reach what a short sentence leaves out. `configuration` holds PaddleNLP's complete fields.
+def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position: int = 0) -> Inputs:
+    """Three rows that reach what a short sentence leaves out. `configuration` holds PaddleNLP's complete fields,
+    `first_position` is the family's.
 
     Row 0 is full: ids from the whole vocabulary, the first and the last among them, and every token type. Row 1 is
     text with special tokens, padded on the right. Row 2 stands at the end of the position table, its last position
@@ -65,7 +75,8 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
     """
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
-    positions, types = configuration["max_position_embeddings"], configuration["type_vocab_size"]
+    positions = configuration["max_position_embeddings"] - first_position
+    types = max(1, configuration["type_vocab_size"])
     tokens = min(TOKENS, positions)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     ids = generator.choice(allowed, (3, tokens))

@@ -134,7 +134,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
-            inputs = asked.inputs or make_inputs(pair.configuration, asked.seed)
+            inputs = asked.inputs or make_inputs(pair.configuration, asked.seed, pair.recognised.family.first_position)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse
@@ -335,6 +335,7 @@ def open_session(pair: Pair, runners: Runners, staged: Path, inputs: Inputs, scr
     """The session in which runners run a pair; `staged` is the folder from which PaddleNLP loads its side."""
     session = Session(runners, staged, pair.converted, pair.plan, inputs, pair.aligned, scratch, pair.cast)
     session.stored_names = dict(pair.stored_names)
+    session.save_tables(pair.tables)
     return session
 
 

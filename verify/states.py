@@ -14,7 +14,9 @@ from .reports.result import CheckResult
 OF_STATE = "largest difference of a state over its largest value"
 """What the checks end to end measure."""
 
-_PER_TOKEN = frozenset({"last_hidden_state", "mlm_logits", "start_logits", "end_logits", "qa_logits"})
+_PER_TOKEN = frozenset(
+    {"last_hidden_state", "mlm_logits", "start_logits", "end_logits", "qa_logits", "start_prob", "end_prob"}
+)
 
 
 @dataclass(frozen=True)

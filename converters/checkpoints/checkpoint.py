@@ -10,11 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
+from ...errors import (
+    ConfigurationError,
+    Paddle2TorchError,
+    UnknownNameError,
+    UnmatchedTensorsError,
+    UnreadableFileError,
+)
 from ...mappings.language.family import Family
 from ...mappings.language.inverse import fitting_targets
 from ...mappings.language.plan import Plan, TensorFacts, make_plan
-from ...mappings.registry import FAMILIES, family_of_architecture, get_family
+from ...mappings.registry import FAMILIES, family_of_architecture, get_family, refuse
 from ..formats.byte_source import ByteSource
 from ..formats.pdparams import PdparamsFile, open_pdparams
 from ..formats.pickle_objects import shown
@@ -205,6 +211,11 @@ def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: s
 def _family(
     family: str | None, architecture: str | None, model_type: str | None, named: str | None, origin: str
 ) -> Family:
+    if (chosen := architecture or named) is not None:
+        try:
+            refuse(chosen)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{origin}: {error}") from error
     if family is not None:
         return get_family(family)
     for name in (architecture, named):
@@ -217,8 +228,8 @@ def _family(
     if model_type is not None:
         try:
             return get_family(model_type)
-        except UnknownNameError as error:
-            raise UnknownNameError(f"{origin}: {error}") from error
+        except Paddle2TorchError as error:
+            raise type(error)(f"{origin}: {error}") from error
     if named is not None:
         raise UnknownNameError(f"{origin}: names the architecture {named!r}, which belongs to no known family")
     raise ConfigurationError(f"{origin}: names neither model_type nor architectures; choose with --family")

@@ -106,6 +106,7 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
             if not entry.has_default:
                 raise ConfigurationError(f"configuration field {entry.name} is missing")
             complete[entry.name] = entry.default
+    complete.update({entry.name: entry.running(complete) for entry in family.fields})
     if complete.get("id2label") is not None:
         _check_labels(complete["id2label"])
         complete["num_labels"] = len(complete["id2label"])
@@ -209,7 +210,11 @@ def translate_configuration(
         "tie_word_embeddings": tie_word_embeddings,
         **label_fields(complete, family.model(target_architecture).labels),
         **family.constants,
-        **{entry.target_name: complete[entry.name] for entry in family.fields if entry.applies(complete)},
+        **{
+            entry.target_name: entry.of_target(complete[entry.name])
+            for entry in family.fields
+            if entry.applies(complete)
+        },
     }
     document.update({name: complete[name] for name in _CARRIED if complete.get(name) is not None})
     return dict(sorted(document.items()))

@@ -17,7 +17,7 @@ from ...mappings.language.naming import Naming, settle_names
 from ...mappings.language.plan import TensorFacts
 from ...mappings.language.transforms import matrix_shape
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
-from ..formats.casting import number_of
+from ..formats.casting import number_of, widened
 from ..formats.tensors import Tensor
 from .checkpoint import Checkpoint, open_files
 from .comparison import bit_equal
@@ -215,12 +215,21 @@ def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> Non
                 "the two as one; save the model with both equal"
             )
             raise UnmatchedTensorsError(f"{name} differs from {twin}, but {why}")
-    for name, region in plan.constant:
+    for name, region, tolerance in plan.constant:
+        if name not in tensors:
+            # PaddleNLP computes it itself.
+            continue
         tensor = tensors[name]
         values = tensor.read().reshape(matrix_shape(tensor.shape))[
             region.top : region.bottom, region.left : region.right
         ]
-        if not (values == number_of(region.fill, tensor.dtype)).all():
+        if region.table is not None:
+            if not np.allclose(widened(values, tensor.dtype), region.table(np), rtol=0, atol=tolerance):
+                raise UnmatchedTensorsError(
+                    f"{name} does not hold what PaddleNLP computes in its place, within {tolerance:g}: PaddleNLP's "
+                    "model has no place for other values"
+                )
+        elif not (values == number_of(region.fill, tensor.dtype)).all():
             raise UnmatchedTensorsError(
                 f"{name} does not hold {region.fill:g} in rows {region.top} to {region.bottom - 1} and columns "
                 f"{region.left} to {region.right - 1}: PaddleNLP's model has no place for other values"

@@ -10,8 +10,9 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.fields import REQUIRED
+from ...mappings.language.fields import REQUIRED, UNFIXED
 from ...mappings.language.inverse import InversePlan
+from ...mappings.registry import FAMILIES
 from .configuration import complete_fields, label_fields
 
 CONFIG_FILE = "config.json"
@@ -76,17 +77,36 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
                 f"{configuration.file}: {name} is {fields[name]!r}; PaddleNLP's {family.name} has no counterpart for "
                 f"anything but {value!r}"
             )
-    renamed = {entry.target_name for entry in family.fields if entry.target is not None}
+    own = {entry.name for entry in family.fields if entry.target is None}
+    renamed = {entry.target_name for entry in family.fields if entry.target is not None} - own
     given = {
         **{entry.name: entry.default_of_target for entry in family.fields if entry.default_of_target is not REQUIRED},
         **{name: value for name, value in fields.items() if name not in renamed},
         **{entry.name: fields[entry.target_name] for entry in family.fields if entry.target in fields},
     }
     complete = complete_fields(family, given)
+    for entry in family.fields:
+        if given.get(entry.name, complete[entry.name]) != complete[entry.name]:
+            others = _computing_with(given[entry.name], entry.target_name, family.model_type)
+            raise ConfigurationError(
+                f"{configuration.file}: {entry.target_name} is {given[entry.name]!r}; PaddleNLP's {family.name} "
+                f"computes with {complete[entry.name]!r} whatever its configuration says"
+                + (f", with {given[entry.name]!r} does {' or '.join(others)}: choose with --family" if others else "")
+            )
     tie = complete.setdefault("tie_word_embeddings", True)
     if not isinstance(tie, bool):
         raise ConfigurationError(f"{configuration.file}: tie_word_embeddings is {tie!r}; true or false is expected")
     return complete
+
+
+def _computing_with(value: Any, field: str, model_type: str) -> list[str]:
+    """The families of Hugging Face's `model_type` whose models compute with this value of a field."""
+    return [
+        family.name
+        for family in FAMILIES.values()
+        if family.model_type == model_type
+        and any(entry.target_name == field and entry.runs in (UNFIXED, value) for entry in family.fields)
+    ]
 
 
 def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: str) -> dict[str, Any]:

@@ -18,11 +18,14 @@ from ...errors import OutputError, UnmatchedTensorsError
 from ...mappings.language.transforms import IDENTITY, Region, Transform, View, matrix_shape, view_of_source
 from .byte_source import write_all
 from .casting import cast_into, number_of
-from .dtypes import Array, DType
+from .dtypes import DTYPES, Array, DType
 from .tensors import CHUNK_BYTES, Piece, Scratch, Tensor
 
 WORKERS = 2
 """Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
+
+GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
+"""Bytes and number of pieces that are given to a thread together."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Entry:
         region = self._region(piece)
         if region.source is None:
             block = scratch.take("block", piece.height, piece.width, self.stored.storage)
-            block[:] = number_of(region.fill, self.stored)
+            self._make(block, region, piece)
         else:
             place = _shifted(piece, region.row - region.top, region.column - region.left)
             block = self._seen(region).read_piece(place, scratch, region.transposed)
@@ -108,6 +111,15 @@ class Entry:
         if self.zero_row is not None and piece.top <= self.zero_row < piece.bottom:
             block[self.zero_row - piece.top] = 0
         return block
+
+    def _make(self, block: Array, region: Region, piece: Piece) -> None:
+        """Fill a piece with what is made of no tensor."""
+        if region.table is None:
+            block[:] = number_of(region.fill, self.stored)
+            return
+        table = region.table(np).reshape(region.bottom - region.top, -1)
+        part = np.ascontiguousarray(table[piece.top : piece.bottom, piece.left : piece.right], np.float32)
+        cast_into(part.reshape(-1), DTYPES["float32"], block.reshape(-1), self.stored, self.name)
 
     def _region(self, piece: Piece) -> Region:
         for region in self.view.regions:
@@ -192,18 +204,39 @@ def on_every_piece(
     for _ in range(WORKERS):
         scratches.put(Scratch())
 
-    def task(entry: Entry, piece: Piece) -> int:
+    def task(group: Sequence[tuple[Entry, Piece]]) -> int:
         scratch = scratches.get()
         try:
-            work(entry, piece, scratch)
+            for entry, piece in group:
+                work(entry, piece, scratch)
         finally:
             scratches.put(scratch)
-        return piece.height * piece.width * entry.dtype.itemsize
+        return sum(map(_bytes_in, group))
 
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for future in [pool.submit(task, entry, piece) for entry in entries for piece in entry.pieces()]:
+            for future in [pool.submit(task, group) for group in _groups(entries)]:
                 progress(future.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[list[tuple[Entry, Piece]]]:
+    """The pieces of `entries` in their order, small ones together: handing one to a thread costs as much as a copy of
+    some ten kilobytes."""
+    group: list[tuple[Entry, Piece]] = []
+    filled = 0
+    for pair in ((entry, piece) for entry in entries for piece in entry.pieces()):
+        group.append(pair)
+        filled += _bytes_in(pair)
+        if filled >= GROUP_BYTES or len(group) >= GROUP_PIECES:
+            yield group
+            group, filled = [], 0
+    if group:
+        yield group
+
+
+def _bytes_in(pair: tuple[Entry, Piece]) -> int:
+    entry, piece = pair
+    return piece.height * piece.width * entry.dtype.itemsize

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -22,6 +24,9 @@ from .tensors import Piece, Scratch, Tensor
 
 RELOAD_BYTES = 2 << 20
 """Bytes read back at a time: small enough to stay in the processor's cache until they are compared."""
+
+REOPEN_BYTES = 16 << 20
+"""Bytes that a thread reads back before it opens the file anew."""
 
 ORDER = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL")
 """Codes of element types in the order in which the library writes them."""
@@ -135,12 +140,17 @@ def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable
                         f"{path}: tensor {entry.name} reads back as {facts.get_dtype()} {facts.get_shape()}, "
                         f"expected {entry.dtype.code} {list(entry.shape)}"
                     )
-        on_every_piece(entries, partial(_compare_piece, path), progress)
+        # The library has no numpy dtype for bfloat16: its bytes are read from the places its header check accepted.
+        places = open_safetensors(path)
+        try:
+            on_every_piece(entries, partial(_compare_piece, _Reader(path, places.tensors)), progress)
+        finally:
+            places.source.close()
     except (SafetensorError, OSError) as error:
         raise OutputError(f"{path}: does not read back: {error}") from error
 
 
-def _compare_piece(path: Path, entry: Entry, piece: Piece, scratch: Scratch) -> None:
+def _compare_piece(reader: _Reader, entry: Entry, piece: Piece, scratch: Scratch) -> None:
     """Compare a piece of `entry` with the file, some rows at a time."""
     block = entry.read(piece, scratch)
     bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
@@ -148,25 +158,37 @@ def _compare_piece(path: Path, entry: Entry, piece: Piece, scratch: Scratch) -> 
     for top in range(piece.top, piece.bottom, step):
         part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
         expected = block[part.top - piece.top : part.bottom - piece.top]
-        if not np.array_equal(_reload(path, entry, part).view(bits), expected.view(bits)):
-            raise OutputError(f"{path}: tensor {entry.name} did not read back as it was written; is the disk sound?")
+        if not np.array_equal(reader.read(entry, part).view(bits), expected.view(bits)):
+            raise OutputError(
+                f"{reader.path}: tensor {entry.name} did not read back as it was written; is the disk sound?"
+            )
 
 
-def _reload(path: Path, entry: Entry, piece: Piece) -> Array:
-    """A piece of a written tensor as a C-ordered matrix."""
-    if entry.dtype.name == "bfloat16":
-        # The library has no numpy dtype for it; its bytes are read from the place the library's header check accepted.
-        opened = open_safetensors(path)
-        try:
-            return opened.tensors[entry.name].read_piece(piece, Scratch())
-        finally:
-            opened.source.close()
-    # Opened anew for every piece: the library maps the file, and its pages would add up otherwise.
-    with safe_open(str(path), framework="np") as written:
+class _Reader(threading.local):
+    """A written file in the `safetensors` library, opened by each thread for itself.
+
+    The library maps the file, and the pages that are read add up until it is closed: it is opened anew after
+    REOPEN_BYTES, not for every piece, because opening costs as much as the file has tensors.
+    """
+
+    def __init__(self, path: Path, places: Mapping[str, Tensor]) -> None:
+        """`places` are the file's tensors by name, read from their places in it. Each thread runs this for itself."""
+        self.path = path
+        self._places = places
+        self._written: Any = None
+        self._left = 0
+
+    def read(self, entry: Entry, piece: Piece) -> Array:
+        """A piece of a tensor as a C-ordered matrix."""
+        if entry.dtype.name == "bfloat16":
+            return self._places[entry.name].read_piece(piece, Scratch())
+        if self._left <= 0:
+            self._written, self._left = safe_open(str(self.path), framework="np"), REOPEN_BYTES
+        self._left -= piece.height * piece.width * entry.dtype.itemsize
         if not entry.shape:
-            found = written.get_tensor(entry.name)
+            found = self._written.get_tensor(entry.name)
         elif piece.width == matrix_shape(entry.shape)[1]:
-            found = written.get_slice(entry.name)[piece.top : piece.bottom]
+            found = self._written.get_slice(entry.name)[piece.top : piece.bottom]
         else:
-            found = written.get_slice(entry.name)[piece.top : piece.bottom, piece.left : piece.right]
-    return np.ascontiguousarray(found).reshape(piece.height, piece.width)
+            found = self._written.get_slice(entry.name)[piece.top : piece.bottom, piece.left : piece.right]
+        return np.ascontiguousarray(found).reshape(piece.height, piece.width)

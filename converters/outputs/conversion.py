@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class Conversion:
     PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know.
     `no_tokenizer`: the weights alone were asked for. `kept`: the output was there already, equal to what would have
     been written, and nothing was. `notes` say what of the source was read otherwise than it stands there.
+    `drop_reasons` leads from each reason to the tensors that are dropped for it; `drop_reason` is all of them in one
+    text.
     """
 
     source: Path
@@ -51,6 +53,7 @@ class Conversion:
     no_tokenizer: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
+    drop_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -71,8 +74,7 @@ class Conversion:
         if not self.tie_word_embeddings:
             differ = "differ and are both kept" if self.to == "torch" else "are tensors of their own"
             lines.append(f"decoder and word embeddings {differ}: tie_word_embeddings is false")
-        if self.dropped:
-            lines.append(f"dropped, {self.drop_reason}: {', '.join(self.dropped)}")
+        lines += [f"dropped, {reason}: {', '.join(names)}" for reason, names in self.drop_reasons.items()]
         if self.ignored:
             lines.append(f"ignored, computed by Hugging Face: {', '.join(self.ignored)}")
         if self.made:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from ...errors import MappingError, UnknownNameError
+from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .fields import Field
 from .reference import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
+from .tables import Formula
 from .tokenizers import TokenizerFacts
 
 ROLES = (
@@ -26,7 +27,20 @@ ROLES = (
     "feed_forward_out",
     "feed_forward_norm",
 )
-"""What modules do, in the words of the faults that strike them. Besides, `pooler` where a family has one."""
+"""What modules do, in the words of the faults that strike them, `positions` where a family has a table of them.
+Besides, `pooler` where a family has one."""
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """What a PaddleNLP class returns that answers with probabilities, as a plain tuple.
+
+    `outputs` leads from names for them, in PaddleNLP's order, to the outputs of the Hugging Face class of which they
+    are the sigmoids. `modules` are PaddleNLP's modules whose outputs, side by side, are those of Hugging Face's head.
+    """
+
+    outputs: Mapping[str, str]
+    modules: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,11 @@ class Model:
     `pooler` says whether the Hugging Face class has one; where it has none the source's pooler is dropped by name,
     unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
     converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
-    has a fixed size whatever its configuration says.
+    has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
+    `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value for one row; what
+    it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
+    `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
+    are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
     """
 
     source: str
@@ -45,7 +63,15 @@ class Model:
     head: tuple[Row, ...] = ()
     auto_class: str = "AutoModel"
     labels: int | None = None
+    refuses: Callable[[Mapping[str, Any]], str | None] | None = None
     takes_pooler: bool = False
+    probabilities: Probabilities | None = None
+    needs: Mapping[str, Any] = field(default_factory=dict)
+    returns: tuple[str, ...] | None = None
+
+    def refusal(self, configuration: Mapping[str, Any]) -> str | None:
+        """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
+        return self.refuses(configuration) if self.refuses is not None else None
 
     @property
     def target_architecture(self) -> str:
@@ -60,7 +86,11 @@ class DeclaredDifference:
     `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
     LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
     set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
-    `padding` says that it shows at positions that are not attended.
+    `padding` says that the padding id is embedded as zeros by PaddleNLP alone, which shows at positions that are not
+    attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
+    are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
+    in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
+    measured.
     """
 
     name: str
@@ -69,19 +99,23 @@ class DeclaredDifference:
     epsilon: tuple[str, float] | None = None
     outputs: tuple[str, ...] = ()
     padding: bool = False
+    padding_position: bool = False
+    tables: Mapping[str, Formula] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Defaults:
     """What PaddleNLP's model takes where the caller gives nothing but ids.
 
-    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is.
+    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
+    those that hold `masked_id`, if there is such an id.
     `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
     0 over all of them.
     """
 
     masks_padding: bool
     positions_after_padding: bool = False
+    masked_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,12 +125,15 @@ class Family:
     `roles` names the source modules by what they do (ROLES), wildcards included, so that a fault can be described once
     for all families. `source_constants` are fields that only PaddleNLP has, with the one value that Hugging Face's
     model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any. `target_type` is
-    Hugging Face's model_type where that is not the family's name. `defaults` is what its
-    models take by themselves. `small` is a configuration for tests that has every repeated part at least twice, and
-    `variants` are changes of it under which rows or fields change. `citation` are the lines of a BibTeX entry, and
-    `references`, by pretrained name, what independent sources say that published weights compute. `old_names` leads
-    from names under which earlier versions of PaddleNLP stored a tensor to those that the rows have, both with
-    wildcards.
+    Hugging Face's model_type where that is not the family's name. `refused` are PaddleNLP's classes that Hugging Face
+    has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
+    themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
+    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
+    PaddleNLP adds to every position, where Hugging Face's class wants the sum. `small` is a configuration for tests
+    that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
+    `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
+    published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
+    those that the rows have, both with wildcards.
     """
 
     name: str
@@ -117,7 +154,11 @@ class Family:
     source_constants: Mapping[str, Any] = field(default_factory=dict)
     pooler_field: str | None = None
     target_type: str | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     defaults: Defaults | None = None
+    arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+    target_arguments: tuple[str, ...] | None = None
+    first_position: int = 0
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -129,6 +170,8 @@ class Family:
         architectures = [model.source for model in self.models]
         if twice := [name for name in architectures if architectures.count(name) > 1]:
             raise MappingError(f"{self.name}: two models are called {twice[0]}")
+        if both := sorted(set(architectures) & set(self.refused)):
+            raise MappingError(f"{self.name}: {both[0]} is one of its models, and refused")
         if self.base not in architectures:
             raise MappingError(f"{self.name}: the base {self.base} is none of its models")
         self.check_rows(self.samples()[0])
@@ -184,7 +227,8 @@ class Family:
         return self.target_type or self.name
 
     def _wanted_roles(self) -> tuple[str, ...]:
-        return (*ROLES, *(("pooler",) if self.pooler else ()))
+        roles = [role for role in ROLES if role != "positions" or "position_ids" in self.arguments]
+        return (*roles, *(("pooler",) if self.pooler else ()))
 
     def declared(self, architecture: str) -> tuple[DeclaredDifference, ...]:
         """The declared differences that apply to a PaddleNLP class."""
@@ -195,12 +239,23 @@ class Family:
         )
 
     def model(self, architecture: str) -> Model:
-        """The model with this PaddleNLP or Hugging Face class name; raises UnknownNameError."""
+        """The model with this PaddleNLP or Hugging Face class name. Raises UnknownNameError, and ConfigurationError for
+        a class that is refused."""
         for model in self.models:
             if architecture in (model.source, model.target_architecture):
                 return model
+        self.refuse(architecture)
         known = ", ".join(model.source for model in self.models)
         raise UnknownNameError(f"unknown architecture {architecture!r} of family {self.name}; known are {known}")
+
+    def refuse(self, architecture: str) -> None:
+        """Raise ConfigurationError, with the reason, for a PaddleNLP class that is refused."""
+        if architecture in self.refused:
+            raise ConfigurationError(f"{architecture} is refused: {self.refused[architecture]}")
+
+    def is_backbone(self, architecture: str) -> bool:
+        """Whether a PaddleNLP class becomes Hugging Face's backbone alone, whose tensors carry no prefix."""
+        return self.model(architecture).target_architecture == self.model(self.base).target_architecture
 
     def sizes(self) -> tuple[str, ...]:
         """The fields that say how large the model is, in the order of `fields`: those that rows name, those that say
@@ -219,11 +274,13 @@ class Family:
 
         `configuration` is PaddleNLP's; `prefixed` says whether the source's backbone carries the family's prefix.
         Raises MappingError for a row that expands to nothing, for a source or target that two rules share and for a
-        twin that no rule has, ConfigurationError for a missing or impossible size.
+        twin that no rule has, ConfigurationError for a missing or impossible size and for what the class refuses.
         """
         model = self.model(architecture)
+        if (reason := model.refusal(configuration)) is not None:
+            raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
         prefix = self.source_prefix if prefixed else ""
-        target_prefix = "" if model.source == self.base else self.target_prefix
+        target_prefix = "" if self.is_backbone(model.source) else self.target_prefix
         backbone = Place(configuration, prefix, target_prefix, prefix)
         no_pooler = None if model.pooler else f"{model.target_architecture} of Hugging Face has no pooler"
         places = [

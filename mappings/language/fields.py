@@ -9,6 +9,9 @@ from typing import Any
 REQUIRED = object()
 """Default of a configuration field that has none."""
 
+UNFIXED = object()
+"""What a configuration field runs with where that is what the configuration says."""
+
 SAME = object()
 """Hugging Face's default of a configuration field where it is PaddleNLP's."""
 
@@ -20,7 +23,9 @@ class Field:
 
     A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
     under which Hugging Face's has the field. `counts` is False where no output of a trained model depends on it: only
-    such a field, or one that the tensors tell, may be left unsaid where a checkpoint has no configuration.
+    such a field, or one that the tensors tell, may be left unsaid where a checkpoint has no configuration. `runs` is
+    the value that PaddleNLP's model computes with whatever its configuration says of it, or what makes that value of
+    the other fields. `least` is the smallest value that Hugging Face's class takes.
     """
 
     name: str
@@ -29,6 +34,8 @@ class Field:
     target: str | None = None
     when: Callable[[Mapping[str, Any]], bool] | None = None
     counts: bool = True
+    runs: Any = UNFIXED
+    least: int | None = None
 
     @property
     def has_default(self) -> bool:
@@ -48,3 +55,19 @@ class Field:
     def applies(self, configuration: Mapping[str, Any]) -> bool:
         """Whether Hugging Face's configuration has the field; `configuration` is PaddleNLP's."""
         return self.when is None or self.when(configuration)
+
+    def running(self, configuration: Mapping[str, Any]) -> Any:
+        """The value that PaddleNLP's model computes with; `configuration` is PaddleNLP's."""
+        if self.runs is UNFIXED:
+            return configuration[self.name]
+        return self.runs(configuration) if callable(self.runs) else self.runs
+
+    def of_target(self, value: Any) -> Any:
+        """What Hugging Face's configuration says where PaddleNLP's runs with `value`."""
+        return value if self.least is None else max(value, self.least)
+
+
+def never(configuration: Mapping[str, Any]) -> bool:
+    """The condition of a field that Hugging Face's configuration does not have; PaddleNLP's `configuration` is
+    ignored."""
+    return False

@@ -33,7 +33,7 @@ class InversePlan:
     target_architecture: str
     moves: tuple[Move, ...]
     repeated: Mapping[str, str]
-    constant: tuple[tuple[str, Region], ...]
+    constant: tuple[tuple[str, Region, float], ...]
     ignored: tuple[str, ...]
     made: tuple[tuple[str, tuple[int, ...]], ...]
     random: tuple[str, ...]
@@ -47,7 +47,8 @@ class InversePlan:
     def left_out(self) -> tuple[str, ...]:
         """The names of the file's tensors that no move takes along."""
         moved = {name for move in self.moves for name in move.sources}
-        return (*self.repeated, *self.ignored, *dict.fromkeys(name for name, _ in self.constant if name not in moved))
+        made = dict.fromkeys(name for name, _, _ in self.constant if name not in moved)
+        return (*self.repeated, *self.ignored, *made)
 
 
 def make_inverse_plan(
@@ -141,12 +142,11 @@ class _Match:
         tie_word_embeddings: bool,
     ) -> None:
         self.family = family
-        base = architecture == family.base
-        self.rules = family.rules(architecture, configuration, prefixed=not base)
+        self.rules = family.rules(architecture, configuration, prefixed=architecture != family.base)
         self.tensors = tensors
         self.tie = tie_word_embeddings
         # A base model may have been saved as part of a task model.
-        prefixed = base and any(name.startswith(family.target_prefix) for name in tensors)
+        prefixed = family.is_backbone(architecture) and any(name.startswith(family.target_prefix) for name in tensors)
         self.prefix = family.target_prefix if prefixed else ""
         self.single = [rule for rule in self.rules if rule.is_single]
         self.names = {rule.source: self.prefix + (rule.target or rule.spare or "") for rule in self.single}
@@ -179,7 +179,9 @@ class _Match:
         expected: dict[str, Expected] = {}
         for rule in self.rules:
             if not rule.is_single:
-                expected |= {self.prefix + move.target: Expected(move.target_shape) for move in rule.moves()}
+                expected |= {
+                    self.prefix + move.target: Expected(move.target_shape, rule.optional) for move in rule.moves()
+                }
                 continue
             if self._is_nowhere(rule):
                 continue
@@ -219,10 +221,11 @@ class _Match:
         dropped = [rule for rule in self.rules if rule.kind is Kind.DROPPED]
         return tuple(rule.source for rule in dropped if no_pooler or self._is_nowhere(rule))
 
-    def constant(self) -> tuple[tuple[str, Region], ...]:
-        """The regions of the file's tensors that PaddleNLP's have no place for, as a constant fills them."""
+    def constant(self) -> tuple[tuple[str, Region, float], ...]:
+        """The regions of the file's tensors that PaddleNLP's have no place for, as they are made here, and how far they
+        may be from that."""
         return tuple(
-            (self.prefix + move.target, region)
+            (self.prefix + move.target, region, rule.tolerance)
             for rule in self.rules
             if rule.kind is Kind.MAPPED
             for move in rule.moves()

@@ -53,6 +53,14 @@ class Plan:
         """Number of elements that are written."""
         return sum(move.size for move in self.moves)
 
+    @property
+    def drop_reasons(self) -> dict[str, tuple[str, ...]]:
+        """The reasons why tensors are dropped, each with their names."""
+        named: dict[str, tuple[str, ...]] = {}
+        for rule in self.dropped:
+            named[str(rule.reason)] = (*named.get(str(rule.reason), ()), *rule.sources)
+        return named
+
     def untie(self, rule: Rule) -> Plan:
         """The plan for a tied tensor that differs from its twin: it is written under its own name.
 
@@ -129,14 +137,21 @@ def misfits(expected: Mapping[str, Expected], tensors: Mapping[str, TensorFacts]
 def fitting_architectures(
     family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> list[str]:
-    """The PaddleNLP classes whose rules these tensors fit by name and shape."""
-    return [model.source for model in family.models if fits(family, model.source, configuration, tensors)]
+    """The PaddleNLP classes whose rules these tensors fit by name and shape; of several that become one class of
+    Hugging Face's, the first, as one conversion does for all."""
+    fitting: dict[str, str] = {}
+    for model in family.models:
+        if fits(family, model.source, configuration, tensors):
+            fitting.setdefault(model.target_architecture, model.source)
+    return list(fitting.values())
 
 
 def fits(
     family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> bool:
     """Whether tensors fit a PaddleNLP class by name, shape and kind of element type."""
+    if family.model(architecture).refusal(configuration) is not None:
+        return False
     rules = family.rules(architecture, configuration, is_prefixed(family, tensors))
     return not misfits(expected_tensors(rules), tensors)
 

@@ -351,6 +351,29 @@ class When(Row):
             yield from row.under(configuration)
 
 
+@dataclass(frozen=True)
+class Numbered(Row):
+    """Rows that stand as often as PaddleNLP's configuration says, where that is no field's value: `row` makes the one
+    with a number, from 0 on."""
+
+    row: Callable[[int], Row]
+    count: Callable[[Mapping[str, Any]], int]
+
+    @property
+    def label(self) -> str:
+        return self.row(0).label
+
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        raise MappingError(f"row {self.label} is numbered: its rows have the names")
+
+    def rules(self, place: Place) -> list[Rule]:
+        raise MappingError(f"row {self.label} is numbered: its rows have the rules")
+
+    def under(self, configuration: Mapping[str, Any]) -> Iterator[Row]:
+        for number in range(self.count(configuration)):
+            yield from self.row(number).under(configuration)
+
+
 def is_set(field: str) -> Callable[[Mapping[str, Any]], bool]:
     """The condition that a configuration field is true, or a number other than 0."""
     return lambda configuration: bool(configuration.get(field))

@@ -27,7 +27,8 @@ def matrix_shape(shape: Shape) -> tuple[int, int]:
 class Region:
     """Rows [top, bottom) and columns [left, right) of a result seen as a matrix, and where their values come from.
 
-    `source` counts the sources from 0; None means that `fill` stands everywhere. The source's elements from `start` on
+    `source` counts the sources from 0; None means that `fill` stands everywhere, or what `table` makes with numpy of
+    the whole result, float32, where there is one. The source's elements from `start` on
     are seen as a matrix of shape `seen`, and with `transposed` as that matrix's transpose; the values begin at its
     `row` and `column`.
     """
@@ -43,6 +44,7 @@ class Region:
     column: int = 0
     transposed: bool = False
     fill: float = 0.0
+    table: Callable[[Any], Any] | None = None
 
     def moved(self, down: int, right: int) -> Region:
         """The same values further down and to the right in the result."""
@@ -341,6 +343,34 @@ class Rows(Transform):
 
     def inverse(self, shapes: Sequence[Shape]) -> tuple[Transform, ...]:
         return (Slice(0, self.before, self.before + shapes[0][0]),)
+
+
+@dataclass(frozen=True)
+class SwapRows(Transform):
+    """A table in which two different rows have changed places."""
+
+    first: int
+    second: int
+
+    @property
+    def name(self) -> str:
+        return f"rows {self.first} and {self.second} swapped"
+
+    def view(self, sources: Sequence[View]) -> View:
+        view = self._only(sources)
+        low, high = sorted((self.first, self.second))
+        if not view.shape or not 0 <= low < high < view.shape[0]:
+            raise MappingError(f"shape {list(view.shape)} has no two rows {low} and {high} to swap")
+        runs = ((0, low), (high, high + 1), (low + 1, high), (low, low + 1), (high + 1, view.shape[0]))
+        return Concatenate(0).view([Slice(0, *run).view([view]) for run in runs if run[0] < run[1]])
+
+    def apply(self, arrays: Sequence[Any], numpy: Any, number: Number = float) -> Any:
+        swapped = self._only(arrays).copy()
+        swapped[[self.first, self.second]] = swapped[[self.second, self.first]]
+        return swapped
+
+    def inverse(self, shapes: Sequence[Shape]) -> tuple[Transform, ...]:
+        return (self,)
 
 
 @dataclass(frozen=True)

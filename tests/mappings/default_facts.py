@@ -5,6 +5,7 @@ Runs as a child process that reads {"models": [[architecture, configuration], ..
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -28,9 +29,10 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, bool
     others = [index for index in range(configuration["vocab_size"]) if index != padding]
     ids = np.array([[*others[4:9], padding, padding, padding]])
     attended = ids != padding
+    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
 
     def states(mask: Any = None, positions: Any = None) -> Any:
-        given = {"attention_mask": mask, "position_ids": positions}
+        given = {"attention_mask": mask, "position_ids": positions if takes_positions else None}
         stated = {name: paddle.to_tensor(value) for name, value in given.items() if value is not None}
         output = model(paddle.to_tensor(ids), **stated)
         state = output[0] if isinstance(output, tuple | list) else output
@@ -42,7 +44,7 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, bool
     known = {
         (masks, positions): states(masked if masks else everything, after if positions else from_zero)
         for masks in (False, True)
-        for positions in (False, True)
+        for positions in ((False, True) if takes_positions else (False,))
     }
     own = states()
     (found,) = [key for key, value in known.items() if np.allclose(own, value, rtol=0, atol=1e-5)]

@@ -48,6 +48,10 @@ def _run(context: Context) -> Outcome:
     """Raises what reading the source's tokenizer raises, and RunnerError when a runner dies or PaddleNLP cannot run
     the source."""
     pair = context.pair
+    architecture = pair.recognised.family.model(pair.plan.architecture)
+    if architecture.needs:
+        needed = " and ".join(architecture.needs)
+        return Outcome(reason=f"PaddleNLP's {architecture.source} insists on {needed}, which no tokenizer gives")
     tokenizer = None
     if not pair.alterations.no_tokenizer:
         vocabulary = int(pair.configuration["vocab_size"])
@@ -70,8 +74,10 @@ def id_cases(pair: Pair) -> list[Case]:
     """The calls of a model that has none: ids with a mask, and the same alone, of which one row has no padding."""
     configuration = pair.configuration
     padding = configuration.get("pad_token_id")
-    allowed = [index for index in range(configuration["vocab_size"]) if index != padding]
-    tokens = min(TOKENS, configuration["max_position_embeddings"])
+    defaults = pair.recognised.family.defaults
+    masked = defaults.masked_id if defaults is not None else None
+    allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
+    tokens = min(TOKENS, configuration["max_position_embeddings"] - pair.recognised.family.first_position)
     ids = np.random.default_rng(0).choice(allowed, (2, tokens))
     mask = np.ones((2, tokens), np.int64)
     mask[1, 1 + tokens // 2 :] = 0
@@ -236,7 +242,7 @@ class Comparison:
         if "texts" in case:
             return not masks and "attention_mask" not in _part(self.paddle, f"{case['name']}.given.")
         # Both attend to it, and see the same where the embedding of the padding id is.
-        return masks or any(difference.padding for difference in self.pair.declared)
+        return masks or any(one.padding or one.padding_position for one in self.pair.declared)
 
     def _compare(
         self, case: str, output: str, given: tuple[Array, Array], error: float, mask: Array, rows: Array
@@ -281,11 +287,20 @@ class Comparison:
     def _named(self, paddle_case: str, torch_case: str) -> dict[str, Array]:
         """PaddleNLP's outputs, which come without names, by transformers' names for those at the same places."""
         outputs = {name: array for name, array in _part(self.paddle, f"{paddle_case}.").items() if name.isdecimal()}
-        names = self.torch.answer["returned"][torch_case][1]
+        names = [self._probabilities().get(name, name) for name in self.torch.answer["returned"][torch_case][1]]
+        family = self.pair.recognised.family
+        if self.pair.plan.architecture == family.base and not family.model(family.base).pooler:
+            # PaddleNLP's backbone has one all the same.
+            names.append("pooler_output")
         # One more on either side gets a name that the other does not have.
         places = {place: names[index] if index < len(names) else place for index, place in enumerate(sorted(outputs))}
         named = {places[place]: array for place, array in outputs.items()}
         return {**_part(self.paddle, f"{paddle_case}.part."), **named}
+
+    def _probabilities(self) -> dict[str, str]:
+        """PaddleNLP's names for the sigmoids of outputs of transformers', by the latter."""
+        stated = self.pair.recognised.family.model(self.pair.plan.architecture).probabilities
+        return {logits: name for name, logits in stated.outputs.items()} if stated is not None else {}
 
     def _excuse(self, cases: list[Case]) -> str:
         if "texts" in cases[0]:
@@ -299,9 +314,12 @@ class Comparison:
                 "given ids alone, PaddleNLP does not attend to the padding id and transformers does: padded rows are "
                 "compared with the mask handed to both, measured is the difference without"
             )
+        differs = "whose embedding PaddleNLP reads as zeros"
+        if not any(difference.padding for difference in self.pair.declared):
+            differs = "whose positions they number differently"
         return (
-            "given ids alone, both attend to padding, whose embedding PaddleNLP reads as zeros: padded rows are "
-            "compared with the mask handed to both, measured is the difference without"
+            f"given ids alone, both attend to padding, {differs}: padded rows are compared with the mask handed to "
+            "both, measured is the difference without"
         )
 
     def _result(self, problems: list[str]) -> CheckResult:

@@ -22,23 +22,34 @@ LIMIT = 1e-12
 TABLES = {"vocabulary": "vocab_size", "positions": "max_position_embeddings", "token types": "type_vocab_size"}
 """The tables, and the configuration fields with their numbers of rows."""
 
+ARGUMENTS = {"vocabulary": "input_ids", "positions": "position_ids", "token types": "token_type_ids"}
+"""The arguments that choose rows of the tables."""
+
 
 def run_embeddings(context: Context) -> CheckResult:
     """Put all rows through both frameworks' embeddings and compare. Raises RunnerAnswerError when one cannot."""
     pair, session = context.pair, context.models
-    rows = all_rows(pair.configuration, pair.padding)
-    inputs = session.save("embeddings inputs", rows.arrays())
-    paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs))
-    torch = session.torch("float64", "embeddings", inputs=inputs)
-    return check_embeddings(pair.configuration, context.inputs, rows, paddle.outputs, torch.outputs, pair.padding)
+    family = pair.recognised.family
+    rows = all_rows(pair.configuration, pair.padding, family.first_position)
+    inputs = session.save_inputs("embeddings inputs", rows)
+    paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
+    torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
+    result = check_embeddings(pair.configuration, context.inputs, rows, paddle.outputs, torch.outputs, pair.padding)
+    for table, argument in ARGUMENTS.items():
+        if argument not in family.arguments:
+            # There is no such table, or no way to choose a row of it.
+            result.details["coverage"].pop(table)
+    return result
 
 
-def all_rows(configuration: Mapping[str, Any], padding: int | None) -> Inputs:
+def all_rows(configuration: Mapping[str, Any], padding: int | None, first_position: int = 0) -> Inputs:
     """One long row of ids that holds each row of each table at least once, as inputs of shape [1, tokens], all of
-    them attended. The id `padding` is left out.
+    them attended. The id `padding` is left out, and so are the rows before `first_position`.
     """
     vocabulary, positions, types = (int(configuration[field]) for field in TABLES.values())
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
+    # Without token types, PaddleNLP looks at none of these ids; before the first position, it reads none.
+    types, positions = max(1, types), positions - first_position
     steps = np.arange(max(len(allowed), positions, types), dtype=np.int64)[None]
     return Inputs(
         input_ids=allowed[steps % len(allowed)],

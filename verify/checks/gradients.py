@@ -80,11 +80,13 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
 
     `padding` is the row of the vocabulary that is left out, where the frameworks treat it differently on purpose.
     A source tensor that Hugging Face ties to a twin, though PaddleNLP trains the two apart, adds to its twin's; one
-    that is written twice is as many parameters of torch's, whose gradients add up.
+    that is written twice is as many parameters of torch's, whose gradients add up. What is made of no tensor is a
+    parameter of torch's alone.
     """
     copies: dict[tuple[str, ...], list[Move]] = {}
     for move in plan.moves:
-        copies.setdefault(move.sources, []).append(move)
+        if move.sources:
+            copies.setdefault(move.sources, []).append(move)
     problems = [
         f"torch's parameter {name} has no counterpart"
         for name in sorted(torch.files.keys() - {move.target for move in plan.moves})

@@ -158,7 +158,7 @@ def run_faults(
                 f"{converted}: faults are injected into plain conversions only, and this one was {lines[0]}"
             )
         plan = settle_values(checkpoint, recognised.plan)
-        inputs = make_inputs(recognised.configuration, seed)
+        inputs = make_inputs(recognised.configuration, seed, recognised.family.first_position)
         staged = stage_source(checkpoint, recognised, scratch / "source")
         seeing = [check for check in all_checks() if check.sees_faults]
         clean, shards = _clean(converted, inputs, plan)

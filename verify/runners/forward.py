@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +23,7 @@ from ...converters.formats.dtypes import Array
 from ...converters.formats.pdparams_writer import write_pdparams
 from ...converters.formats.piecewise import Entry
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
+from ...mappings.language.family import Model
 from ...mappings.language.plan import Plan
 from ..inputs import Inputs
 from .client import RunnerProcess
@@ -144,9 +145,9 @@ class Session:
         self.memory: dict[str, int] = {}
         self.cast = cast
         self.stored_names: Mapping[str, str | None] = {}
+        self.tables: dict[str, str] = {}
         self._name = uuid.uuid4().hex
-        self._inputs = scratch / "inputs.safetensors"
-        inputs.save(self._inputs)
+        self._inputs = self.save_inputs("inputs", inputs)
 
     def paddle(self, dtype: str, operation: str, *, uncast: bool = False, **fields: Any) -> Run:
         """Ask Paddle in `dtype`; `uncast` leaves the weights as they were loaded.
@@ -155,7 +156,13 @@ class Session:
         """
         if self.cast is not None and not uncast:
             fields["cast"] = self.cast
+        if (probabilities := self.model.probabilities) is not None:
+            fields["returns"] = {"names": list(probabilities.outputs), "modules": list(probabilities.modules)}
+        elif (returns := self.model.returns) is not None:
+            fields["returns"] = {"names": list(returns), "modules": []}
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
+        if self.model.needs:
+            fields["needs"] = dict(self.model.needs)
         return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
@@ -165,10 +172,42 @@ class Session:
         """
         if self.aligned and not as_it_is:
             fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
+        if self.tables and dtype == "float64" and not as_it_is:
+            fields["options"] = {**fields.get("options", {}), "tables": self.tables}
         if self.stored_names:
             fields["stored_names"] = dict(self.stored_names)
-        fields["auto_class"] = self.plan.family.model(self.plan.architecture).auto_class
-        return self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
+        fields["auto_class"] = self.model.auto_class
+        run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
+        return run if self.model.probabilities is None else replace(run, outputs=self._probable(run.outputs))
+
+    @property
+    def model(self) -> Model:
+        """The architecture that is run."""
+        return self.plan.family.model(self.plan.architecture)
+
+    def _probable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Torch's outputs with the sigmoids that PaddleNLP returns in place of the logits."""
+        outputs = dict(outputs)
+        stated = self.model.probabilities.outputs.items() if self.model.probabilities is not None else ()
+        for name, logits in stated:
+            for key in [key for key in outputs if key.rpartition(".")[2] == logits]:
+                values = outputs.pop(key)
+                made = 1 / (1 + np.exp(-values.astype(np.float64)))
+                outputs[key.removesuffix(logits) + name] = made.astype(values.dtype)
+        return outputs
+
+    def save_inputs(self, name: str, inputs: Inputs) -> dict[str, str]:
+        """Write inputs for a request; returns the path by framework."""
+        paths = {side: self.scratch / f"{name} {side}.safetensors" for side in ("paddle", "torch")}
+        for side, path in paths.items():
+            inputs.save(path, self.plan.family, side)
+        return {side: str(path) for side, path in paths.items()}
+
+    def save_tables(self, tables: Mapping[str, Array]) -> None:
+        """Write float64 arrays that take the place of torch's parameters or buffers, by the ends of their names."""
+        for number, (name, table) in enumerate(tables.items()):
+            self.tables[name] = str(self.scratch / f"table{number}.npy")
+            np.save(self.tables[name], table)
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> str:
         """Write arrays for a request; returns the path."""
@@ -203,7 +242,7 @@ class Session:
             "architecture": architecture,
             "dtype": dtype,
             "session": self._name,
-            "inputs": str(self._inputs),
+            "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
             **fields,
         }
@@ -282,7 +321,7 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
                 runs.fed32 = feed("float32", paddles["float32"]) if fed else None
             if "float64" in dtypes:
                 runs.torch64 = session.torch("float64", "forward", **attentions)
-                if session.aligned:
+                if session.aligned or session.tables:
                     runs.torch64_as_is = session.torch("float64", "forward", as_it_is=True, label="forward as it is")
                 runs.fed64 = feed("float64", paddles["float64"]) if fed else None
         except RunnerAnswerError as error:

@@ -9,7 +9,7 @@ or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokeni
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,28 +76,36 @@ def encode_cases(runner: operations.ModelRunner, cases: list[Case], tokenizer: A
 
 
 def call_model(
-    runner: operations.ModelRunner, model: Any, architecture: str, given: Mapping[str, protocol.Array]
+    runner: operations.ModelRunner,
+    model: Any,
+    architecture: str,
+    given: Mapping[str, protocol.Array],
+    head: Sequence[str] = (),
 ) -> tuple[Any, dict[str, protocol.Array]]:
     """What a model answers when called with `given` alone, and what its parts gave on the way: the backbone's
-    `last_hidden_state` and, for question answering, the `qa_logits` of the head."""
+    `last_hidden_state` and `pooler_output` and, for question answering, the `qa_logits` of the head, which is the
+    modules `head` side by side where they are named."""
     choices = architecture.endswith("ForMultipleChoice")
     tensors = {name: runner.from_array(array[None] if choices else array) for name, array in given.items()}
-    parts: dict[str, protocol.Array] = {}
+    recorded: dict[str, list[protocol.Array]] = {}
 
-    def record(name: str) -> Callable[[Any, Any, Any], None]:
-        def on_call(module: Any, taken: Any, result: Any) -> None:
-            parts[name] = runner.to_array(result if hasattr(result, "ndim") else result[0])
+    def on_backbone(module: Any, taken: Any, result: Any) -> None:
+        for name, tensor in protocol.of_backbone(result).items():
+            if tensor is not None:
+                recorded.setdefault(name, []).append(runner.to_array(tensor))
 
-        return on_call
+    def on_head(module: Any, taken: Any, result: Any) -> None:
+        recorded.setdefault("qa_logits", []).append(runner.to_array(result))
 
     runner.prepare(model, {"input_ids": given["input_ids"][None] if choices else given["input_ids"]})
-    hooks = [runner.add_hook(model.base_model, record("last_hidden_state"))]
+    hooks = [runner.add_hook(model.base_model, on_backbone)]
     if architecture.endswith("ForQuestionAnswering"):
-        linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
-        hooks.append(runner.add_hook(linear, record("qa_logits")))
+        head = ["qa_outputs" if hasattr(model, "qa_outputs") else "classifier"]
+    hooks += [runner.add_hook(getattr(model, name), on_head) for name in head]
     try:
         with runner.no_gradients():
-            return model(**tensors), parts
+            result = model(**tensors)
+        return result, {name: np.concatenate(parts, axis=-1) for name, parts in recorded.items()}
     finally:
         for hook in hooks:
             hook.remove()

@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,8 @@ BLOCK = 8192
 
 @dataclass
 class Loaded:
-    """A live model: `loading` lists names that did not fit, `epsilons` are those of its LayerNorms as loaded."""
+    """A live model: `loading` lists names that did not fit, `epsilons` are those of its LayerNorms as loaded,
+    and `replaced` the tables that others stand in place of."""
 
     model: Any
     architecture: str
@@ -42,6 +43,7 @@ class Loaded:
     norms: dict[str, Any]
     epsilons: dict[str, float]
     seconds: float
+    replaced: dict[str, Any] = field(default_factory=dict)
 
 
 class ModelRunner(ABC):
@@ -100,9 +102,20 @@ class ModelRunner(ABC):
     def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:  # noqa: B027
         """Adapt a live model to inputs where its class asks for that; by default nothing."""
 
+    def replace_tables(self, loaded: Loaded, tables: Mapping[str, str]) -> None:  # noqa: B027
+        """Put the arrays of files in place of a live model's, and its own back in place of others; by default
+        nothing."""
+
     def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
         """The hidden states that a model puts out, one before its layers and one after each; by default all."""
         return states
+
+    def call(
+        self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
+    ) -> dict[str, Any]:
+        """Call a model and return what it puts out, all hidden states included, by the framework's names."""
+        asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
+        return dict(model(**tensors, **asked).items())
 
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
@@ -249,8 +262,9 @@ class ModelRunner(ABC):
                 self._kept = (key, loaded)
         for name, norm in loaded.norms.items():
             setattr(norm, self.epsilon_attribute, loaded.epsilons[name])
-        wanted = (request.get("options") or {}).get("layer_norm_eps") or {}
-        protocol.set_layer_norm_eps(loaded.norms, self.epsilon_attribute, wanted)
+        options = request.get("options") or {}
+        protocol.set_layer_norm_eps(loaded.norms, self.epsilon_attribute, options.get("layer_norm_eps") or {})
+        self.replace_tables(loaded, options.get("tables") or {})
         return loaded
 
     def _load(self, request: protocol.Request, architecture: str) -> Loaded:
@@ -293,8 +307,7 @@ class ModelRunner(ABC):
         raw: dict[str, Any] = {}
 
         def on_backbone(module: Any, given: Any, result: Any) -> None:
-            backbone["last_hidden_state"] = result[0]
-            backbone["pooler_output"] = result.get("pooler_output")
+            backbone.update(protocol.of_backbone(result))
 
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result
@@ -304,16 +317,11 @@ class ModelRunner(ABC):
             linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
             hooks.append(self.add_hook(linear, on_question_answering))
         try:
-            result = model(
-                **{name: self.from_array(array) for name, array in inputs.items()},
-                output_hidden_states=True,
-                output_attentions=attentions,
-                return_dict=True,
-            )
+            tensors = {name: self.from_array(array) for name, array in inputs.items()}
+            own = self.call(request, model, tensors, attentions)
         finally:
             for hook in hooks:
                 hook.remove()
-        own = dict(result.items())
         if own.get("hidden_states") is not None:
             own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
         # The task's own tensors come last so that the backbone's never replace them.

@@ -126,6 +126,47 @@ class PaddleRunner(operations.ModelRunner):
         if hasattr(model, "num_choices") and inputs["input_ids"].ndim == 3:
             model.num_choices = inputs["input_ids"].shape[1]
 
+    def call(
+        self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
+    ) -> dict[str, Any]:
+        """As for all models; one that `returns` plain tensors cannot be asked for its states, its encoder can."""
+        returns = request.get("returns")
+        tensors = {**tensors, **self.needed(request, len(next(iter(tensors.values()))))}
+        if returns is None:
+            return super().call(request, model, tensors, attentions)
+        paddle, _ = self.frameworks()
+        own: dict[str, Any] = {}
+        parts: list[Any] = []
+        encoder = model.base_model.encoder
+        plain = encoder.forward
+
+        def asked(*given: Any, **named: Any) -> Any:
+            named.update(output_hidden_states=True, output_attentions=attentions, return_dict=True)
+            result = plain(*given, **named)
+            own.update(result.items())
+            return result.last_hidden_state
+
+        hooks = [
+            self.add_hook(getattr(model, name), lambda module, given, result: parts.append(result))
+            for name in returns["modules"]
+        ]
+        # Not by assignment, which PaddleNLP intercepts.
+        vars(encoder)["forward"] = asked
+        try:
+            results = model(**tensors)
+        finally:
+            del vars(encoder)["forward"]
+            for hook in hooks:
+                hook.remove()
+        if parts:
+            own["qa_logits"] = paddle.concat(parts, axis=-1)
+        results = results if isinstance(results, tuple | list) else [results]
+        return {**own, **dict(zip(returns["names"], results, strict=True))}
+
+    def needed(self, request: protocol.Request, rows: int) -> dict[str, Any]:
+        """The arguments that a class insists on beside the usual ones, the same for each row."""
+        return {name: self.from_array(np.array([value] * rows)) for name, value in (request.get("needs") or {}).items()}
+
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
         return list(model.named_sublayers(include_self=True))
@@ -201,7 +242,8 @@ class PaddleRunner(operations.ModelRunner):
         arrays: dict[str, protocol.Array] = {}
         cases = loading_calls.read_cases(request)
         for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd").items():
-            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given)
+            modules = (request.get("returns") or {}).get("modules", ())
+            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules)
             results = result if isinstance(result, tuple | list) else [result]
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
             arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})

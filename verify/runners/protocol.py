@@ -29,7 +29,9 @@ Request = dict[str, Any]
 Answer = dict[str, Any]
 Operation = Callable[[Request], Answer]
 
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+INPUT_NAMES = ("input_ids", "attention_mask")
+"""The inputs that every model takes."""
+
 
 CONFIGURATION_FIELDS = (
     "hidden_act",
@@ -215,12 +217,12 @@ def peak_memory_bytes() -> int:
 
 
 def read_inputs(request: Request, architecture: str) -> dict[str, Array]:
-    """Read the four input tensors; for multiple choice, the whole batch becomes the choices of one example."""
+    """Read the input tensors; for multiple choice, the whole batch becomes the choices of one example."""
     arrays = load_file(field(request, "inputs"))
     missing = [name for name in INPUT_NAMES if name not in arrays]
     if missing:
         raise RequestError(f"the inputs lack {', '.join(missing)}")
-    inputs: dict[str, Array] = {name: np.asarray(arrays[name], dtype=np.int64) for name in INPUT_NAMES}
+    inputs: dict[str, Array] = {name: np.asarray(array, dtype=np.int64) for name, array in arrays.items()}
     shapes = {array.shape for array in inputs.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise RequestError(f"the inputs must have one shape [batch, tokens], not {sorted(shapes)}")
@@ -250,11 +252,19 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
             tensors.update({f"{label}.{index:02d}": one for index, one in enumerate(value)})
         elif isinstance(value, (tuple, list)):
             tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
-        elif key == "logits" and architecture.endswith("ForMaskedLM"):
+        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM")):
             tensors["mlm_logits"] = value
         else:
             tensors[OUTPUT_NAMES.get(key, key)] = value
     return tensors
+
+
+def of_backbone(result: Any) -> dict[str, Any]:
+    """What a backbone puts out, by neutral names; the pooler's is None where it has none."""
+    if hasattr(result, "ndim"):
+        return {"last_hidden_state": result, "pooler_output": None}
+    pooled = result[1] if isinstance(result, tuple) else result.get("pooler_output")
+    return {"last_hidden_state": result[0], "pooler_output": pooled}
 
 
 def digest(array: Array) -> dict[str, Any]:

@@ -213,6 +213,22 @@ class TorchRunner(operations.ModelRunner):
         parts = int(getattr(model.config, "inner_group_num", 1))
         return states[::parts] if len(states) == model.config.num_hidden_layers * parts + 1 else states
 
+    def replace_tables(self, loaded: Any, tables: Mapping[str, str]) -> None:
+        """`tables` leads from the ends of names of parameters or buffers to files of numpy arrays."""
+        torch, _ = self.frameworks()
+        held = {**dict(loaded.model.named_parameters()), **dict(loaded.model.named_buffers())}
+        with torch.no_grad():
+            for name, own in loaded.replaced.items():
+                held[name].copy_(own)
+            loaded.replaced.clear()
+            for ending, path in tables.items():
+                names = [name for name in held if name == ending or name.endswith(f".{ending}")]
+                if not names:
+                    raise protocol.RequestError(f"no parameter and no buffer is called {ending!r}")
+                for name in names:
+                    loaded.replaced[name] = held[name].clone()
+                    held[name].copy_(torch.from_numpy(np.load(path)))
+
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
         return list(model.named_modules())

@@ -20,9 +20,9 @@ def declared_seen(pair: Pair, runs: Runs, inputs: Inputs) -> tuple[DeclaredDiffe
         DeclaredDifferenceSeen(difference.name, difference.text, _measured(difference, runs, inputs))
         for difference in pair.declared
     ]
-    if pair.plan.dropped:
-        names = ", ".join(rule.source for rule in pair.plan.dropped)
-        seen.append(DeclaredDifferenceSeen("dropped", f"{names}: {pair.plan.dropped[0].reason}"))
+    if reasons := pair.plan.drop_reasons:
+        text = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+        seen.append(DeclaredDifferenceSeen("dropped", text))
     if pair.alterations.dtype is not None:
         seen.append(_cast(pair, runs, inputs))
     if pair.alterations.zero_padding_row is not None:
@@ -42,6 +42,9 @@ def _measured(difference: DeclaredDifference, runs: Runs, inputs: Inputs) -> flo
     elif difference.epsilon and runs.torch64_as_is is not None:
         torch = runs.torch64_as_is.outputs
         names = ["mlm_logits"]
+    elif difference.tables and runs.torch64_as_is is not None:
+        torch = runs.torch64_as_is.outputs
+        names = [name for name in paddle if name.startswith("hidden_state.")]
     elif difference.outputs:
         names = list(difference.outputs)
     shared = [name for name in names if name in paddle and name in torch]

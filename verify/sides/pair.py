@@ -123,6 +123,16 @@ class Pair:
         }
 
     @property
+    def tables(self) -> dict[str, Array]:
+        """What PaddleNLP computes for itself in float64, for torch's parameters and buffers by the ends of their
+        names."""
+        return {
+            name: np.asarray(formula(self.configuration, np), np.float64)
+            for difference in self.declared
+            for name, formula in difference.tables.items()
+        }
+
+    @property
     def padding(self) -> int | None:
         """The vocabulary id that the frameworks embed differently on purpose, where there is one."""
         padding = self.configuration["pad_token_id"]
@@ -130,10 +140,14 @@ class Pair:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """Outputs that a declared difference or a dropped pooler takes out of the comparison."""
+        """Outputs that a declared difference takes out of the comparison, or a pooler that is dropped or became part of
+        the head."""
         left_out = {name for difference in self.declared for name in difference.outputs}
-        if not self.recognised.family.model(self.plan.architecture).pooler:
+        model = self.recognised.family.model(self.plan.architecture)
+        if not model.pooler or model.takes_pooler:
             left_out.add("pooler_output")
+        if model.needs:
+            left_out.add("logits")
         return frozenset(left_out)
 
     def comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -30,6 +30,7 @@ from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ...mappings.language.inverse import InversePlan
 from ...mappings.language.plan import Plan
+from ...mappings.registry import family_of_architecture
 
 _PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
 
@@ -134,6 +135,8 @@ def open_way_back(
     """Open both folders. Raises a Paddle2TorchError when the source cannot be converted or a file cannot be read, and
     UnfitOutputError when the converted folder holds another model."""
     with open_torch_checkpoint(source) as torch, open_checkpoint(converted) as paddle:
+        if family is None and architecture is None:
+            family, architecture = _named(torch, paddle)
         source_side = recognise_torch(torch, family, architecture)
         inverse = source_side.plan
         try:
@@ -168,3 +171,16 @@ def stage_torch(torch: TorchCheckpoint, folder: Path) -> Path:
     entries = [Entry(name, (tensor,)) for name, tensor in torch.tensors.items()]
     write_safetensors(folder / "model.safetensors", entries, {"format": "pt"}, lambda count: None)
     return folder
+
+
+def _named(torch: TorchCheckpoint, paddle: Checkpoint) -> tuple[str | None, str | None]:
+    """Family and class that the PaddleNLP folder names, where that is one of several that become the source's class:
+    the source alone does not tell which of them it was converted to."""
+    configuration = paddle.source.configuration
+    named = configuration.architecture if configuration is not None else None
+    family = family_of_architecture(named) if named is not None else None
+    models = family.models if family is not None else ()
+    target = next((model.target_architecture for model in models if model.source == named), None)
+    if family is None or target is None or target != torch.configuration.architecture:
+        return None, None
+    return family.name, named

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from safetensors import safe_open
 
-from paddle2torch.converters.formats import safetensors_file, tensors
+from paddle2torch.converters.formats import piecewise, safetensors_file, tensors
 from paddle2torch.converters.formats.byte_source import ByteSource
 from paddle2torch.converters.formats.dtypes import DTYPES
 from paddle2torch.converters.formats.piecewise import Entry
@@ -55,6 +56,7 @@ def piece_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tensors, "CHUNK_BYTES", request.param[0])
     monkeypatch.setattr(tensors, "SEGMENT_BYTES", request.param[1])
     monkeypatch.setattr(safetensors_file, "RELOAD_BYTES", max(30, request.param[0] // 10))
+    monkeypatch.setattr(safetensors_file, "REOPEN_BYTES", request.param[0])
 
 
 @pytest.mark.usefixtures("piece_sizes")
@@ -201,6 +203,7 @@ def test_an_interruption_leaves_promptly(tmp_path: Path, monkeypatch: pytest.Mon
     """It comes to the calling thread; pieces not yet begun are given up and no thread stays behind."""
     _, entries = one_matrix(tmp_path)
     monkeypatch.setattr(tensors, "CHUNK_BYTES", 200)
+    monkeypatch.setattr(piecewise, "GROUP_PIECES", 1)
     real = Tensor.read_piece
 
     def slow(self: Tensor, piece: Piece, scratch: Scratch, transposed: bool = False) -> Any:
@@ -226,3 +229,27 @@ def test_what_is_written_opens_lazily(tmp_path: Path) -> None:
     assert opened.metadata == METADATA
     assert np.array_equal(opened.tensors["w"].read(), value.T)
     opened.source.close()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_file_is_not_opened_once_for_every_tensor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """Opening costs as much as the file has tensors: with one for each, twice the tensors cost four times the time."""
+    opened: list[Any] = []
+
+    def counted(*given: Any, **also: Any) -> Any:
+        opened.append(given)
+        return safe_open(*given, **also)
+
+    monkeypatch.setattr(safetensors_file, "safe_open", counted)
+    for count in (300, 3000):
+        (folder := tmp_path / str(count)).mkdir()
+        values = {f"w{number}": np.full(3, number, "f4" if dtype == "float32" else "u2") for number in range(count)}
+        held = stored(folder, values, dict.fromkeys(values, dtype))
+        entries = [Entry(name, (tensor,)) for name, tensor in held.items()]
+        write_safetensors(folder / "model.safetensors", entries, METADATA, nothing)
+        opened.clear()
+        compare_safetensors(folder / "model.safetensors", entries, nothing)
+        # The two that look at the header, and one for each thread.
+        assert len(opened) <= 2 + piecewise.WORKERS

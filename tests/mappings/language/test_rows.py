@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from paddle2torch.errors import ConfigurationError, MappingError, UnmatchedTenso
 from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.fields import Field
 from paddle2torch.mappings.language.inverse import make_inverse_plan
-from paddle2torch.mappings.language.plan import Plan, make_plan
+from paddle2torch.mappings.language.plan import Plan, TensorFacts, fitting_architectures, make_plan
 from paddle2torch.mappings.language.rows import (
     Divided,
     Dropped,
@@ -36,6 +37,7 @@ from paddle2torch.mappings.language.rows import (
     Linear,
     Made,
     Norm,
+    Numbered,
     Parameter,
     Row,
     Tied,
@@ -294,3 +296,50 @@ def test_renamed_fields_lead_back(tmp_path: Path) -> None:
     )
     fields = complete_torch_fields(family, read_torch_configuration(tmp_path))
     assert (fields["hidden_dropout_prob"], fields["types"], fields["rotary"]) == (0.4, 7, True)
+
+
+def test_rows_that_stand_as_often_as_a_function_says(tmp_path: Path) -> None:
+    """One more than there are layers; two reasons to drop tensors are told apart."""
+    family = toy(
+        Numbered(
+            lambda number: Dropped(Parameter(f"fits.{number}", ("hidden",)), "for training"),
+            lambda configuration: int(configuration["layers"]) + 1,
+        ),
+        Dropped(Parameter("spare", ("hidden",)), "never read"),
+    )
+    names = [*(f"toy.fits.{number}" for number in range(3)), "toy.spare"]
+    arrays = {"toy.words.weight": WORDS, **dict(zip(names, random(*[(H,)] * 4), strict=True))}
+    plan, target = there_and_back(family, arrays, tmp_path)
+    assert plan.drop_reasons == {"for training": tuple(names[:3]), "never read": ("toy.spare",)}
+    assert list(target) == ["twin.words.weight"]
+    # Older files have fewer of them or none.
+    facts = {name: TensorFacts("float32", array.shape) for name, array in arrays.items() if name != names[1]}
+    assert "toy.fits.1" not in make_plan(family, "ToyForTask", FIELDS, facts).drop_reasons["for training"]
+    facts["toy.fits.3"] = facts[names[0]]
+    with pytest.raises(UnmatchedTensorsError, match=r"no rule for toy\.fits\.3"):
+        make_plan(family, "ToyForTask", FIELDS, facts)
+
+
+def test_classes_with_one_twin_are_one_conversion(tmp_path: Path) -> None:
+    """Hugging Face's backbone carries no prefix, whatever PaddleNLP's class is; where nothing names one of two classes
+    that become it, the first is taken."""
+    known = toy()
+    family = replace(known, models=(*known.models, Model("ToyForPretraining", "ToyModel")))
+    arrays = {"toy.words.weight": WORDS}
+    _, target = there_and_back(family, arrays, tmp_path, architecture="ToyForPretraining")
+    assert list(target) == ["words.weight"]
+    facts = {"toy.words.weight": TensorFacts("float32", (V, H))}
+    assert fitting_architectures(family, FIELDS, facts) == ["ToyModel", "ToyForTask"]
+    saved_inside = {"twin.words.weight": TensorFacts("float32", (V, H))}
+    back = make_inverse_plan(family, "ToyForPretraining", FIELDS, saved_inside, tie_word_embeddings=True)
+    assert [(move.source, move.target) for move in back.moves] == [("twin.words.weight", "toy.words.weight")]
+
+
+def test_a_class_is_a_model_or_refused() -> None:
+    refusing = replace(toy(), refused={"ToyForMore": "it does more"})
+    for ask in (refusing.model, refusing.refuse):
+        with pytest.raises(ConfigurationError, match=r"^ToyForMore is refused: it does more$"):
+            ask("ToyForMore")
+    refusing.refuse("ToyForTask")
+    with pytest.raises(MappingError, match="toy: ToyForTask is one of its models, and refused"):
+        replace(refusing, refused={"ToyForTask": "it does more"})

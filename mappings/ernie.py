@@ -1,0 +1,117 @@
+"""ERNIE: from PaddleNLP's models and tokenizers to Hugging Face's. UIE and RocketQA are of this family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigurationError
+from .language import encoders
+from .language.checks import check_heads
+from .language.family import Defaults, Family, Model
+from .language.fields import Field, never
+from .language.rows import Dropped, Embedding, Linear, When, is_set
+from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
+from .language.transforms import IDENTITY, SwapRows, Transform
+
+
+def _default_task_first(configuration: Mapping[str, Any]) -> Transform:
+    """Hugging Face's class takes task 0 where none is given, PaddleNLP's the one that its configuration names."""
+    task = configuration["task_id"]
+    return SwapRows(0, task) if task else IDENTITY
+
+
+def _check(configuration: Mapping[str, Any]) -> None:
+    check_heads(configuration)
+    if configuration["use_task_id"] and not configuration["task_id"] < configuration["task_type_vocab_size"]:
+        raise ConfigurationError(
+            f"task_id {configuration['task_id']} is not below task_type_vocab_size "
+            f"{configuration['task_type_vocab_size']}"
+        )
+
+
+_UTC = (
+    "no class of Hugging Face's has UTC's head: with q = linear_q(h[cls]) and k = linear_k(h[option]), h being the "
+    "last hidden state, a label's logit is q . k / 8; docs/uie.md has the lines of torch"
+)
+
+ERNIE = Family(
+    name="ernie",
+    base="ErnieModel",
+    source_prefix="ernie.",
+    target_prefix="ernie.",
+    repeat=encoders.REPEAT,
+    backbone=(
+        *encoders.backbone(encoders.TYPES_IF_ANY),
+        When(
+            is_set("use_task_id"),
+            (
+                Embedding(
+                    "embeddings.task_type_embeddings",
+                    "task_type_vocab_size",
+                    "hidden_size",
+                    transform=_default_task_first,
+                ),
+            ),
+        ),
+    ),
+    pooler=encoders.POOLER,
+    models=(
+        *(
+            make("Ernie", "Ernie")
+            for make in (
+                encoders.base,
+                encoders.pretraining,
+                encoders.masked_lm,
+                encoders.sequence_classification,
+                encoders.token_classification,
+                encoders.question_answering,
+            )
+        ),
+        encoders.spans("UIE", "Ernie"),
+        Model(
+            "UTC",
+            "ErnieModel",
+            head=(
+                Dropped(Linear("linear_q", "hidden_size", 64), _UTC),
+                Dropped(Linear("linear_k", "hidden_size", 64), _UTC),
+            ),
+            needs={"omask_positions": [1, 2], "cls_positions": 0},
+        ),
+        encoders.multiple_choice("Ernie", "Ernie"),
+    ),
+    fields=encoders.fields(
+        Field("type_vocab_size", 16, 2, least=1),
+        # The layers are made without the configuration's epsilon and are given this one when they are initialised.
+        Field("layer_norm_eps", 1e-12, runs=1e-12),
+        Field("task_type_vocab_size", 3),
+        Field("use_task_id", False),
+        Field("task_id", 0, when=never),
+    ),
+    constants={"use_cache": True},
+    left_out=("pool_act", "fuse", "use_cache"),
+    source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
+    activations=encoders.ACTIVATIONS,
+    roles=encoders.ROLES,
+    check_configuration=_check,
+    declared_differences=(encoders.PADDING_ROW,),
+    defaults=Defaults(masks_padding=True),
+    tokenizer=TokenizerFacts((TokenizerClass("ErnieTokenizer", (WORDPIECE,)),), "ErnieTokenizer", {}),
+    small={**encoders.SMALL, "type_vocab_size": 3, "use_task_id": True},
+    variants={
+        **encoders.VARIANTS,
+        "another task": {"task_id": 2},
+        "no tasks": {"use_task_id": False},
+        "no token types": {"type_vocab_size": 0},
+    },
+    citation=(
+        "@article{sun2019ernie,",
+        "  title   = {{ERNIE}: Enhanced Representation through Knowledge Integration},",
+        "  author  = {Sun, Yu and Wang, Shuohuan and Li, Yukun and Feng, Shikun and Chen, Xuyi and Zhang, Han and",
+        "             Tian, Xin and Zhu, Danxiang and Tian, Hao and Wu, Hua},",
+        "  journal = {arXiv preprint arXiv:1904.09223},",
+        "  year    = {2019},",
+        "  url     = {https://arxiv.org/abs/1904.09223}",
+        "}",
+    ),
+)

@@ -1,0 +1,71 @@
+"""Kinds of PaddleNLP's models that belong to no family here because no class of Hugging Face's computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """`names` are PaddleNLP's: of model types, of classes and of published weights. `reason` says what differs, and the
+    way out if there is one."""
+
+    names: tuple[str, ...]
+    reason: str
+
+
+_REFUSALS = (
+    Refusal(
+        (
+            *("ernie-ctm", "ernie_ctm", "wordtag", "nptag"),
+            *("ErnieCtmModel", "ErnieCtmWordtagModel", "ErnieCtmNptagModel", "ErnieCtmForTokenClassification"),
+        ),
+        "ERNIE-CTM computes its first layer with another GELU than the rest and mixes a summary of the content into "
+        "every token, which no class of Hugging Face's does",
+    ),
+    Refusal(
+        (
+            *("ernie_doc", "ernie-doc-base-zh", "ernie-doc-base-en", "ErnieDocModel"),
+            *(f"ErnieDocFor{task}" for task in ("SequenceClassification", "TokenClassification", "QuestionAnswering")),
+        ),
+        "ERNIE-Doc carries a memory from segment to segment and attends by relative positions with biases of its own, "
+        "which no class of Hugging Face's does",
+    ),
+    Refusal(
+        (
+            *("ernie_layout", "ernie-layoutx-base-uncased", "uie-x-base", "ErnieLayoutModel", "UIEX"),
+            *("ErnieLayoutForPretraining", "ErnieLayoutForSequenceClassification"),
+            *("ErnieLayoutForTokenClassification", "ErnieLayoutForQuestionAnswering"),
+        ),
+        "ERNIE-Layout adds full-width tables of places on the page and reads the page's image, in another way than "
+        "LayoutLMv2: no class of Hugging Face's does the same",
+    ),
+    Refusal(
+        (
+            *("ernie_vil", "ernie_vil_text_model", "ernie_vil_vision_model"),
+            *("ernie_vil-2.0-base-zh", "disco_diffusion_ernie_vil-2.0-base-zh"),
+            *("ErnieViLModel", "ErnieViLTextModel", "ErnieViLVisionModel"),
+        ),
+        "ERNIE-ViL joins ERNIE as the tower of texts with a vision transformer, and no class of Hugging Face's has "
+        "these two",
+    ),
+    Refusal(
+        (
+            *("ernie_gen", "ernie-gen-base-en", "ernie-gen-large-en", "ernie-gen-large-en-430g"),
+            *("ErnieForGeneration", "ErnieGenModel"),
+        ),
+        "ERNIE-GEN generates with streams of its own, in an older format: no class of Hugging Face's does the same",
+    ),
+    Refusal(
+        (
+            *("ernie-health-chinese", "ernie-health-chinese-generator", "ernie-health-chinese-discriminator"),
+            *("ErnieHealthForTotalPretraining", "ErnieHealthDiscriminator"),
+        ),
+        "ERNIE-Health's discriminator has three heads, one of which scores candidate ids, and no class of Hugging "
+        "Face's has them",
+    ),
+)
+
+REFUSED: Mapping[str, str] = {name: refusal.reason for refusal in _REFUSALS for name in refusal.names}
+"""The reasons by name."""

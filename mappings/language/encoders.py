@@ -1,5 +1,5 @@
-"""What families share whose models are PaddleNLP's `nn.TransformerEncoder` behind three tables of embeddings, in the
-layout that BERT gave Hugging Face: rows, roles, fields, and the usual heads."""
+"""What families share whose models are PaddleNLP's `nn.TransformerEncoder` behind three tables of embeddings: rows,
+roles, fields, and the usual heads."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ ERNIE_GRAM = Family(
         # The layers get this one when they are initialised; the configuration has no such field.
         Field("layer_norm_eps", 1e-5, 1e-12, runs=1e-5),
         Field("embedding_size", 768, target="hidden_size"),
-        Field("rel_pos_size", None, when=never),
+        Field("rel_pos_size", None, when=never, counts=False),
     ),
     constants={"use_cache": True, "use_task_id": False},
     activations=encoders.ACTIVATIONS,

@@ -57,7 +57,7 @@ TINYBERT = Family(
         "Hugging Face's has, and logits would differ; the backbone alone converts: save it with PaddleNLP's "
         "model.tinybert.save_pretrained and convert that folder",
     },
-    fields=encoders.fields(Field("type_vocab_size", 16, 2), Field("fit_size", 768, when=never)),
+    fields=encoders.fields(Field("type_vocab_size", 16, 2), Field("fit_size", 768, when=never, counts=False)),
     constants={"position_embedding_type": "absolute", "use_cache": True},
     left_out=("pool_act",),
     source_constants={"pool_act": "tanh"},

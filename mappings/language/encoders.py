@@ -1,5 +1,5 @@
-"""What families share whose models are PaddleNLP's `nn.TransformerEncoder` behind three tables of embeddings, in the
-layout that BERT gave Hugging Face: rows, roles, fields, and the usual heads."""
+"""What families share whose models are PaddleNLP's `nn.TransformerEncoder` behind three tables of embeddings: rows,
+roles, fields, and the usual heads."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ _FIELDS = (
     Field("num_attention_heads", 12),
     Field("intermediate_size", 3072),
     Field("hidden_act", "gelu"),
-    Field("hidden_dropout_prob", 0.1),
-    Field("attention_probs_dropout_prob", 0.1),
+    Field("hidden_dropout_prob", 0.1, counts=False),
+    Field("attention_probs_dropout_prob", 0.1, counts=False),
     Field("max_position_embeddings", 512),
     Field("type_vocab_size", 2),
-    Field("initializer_range", 0.02),
+    Field("initializer_range", 0.02, counts=False),
     Field("layer_norm_eps", 1e-12),
-    Field("classifier_dropout", None),
+    Field("classifier_dropout", None, counts=False),
     Field("pad_token_id", 0),
 )
 

@@ -11,7 +11,7 @@ from .language.checks import check_heads
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
 from .language.rows import Dropped, Embedding, Linear, When, is_set
-from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
+from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts, wordpiece_class
 from .language.transforms import IDENTITY, SwapRows, Transform
 
 
@@ -90,13 +90,26 @@ ERNIE = Family(
     ),
     constants={"use_cache": True},
     left_out=("pool_act", "fuse", "use_cache"),
+    # PaddleNLP up to 2.5.2.
+    old_names={"cls.predictions.decoder_weight": "cls.predictions.decoder.weight"},
     source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
     activations=encoders.ACTIVATIONS,
     roles=encoders.ROLES,
     check_configuration=_check,
     declared_differences=(encoders.PADDING_ROW,),
     defaults=Defaults(masks_padding=True),
-    tokenizer=TokenizerFacts((TokenizerClass("ErnieTokenizer", (WORDPIECE,)),), "ErnieTokenizer", {}),
+    tokenizer=TokenizerFacts(
+        (
+            wordpiece_class("ErnieTokenizer"),
+            TokenizerClass(
+                "ErnieTinyTokenizer",
+                (WORDPIECE,),
+                refused="cuts words by a dictionary that is a pickle, which is never opened; it has no fast tokenizer",
+            ),
+        ),
+        "ErnieTokenizer",
+        settings={"do_lower_case": True},
+    ),
     small={**encoders.SMALL, "type_vocab_size": 3, "use_task_id": True},
     variants={
         **encoders.VARIANTS,

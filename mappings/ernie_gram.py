@@ -11,7 +11,7 @@ from .language.checks import check_heads
 from .language.family import Defaults, Family
 from .language.fields import Field, never
 from .language.rows import Dropped, Embedding, When, is_set
-from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
+from .language.tokenizers import TokenizerFacts, wordpiece_class
 
 
 def _check(configuration: Mapping[str, Any]) -> None:
@@ -66,7 +66,9 @@ ERNIE_GRAM = Family(
     check_configuration=_check,
     declared_differences=(encoders.PADDING_ROW,),
     defaults=Defaults(masks_padding=True),
-    tokenizer=TokenizerFacts((TokenizerClass("ErnieGramTokenizer", (WORDPIECE,)),), "ErnieGramTokenizer", {}),
+    tokenizer=TokenizerFacts(
+        (wordpiece_class("ErnieGramTokenizer"),), "ErnieGramTokenizer", settings={"do_lower_case": True}
+    ),
     small={**encoders.SMALL, "embedding_size": encoders.SMALL["hidden_size"]},
     variants={**encoders.VARIANTS, "relative positions": {"rel_pos_size": 5}},
     citation=(

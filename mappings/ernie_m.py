@@ -14,7 +14,7 @@ from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
 from .language.rows import Linear, Made
-from .language.tokenizers import SENTENCEPIECE, TokenizerClass, TokenizerFacts
+from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 
 
 def _feed_forward(configuration: Mapping[str, Any]) -> int:
@@ -86,7 +86,17 @@ ERNIE_M = Family(
     arguments=("input_ids", "attention_mask", "position_ids"),
     target_arguments=("input_ids", "attention_mask", "position_ids", "token_type_ids"),
     first_position=2,
-    tokenizer=TokenizerFacts((TokenizerClass("ErnieMTokenizer", (SENTENCEPIECE,)),), "ErnieMTokenizer", {}),
+    tokenizer=TokenizerFacts(
+        (
+            TokenizerClass(
+                "ErnieMTokenizer",
+                (WORDPIECE,),
+                refused="cuts pieces once more after SentencePiece, which no fast tokenizer does",
+            ),
+        ),
+        "ErnieMTokenizer",
+        settings={"do_lower_case": False},
+    ),
     small={
         "vocab_size": 50,
         "hidden_size": 24,

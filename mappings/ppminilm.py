@@ -36,7 +36,9 @@ PPMINILM = Family(
     check_configuration=check_heads,
     declared_differences=(encoders.PADDING_ROW,),
     defaults=Defaults(masks_padding=True),
-    tokenizer=TokenizerFacts((TokenizerClass("PPMiniLMTokenizer", (WORDPIECE,)),), "PPMiniLMTokenizer", {}),
+    tokenizer=TokenizerFacts(
+        (TokenizerClass("PPMiniLMTokenizer", (WORDPIECE,)),), "PPMiniLMTokenizer", settings={"do_lower_case": True}
+    ),
     small=encoders.SMALL,
     variants=encoders.VARIANTS,
     # There is no paper: the model was published with PaddleNLP, in its folder examples/model_compression/pp-minilm.

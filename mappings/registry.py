@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, MappingError, UnknownNameError
 from .language.family import Family
 from .language.pretrained import Pretrained, read_names
 from .language.reference import Reference
-from .language.tokenizers import MAX_LENGTH, TokenizerClass, TokenizerFacts
+from .language.tokenizers import TokenizerClass, TokenizerFacts
 from .refused import REFUSED
 
 FOLDER = Path(__file__).parent
@@ -133,11 +133,10 @@ def tokenizer_facts(family: str) -> TokenizerFacts:
 
 def published_tokenizers() -> dict[str, Mapping[str, Any]]:
     """PaddleNLP's settings of all published tokenizers, by pretrained name."""
+    known = {name: family.tokenizer for name, family in FAMILIES.items() if family.tokenizer is not None}
     return {
-        name: settings
-        for family in FAMILIES.values()
-        if family.tokenizer is not None
-        for name, settings in family.tokenizer.published.items()
+        **{name: known[entry.family].settings for name, entry in PRETRAINED.items() if entry.family in known},
+        **{name: settings for facts in known.values() for name, settings in facts.published.items()},
     }
 
 
@@ -150,9 +149,3 @@ def _near(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name, known, 3, 0.5)
     return f"; did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(known)}"
-
-
-def published_length(name: str) -> int:
-    """PaddleNLP's `max_model_input_sizes` of a published tokenizer, by pretrained name."""
-    lengths = (family.tokenizer.lengths for family in FAMILIES.values() if family.tokenizer is not None)
-    return next((known[name] for known in lengths if name in known), MAX_LENGTH)

@@ -13,7 +13,7 @@ from .language.fields import Field
 from .language.rows import Embedding, Linear, Norm, Parameter, Tied, When
 from .language.rules import BACKBONE
 from .language.tables import Table
-from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
+from .language.tokenizers import OnlyValue, TokenizerFacts, wordpiece_class
 
 _POOLERS = ("tanh", "linear", "gelu", "relu")
 """What PaddleNLP's pooler may apply, as both libraries call it."""
@@ -173,7 +173,21 @@ ROFORMER = Family(
     ),
     defaults=Defaults(masks_padding=True),
     arguments=("input_ids", "attention_mask", "token_type_ids"),
-    tokenizer=TokenizerFacts((TokenizerClass("RoFormerTokenizer", (WORDPIECE,)),), "RoFormerTokenizer", {}),
+    tokenizer=TokenizerFacts(
+        (
+            wordpiece_class(
+                "RoFormerTokenizer",
+                exact=True,
+                only={"use_jieba": OnlyValue(False, False, "cuts words by jieba")},
+            ),
+        ),
+        "RoFormerTokenizer",
+        published={
+            name: {"do_lower_case": True, "use_jieba": True}
+            for name in ("roformer-chinese-small", "roformer-chinese-base")
+        },
+        settings={"do_lower_case": True, "use_jieba": False},
+    ),
     small={
         "vocab_size": 50,
         "embedding_size": 12,

@@ -6,7 +6,7 @@ from .language import encoders
 from .language.checks import check_heads
 from .language.family import Defaults, Family
 from .language.fields import Field
-from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
+from .language.tokenizers import OnlyValue, TokenizerFacts, wordpiece_class
 
 SKEP = Family(
     name="skep",
@@ -44,7 +44,18 @@ SKEP = Family(
     check_configuration=check_heads,
     declared_differences=(encoders.PADDING_ROW,),
     defaults=Defaults(masks_padding=True),
-    tokenizer=TokenizerFacts((TokenizerClass("SkepTokenizer", (WORDPIECE,)),), "SkepTokenizer", {}),
+    tokenizer=TokenizerFacts(
+        (
+            wordpiece_class(
+                "SkepTokenizer",
+                exact=True,
+                only={"use_bpe_encoder": OnlyValue(False, False, "cuts words by byte pairs")},
+            ),
+        ),
+        "SkepTokenizer",
+        published={"skep_roberta_large_en": {"do_lower_case": True, "use_bpe_encoder": True}},
+        settings={"do_lower_case": True},
+    ),
     small=encoders.SMALL,
     variants={**encoders.VARIANTS, "no token types": {"type_vocab_size": 0}},
     citation=(

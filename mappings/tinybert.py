@@ -65,7 +65,9 @@ TINYBERT = Family(
     roles=encoders.ROLES,
     check_configuration=_check,
     defaults=Defaults(masks_padding=True),
-    tokenizer=TokenizerFacts((TokenizerClass("TinyBertTokenizer", (WORDPIECE,)),), "TinyBertTokenizer", {}),
+    tokenizer=TokenizerFacts(
+        (TokenizerClass("TinyBertTokenizer", (WORDPIECE,)),), "TinyBertTokenizer", settings={"do_lower_case": True}
+    ),
     small={**encoders.SMALL, "fit_size": 20},
     variants=encoders.VARIANTS,
     citation=(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import ConfigurationError
 from ...mappings.language.tokenizers import (
+    MAX_LENGTH,
     SENTENCEPIECE,
     SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
@@ -16,7 +17,7 @@ from ...mappings.language.tokenizers import (
     WORDPIECE_TOKENS,
     TokenizerClass,
 )
-from ...mappings.registry import published_length, published_tokenizers, tokenizer_classes, tokenizer_facts
+from ...mappings.registry import PRETRAINED, published_tokenizers, tokenizer_classes, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, read_json_object
 
 _SIDES = ("right", "left")
@@ -81,7 +82,8 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
     refuse(origin, given)
     length = given.get("model_max_length", given.get("max_len"))
     if files.config is None and files.name is not None:
-        length = published_length(files.name)
+        known = PRETRAINED.get(files.name)
+        length = known.max_length if known is not None else MAX_LENGTH
     return TokenizerSettings(
         kind=kind,
         paddle_class=tokenizer_class,
@@ -123,6 +125,8 @@ def _class_and_kind(files: TokenizerFiles, config: Mapping[str, Any], family: st
             f"{', '.join(classes)}"
         )
     found = classes[plain]
+    if found.refused is not None:
+        raise ConfigurationError(f"{files.config or files.folder}: {plain} {found.refused}")
     kind = next((kind for kind in found.kinds if kind in files.vocabularies), None)
     if kind is None:
         expected, have = " or ".join(found.kinds), ", ".join(path.name for path in files.vocabularies.values())

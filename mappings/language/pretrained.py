@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import MappingError
+from .tokenizers import MAX_LENGTH
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Pretrained:
     `configuration` holds PaddleNLP's fields, `parameters` the exact number of elements per architecture (tied tensors
     counted once, buffers and what a conversion drops not at all). `tokenizer_urls` are the files of the tokenizer, the
     vocabulary first. `counterpart` is the same model on the Hugging Face Hub where one is known, `license` that of the
-    counterpart where one is stated.
+    counterpart where one is stated. `max_length` is the number of tokens that PaddleNLP's tokenizer of that name
+    takes, its `max_model_input_sizes`.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Pretrained:
     parameters: Mapping[str, int]
     counterpart: str | None
     license: str | None
+    max_length: int = MAX_LENGTH
 
     @property
     def files(self) -> dict[str, str]:
@@ -50,16 +53,19 @@ def _ending(url: str) -> str:
 _PARAMETERS = "parameters of "
 
 _TEXTS = ("name", "language", "weights", "tokenizer", "counterpart", "license")
-"""The columns that are no configuration fields and no parameter counts."""
+"""The columns that are no configuration fields and no numbers."""
+
+_LENGTH = "max_length"
+"""The column of the tokenizers' lengths; without it, or where its cell is empty, that is MAX_LENGTH."""
 
 
 def read_names(family: str, table: str) -> list[Pretrained]:
     """The pretrained names of a family from the text of its table in names/, comma-separated with a line of headings.
 
-    A column is one of _TEXTS, "parameters of CLASS", or a field of PaddleNLP's configuration whose value is written as
-    in JSON, a plain text without quotation marks; an empty cell is a field that the configuration does not have. The
-    addresses of a tokenizer of several files are separated by blanks. Raises MappingError for a table that lacks a
-    column or a value, or names a tokenizer file of an unknown kind.
+    A column is one of _TEXTS, _LENGTH, "parameters of CLASS", or a field of PaddleNLP's configuration whose value is
+    written as in JSON, a plain text without quotation marks; an empty cell is a field that the configuration does not
+    have. The addresses of a tokenizer of several files are separated by blanks. Raises MappingError for a table that
+    lacks a column or a value, or names a tokenizer file of an unknown kind.
     """
     entries = []
     for line, row in enumerate(csv.DictReader(table.splitlines()), 2):
@@ -67,7 +73,7 @@ def read_names(family: str, table: str) -> list[Pretrained]:
             raise MappingError(f"names/{family}.csv, line {line}: does not have a value for every column, or no name")
         if missing := [column for column in _TEXTS if column not in row]:
             raise MappingError(f"names/{family}.csv: has no column {missing[0]}")
-        fields = [column for column in row if column not in _TEXTS and not column.startswith(_PARAMETERS)]
+        fields = [column for column in row if column not in (*_TEXTS, _LENGTH) and not column.startswith(_PARAMETERS)]
         counts = [column for column in row if column.startswith(_PARAMETERS)]
         tokenizer = tuple(row["tokenizer"].split())
         if not tokenizer or not all(url.endswith(TOKENIZER_ENDINGS) for url in tokenizer):
@@ -85,6 +91,7 @@ def read_names(family: str, table: str) -> list[Pretrained]:
                 parameters={column.removeprefix(_PARAMETERS): int(row[column]) for column in counts if row[column]},
                 counterpart=row["counterpart"] or None,
                 license=row["license"] or None,
+                max_length=int(row.get(_LENGTH) or MAX_LENGTH),
             )
         )
     return entries

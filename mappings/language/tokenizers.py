@@ -59,7 +59,8 @@ class TokenizerClass:
     """A tokenizer class of PaddleNLP. `kinds` are the vocabularies it reads, the preferred one first; `wraps`: it hands
     text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text; `exact`:
     they are found as they are written only, whatever becomes of the case of the text; `ignores`: settings of other
-    classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name."""
+    classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name;
+    `refused`: why no fast tokenizer gives what it gives."""
 
     name: str
     kinds: tuple[str, ...]
@@ -67,6 +68,7 @@ class TokenizerClass:
     exact: bool = False
     ignores: frozenset[str] = frozenset()
     only: Mapping[str, OnlyValue] = field(default_factory=dict)
+    refused: str | None = None
 
 
 SETTINGS_OF_BERT = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})
@@ -85,16 +87,16 @@ class TokenizerFacts:
 
     `default` is the class that PaddleNLP's `AutoTokenizer` takes when a folder names none, and the one that a folder
     written for PaddleNLP names. `published` are the settings by pretrained name, PaddleNLP's
-    `pretrained_init_configuration`, and `lengths` their `max_model_input_sizes` where these are not MAX_LENGTH.
-    `target_kinds` are kinds of vocabulary by Hugging Face's class, for folders that
+    `pretrained_init_configuration`, and `settings` those of all names of the family that it leaves out. `target_kinds`
+    are kinds of vocabulary by Hugging Face's class, for folders that
     others made. `without_settings`, by kind of vocabulary, are settings for a folder that states none, where
     PaddleNLP's own defaults would not load, and whose settings they are.
     """
 
     classes: tuple[TokenizerClass, ...]
     default: str
-    published: Mapping[str, Mapping[str, Any]]
-    lengths: Mapping[str, int] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     target_kinds: Mapping[str, str] = field(default_factory=dict)
     without_settings: Mapping[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
 

@@ -23,6 +23,7 @@ from paddle2torch.mappings.language.tokenizers import (
     TokenizerFacts,
     wordpiece_class,
 )
+from paddle2torch.mappings.registry import PRETRAINED
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.runners.forward import Runners
 
@@ -61,10 +62,11 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
         CLASSES,
         "ErnieTokenizer",
         {"short": {"do_lower_case": True}, "long": {"do_lower_case": False}},
-        lengths={"long": 2048},
         target_kinds={"BertTokenizer": WORDPIECE},
     )
     monkeypatch.setattr(bert, "BERT", replace(bert.BERT, tokenizer=facts))
+    longer = replace(PRETRAINED["ernie-3.0-nano-zh"], name="long", family="bert", max_length=2048)
+    monkeypatch.setitem(PRETRAINED, "long", longer)
 
 
 def read(folder: Path) -> SourceTokenizer:

@@ -122,7 +122,7 @@ ERNIE = Family(
         Field("use_task_id", False),
         Field("task_id", 0, when=never),
     ),
-    constants={"use_cache": True},
+    constants={"position_embedding_type": "absolute", "use_cache": True},
     left_out=("pool_act", "fuse", "use_cache"),
     source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
     # PaddleNLP's ERNIE looks the name up in paddle.nn.functional, which knows these.

@@ -31,6 +31,9 @@ WITH_TOKENIZER = [
 ]
 """Of each family the backbone and a class with a head. Without a tokenizer, all are loaded with the other checks."""
 
+KINDS = {"albert": SENTENCEPIECE, "albert chinese": WORDPIECE}
+"""The vocabulary of an ALBERT, which has two; of other families, the one that their default class prefers."""
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "albert": {"tokenizer_class": "AlbertTokenizer"},
     "albert chinese": {"tokenizer_class": "AlbertTokenizer", "unk_token": "[UNK]", "pad_token": "[PAD]"},
@@ -63,7 +66,7 @@ def seed_text(seed_small: Seed, vocabularies: dict[str, Path]) -> SeedText:
     def seed_one(kind: str, architecture: str, **fields: Any) -> Path:
         facts = FAMILIES[kind.split(" ")[0]].tokenizer
         assert facts is not None
-        vocabulary = vocabularies[WORDPIECE if kind.endswith(" chinese") else facts.default_class.kinds[0]]
+        vocabulary = vocabularies[KINDS.get(kind, facts.default_class.kinds[0])]
         words = vocabulary.suffix == ".txt"
         size = len(vocabulary.read_text("utf-8").splitlines()) if words else 700
         source = seed_small(architecture, vocab_size=size, **fields)

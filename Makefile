@@ -10,6 +10,10 @@ OLDER := .venv-torch-4.57/installed
 
 .PHONY: demo test check docs bench fuzz clean
 
+# Files of tests that run at a time. Each worker has framework processes of its own, some 2 GB; the largest models of the
+# gate come on top.
+WORKERS ?= 2
+
 # Seconds that `make fuzz` runs.
 FUZZ_SECONDS ?= 60
 
@@ -17,7 +21,7 @@ demo: $(INSTALLED) $(PADDLE)
 	$(BIN)/paddle2torch gate --all --seeded --report-dir reports
 
 test: $(INSTALLED) $(PADDLE) $(YARDSTICK) $(OLDER)
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 check: $(INSTALLED) $(VENV)/types/paddle2torch
 	$(BIN)/ruff check .

@@ -88,7 +88,7 @@ ERNIE = Family(
         Field("use_task_id", False),
         Field("task_id", 0, when=never),
     ),
-    constants={"use_cache": True},
+    constants={"position_embedding_type": "absolute", "use_cache": True},
     left_out=("pool_act", "fuse", "use_cache"),
     # PaddleNLP up to 2.5.2.
     old_names={"cls.predictions.decoder_weight": "cls.predictions.decoder.weight"},

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.runners.client import RunnerProcess
 from paddle2torch.verify.runners.environments import interpreter_of
+from paddle2torch.verify.runners.forward import Runners
 
 TESTS = Path(__file__).parent
 
@@ -58,18 +59,42 @@ def run_child(script: Path, request: Any, timeout: int = 300, python: str = PADD
     return json.loads(child.stdout.splitlines()[-1])
 
 
-def write_torch_checkpoints(folder: Path, models: Any) -> None:
-    """Let transformers write FOLDER/NAME/FORM for [name, architecture, configuration] of each of `models`."""
-    script, request = TESTS / "write_torch_checkpoints.py", {"folder": str(folder), "models": models}
+def write_torch_checkpoints(folder: Path, models: Any, every_form: Sequence[str] | None = None) -> None:
+    """Let transformers write FOLDER/NAME/FORM for [name, architecture, configuration] of each of `models`; with
+    `every_form` names, only those in more forms than `safetensors`."""
+    script, typical = (
+        TESTS / "write_torch_checkpoints.py",
+        [one for one in models if one[0] in (every_form or [one[0]])],
+    )
+    request = {"folder": str(folder), "models": models, "every_form": [one[0] for one in typical]}
     run_child(script, {**request, "pickles": False}, python=TORCH_PYTHON)
-    run_child(script, {**request, "pickles": True}, python=OLDER_TORCH_PYTHON)
+    run_child(script, {**request, "models": typical, "pickles": True}, python=OLDER_TORCH_PYTHON)
 
 
 @pytest.fixture(scope="session")
-def paddle_runner() -> Iterator[RunnerProcess]:
-    """The real Paddle runner in float32, one for the whole session."""
-    with RunnerProcess("paddle", timeout_seconds=300) as runner:
-        yield runner
+def both() -> Iterator[Runners]:
+    """The real runners, one set for the whole session, each started when first asked: Paddle in float32 and float64,
+    today's transformers and the older one. Importing a framework takes seconds."""
+    with Runners(torch_python=TORCH_PYTHONS) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def runners(both: Runners) -> Runners:
+    """Of these, what a verification has by default: torch's side is today's transformers."""
+    return both.sides()[0]
+
+
+@pytest.fixture(scope="session", params=range(len(TORCH_PYTHONS)), ids=[Path(one).parts[-3] for one in TORCH_PYTHONS])
+def each_torch(request: pytest.FixtureRequest, both: Runners) -> Runners:
+    """Of these, each environment of torch's side in turn."""
+    return both.sides()[int(request.param)]
+
+
+@pytest.fixture(scope="session")
+def paddle_runner(both: Runners) -> RunnerProcess:
+    """Of these, Paddle in float32."""
+    return both.paddle32
 
 
 @pytest.fixture(scope="session")

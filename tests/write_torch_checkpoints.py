@@ -1,7 +1,8 @@
 """Lets transformers write small checkpoints in all its forms.
 
-Runs as a child process that reads {"folder": ..., "models": [[name, architecture, configuration], ...]} and writes
-FOLDER/NAME/FORM/: safetensors files, or with "pickles" true PyTorch's own, which transformers 4 was the last to write.
+Runs as a child process that reads {"folder": ..., "models": [[name, architecture, configuration], ...],
+"every_form": [name, ...], "pickles": ...} and writes FOLDER/NAME/FORM/: safetensors files, or with "pickles" true
+PyTorch's own, which transformers 4 was the last to write; only names in "every_form" are written in more than one.
 Every parameter is random, so that no mistake is hidden by zeros and ones.
 """
 
@@ -18,9 +19,9 @@ import transformers
 SHARD = "9KB"
 
 
-def write(folder: Path, architecture: str, configuration: dict[str, Any], pickles: bool) -> None:
+def write(folder: Path, architecture: str, configuration: dict[str, Any], every_form: bool, pickles: bool) -> None:
     model_class = getattr(transformers, architecture)
-    model = model_class(model_class.config_class(**configuration))
+    model = model_class(model_class.config_class.from_dict(configuration))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(1.0 if parameter.ndim == 1 else 0.0, 0.1)
@@ -34,6 +35,8 @@ def write(folder: Path, architecture: str, configuration: dict[str, Any], pickle
         model.save_pretrained(folder / "sharded-bin", safe_serialization=False, max_shard_size=SHARD)
         return
     model.save_pretrained(folder / "safetensors")
+    if not every_form:
+        return
     model.save_pretrained(folder / "sharded-safetensors", max_shard_size=SHARD)
     for dtype in ("float16", "bfloat16"):
         model.to(getattr(torch, dtype)).save_pretrained(folder / dtype)
@@ -43,7 +46,13 @@ def main() -> None:
     torch.manual_seed(11)
     request = json.load(sys.stdin)
     for name, architecture, configuration in request["models"]:
-        write(Path(request["folder"], name), architecture, configuration, request["pickles"])
+        write(
+            Path(request["folder"], name),
+            architecture,
+            configuration,
+            name in request["every_form"],
+            request["pickles"],
+        )
     print("{}", flush=True)
 
 

@@ -19,9 +19,11 @@ from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.language.family import Family
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 
+from .conftest import IN_EVERY_FORM
+
 Arrays = dict[str, np.ndarray[Any, Any]]
 
-ARCHITECTURES = [model.source for family in FAMILIES.values() for model in family.models]
+ARCHITECTURES = [model.source for family in IN_EVERY_FORM for model in FAMILIES[family].models]
 
 WITHOUT_POOLER = ("ForMaskedLM", "ForTokenClassification", "ForQuestionAnswering")
 

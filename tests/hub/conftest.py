@@ -66,13 +66,6 @@ def hub() -> Iterator[LoopbackHub]:
 
 
 @pytest.fixture(scope="session")
-def runners() -> Iterator[Runners]:
-    """Runners that live as long as the test session."""
-    with Runners() as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
 def certify(runners: Runners) -> Callable[[Path, Path], None]:
     """A function that converts a source into a folder and verifies it, certificate included."""
 

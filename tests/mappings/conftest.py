@@ -2,79 +2,93 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from paddle2torch.converters.checkpoints.configuration import complete_fields, translate_configuration
+from paddle2torch.mappings.language.family import Family, Model
+from paddle2torch.mappings.language.rows import Tied, When
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
 from ..conftest import TINY, TORCH_PYTHON, run_child
 
-VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
-    family.name: {
-        name: {"num_labels": 2, **family.small, **changed} for name, changed in {**family.variants, "small": {}}.items()
-    }
-    for family in FAMILIES.values()
-}
-"""Family -> name -> configuration: the small one and each of the family's variants of it."""
-
-CASES = [
-    pytest.param(family.name, model.source, variant, id=f"{model.source}-{variant}")
-    for family in FAMILIES.values()
-    for model in family.models
-    for variant in VARIANTS[family.name]
-]
-"""Every registered architecture in every variant of its family's configuration."""
-
-
 Facts = dict[str, Any]
 
 
-def _small() -> list[tuple[str, str, str]]:
-    return [
-        (family.name, model.source, variant)
-        for family in FAMILIES.values()
-        for model in family.models
-        for variant in VARIANTS[family.name]
-    ]
+@dataclass(frozen=True)
+class Case:
+    """A registered architecture with one configuration of its family."""
+
+    family: Family
+    model: Model
+    variant: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the facts are kept under."""
+        return self.model.source, self.variant
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """PaddleNLP's configuration, as far as it is stated."""
+        changed = self.family.variants.get(self.variant, {})
+        return {"num_labels": 2, **self.family.small, **changed}
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """All of PaddleNLP's configuration."""
+        return complete_fields(self.family, self.given)
+
+    @property
+    def target(self) -> dict[str, Any]:
+        """Hugging Face's configuration."""
+        return translate_configuration(
+            self.family, self.model.target_architecture, self.configuration, "float32", tie_word_embeddings=True
+        )
+
+
+def cases_of(family: Family, model: Model) -> list[Case]:
+    """The small configuration; where rows depend on it, for the backbone or in the head, every variant of it too."""
+    varies = model.source == family.base or any(isinstance(row, Tied | When) for row in model.head)
+    return [Case(family, model, name) for name in ("small", *(family.variants if varies else ()))]
+
+
+MODELS = [(family, model) for family in FAMILIES.values() for model in family.models]
+
+CASES = [case for family, model in MODELS for case in cases_of(family, model)]
+
+models = pytest.mark.parametrize(("family", "model"), MODELS, ids=[model.source for _, model in MODELS])
+"""Asks every registered architecture."""
 
 
 @pytest.fixture(scope="session")
 def paddle_facts() -> Facts:
-    """`models`: (architecture, variant) -> its facts, and the tiny model at its true size."""
-    small = _small()
+    """`defaults`: family -> what its base takes where ids alone are given; `models`: (architecture, variant) -> its
+    facts, and the tiny model at its true size."""
     tiny = PRETRAINED[TINY]
-    asked = [[architecture, VARIANTS[family][variant]] for family, architecture, variant in small]
+    asked = [[case.model.source, case.given] for case in CASES]
     asked += [[architecture, dict(tiny.configuration)] for architecture in tiny.parameters]
-    answer = run_child(Path(__file__).with_name("paddle_facts.py"), {"models": asked, "tables": []})
-    keys = [(architecture, variant) for _, architecture, variant in small]
-    keys += [(architecture, TINY) for architecture in tiny.parameters]
+    bases = [Case(family, family.model(family.base), "small") for family in FAMILIES.values()]
+    defaults = [[case.model.source, case.configuration] for case in bases]
+    request = {"models": asked, "tables": [], "defaults": defaults}
+    answer = run_child(Path(__file__).with_name("paddle_facts.py"), request)
+    answer["defaults"] = dict(zip(FAMILIES, answer["defaults"], strict=True))
+    keys = [case.key for case in CASES] + [(architecture, TINY) for architecture in tiny.parameters]
     return {**answer, "models": dict(zip(keys, answer["models"], strict=True))}
 
 
 @pytest.fixture(scope="session")
 def torch_facts() -> Facts:
     """`models`: (PaddleNLP's architecture, variant) -> facts of the Hugging Face model; `auto_classes` likewise."""
-    small = _small()
-    asked = [
-        [
-            FAMILIES[family].model(architecture).target_architecture,
-            {
-                **VARIANTS[family][variant],
-                "num_labels": FAMILIES[family].model(architecture).labels or VARIANTS[family][variant]["num_labels"],
-            },
-        ]
-        for family, architecture, variant in small
-    ]
-    models = [model for family in FAMILIES.values() for model in family.models]
     request = {
-        "models": asked,
-        "auto_classes": [[model.auto_class, model.target_architecture] for model in models],
+        "models": [[case.model.target_architecture, case.target] for case in CASES],
+        "auto_classes": [[model.auto_class, model.target_architecture] for _, model in MODELS],
     }
     answer = run_child(Path(__file__).with_name("torch_facts.py"), request, python=TORCH_PYTHON)
-    keys = [(architecture, variant) for _, architecture, variant in small]
     return {
-        "models": dict(zip(keys, answer["models"], strict=True)),
-        "auto_classes": {model.source: found for model, found in zip(models, answer["auto_classes"], strict=True)},
+        "models": dict(zip([case.key for case in CASES], answer["models"], strict=True)),
+        "auto_classes": {model.source: found for (_, model), found in zip(MODELS, answer["auto_classes"], strict=True)},
     }

@@ -1,18 +1,25 @@
-"""Prints what PaddleNLP itself says: its tables of pretrained names, and the state dicts of its models.
+"""Prints what PaddleNLP itself says: its tables of pretrained names, the state dicts of its models, and what they take
+for a mask and for positions.
 
-Runs as a child process that reads {"models": [[architecture, configuration], ...], "tables": [[backbone, tokenizer
-class], ...]} and prints one JSON line.
+Runs as a child process that reads {"models": [[architecture, configuration], ...], "defaults": [[architecture,
+configuration], ...], "tables": [[backbone, tokenizer class], ...]} and prints one JSON line.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
 from typing import Any
 
+import numpy as np
 import paddle
 from paddlenlp.utils.log import logger
+
+KINDS = {paddle.nn.Linear: "linear", paddle.nn.Embedding: "table"}
+"""The layers whose matrices consist of vectors that must stay together, and how: a linear layer's columns are what one
+output is made of, a table's rows are its entries."""
 
 
 def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]:
@@ -20,12 +27,50 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
 
     model_class = getattr(paddlenlp.transformers, architecture)
     model = model_class(model_class.config_class(**configuration))
+    layers = model.named_sublayers(include_self=True)
     return {
+        "kinds": {f"{name}.weight": KINDS[type(layer)] for name, layer in layers if type(layer) in KINDS},
         "state": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
         "dtypes": sorted({str(tensor.dtype) for _, tensor in model.named_parameters()}),
         # A shared parameter is listed once.
         "parameters": sum(int(parameter.size) for _, parameter in model.named_parameters()),
     }
+
+
+def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, bool]:
+    """What a model takes for a mask and for positions when it is given ids alone."""
+    import paddlenlp.transformers
+
+    paddle.seed(3)
+    model_class = getattr(paddlenlp.transformers, architecture)
+    model = model_class(model_class.config_class(**configuration))
+    model.eval()
+    for parameter in model.parameters():
+        parameter.set_value(paddle.normal(0.0, 0.5, parameter.shape))
+    padding = int(configuration["pad_token_id"])
+    others = [index for index in range(configuration["vocab_size"]) if index != padding]
+    ids = np.array([[*others[4:9], padding, padding, padding]])
+    attended = ids != padding
+    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+
+    def states(mask: Any = None, positions: Any = None) -> Any:
+        given = {"attention_mask": mask, "position_ids": positions if takes_positions else None}
+        stated = {name: paddle.to_tensor(value) for name, value in given.items() if value is not None}
+        output = model(paddle.to_tensor(ids), **stated)
+        state = output[0] if isinstance(output, tuple | list) else output
+        return state.numpy()[attended]
+
+    from_zero = np.arange(ids.shape[1])[None]
+    after = np.where(attended, padding + np.cumsum(attended, axis=1), padding)
+    everything, masked = np.ones_like(ids), attended.astype(ids.dtype)
+    known = {
+        (masks, positions): states(masked if masks else everything, after if positions else from_zero)
+        for masks in (False, True)
+        for positions in ((False, True) if takes_positions else (False,))
+    }
+    own = states()
+    (found,) = [key for key, value in known.items() if np.allclose(own, value, rtol=0, atol=1e-5)]
+    return {"masks_padding": found[0], "positions_after_padding": found[1]}
 
 
 def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
@@ -47,6 +92,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     answer = {
         "tables": [tables_of(*asked) for asked in request["tables"]],
+        "defaults": [defaults_of(architecture, configuration) for architecture, configuration in request["defaults"]],
         "models": [facts_of(architecture, configuration) for architecture, configuration in request["models"]],
     }
     print(json.dumps(answer), flush=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from paddle2torch.mappings.language.family import ROLES, Family
 from paddle2torch.mappings.language.pretrained import Pretrained
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ..conftest import run_child
+from .conftest import Facts
 
 families = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 
@@ -73,18 +72,11 @@ def defaults_of(family: Family) -> dict[str, Any]:
     return {entry.name: entry.default for entry in family.fields if entry.has_default}
 
 
-def test_what_models_take_by_default_is_what_they_really_take() -> None:
+@families
+def test_what_models_take_by_default_is_what_they_really_take(family: Family, paddle_facts: Facts) -> None:
     """PaddleNLP's own models, called with ids alone, against calls that state mask and positions."""
-    asked = [[family.base, {**defaults_of(family), **family.small}] for family in FAMILIES.values()]
-    answers = run_child(Path(__file__).with_name("default_facts.py"), {"models": asked})
-    stated = {name: family.defaults for name, family in FAMILIES.items()}
-    assert all(stated.values())
-    for (name, defaults), answer in zip(stated.items(), answers, strict=True):
-        assert defaults is not None
-        assert answer == {
-            "masks_padding": defaults.masks_padding,
-            "positions_after_padding": defaults.positions_after_padding,
-        }, name
+    assert family.defaults is not None
+    assert paddle_facts["defaults"][family.name] == asdict(family.defaults)
 
 
 @pytest.mark.parametrize("entry", PRETRAINED.values(), ids=list(PRETRAINED))

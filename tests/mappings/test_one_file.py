@@ -1,4 +1,5 @@
-"""A family is one file: a copy of the package gets one, and a table of names, and converts and verifies with it."""
+"""A family is one file: a copy of the package with a single family gets one more, with a table of names, and converts
+and verifies with it."""
 
 from __future__ import annotations
 
@@ -105,6 +106,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
     left_out = shutil.ignore_patterns("tests", ".*", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT, folder / "paddle2torch", ignore=left_out)
+    # One family stays, so that the one that comes is new whatever is registered by now.
+    for path in (folder / "paddle2torch" / "mappings").glob("**/*"):
+        if path.suffix == ".csv" or (path.stem in FAMILIES and path.stem != "bert"):
+            path.unlink()
     (folder / "paddle2torch" / "mappings" / "ernie.py").write_text(FAMILY)
     (folder / "paddle2torch" / "mappings" / "names" / "ernie.csv").write_text(
         f"{','.join(NAMES)}\n{','.join(NAMES.values())}\n"
@@ -123,8 +128,8 @@ def run(folder: Path, *arguments: str) -> str:
 
 def test_two_files_add_a_family_that_converts_and_is_verified(copy: Path) -> None:
     answer = json.loads(run(copy, "-c", SCRIPT).splitlines()[-1])
-    assert answer["families"] == sorted({*FAMILIES, "ernie"})
-    assert "ernie-small" in answer["names"]
+    assert answer["families"] == ["bert", "ernie"]
+    assert answer["names"] == ["ernie-small"]
     assert answer["open"] == []
     for architecture in ("ErnieModel", "ErnieForSequenceClassification"):
         report = answer["reports"][architecture]

@@ -12,13 +12,20 @@ from typing import Any
 
 import torch
 import transformers
+from transformers.pytorch_utils import Conv1D
+
+KINDS = {torch.nn.Linear: "linear", Conv1D: "turned linear", torch.nn.Embedding: "table"}
+"""The layers whose matrices consist of vectors that must stay together: rows, and columns of a turned linear layer."""
 
 
 def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]:
     model_class = getattr(transformers, architecture)
     with torch.device("meta"):
-        model = model_class(model_class.config_class(**configuration))
+        model = model_class(model_class.config_class.from_dict(configuration))
     return {
+        "kinds": {
+            f"{name}.weight": KINDS[type(layer)] for name, layer in model.named_modules() if type(layer) in KINDS
+        },
         "state": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
         "tied": list(model_class._tied_weights_keys or ()),
     }

@@ -1,9 +1,9 @@
-"""One set of framework runners for all tests of the verifier: importing the frameworks takes seconds."""
+"""What tests of the verifier share: copies of the package, and small checkpoints to verify."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import paddle2torch
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON, TORCH_PYTHONS, small_of
+from ..conftest import small_of
 
 Seed = Callable[..., Path]
 
@@ -29,28 +29,6 @@ def copy_package(folder: Path) -> Path:
 
     copy: Path = shutil.copytree(ROOT, folder / "paddle2torch", ignore=ignore)
     return copy
-
-
-@pytest.fixture(scope="session")
-def runners() -> Iterator[Runners]:
-    """Runners that live as long as the test session."""
-    with Runners() as started:
-        yield started
-
-
-@pytest.fixture(scope="session", params=TORCH_PYTHONS, ids=lambda path: Path(path).parts[-3])
-def each_torch(request: pytest.FixtureRequest, runners: Runners) -> Iterator[Runners]:
-    """Runners with each environment of torch's side in turn."""
-    with Runners(torch_python=request.param) as started:
-        started.paddle32 = runners.paddle32
-        yield started
-
-
-@pytest.fixture(scope="session")
-def both() -> Iterator[Runners]:
-    """Runners with two torch sides, today's transformers and the older one."""
-    with Runners(torch_python=[TORCH_PYTHON, OLDER_TORCH_PYTHON]) as started:
-        yield started
 
 
 @pytest.fixture

@@ -6,68 +6,114 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
+from paddle2torch.converters.checkpoints.configuration import complete_fields, translate_configuration
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.mappings.language.family import Model
-from paddle2torch.mappings.registry import FAMILIES
+from paddle2torch.converters.outputs.conversion import Conversion
+from paddle2torch.mappings.language.family import Family, Model
+from paddle2torch.mappings.language.fields import UNFIXED
+from paddle2torch.mappings.language.rows import Tied
+from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import SMALL, TESTS, run_child, write_torch_checkpoints
+from ..conftest import TESTS, run_child, write_torch_checkpoints
 
-MODELS = [(family.name, model) for family in FAMILIES.values() for model in family.models]
-IDS = [model.target_architecture for _, model in MODELS]
-UNTIED = [name for name in IDS if name.endswith(("ForMaskedLM", "ForPreTraining"))]
+Seeded = Callable[..., Path]
 
-LEAVES = ("weight", "bias")
+MODELS = [(family, model) for family in FAMILIES.values() for model in family.models]
+
+ARRIVING = [
+    (family, model)
+    for family, model in MODELS
+    if family_of_architecture(model.target_architecture) is family and family.model(model.target_architecture) is model
+]
+"""The models that Hugging Face's class leads back to where nothing else is said; others have to be named."""
+
+IDS = [model.target_architecture for _, model in ARRIVING]
 
 
-def fields_of(family: str, model: Model) -> dict[str, Any]:
-    """Sizes that differ from each other, three labels where the head has any number, and fields beside the defaults."""
+def ties_of(model: Model) -> list[Tied]:
+    """The decoders of a head that Hugging Face can hold apart from the word embeddings."""
+    return [row for row in model.head if isinstance(row, Tied) and row.untied is not None]
+
+
+UNTIED = [model.target_architecture for _, model in ARRIVING if ties_of(model)]
+
+NAMES = [*IDS, *(f"untied-{name}" for name in UNTIED)]
+
+DECODING = [next((model for model in family.models if ties_of(model)), None) for family in FAMILIES.values()]
+
+TYPICAL = [
+    name
+    for name in NAMES
+    if any(
+        name.removeprefix("untied-") == model.target_architecture
+        for family, decoding in zip(FAMILIES.values(), DECODING, strict=True)
+        for model in (family.model(family.base), decoding)
+        if model is not None
+    )
+]
+"""Of each family the backbone, and its first class with a decoder, tied and untied: what is the same for all classes of
+a family is asked of these."""
+
+FORMS = ("bin", "sharded-safetensors", "sharded-bin", "float16", "bfloat16")
+
+
+def of(name: str) -> tuple[Family, Model]:
+    """The family and the model that a folder's name stands for."""
+    return next(one for one in ARRIVING if one[1].target_architecture == name.removeprefix("untied-"))
+
+
+def fields_of(family: Family, model: Model, **changed: Any) -> dict[str, Any]:
+    """PaddleNLP's: sizes that differ from each other, three labels where the head has any number, and fields beside the
+    defaults."""
     labels = {} if model.labels else {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
-    return {**SMALL[family], "hidden_act": "relu", "layer_norm_eps": 1e-7, "pad_token_id": 3, **labels}
+    beside = {"hidden_act": family.activations[-1], "layer_norm_eps": 1e-7, "pad_token_id": 3}
+    known = {entry.name for entry in family.fields if entry.runs is UNFIXED}
+    return {
+        **family.small,
+        **{name: value for name, value in beside.items() if name in known},
+        **labels,
+        **changed,
+    }
 
 
 @pytest.fixture(scope="module")
 def torch_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """CLASS/FORM and untied-CLASS/FORM folders that transformers wrote; shared, never changed."""
     folder = tmp_path_factory.mktemp("torch")
-    models: list[Any] = [
-        [model.target_architecture, model.target_architecture, fields_of(f, model)] for f, model in MODELS
-    ]
-    untied = {"tie_word_embeddings": False}
-    models += [[f"untied-{name}", name, {**fields, **untied}] for name, _, fields in models if name in UNTIED]
-    write_torch_checkpoints(folder, models)
+    models = []
+    for name in NAMES:
+        family, model = of(name)
+        complete = complete_fields(family, fields_of(family, model))
+        tied = not name.startswith("untied-")
+        document = translate_configuration(family, model.target_architecture, complete, "float32", tied)
+        models.append([name, model.target_architecture, document])
+    write_torch_checkpoints(folder, models, every_form=TYPICAL)
     return folder
 
 
 @pytest.fixture(scope="module")
-def paddle_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """CLASS/pdparams folders that PaddleNLP wrote; shared, never changed."""
-    folder = tmp_path_factory.mktemp("paddle")
-    models = [[model.source, fields_of(family, model)] for family, model in MODELS]
-    run_child(TESTS / "converters" / "write_checkpoints.py", {"folder": str(folder), "models": models})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def back_folders(torch_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """NAME folders converted to Paddle from what transformers wrote."""
+def conversions(torch_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Conversion]:
+    """By name what became of each folder that transformers wrote, converted to Paddle."""
     folder = tmp_path_factory.mktemp("to_paddle")
-    for source in torch_folders.iterdir():
-        convert_checkpoint(source / "safetensors", folder / source.name, to="paddle")
-    return folder
+    return {
+        name: convert_checkpoint(torch_folders / name / "safetensors", folder / name, to="paddle") for name in NAMES
+    }
 
 
 @pytest.fixture(scope="module")
-def loaded(back_folders: Path) -> dict[str, Any]:
-    """What PaddleNLP's from_pretrained says of each of `back_folders`, by name."""
-    folders = sorted(str(folder) for folder in back_folders.iterdir())
+def loaded(conversions: dict[str, Conversion]) -> dict[str, Any]:
+    """What PaddleNLP's from_pretrained says of each of them, by name."""
+    folders = sorted(str(conversion.output) for conversion in conversions.values())
     answers = run_child(TESTS / "load_with_paddlenlp.py", {"folders": folders})
     return {Path(folder).name: answer for folder, answer in answers.items()}
 
@@ -85,45 +131,72 @@ def configuration(folder: Path) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize(("family", "model"), MODELS, ids=IDS)
-def test_paddle_to_torch_and_back(family: str, model: Model, paddle_folders: Path, tmp_path: Path) -> None:
-    source = paddle_folders / model.source / "pdparams"
-    there = convert_checkpoint(source, tmp_path / "torch")
-    back = convert_checkpoint(tmp_path / "torch", tmp_path / "paddle", to="paddle")
+def inexpressible(family: Family, complete: Mapping[str, Any]) -> set[str]:
+    """The fields whose value Hugging Face's configuration cannot lead back to."""
+    return {
+        entry.name
+        for entry in family.fields
+        if not entry.applies(complete) or entry.of_target(complete[entry.name]) != complete[entry.name]
+    }
+
+
+def assert_there_and_back(source: Path, family: Family, model: Model, folder: Path) -> None:
+    """From PaddleNLP's folder to Hugging Face's and back: the same bits, the same fields, and again the same bits."""
+    there = convert_checkpoint(source, folder / "torch", family=family.name, architecture=model.source)
+    named: dict[str, Any] = {} if (family, model) in ARRIVING else {"family": family.name, "architecture": model.source}
+    back = convert_checkpoint(folder / "torch", folder / "paddle", to="paddle", **named)
     assert (back.to, back.architecture, back.target_architecture) == ("paddle", model.target_architecture, model.source)
-    before, after = contents(source), contents(tmp_path / "paddle")
-    # Listed: the pooler of a class whose counterpart has none, and nothing else.
-    assert (there.dropped != ()) == (not model.pooler)
-    assert all("pooler" in name for name in there.dropped)
-    assert set(after) == set(before) - set(there.dropped)
-    assert {name for name in before if before[name] != after.get(name)} == set(there.dropped)
+    convert_checkpoint(folder / "paddle", folder / "again")
+    assert contents(folder / "again") == contents(folder / "torch")
 
     known = configuration(source)
     known.pop("paddlenlp_version")
-    if not model.pooler:
+    found = configuration(folder / "paddle")
+    if there.dropped and family.pooler_field is not None:
         # Said in the configuration where PaddleNLP can be told, and by name where it cannot.
-        field = FAMILIES[family].pooler_field
-        assert (back.random == there.dropped) == (field is None)
-        if field is not None:
-            assert known.pop(field) is True
-            assert configuration(tmp_path / "paddle")[field] is False
-    found = configuration(tmp_path / "paddle")
-    assert {name: found.get(name) for name in known} == known
+        assert known.pop(family.pooler_field) is True
+        assert found[family.pooler_field] is False
+        assert back.random == ()
+    else:
+        assert back.random == there.dropped
+    complete = complete_fields(family, known)
+    changed = {name for name in known if found.get(name) != known[name]}
+    assert changed <= inexpressible(family, complete)
+    before, after = contents(source), contents(folder / "paddle")
+    # Listed: what Hugging Face's class has no place for, and nothing else.
+    if not changed:
+        assert set(after) == set(before) - set(there.dropped)
+        assert {name for name in before if before[name] != after.get(name)} == set(there.dropped)
 
 
-@pytest.mark.parametrize("form", ["safetensors", "bin", "sharded-safetensors", "sharded-bin", "float16", "bfloat16"])
-@pytest.mark.parametrize("name", [*IDS, *(f"untied-{name}" for name in UNTIED)])
+@pytest.mark.parametrize(("family", "model"), MODELS, ids=[model.source for _, model in MODELS])
+def test_paddle_to_torch_and_back(family: Family, model: Model, seeded: Seeded, tmp_path: Path) -> None:
+    assert_there_and_back(seeded(model.source, **fields_of(family, model)), family, model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "variant"),
+    [
+        pytest.param(family, name, id=f"{family.name}-{name}")
+        for family in FAMILIES.values()
+        for name in family.variants
+    ],
+)
+def test_variants_to_torch_and_back(family: Family, variant: str, seeded: Seeded, tmp_path: Path) -> None:
+    assert_there_and_back(seeded(family.base, **family.variants[variant]), family, family.model(family.base), tmp_path)
+
+
+@pytest.mark.parametrize(("name", "form"), [*((name, "safetensors") for name in NAMES), *product(TYPICAL, FORMS)])
 def test_torch_to_paddle_and_back(name: str, form: str, torch_folders: Path, tmp_path: Path) -> None:
-    source = torch_folders / name / form
+    source, (family, model) = torch_folders / name / form, of(name)
     there = convert_checkpoint(source, tmp_path / "paddle", to="paddle")
     convert_checkpoint(tmp_path / "paddle", tmp_path / "torch")
     before, after = contents(source), contents(tmp_path / "torch")
-    # PyTorch's own files repeat tied tensors, and an untied decoder has its bias twice in every form; these are listed.
-    assert (there.tied != ()) == (name.startswith("untied-") or (form.endswith("bin") and name in UNTIED))
     if name.startswith("untied-"):
         # Written under both of its names, whatever the file had.
-        (copy,) = (held for held in after if held.endswith("decoder.bias"))
-        assert after.pop(copy) == after[copy.replace("decoder.bias", "bias")]
+        for held, copy in copies_of(family, model):
+            assert after.pop(copy) == after[held]
+    # What the file repeats is listed: tied tensors in PyTorch's own files, and the bias of an untied decoder.
     assert {name: values for name, values in before.items() if name not in there.tied} == after
     known, found = configuration(source), configuration(tmp_path / "torch")
     known.pop("transformers_version")
@@ -133,33 +206,33 @@ def test_torch_to_paddle_and_back(name: str, form: str, torch_folders: Path, tmp
     assert there.left_out_fields == ()
 
 
-@pytest.mark.parametrize("name", [*IDS, *(f"untied-{name}" for name in UNTIED)])
-def test_paddlenlp_loads_what_was_written(name: str, loaded: dict[str, Any], back_folders: Path) -> None:
-    answer, folder = loaded[name], back_folders / name
-    model = next(model for _, model in MODELS if model.target_architecture == name.removeprefix("untied-"))
+def copies_of(family: Family, model: Model) -> list[tuple[str, str]]:
+    """The targets of tensors that an untied decoder has a copy of, and those of the copies."""
+    rules = family.rules(model.source, complete_fields(family, fields_of(family, model)), prefixed=True)
+    targets = {rule.sources[0]: str(rule.target) for rule in rules if rule.is_single}
+    return [(targets[source], copy) for rule in rules for source, copy in rule.copies]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_paddlenlp_loads_what_was_written(
+    name: str, loaded: dict[str, Any], conversions: dict[str, Conversion]
+) -> None:
+    answer, conversion, (_, model) = loaded[name], conversions[name], of(name)
     assert answer["class"] == model.source
-    stored = {name: hashlib.sha256(values).hexdigest() for name, (_, _, values) in contents(folder).items()}
-    held = dict(answer["digests"])
+    stored = {name: hashlib.sha256(values).hexdigest() for name, (_, _, values) in contents(conversion.output).items()}
     assert "All model checkpoint weights were used" in answer["log"]
-    family = next(family for family, known in MODELS if known is model)
-    has_to_have_one = not model.pooler and FAMILIES[family].pooler_field is None
-    if has_to_have_one and not name.startswith("untied-"):
-        pooler = {f"{FAMILIES[family].source_prefix}{FAMILIES[family].roles['pooler']}.{leaf}" for leaf in LEAVES}
-        assert "newly initialized" in answer["log"]
-        assert {name for name in held if name not in stored} == pooler
-        held = {name: digest for name, digest in held.items() if name not in pooler}
-    elif has_to_have_one:
-        held = {name: digest for name, digest in held.items() if "pooler" not in name}
-    else:
-        assert "newly initialized" not in answer["log"]
-        assert "were initialized from the model checkpoint" in answer["log"]
+    assert ("newly initialized" in answer["log"]) == (conversion.random != ())
+    held = {name: digest for name, digest in answer["digests"].items() if name not in conversion.random}
     assert held == stored
+    assert set(conversion.random) == answer["digests"].keys() - stored.keys()
     assert answer["num_labels"] == (model.labels or 3)
 
 
-@pytest.mark.parametrize("name", [*IDS, *(f"untied-{name}" for name in UNTIED)])
-def test_the_way_to_paddle_is_proven(name: str, torch_folders: Path, back_folders: Path, runners: Runners) -> None:
-    source, converted = torch_folders / name / "safetensors", back_folders / name
+@pytest.mark.parametrize("name", TYPICAL)
+def test_the_way_to_paddle_is_proven(
+    name: str, torch_folders: Path, conversions: dict[str, Conversion], runners: Runners
+) -> None:
+    source, converted = torch_folders / name / "safetensors", conversions[name].output
     report = verify_checkpoint(source, converted, runners=runners).assert_passed()
     assert (report.source, report.converted) == (str(source), str(converted))
     assert report.direction == "Hugging Face to PaddleNLP"

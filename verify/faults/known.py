@@ -80,20 +80,40 @@ def _edit(change: Callable[[dict[str, Array], Callable[[str], str]], None], *rol
 
 
 def _configure(change: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> Any:
-    """An injection that changes fields of config.json."""
+    """An injection that changes fields of config.json; `change` calls them what PaddleNLP does."""
 
     def inject(state: Faulted) -> Faulted | None:
-        changed = change(state.configuration)
-        return None if changed is None else replace(state, configuration={**state.configuration, **changed})
+        changed = change(_as_paddle_says(state))
+        if changed is None:
+            return None
+        targets = {entry.name: entry.target_name for entry in state.plan.family.fields}
+        renamed = {targets.get(name, name): value for name, value in changed.items()}
+        return replace(state, configuration={**state.configuration, **renamed})
 
     return inject
+
+
+def _as_paddle_says(state: Faulted) -> dict[str, Any]:
+    """The fields of config.json under PaddleNLP's names; one that the family does not have is absent."""
+    fields = state.plan.family.fields
+    return {one.name: state.configuration[one.target_name] for one in fields if one.target_name in state.configuration}
+
+
+def _changed(name: str, change: Callable[[Any], Any]) -> Any:
+    """An injection that changes one field, where the family has it; None from `change` is no place."""
+
+    def changed(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        value = change(configuration[name]) if name in configuration else None
+        return None if value is None else {name: value}
+
+    return _configure(changed)
 
 
 def _feed(change: Callable[[Inputs, Mapping[str, Any]], Inputs | None]) -> Any:
     """An injection that gives torch other inputs than Paddle: a runner that treats them differently."""
 
     def inject(state: Faulted) -> Faulted | None:
-        changed = change(state.inputs, state.configuration)
+        changed = change(state.inputs, _as_paddle_says(state))
         return None if changed is None else replace(state, inputs=changed)
 
     return inject
@@ -130,10 +150,11 @@ def _add(role: str, leaf: str, place: Any, amount: float) -> Any:
 
 
 def _permuted_heads(state: Faulted) -> Faulted | None:
-    heads = state.configuration["num_attention_heads"]
-    order = np.roll(np.arange(state.configuration["hidden_size"]).reshape(heads, -1), 1, axis=0).reshape(-1)
+    heads = _as_paddle_says(state).get("num_attention_heads", 1)
 
     def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        inner = len(tensors[f"{module('query')}.bias"])
+        order = np.roll(np.arange(inner).reshape(heads, -1), 1, axis=0).reshape(-1)
         for role in ("query", "key", "value"):
             for leaf in ("weight", "bias"):
                 tensors[f"{module(role)}.{leaf}"] = tensors[f"{module(role)}.{leaf}"][order].copy()
@@ -167,8 +188,11 @@ def _untouched_row(role: str) -> Any:
     """A changed row of a table that the shared inputs do not read."""
 
     def inject(state: Faulted) -> Faulted | None:
+        module = target_module(state.plan, role)
+        if module is None:
+            return None
         read = state.inputs.input_ids if role == "words" else state.inputs.position_ids
-        rows = state.configuration["vocab_size" if role == "words" else "max_position_embeddings"]
+        rows = len(state.tensors[f"{module}.weight"])
         free = sorted(set(range(rows)) - set(read.reshape(-1).tolist()))
         result: Faulted | None = _add(role, "weight", free[len(free) // 2], 0.5)(state) if free else None
         return result
@@ -184,15 +208,12 @@ def _rolled(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
 def _activation(name: str) -> Any:
     # gelu_new and gelu_fast are two spellings of one function.
     same = {"gelu_new", "gelu_fast"}
-
-    def change(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        present = configuration["hidden_act"]
-        return None if present == name or {present, name} == same else {"hidden_act": name}
-
-    return _configure(change)
+    return _changed("hidden_act", lambda present: None if present == name or {present, name} == same else name)
 
 
 def _other_heads(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if not {"num_attention_heads", "hidden_size"} <= configuration.keys():
+        return None
     heads, hidden = configuration["num_attention_heads"], configuration["hidden_size"]
     others = [count for count in (heads // 4, heads // 2, heads * 2, 1) if count and count != heads]
     fitting = [count for count in others if hidden % count == 0]
@@ -203,13 +224,15 @@ def _mask_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs:
     return replace(inputs, attention_mask=np.ones_like(inputs.attention_mask))
 
 
-def _positions_after_padding(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs:
+def _positions_after_padding(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
+    if "max_position_embeddings" not in configuration:
+        return None
     last = configuration["max_position_embeddings"] - 1
     return replace(inputs, position_ids=np.minimum(inputs.position_ids + 1, last))
 
 
 def _token_types_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
-    if configuration["type_vocab_size"] < 2:
+    if configuration.get("type_vocab_size", 1) < 2:
         return None
     return replace(inputs, token_type_ids=np.zeros_like(inputs.token_type_ids))
 
@@ -257,16 +280,10 @@ _FORWARD_ONLY: dict[str, Injection] = {
     "activation gelu_new": _activation("gelu_new"),
     "activation relu": _activation("relu"),
     "activation gelu_fast": _activation("gelu_fast"),
-    "epsilon": _configure(lambda configuration: {"layer_norm_eps": 1e3 * configuration["layer_norm_eps"]}),
+    "epsilon": _changed("layer_norm_eps", lambda epsilon: 1e3 * epsilon),
     "number of heads": _configure(_other_heads),
-    "one layer more": _configure(lambda configuration: {"num_hidden_layers": configuration["num_hidden_layers"] + 1}),
-    "one layer less": _configure(
-        lambda configuration: (
-            {"num_hidden_layers": configuration["num_hidden_layers"] - 1}
-            if configuration["num_hidden_layers"] > 1
-            else None
-        )
-    ),
+    "one layer more": _changed("num_hidden_layers", lambda layers: layers + 1),
+    "one layer less": _changed("num_hidden_layers", lambda layers: layers - 1 or None),
     "mask ignored": _feed(_mask_ignored),
     "positions counted from after the padding": _feed(_positions_after_padding),
     "token types ignored": _feed(_token_types_ignored),

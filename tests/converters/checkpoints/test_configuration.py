@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +28,30 @@ def complete(family: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def read_by_transformers(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Every architecture's converted configuration as AutoConfig reads it."""
+def read_by_transformers(
+    seeded: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """Every architecture's configuration as PaddleNLP wrote it, as it was converted, and as AutoConfig reads that."""
     folder = tmp_path_factory.mktemp("converted")
     folders = [folder / architecture for _, architecture in ARCHITECTURES]
-    for output in folders:
-        convert_checkpoint(checkpoints / output.name / "safetensors", output)
+    sources = [seeded(architecture, num_labels=3) for _, architecture in ARCHITECTURES]
+    for source, output in zip(sources, folders, strict=True):
+        convert_checkpoint(source, output)
     script = Path(__file__).parents[2] / "mappings" / "torch_facts.py"
     answer = run_child(script, {"folders": [str(output) for output in folders]}, python=TORCH_PYTHON)
     written = [json.loads((output / "config.json").read_text()) for output in folders]
+    given = [json.loads((source / "config.json").read_text()) for source in sources]
     return {
-        output.name: {"read": read, "written": document}
-        for output, read, document in zip(folders, answer["configurations"], written, strict=True)
+        output.name: {"paddle": paddle, "read": read, "written": document}
+        for output, paddle, read, document in zip(folders, given, answer["configurations"], written, strict=True)
     }
 
 
 @pytest.mark.parametrize(("family", "architecture"), ARCHITECTURES)
 def test_transformers_reads_what_paddlenlp_wrote(
-    family: str, architecture: str, read_by_transformers: dict[str, dict[str, Any]], checkpoints: Path
+    family: str, architecture: str, read_by_transformers: dict[str, dict[str, Any]]
 ) -> None:
-    read, written = read_by_transformers[architecture]["read"], read_by_transformers[architecture]["written"]
-    paddle = json.loads((checkpoints / architecture / "pdparams" / "config.json").read_text())
+    paddle, read, written = (read_by_transformers[architecture][side] for side in ("paddle", "read", "written"))
     mapping = FAMILIES[family]
     fields = complete_fields(mapping, paddle)
     for entry in mapping.fields:

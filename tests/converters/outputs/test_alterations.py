@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,41 @@ from ...conftest import TORCH_PYTHON, Run
 from ..test_convert import expected, spoil, unties, values_of
 
 LOAD = """
-import sys, numpy, torch, transformers
-loader, folder, out = sys.argv[1:]
-model, loading = getattr(transformers, loader).from_pretrained(folder, output_loading_info=True, torch_dtype="auto")
-assert not any(loading[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")), loading
-state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-numpy.savez(out, **{name: tensor.float().numpy() for name, tensor in state.items()})
-print(*sorted({str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}))
+import json, sys, numpy, torch, transformers
+for line in sys.stdin:
+    loader, folder, out = json.loads(line)
+    found = getattr(transformers, loader)
+    model, loading = found.from_pretrained(folder, output_loading_info=True, torch_dtype="auto")
+    problems = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
+    assert not any(loading[kind] for kind in problems), loading
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    numpy.savez(out, **{name: tensor.float().numpy() for name, tensor in state.items()})
+    print(*sorted({str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}), flush=True)
 """
 
+State = dict[str, np.ndarray[Any, Any]]
+Load = Callable[[Path, str], tuple[str, State]]
 
-def load_with_transformers(folder: Path, loader: str, out: Path) -> tuple[str, dict[str, np.ndarray[Any, Any]]]:
-    """The element types and, as float32, the state of the model that transformers makes of a folder."""
-    command = [TORCH_PYTHON, "-c", LOAD, loader, str(folder), str(out)]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert child.returncode == 0, child.stderr
-    with np.load(out) as loaded:
-        return child.stdout.strip(), {name: loaded[name] for name in loaded.files}
+
+@pytest.fixture(scope="module")
+def load_with_transformers() -> Iterator[Load]:
+    """The element types and, as float32, the state of the model that transformers makes of a folder: one process."""
+    command = [TORCH_PYTHON, "-c", LOAD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        pipes = child.stdin, child.stdout
+
+        def load(folder: Path, loader: str) -> tuple[str, State]:
+            out = folder.parent / "state.npz"
+            print(json.dumps([loader, str(folder), str(out)]), file=pipes[0], flush=True)
+            answer = pipes[1].readline().strip()
+            assert answer, "transformers does not load it; see what it wrote to standard error"
+            with np.load(out) as loaded:
+                return answer, {name: loaded[name] for name in loaded.files}
+
+        yield load
+        child.stdin.close()
 
 
 def rounded(values: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
@@ -52,7 +71,9 @@ def rounded(values: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("architecture", ["AlbertForPretraining", "BertModel"])
-def test_a_cast_is_every_value_rounded(architecture: str, dtype: str, checkpoints: Path, tmp_path: Path) -> None:
+def test_a_cast_is_every_value_rounded(
+    architecture: str, dtype: str, checkpoints: Path, tmp_path: Path, load_with_transformers: Load
+) -> None:
     out = tmp_path / "out"
     done = convert_checkpoint(checkpoints / architecture / "pdparams", out, dtype=dtype)
     assert done.dtype == dtype
@@ -61,7 +82,7 @@ def test_a_cast_is_every_value_rounded(architecture: str, dtype: str, checkpoint
         assert opened.metadata() == {"format": "pt", "paddle2torch": "1", "paddle2torch.cast": dtype}
     assert json.loads((out / "config.json").read_text())["dtype"] == dtype
     loader = "AutoModelForPreTraining" if architecture.endswith("Pretraining") else "AutoModel"
-    dtypes, state = load_with_transformers(out, loader, tmp_path / "state.npz")
+    dtypes, state = load_with_transformers(out, loader)
     assert dtypes == f"torch.{dtype}"
     for name, values in expected(architecture, values_of(checkpoints / architecture), unties(architecture)).items():
         assert state[name].tobytes() == rounded(values, dtype).tobytes(), name
@@ -76,11 +97,13 @@ def test_a_cast_to_what_it_is_changes_nothing(checkpoints: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_widens_to_float32(dtype: str, checkpoints: Path, tmp_path: Path) -> None:
+def test_half_precision_widens_to_float32(
+    dtype: str, checkpoints: Path, tmp_path: Path, load_with_transformers: Load
+) -> None:
     source = checkpoints / "BertModel"
     done = convert_checkpoint(source / dtype, tmp_path / "out", dtype="float32")
     assert done.dtype == "float32"
-    _, state = load_with_transformers(tmp_path / "out", "AutoModel", tmp_path / "state.npz")
+    _, state = load_with_transformers(tmp_path / "out", "AutoModel")
     for name, values in expected("BertModel", values_of(source), untied=False).items():
         assert np.abs(state[name] - values).max() <= np.abs(values).max() * 2.0**-8
         halves = values_of(source, f"values-{dtype}")
@@ -98,7 +121,9 @@ def test_a_weight_that_float16_cannot_hold_is_refused_and_leaves_nothing(checkpo
 
 
 @pytest.mark.parametrize("architecture", ["AlbertForPretraining", "BertForMaskedLM"])
-def test_shards_are_loaded_by_transformers(architecture: str, checkpoints: Path, tmp_path: Path) -> None:
+def test_shards_are_loaded_by_transformers(
+    architecture: str, checkpoints: Path, tmp_path: Path, load_with_transformers: Load
+) -> None:
     out = tmp_path / "out"
     done = convert_checkpoint(checkpoints / architecture / "pdparams", out, max_shard_size="12KB")
     index = json.loads((out / "model.safetensors.index.json").read_text())
@@ -115,7 +140,7 @@ def test_shards_are_loaded_by_transformers(architecture: str, checkpoints: Path,
         assert {key for key, file in index["weight_map"].items() if file == name} == set(held)
         assert len(held) == 1 or sum(arrays[key].nbytes for key in held) <= 12_000
     loader = "AutoModelForPreTraining" if architecture.endswith("Pretraining") else "AutoModelForMaskedLM"
-    _, state = load_with_transformers(out, loader, tmp_path / "state.npz")
+    _, state = load_with_transformers(out, loader)
     for name, array in arrays.items():
         assert state[name].tobytes() == array.tobytes(), name
     # The folder of shards may be replaced like any other.
@@ -138,7 +163,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("architecture", ["AlbertModel", "AlbertForMaskedLM", "AlbertForPretraining"])
 def test_the_padding_row_becomes_zeros_and_the_decoder_keeps_its_own(
-    architecture: str, checkpoints: Path, tmp_path: Path
+    architecture: str, checkpoints: Path, tmp_path: Path, load_with_transformers: Load
 ) -> None:
     out = tmp_path / "out"
     done = convert_checkpoint(checkpoints / architecture / "pdparams", out, zero_padding_row=True)
@@ -153,7 +178,7 @@ def test_the_padding_row_becomes_zeros_and_the_decoder_keeps_its_own(
     if architecture == "AlbertForMaskedLM":
         arrays["predictions.decoder.weight"] = values["transformer.embeddings.word_embeddings.weight"]
     loader = {"AlbertModel": "AutoModel", "AlbertForMaskedLM": "AutoModelForMaskedLM"}
-    _, state = load_with_transformers(out, loader.get(architecture, "AutoModelForPreTraining"), tmp_path / "state.npz")
+    _, state = load_with_transformers(out, loader.get(architecture, "AutoModelForPreTraining"))
     for name, array in arrays.items():
         assert state[name].tobytes() == array.tobytes(), name
     with safe_open(out / "model.safetensors", framework="np") as opened:

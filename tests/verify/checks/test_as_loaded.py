@@ -5,48 +5,58 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.mappings.language.tokenizers import SENTENCEPIECE, WORDPIECE
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import CheckResult, Report
 from paddle2torch.verify.runners.forward import Runners
 
-from ...conftest import TESTS, TORCH_PYTHONS, run_child
+from ...conftest import TESTS, run_child
 from ...tokenizer_files import make_vocabulary, train_spiece, write_config, write_lines
 from ..conftest import Seed
 
-MODELS = [(family.name, model.source) for family in FAMILIES.values() for model in family.models]
-IDS = [source for _, source in MODELS]
+WITH_TOKENIZER = [
+    (family.name, model.source)
+    for family in FAMILIES.values()
+    if family.tokenizer is not None and {SENTENCEPIECE, WORDPIECE} & {*family.tokenizer.default_class.kinds}
+    for model in (family.model(family.base), next((one for one in family.models if one.head), None))
+    if model is not None
+]
+"""Of each family the backbone and a class with a head. Without a tokenizer, all are loaded with the other checks."""
+
+KINDS = {"albert": SENTENCEPIECE, "albert chinese": WORDPIECE}
+"""The vocabulary of an ALBERT, which has two; of other families, the one that their default class prefers."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "albert": {"tokenizer_class": "AlbertTokenizer"},
     "albert chinese": {"tokenizer_class": "AlbertTokenizer", "unk_token": "[UNK]", "pad_token": "[PAD]"},
     "bert": {"tokenizer_class": "BertTokenizer", "do_lower_case": False},
 }
+"""What the tokenizer's configuration says; of other families, the class."""
 
 SeedText = Callable[..., Path]
 
 
-@pytest.fixture(scope="module", params=TORCH_PYTHONS, ids=[f"torch{index}" for index in range(len(TORCH_PYTHONS))])
-def runners(request: pytest.FixtureRequest) -> Iterator[Runners]:
+@pytest.fixture
+def runners(each_torch: Runners) -> Runners:
     """Runners with one of the torch environments."""
-    with Runners(torch_python=request.param) as started:
-        yield started
+    return each_torch
 
 
 @pytest.fixture(scope="session")
 def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A vocabulary by kind of tokenizer."""
+    """A vocabulary by kind."""
     folder = tmp_path_factory.mktemp("vocabularies")
     spiece = train_spiece(folder / "spiece.model")
     words = write_lines(folder / "vocab.txt", make_vocabulary(spiece))
-    return {"albert": spiece, "albert chinese": words, "bert": words}
+    return {SENTENCEPIECE: spiece, WORDPIECE: words}
 
 
 @pytest.fixture
@@ -54,11 +64,14 @@ def seed_text(seed_small: Seed, vocabularies: dict[str, Path]) -> SeedText:
     """`seed_text(kind, architecture, **fields)`: a small checkpoint with a tokenizer beside it."""
 
     def seed_one(kind: str, architecture: str, **fields: Any) -> Path:
-        vocabulary = vocabularies[kind]
-        size = 700 if kind == "albert" else len(vocabulary.read_text("utf-8").splitlines())
+        facts = FAMILIES[kind.split(" ")[0]].tokenizer
+        assert facts is not None
+        vocabulary = vocabularies[KINDS.get(kind, facts.default_class.kinds[0])]
+        words = vocabulary.suffix == ".txt"
+        size = len(vocabulary.read_text("utf-8").splitlines()) if words else 700
         source = seed_small(architecture, vocab_size=size, **fields)
         shutil.copy(vocabulary, source)
-        write_config(source, **SETTINGS[kind])
+        write_config(source, **SETTINGS.get(kind, {"tokenizer_class": facts.default}))
         return source
 
     return seed_one
@@ -73,20 +86,6 @@ def check_of(source: Path, converted: Path, runners: Runners) -> CheckResult:
     return check
 
 
-@pytest.mark.parametrize(("family", "architecture"), MODELS, ids=IDS)
-def test_every_model_without_a_tokenizer(
-    family: str, architecture: str, seed_small: Seed, tmp_path: Path, runners: Runners
-) -> None:
-    source, converted = seed_small(architecture), tmp_path / "converted"
-    convert_checkpoint(source, converted)
-    check = check_of(source, converted, runners)
-    assert check.passed, check.problems
-    compared = {(state["case"], state["name"]) for state in check.details["states"]}
-    assert {case for case, name in compared if name == "last_hidden_state"} >= {"ids alone", "ids with a mask"}
-    assert architecture.endswith("Model") or {name for _, name in compared} - {"last_hidden_state"}
-    assert "text" not in {case for case, _ in compared}
-
-
 def test_a_cache_is_no_output(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     source, converted = seed_small("BertModel", use_cache=True), tmp_path / "converted"
     convert_checkpoint(source, converted)
@@ -94,7 +93,7 @@ def test_a_cache_is_no_output(seed_small: Seed, tmp_path: Path, runners: Runners
     assert check.passed, check.problems
 
 
-@pytest.mark.parametrize(("family", "architecture"), MODELS, ids=IDS)
+@pytest.mark.parametrize(("family", "architecture"), WITH_TOKENIZER)
 def test_every_model_with_its_tokenizer(
     family: str, architecture: str, seed_text: SeedText, tmp_path: Path, runners: Runners
 ) -> None:
@@ -244,26 +243,24 @@ def test_what_changes_what_is_loaded_is_red(name: str, seed_text: SeedText, tmp_
     assert any(expected in problem for problem in check.problems), check.problems
 
 
-@pytest.mark.parametrize("kind", ["albert", "albert chinese", "bert"])
-def test_pipelines_run_and_give_paddlenlps_probabilities(
-    kind: str, seed_text: SeedText, tmp_path: Path, runners: Runners
-) -> None:
-    family = kind.split(" ")[0].title()
+def test_pipelines_run_and_give_paddlenlps_probabilities(seed_text: SeedText, tmp_path: Path, runners: Runners) -> None:
     requests: list[list[Any]] = []
     known: list[list[Any]] = []
     pair = ["The bridge", "At nine"]
-    for task, head in (("text-classification", "SequenceClassification"), ("fill-mask", "MaskedLM")):
-        # The epsilon that PaddleNLP's ALBERT head has anyway.
-        architecture, converted = f"{family}For{head}", tmp_path / task
-        source = seed_text(kind, architecture, layer_norm_eps=1e-5, folder=f"source of {task}")
-        convert_checkpoint(source, converted)
-        inputs: Any = {"text": pair[0], "text_pair": pair[1]} if task == "text-classification" else "{} [MASK] {}"
-        inputs = inputs.format(*pair) if isinstance(inputs, str) else inputs
-        options = {"top_k": None} if task == "text-classification" else {"top_k": 5}
-        requests.append([task, str(converted), inputs, options])
-        known.append([str(source), SETTINGS[kind]["tokenizer_class"], architecture, pair])
-    labels, words = run_child(TESTS / "load_with_pipelines.py", {"requests": requests}, python=runners.torch.python)
-    wanted, (tokens, values) = run_child(TESTS / "paddlenlp_probabilities.py", {"requests": known})
-    assert {one["label"]: one["score"] for one in labels} == pytest.approx(wanted, abs=1e-6)
-    assert [one["token"] for one in words] == tokens
-    assert [one["score"] for one in words] == pytest.approx(values, rel=1e-4)
+    for kind in ("albert", "albert chinese", "bert"):
+        for task, head in (("text-classification", "SequenceClassification"), ("fill-mask", "MaskedLM")):
+            # The epsilon that PaddleNLP's ALBERT head has anyway.
+            architecture, converted = f"{kind.split(' ')[0].title()}For{head}", tmp_path / f"{task} {kind}"
+            source = seed_text(kind, architecture, layer_norm_eps=1e-5, folder=f"source of {task} {kind}")
+            convert_checkpoint(source, converted)
+            classifies = task == "text-classification"
+            inputs: Any = {"text": pair[0], "text_pair": pair[1]} if classifies else f"{pair[0]} [MASK] {pair[1]}"
+            requests.append([task, str(converted), inputs, {"top_k": None if classifies else 5}])
+            known.append([str(source), SETTINGS[kind]["tokenizer_class"], architecture, pair])
+    found = run_child(TESTS / "load_with_pipelines.py", {"requests": requests}, python=runners.torch.python)
+    wanted = run_child(TESTS / "paddlenlp_probabilities.py", {"requests": known})
+    for labels, probabilities in zip(found[::2], wanted[::2], strict=True):
+        assert {one["label"]: one["score"] for one in labels} == pytest.approx(probabilities, abs=1e-6)
+    for words, (tokens, values) in zip(found[1::2], wanted[1::2], strict=True):
+        assert [one["token"] for one in words] == tokens
+        assert [one["score"] for one in words] == pytest.approx(values, rel=1e-4)

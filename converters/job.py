@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ConfigurationError, DifferentOutputError, UnknownNameError
-from ..mappings.language.plan import Plan
+from ..mappings.language.matching.plan import Plan
 from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .checkpoints.comparison import settle_values
 from .checkpoints.configuration import translate_configuration

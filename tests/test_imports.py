@@ -96,7 +96,7 @@ def relative(path: Path) -> str:
 
 def test_there_is_something_to_look_at() -> None:
     assert len(MODULES) > 25
-    assert "paddle2torch.mappings.language.plan.Plan" in set(imports_of(ROOT / "converters" / "job.py"))
+    assert "paddle2torch.mappings.language.matching.plan.Plan" in set(imports_of(ROOT / "converters" / "job.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

@@ -31,8 +31,8 @@ from ..converters.outputs.record import own_record
 from ..converters.outputs.schema import problems as schema_problems
 from ..converters.tokenizers.files import plain_tokenizer_paths, tokenizer_paths
 from ..errors import ConfigurationError, OutputError, SourceChangedError, UnknownNameError, UnmatchedTensorsError
-from ..mappings.language.inverse import InversePlan
-from ..mappings.language.plan import Plan
+from ..mappings.language.matching.inverse import InversePlan
+from ..mappings.language.matching.plan import Plan
 from ..mappings.language.rules import Move
 from .check import Context
 from .checks import all_checks

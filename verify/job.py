@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
-from ..mappings.language.inverse import InversePlan
-from ..mappings.language.plan import Plan
+from ..mappings.language.matching.inverse import InversePlan
+from ..mappings.language.matching.plan import Plan
 from ..mappings.language.reference import Reference
 from .certificate import Stamps, check_stamps, find_place, make_certificate, stamp_files, write_certificate
 from .check import Check, Context, Needs, Outcome, failed

@@ -18,8 +18,8 @@ from ...errors import (
     UnreadableFileError,
 )
 from ...mappings.language.family import Family
-from ...mappings.language.inverse import fitting_targets
-from ...mappings.language.plan import Plan, TensorFacts, make_plan
+from ...mappings.language.matching.inverse import fitting_targets
+from ...mappings.language.matching.plan import Plan, TensorFacts, make_plan
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family, refuse
 from ..formats.byte_source import ByteSource
 from ..formats.pdparams import PdparamsFile, open_pdparams

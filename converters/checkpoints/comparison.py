@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import UnmatchedTensorsError
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ...mappings.language.transforms import IDENTITY, Transform
 from ..formats.piecewise import Entry
 from ..formats.tensors import Scratch, Tensor

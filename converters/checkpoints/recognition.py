@@ -9,9 +9,9 @@ from typing import Any
 
 from ...errors import ConfigurationError
 from ...mappings.language.family import Family
-from ...mappings.language.naming import Naming, settle_names, with_old_names
-from ...mappings.language.plan import TensorFacts, expected_tensors, is_prefixed, misfits
-from ...mappings.language.sizes import head_fields, measured_sizes, unsaid_fields
+from ...mappings.language.matching.naming import Naming, settle_names, with_old_names
+from ...mappings.language.matching.plan import TensorFacts, expected_tensors, is_prefixed, misfits
+from ...mappings.language.matching.sizes import head_fields, measured_sizes, unsaid_fields
 from .configuration import SourceConfiguration, complete_fields
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.inverse import InversePlan, backbone_targets, fitting_targets, make_inverse_plan
-from ...mappings.language.naming import Naming, settle_names
-from ...mappings.language.plan import TensorFacts
+from ...mappings.language.matching.inverse import InversePlan, backbone_targets, fitting_targets, make_inverse_plan
+from ...mappings.language.matching.naming import Naming, settle_names
+from ...mappings.language.matching.plan import TensorFacts
 from ...mappings.language.transforms import matrix_shape
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.casting import number_of, widened

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
 from ...mappings.language.fields import REQUIRED, UNFIXED
-from ...mappings.language.inverse import InversePlan
+from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.registry import FAMILIES
 from .configuration import complete_fields, label_fields
 

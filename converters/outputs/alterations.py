@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, UnknownNameError, UnreadableFileError
-from ...mappings.language.plan import Plan, is_prefixed
+from ...mappings.language.matching.plan import Plan, is_prefixed
 from ...mappings.language.rules import Kind, Move
 from ..formats.casting import CASTS
 from ..formats.dtypes import DTYPES, DType

@@ -10,8 +10,8 @@ from itertools import combinations
 import pytest
 
 from paddle2torch.mappings.language.family import Family, Model
-from paddle2torch.mappings.language.inverse import make_inverse_plan
-from paddle2torch.mappings.language.plan import TensorFacts, make_plan
+from paddle2torch.mappings.language.matching.inverse import make_inverse_plan
+from paddle2torch.mappings.language.matching.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.rules import Kind, Rule
 from paddle2torch.mappings.language.transforms import IDENTITY, Split
 from paddle2torch.mappings.registry import FAMILIES

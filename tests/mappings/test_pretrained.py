@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paddle2torch.errors import UnknownNameError
-from paddle2torch.mappings.language.plan import TensorFacts, make_plan
+from paddle2torch.mappings.language.matching.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.pretrained import Pretrained
 from paddle2torch.mappings.language.rules import Kind
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, get_family, get_pretrained

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...mappings.language.family import DeclaredDifference
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ...converters.formats.dtypes import Array
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ...mappings.language.rules import Move, Rule
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ...errors import RunnerAccidentError, RunnerAnswerError
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
 from ..runners.forward import Run, Session

@@ -15,7 +15,7 @@ from ...converters.formats.casting import cast, number_of, widened
 from ...converters.formats.dtypes import Array, DType, widest
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import UNALTERED, Alterations, word_embeddings
-from ...mappings.language.plan import Plan, is_prefixed
+from ...mappings.language.matching.plan import Plan, is_prefixed
 from ...mappings.language.rules import Kind, Move
 from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult

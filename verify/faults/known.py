@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ...mappings.language.transforms import IDENTITY
 from ..inputs import Inputs
 from .files import FILES

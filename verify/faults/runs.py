@@ -24,7 +24,7 @@ from ...converters.formats.tensors import Tensor
 from ...converters.outputs.record import own_record
 from ...converters.tokenizers.huggingface import write_json
 from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ..check import Context, Needs
 from ..checks import all_checks
 from ..inputs import Inputs, make_inputs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...converters.formats.dtypes import Array
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs
 
 

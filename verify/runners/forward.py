@@ -24,7 +24,7 @@ from ...converters.formats.pdparams_writer import write_pdparams
 from ...converters.formats.piecewise import Entry
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.family import Model
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs
 from .client import RunnerProcess
 from .environments import find_interpreters

@@ -22,7 +22,7 @@ from ...converters.checkpoints.torch_checkpoint import (
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.alterations import with_own_decoder
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.plan import Plan
 from .way_back import names_in_model, tensors_of_model
 
 

@@ -22,8 +22,8 @@ from ...converters.outputs.alterations import UNALTERED, Alterations, altered_pl
 from ...converters.outputs.record import SEED_FILE, own_record, weight_files
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
-from ...mappings.language.inverse import InversePlan
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.inverse import InversePlan
+from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import PRETRAINED
 from ..inputs import Inputs
 from .foreign import Foreign, open_foreign

@@ -28,8 +28,8 @@ from ...converters.formats.safetensors_file import write_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
-from ...mappings.language.inverse import InversePlan
-from ...mappings.language.plan import Plan
+from ...mappings.language.matching.inverse import InversePlan
+from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import family_of_architecture
 
 _PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)

@@ -27,8 +27,8 @@ from paddle2torch.converters.formats.safetensors_file import write_safetensors
 from paddle2torch.errors import ConfigurationError, MappingError, UnmatchedTensorsError
 from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.fields import Field
-from paddle2torch.mappings.language.inverse import make_inverse_plan
-from paddle2torch.mappings.language.plan import Plan, TensorFacts, fitting_architectures, make_plan
+from paddle2torch.mappings.language.matching.inverse import make_inverse_plan
+from paddle2torch.mappings.language.matching.plan import Plan, TensorFacts, fitting_architectures, make_plan
 from paddle2torch.mappings.language.rows import (
     Divided,
     Dropped,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paddle2torch.mappings.language.family import Family
-from paddle2torch.mappings.language.sizes import head_fields, measured_sizes, unsaid_fields
+from paddle2torch.mappings.language.matching.sizes import head_fields, measured_sizes, unsaid_fields
 from paddle2torch.mappings.language.transforms import Shape
 from paddle2torch.mappings.registry import FAMILIES
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...errors import UnmatchedTensorsError
-from .family import Family
+from ....errors import UnmatchedTensorsError
+from ..family import Family
+from ..rules import BACKBONE, pattern_of
 from .folding import fold_names
-from .rules import BACKBONE, pattern_of
 
 SHOWN = 5
 """How many names are listed that lie beside the others."""

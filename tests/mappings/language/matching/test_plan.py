@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from paddle2torch.errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
-from paddle2torch.mappings.language.plan import TensorFacts, fitting_architectures, is_prefixed, make_plan
+from paddle2torch.mappings.language.matching.plan import TensorFacts, fitting_architectures, is_prefixed, make_plan
 from paddle2torch.mappings.language.rules import Kind
 from paddle2torch.mappings.registry import FAMILIES
 
-from ...conftest import SMALL
+from ....conftest import SMALL
 
 ALBERT, BERT = FAMILIES["albert"], FAMILIES["bert"]
 ALBERT_FIELDS = {**SMALL["albert"], "num_labels": 3}

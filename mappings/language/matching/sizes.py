@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from .family import Family
-from .rules import pattern_of
-from .transforms import Shape
+from ..family import Family
+from ..rules import pattern_of
+from ..transforms import Shape
 
 LABELS = ("num_labels", "id2label")
 """The fields of which each states how many labels there are."""

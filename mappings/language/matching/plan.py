@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...errors import UnmatchedTensorsError
-from .family import Family
+from ....errors import UnmatchedTensorsError
+from ..family import Family
+from ..rules import Kind, Move, Rule
 from .folding import fold_names
-from .rules import Kind, Move, Rule
 from .sizes import LABELS, head_fields, measured_sizes
 
 

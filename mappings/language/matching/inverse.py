@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...errors import UnmatchedTensorsError
-from .family import Family
+from ....errors import UnmatchedTensorsError
+from ..family import Family
+from ..rules import Kind, Move, Rule
+from ..transforms import Region, chained, view_of_source
 from .plan import Expected, TensorFacts, misfits
-from .rules import Kind, Move, Rule
 from .sizes import head_fields
-from .transforms import Region, chained, view_of_source
 
 
 @dataclass(frozen=True)

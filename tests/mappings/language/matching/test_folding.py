@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paddle2torch.mappings.language.folding import fold_names
+from paddle2torch.mappings.language.matching.folding import fold_names
 
 
 @pytest.mark.parametrize(

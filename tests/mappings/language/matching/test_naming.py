@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from paddle2torch.errors import MappingError, UnmatchedTensorsError
-from paddle2torch.mappings.language.naming import Naming, settle_names, with_old_names
+from paddle2torch.mappings.language.matching.naming import Naming, settle_names, with_old_names
 from paddle2torch.mappings.registry import FAMILIES
 
 BACKBONE = {"embeddings.weight", "encoder.0.weight", "encoder.0.bias", "pooler.weight"}

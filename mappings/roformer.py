@@ -25,6 +25,14 @@ _MLM_HEAD = (
     Norm("cls.predictions.layer_norm", "embedding_size", "cls.predictions.transform.LayerNorm"),
     Parameter("cls.predictions.decoder_bias", ("vocab_size",), "cls.predictions.bias"),
     Tied(
+        "cls.predictions.decoder.bias",
+        "cls.predictions.decoder_bias",
+        ("vocab_size",),
+        optional=True,
+        repeated="cls.predictions.decoder.bias",
+        foreign=True,
+    ),
+    Tied(
         "cls.predictions.decoder_weight",
         BACKBONE + "embeddings.word_embeddings.weight",
         ("vocab_size", "embedding_size"),

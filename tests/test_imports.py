@@ -54,6 +54,7 @@ PURE = {
     "abc",
     "collections",
     "csv",
+    "functools",
     "dataclasses",
     "difflib",
     "enum",

@@ -180,7 +180,7 @@ class Family:
     def check_rows(self, configuration: Mapping[str, Any]) -> None:
         """Raise MappingError where the rows are faulty with this configuration, which is PaddleNLP's."""
         for model in self.models:
-            for prefixed in (False, True):
+            for prefixed in (False, True) if model.refusal(configuration) is None else ():
                 self.rules(model.source, configuration, prefixed)
 
     def _check_old_names(self) -> None:

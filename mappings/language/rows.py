@@ -241,7 +241,7 @@ class Tied(Row):
     difference and the conversion fails. `copies` are targets that a source is written to once more when this one is
     untied: where decoders are untied, transformers 5 has no bias for one unless the file does. `optional`: PaddleNLP
     ties the two itself, so a file may lack this one. `repeated` is the name under which a Hugging Face file may hold it
-    all the same; default is `untied`.
+    all the same; default is `untied`. `foreign`: only Hugging Face's files hold it, PaddleNLP's model has no such one.
     """
 
     source: str
@@ -252,6 +252,7 @@ class Tied(Row):
     repeated: str | None = None
     transform: Transform = IDENTITY
     copies: tuple[tuple[str, str], ...] = ()
+    foreign: bool = False
 
     @property
     def label(self) -> str:
@@ -275,6 +276,7 @@ class Tied(Row):
                 optional=self.optional,
                 spare=self.repeated or self.untied,
                 copies=tuple((place.source(source), target) for source, target in self.copies),
+                foreign=self.foreign,
             )
         ]
 

@@ -71,14 +71,13 @@ class TokenizerClass:
     refused: str | None = None
 
 
-SETTINGS_OF_BERT = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})
-"""What BertTokenizer takes and the others that are made as it is do not."""
+BASIC_SETTINGS = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})
+"""What the oldest of the classes with vocab.txt takes, and those that are made as it is do not."""
 
 
 def wordpiece_class(name: str, exact: bool = False, only: Mapping[str, OnlyValue] | None = None) -> TokenizerClass:
-    """A class that cuts a text with vocab.txt as BertTokenizer does without settings of its own: those of ERNIE and its
-    relatives."""
-    return TokenizerClass(name, (WORDPIECE,), exact=exact, ignores=SETTINGS_OF_BERT, only=dict(only or {}))
+    """A class that cuts a text with vocab.txt as the oldest does without its basic settings."""
+    return TokenizerClass(name, (WORDPIECE,), exact=exact, ignores=BASIC_SETTINGS, only=dict(only or {}))
 
 
 @dataclass(frozen=True)

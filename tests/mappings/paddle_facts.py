@@ -37,7 +37,7 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, bool]:
+def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]:
     """What a model takes for a mask and for positions when it is given ids alone."""
     import paddlenlp.transformers
 
@@ -70,7 +70,18 @@ def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, b
     }
     own = states()
     (found,) = [key for key, value in known.items() if np.allclose(own, value, rtol=0, atol=1e-5)]
-    return {"masks_padding": found[0], "positions_after_padding": found[1]}
+    # Whether it attends to an id, the first of the vocabulary, that is not the padding's.
+    ids[0, 1] = 0
+    attended[:] = ids != 0
+    positions = after if found[1] else from_zero
+    masks_first = padding != 0 and np.allclose(
+        states(), states(attended.astype(ids.dtype), positions), rtol=0, atol=1e-5
+    )
+    return {
+        "masks_padding": found[0],
+        "positions_after_padding": found[1],
+        "masked_id": 0 if masks_first else None,
+    }
 
 
 def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:

@@ -94,7 +94,9 @@ def facts() -> Facts:
     }
     models = [json.loads(model) for model in sorted(asked)]
     tables = [[base, tokenizer] for base, tokenizer, _ in TABLES.values()]
-    answer = run_child(Path(__file__).with_name("paddle_facts.py"), {"tables": tables, "models": models})
+    answer = run_child(
+        Path(__file__).with_name("paddle_facts.py"), {"tables": tables, "models": models, "defaults": []}
+    )
     counts = {key(*model): count(model[0], own) for model, own in zip(models, answer["models"], strict=True)}
     return {"tables": dict(zip(TABLES, answer["tables"], strict=True)), "counts": counts}
 

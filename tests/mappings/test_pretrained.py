@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from paddle2torch.converters.checkpoints.configuration import complete_fields
 from paddle2torch.errors import UnknownNameError
 from paddle2torch.mappings.language.matching.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.pretrained import Pretrained
@@ -22,7 +23,8 @@ entries = pytest.mark.parametrize("entry", PRETRAINED.values(), ids=list(PRETRAI
 def test_parameter_counts(entry: Pretrained) -> None:
     """From the rules: mapped tensors only, so tied ones are counted once."""
     for architecture, count in entry.parameters.items():
-        rules = FAMILIES[entry.family].rules(architecture, {**entry.configuration, "num_labels": 2}, prefixed=True)
+        family = FAMILIES[entry.family]
+        rules = family.rules(architecture, complete_fields(family, entry.configuration), prefixed=True)
         assert sum(rule.size for rule in rules if rule.kind is Kind.MAPPED) == count
 
 

@@ -4,10 +4,12 @@ why."""
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from paddle2torch import convert_checkpoint
@@ -29,11 +31,12 @@ Put = Callable[[str, dict[str, Any]], Path]
 
 @pytest.fixture
 def put(tmp_path: Path) -> Put:
-    """A function that makes a folder with a configuration and weights without a tensor."""
+    """A function that makes a folder with a configuration and weights of one tensor."""
 
     def put_one(file: str, document: dict[str, Any]) -> Path:
         (tmp_path / "source").mkdir()
-        (tmp_path / "source" / "model_state.pdparams").write_bytes(b"\x80\x04}.")
+        weights = pickle.dumps({"w": np.zeros(3, "f4")}, protocol=4)
+        (tmp_path / "source" / "model_state.pdparams").write_bytes(weights)
         (tmp_path / "source" / file).write_text(json.dumps(document))
         return tmp_path
 

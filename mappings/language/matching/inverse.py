@@ -201,6 +201,8 @@ class _Match:
                     replace(back, sources=tuple(self.prefix + name for name in back.sources))
                     for back in rule.moves_back()
                 ]
+            elif rule.foreign:
+                continue
             elif rule.kind in (Kind.MAPPED, Kind.TIED) or (
                 rule.kind is Kind.DROPPED and self.has_pooler and not self._is_nowhere(rule)
             ):

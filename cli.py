@@ -391,6 +391,7 @@ def verify(
 
 @cli.command()
 @click.argument("names", nargs=-1)
+@click.option("--family", help="All pretrained names of this family.")
 @click.option("--all", "all_names", is_flag=True, help="All pretrained names.")
 @many_options("NAMES", "take")
 @click.option("--seeded", is_flag=True, help="Seeded weights in place of the published ones.")
@@ -408,6 +409,7 @@ def verify(
 @as_json
 def gate(
     names: tuple[str, ...],
+    family: str | None,
     all_names: bool,
     many: Options,
     seeded: bool,
@@ -423,24 +425,26 @@ def gate(
     With --tree or --list, for each checkpoint in a folder tree or of a list, which --keep keeps converted.
     """
     from .hub.availability import make_listed_available, obtaining
+    from .mappings.registry import families_line
     from .verify.commands import gate_found, gate_names
     from .verify.reports.text import print_gate
 
     if any(many.values()):
-        if len(names) != 1 or all_names or seeded or seed or faults:
+        if len(names) != 1 or family or all_names or seeded or seed or faults:
             raise click.UsageError(
-                "--tree and --list take one folder or file, and neither --all, --seeded, --seed nor --faults"
+                "--tree and --list take one folder or file, and neither --family, --all, --seeded, --seed nor --faults"
             )
         found = _found(names[0], many, "torch", run["keep"])
         make_listed_available(found, **network, quiet=as_json)
         arguments = ["gate", names[0], "--tree" if many["tree"] else "--list"]
         result, reports = gate_found(found, arguments, **run, pythons=pythons, quiet=as_json)
     else:
-        if bool(names) == all_names:
-            raise click.UsageError("give pretrained names, or --all for all of them")
+        if bool(names or family) == all_names:
+            raise click.UsageError(f"give pretrained names, --family or --all: {families_line()}")
         obtain = None if network["offline"] else obtaining(**network, quiet=as_json)
         result, reports = gate_names(
             names,
+            family=family,
             all_names=all_names,
             seeded=seeded,
             seed=seed,

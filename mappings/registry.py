@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -87,6 +88,21 @@ def get_pretrained(name: str) -> Pretrained:
             f"unknown pretrained name {name!r}{_near(name, PRETRAINED)}; `paddle2torch list` shows all"
         )
     return PRETRAINED[name]
+
+
+def names_of_family(family: str) -> list[str]:
+    """The pretrained names of a family; raises UnknownNameError for one that is unknown or has none."""
+    get_family(family)
+    names = [entry.name for entry in PRETRAINED.values() if entry.family == family]
+    if not names:
+        raise UnknownNameError(f"family {family} has no pretrained names; known are {families_line()}")
+    return names
+
+
+def families_line() -> str:
+    """The families that have pretrained names, each with how many, in one line."""
+    counts = Counter(entry.family for entry in PRETRAINED.values())
+    return ", ".join(f"{family} ({count} names)" for family, count in counts.items())
 
 
 def family_of_architecture(architecture: str) -> Family | None:

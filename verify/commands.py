@@ -8,7 +8,7 @@ from typing import Any
 
 from ..converters.batch.finding import Found
 from ..errors import UnknownNameError
-from ..mappings.registry import PRETRAINED
+from ..mappings.registry import PRETRAINED, names_of_family
 from ..workers.console import note
 from .faults.runs import with_faults
 from .gate import run_gate
@@ -71,6 +71,7 @@ def verify_pair(
 def gate_names(
     names: Sequence[str],
     *,
+    family: str | None,
     all_names: bool,
     seeded: bool,
     seed: int,
@@ -83,14 +84,24 @@ def gate_names(
     pythons: Mapping[str, Any],
     quiet: bool,
 ) -> tuple[GateResult, Reports]:
-    """The gate over pretrained names, or all of them; arguments and errors are those of `run_gate` and `Reports`, and
+    """The gate over pretrained names and those of a family, or all of them; arguments and errors are those of `run_gate` and `Reports`, and
     `checks` is as typed."""
-    chosen = list(PRETRAINED) if all_names else list(dict.fromkeys(names))
+    of_family = names_of_family(family) if family is not None else []
+    chosen = list(PRETRAINED) if all_names else list(dict.fromkeys([*of_family, *names]))
 
     def repeat(some: Sequence[str]) -> str:
-        every = all_names and len(some) == len(chosen)
-        options = {"all": every, "seeded": seeded, "seed": seed or None, "faults": faults, "check": checks, **pythons}
-        return command_line(["gate", *(() if every else some)], options)
+        every = len(some) == len(chosen)
+        options = {
+            "all": all_names and every,
+            "family": family if every else None,
+            "seeded": seeded,
+            "seed": seed or None,
+            "faults": faults,
+            "check": checks,
+            **pythons,
+        }
+        given = () if all_names else names
+        return command_line(["gate", *(given if every else some)], options)
 
     reports = Reports(report_dir, chosen, repeat(chosen), gate=True, quiet=quiet)
     with reports.guard():

@@ -34,7 +34,7 @@ def seed_checkpoint(
     output = Path(output)
     pretrained = get_pretrained(name)
     family = get_family(pretrained.family)
-    chosen = family.model(architecture or family.base).source
+    chosen = family.model(architecture or pretrained.architecture or family.base).source
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already; choose another folder or pass --overwrite")
     if runner is None:

@@ -20,7 +20,8 @@ class Pretrained:
     counted once, buffers and what a conversion drops not at all). `tokenizer_urls` are the files of the tokenizer, the
     vocabulary first. `counterpart` is the same model on the Hugging Face Hub where one is known, `license` that of the
     counterpart where one is stated. `max_length` is the number of tokens that PaddleNLP's tokenizer of that name
-    takes, its `max_model_input_sizes`.
+    takes, its `max_model_input_sizes`. `architecture` is the PaddleNLP class that the weights are published for, where
+    that is not the family's base.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Pretrained:
     counterpart: str | None
     license: str | None
     max_length: int = MAX_LENGTH
+    architecture: str | None = None
 
     @property
     def files(self) -> dict[str, str]:
@@ -55,14 +57,15 @@ _PARAMETERS = "parameters of "
 _TEXTS = ("name", "language", "weights", "tokenizer", "counterpart", "license")
 """The columns that are no configuration fields and no numbers."""
 
-_LENGTH = "max_length"
-"""The column of the tokenizers' lengths; without it, or where its cell is empty, that is MAX_LENGTH."""
+_LENGTH, _CLASS = "max_length", "class"
+"""The columns of the tokenizers' lengths and of the classes: without one, or where its cell is empty, the length is
+MAX_LENGTH and the class the family's base."""
 
 
 def read_names(family: str, table: str) -> list[Pretrained]:
     """The pretrained names of a family from the text of its table in names/, comma-separated with a line of headings.
 
-    A column is one of _TEXTS, _LENGTH, "parameters of CLASS", or a field of PaddleNLP's configuration whose value is
+    A column is one of _TEXTS, _LENGTH, _CLASS, "parameters of CLASS", or a field of PaddleNLP's configuration whose value is
     written as in JSON, a plain text without quotation marks; an empty cell is a field that the configuration does not
     have. The addresses of a tokenizer of several files are separated by blanks. Raises MappingError for a table that
     lacks a column or a value, or names a tokenizer file of an unknown kind.
@@ -73,7 +76,9 @@ def read_names(family: str, table: str) -> list[Pretrained]:
             raise MappingError(f"names/{family}.csv, line {line}: does not have a value for every column, or no name")
         if missing := [column for column in _TEXTS if column not in row]:
             raise MappingError(f"names/{family}.csv: has no column {missing[0]}")
-        fields = [column for column in row if column not in (*_TEXTS, _LENGTH) and not column.startswith(_PARAMETERS)]
+        fields = [
+            column for column in row if column not in (*_TEXTS, _LENGTH, _CLASS) and not column.startswith(_PARAMETERS)
+        ]
         counts = [column for column in row if column.startswith(_PARAMETERS)]
         tokenizer = tuple(row["tokenizer"].split())
         if not tokenizer or not all(url.endswith(TOKENIZER_ENDINGS) for url in tokenizer):
@@ -92,6 +97,7 @@ def read_names(family: str, table: str) -> list[Pretrained]:
                 counterpart=row["counterpart"] or None,
                 license=row["license"] or None,
                 max_length=int(row.get(_LENGTH) or MAX_LENGTH),
+                architecture=row.get(_CLASS) or None,
             )
         )
     return entries

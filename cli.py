@@ -440,7 +440,7 @@ def gate(
         result, reports = gate_found(found, arguments, **run, pythons=pythons, quiet=as_json)
     else:
         if bool(names or family) == all_names:
-            raise click.UsageError(f"give pretrained names, --family or --all: {families_line()}")
+            raise click.UsageError(f"give pretrained names, --family or --all; families: {families_line()}")
         obtain = None if network["offline"] else obtaining(**network, quiet=as_json)
         result, reports = gate_names(
             names,

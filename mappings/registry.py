@@ -100,9 +100,9 @@ def names_of_family(family: str) -> list[str]:
 
 
 def families_line() -> str:
-    """The families that have pretrained names, each with how many, in one line."""
+    """The families that have pretrained names, each with their number, in one line."""
     counts = Counter(entry.family for entry in PRETRAINED.values())
-    return ", ".join(f"{family} ({count} names)" for family, count in counts.items())
+    return ", ".join(f"{family} ({count})" for family, count in counts.items())
 
 
 def family_of_architecture(architecture: str) -> Family | None:

@@ -84,8 +84,8 @@ def gate_names(
     pythons: Mapping[str, Any],
     quiet: bool,
 ) -> tuple[GateResult, Reports]:
-    """The gate over pretrained names and those of a family, or all of them; arguments and errors are those of `run_gate` and `Reports`, and
-    `checks` is as typed."""
+    """The gate over pretrained names and those of a family, or all of them; arguments and errors are those of
+    `names_of_family`, `run_gate` and `Reports`, and `checks` is as typed."""
     of_family = names_of_family(family) if family is not None else []
     chosen = list(PRETRAINED) if all_names else list(dict.fromkeys([*of_family, *names]))
 

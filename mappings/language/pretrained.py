@@ -65,10 +65,10 @@ MAX_LENGTH and the class the family's base."""
 def read_names(family: str, table: str) -> list[Pretrained]:
     """The pretrained names of a family from the text of its table in names/, comma-separated with a line of headings.
 
-    A column is one of _TEXTS, _LENGTH, _CLASS, "parameters of CLASS", or a field of PaddleNLP's configuration whose value is
-    written as in JSON, a plain text without quotation marks; an empty cell is a field that the configuration does not
-    have. The addresses of a tokenizer of several files are separated by blanks. Raises MappingError for a table that
-    lacks a column or a value, or names a tokenizer file of an unknown kind.
+    A column is one of _TEXTS, _LENGTH, _CLASS, "parameters of CLASS", or a field of PaddleNLP's configuration whose
+    value is written as in JSON, a plain text without quotation marks; an empty cell is a field that the configuration
+    does not have. The addresses of a tokenizer of several files are separated by blanks. Raises MappingError for a
+    table that lacks a column or a value, or names a tokenizer file of an unknown kind.
     """
     entries = []
     for line, row in enumerate(csv.DictReader(table.splitlines()), 2):

@@ -30,6 +30,7 @@ check: $(INSTALLED) $(VENV)/types/paddle2torch
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/write_commands.py
+	$(BIN)/python docs/write_families.py
 
 bench: $(INSTALLED) $(YARDSTICK)
 	$(BIN)/python -m paddle2torch.benchmarks.convert

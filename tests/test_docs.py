@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from paddle2torch.mappings.registry import FAMILIES
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,6 +27,16 @@ def test_the_reference_of_commands_is_that_of_the_command_line() -> None:
     child = subprocess.run([sys.executable, "-c", code, script], capture_output=True, text=True, timeout=60, check=True)
     assert (ROOT / "docs" / "commands.md").read_text() == child.stdout, "run `make docs`"
     assert child.stdout.count("\n## paddle2torch ") >= 8
+
+
+def test_the_page_of_families_is_that_of_the_family_files() -> None:
+    code = "import runpy, sys; sys.stdout.write(runpy.run_path(sys.argv[1])['families']())"
+    script = str(ROOT / "docs" / "write_families.py")
+    child = subprocess.run([sys.executable, "-c", code, script], capture_output=True, text=True, timeout=60, check=True)
+    assert (ROOT / "docs" / "families.md").read_text("utf-8") == child.stdout, "run `make docs`"
+    for family in FAMILIES.values():
+        assert all(f"| `{model.source}` | `{model.target_architecture}` |" in child.stdout for model in family.models)
+        assert all(f"| `{name}` | refused |" in child.stdout for name in family.refused)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)

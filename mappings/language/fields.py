@@ -56,6 +56,11 @@ class Field:
         """Whether Hugging Face's configuration has the field; `configuration` is PaddleNLP's."""
         return self.when is None or self.when(configuration)
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether PaddleNLP's model computes with a value of its own."""
+        return self.runs is not UNFIXED
+
     def running(self, configuration: Mapping[str, Any]) -> Any:
         """The value that PaddleNLP's model computes with; `configuration` is PaddleNLP's."""
         if self.runs is UNFIXED:

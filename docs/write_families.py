@@ -1,0 +1,82 @@
+"""Writes docs/families.md, what every class of PaddleNLP's becomes, from the family files. Run by `make docs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.refused import REFUSED
+from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
+
+HEAD = """# Families
+
+What every class of PaddleNLP's becomes, what is known to differ, and what is refused. Made from the family files in
+`mappings/` by `make docs`; a test compares the two.
+
+A class in the left column converts to the one beside it; that the two are the same model is proven by running both, in
+transformers 5.24.0 and 4.57.6. "Declared" are differences that no weight can express: they are named, measured and printed
+in every report. Names are those that `paddle2torch list` shows and `fetch`, `convert` and `gate` take.
+"""
+
+
+def families() -> str:
+    """All families, as Markdown."""
+    parts = [HEAD, *(_section(family) for family in FAMILIES.values()), _refused()]
+    return "\n".join(parts)
+
+
+def _section(family: Family) -> str:
+    lines = [f"## {family.name}", "", "| PaddleNLP | Hugging Face | |", "|---|---|---|"]
+    for model in family.models:
+        notes = []
+        if not model.pooler:
+            notes.append("the pooler is dropped: there is no place for it")
+        if model.takes_pooler:
+            notes.append("the pooler becomes part of the head")
+        if model.probabilities is not None:
+            notes.append("PaddleNLP's probabilities are the sigmoids of the logits")
+        if model.refuses is not None:
+            notes.append("not with every configuration")
+        notes += dict.fromkeys(reason for row in model.head if (reason := getattr(row, "reason", None)))
+        lines.append(f"| `{model.source}` | `{model.target_architecture}` | {_cell('; '.join(notes))} |")
+    lines += [f"| `{name}` | refused | {_cell(reason)} |" for name, reason in family.refused.items()]
+    lines += ["", *_facts(family), ""]
+    return "\n".join(lines)
+
+
+def _facts(family: Family) -> Iterator[str]:
+    if family.target_type is not None:
+        yield f"- `model_type` in Hugging Face's configuration: `{family.target_type}`"
+    yield f"- activations: {', '.join(f'`{name}`' for name in family.activations)}"
+    fixed = [entry for entry in family.fields if not callable(entry.runs) and entry.is_fixed]
+    for entry in fixed:
+        yield f"- `{entry.name}` is {entry.runs} whatever the configuration says"
+    for difference in family.declared_differences:
+        concerned = f" ({', '.join(difference.architectures)})" if difference.architectures else ""
+        yield f"- declared: {difference.text}{concerned}"
+    if family.tokenizer is not None:
+        for one in family.tokenizer.classes:
+            conditions = [f"only with `{name}` {only.value!r}" for name, only in one.only.items()]
+            if one.refused is not None:
+                conditions = [f"refused: it {one.refused}"]
+            yield f"- tokenizer `{one.name}`{': ' if conditions else ''}{'; '.join(conditions)}"
+    names = [entry.name for entry in PRETRAINED.values() if entry.family == family.name]
+    yield f"- {len(names)} names: {', '.join(names)}" if names else "- no pretrained names are registered"
+
+
+def _refused() -> str:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in REFUSED.items():
+        reasons.setdefault(reason, []).append(name)
+    lines = ["## Refused by name", "", "| classes, model types and names | why |", "|---|---|"]
+    lines += [f"| {', '.join(f'`{name}`' for name in names)} | {_cell(reason)} |" for reason, names in reasons.items()]
+    return "\n".join([*lines, ""])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("families.md").write_text(families(), "utf-8")

@@ -11,7 +11,7 @@ from .language.checks import check_heads
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
 from .language.rows import Dropped, Embedding, Linear, When, is_set
-from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts, wordpiece_class
+from .language.tokenizers import TokenizerClass, TokenizerFacts, wordpiece_class
 from .language.transforms import IDENTITY, SwapRows, Transform
 
 
@@ -103,7 +103,7 @@ ERNIE = Family(
             wordpiece_class("ErnieTokenizer"),
             TokenizerClass(
                 "ErnieTinyTokenizer",
-                (WORDPIECE,),
+                (),
                 refused="cuts words by a dictionary that is a pickle, which is never opened; it has no fast tokenizer",
             ),
         ),

@@ -14,7 +14,7 @@ from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
 from .language.rows import Linear, Made
-from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
+from .language.tokenizers import TokenizerClass, TokenizerFacts
 
 
 def _feed_forward(configuration: Mapping[str, Any]) -> int:
@@ -90,7 +90,7 @@ ERNIE_M = Family(
         (
             TokenizerClass(
                 "ErnieMTokenizer",
-                (WORDPIECE,),
+                (),
                 refused="cuts pieces once more after SentencePiece, which no fast tokenizer does",
             ),
         ),

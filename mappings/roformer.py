@@ -143,7 +143,7 @@ ROFORMER = Family(
     ),
     fields=(
         Field("vocab_size", 30522, 50000),
-        Field("embedding_size", 768, None),
+        Field("embedding_size", 768, target_like="hidden_size"),
         Field("hidden_size", 768),
         Field("num_hidden_layers", 12),
         Field("num_attention_heads", 12),
@@ -158,6 +158,7 @@ ROFORMER = Family(
         Field("classifier_dropout", None, counts=False),
         Field("pad_token_id", 0),
         Field("rotary_value", False),
+        Field("eos_token_id", 102, None),
         # Hugging Face's class has a pooler for multiple choice only, and calls it a summary.
         Field("pool_act", "tanh", target="summary_activation"),
     ),
@@ -166,7 +167,7 @@ ROFORMER = Family(
         "summary_type": "first",
         "summary_use_proj": True,
     },
-    left_out=("use_cache", "eos_token_id"),
+    left_out=("use_cache",),
     source_constants={"use_cache": False},
     activations=encoders.ACTIVATIONS,
     roles={role: module for role, module in encoders.ROLES.items() if role != "positions"},

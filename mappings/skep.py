@@ -53,8 +53,20 @@ SKEP = Family(
             ),
         ),
         "SkepTokenizer",
-        published={"skep_roberta_large_en": {"do_lower_case": True, "use_bpe_encoder": True}},
-        settings={"do_lower_case": True},
+        published={
+            "skep_roberta_large_en": {
+                "do_lower_case": True,
+                "use_bpe_encoder": True,
+                "need_token_type_id": False,
+                "add_two_sep_token_inter": True,
+            }
+        },
+        settings={
+            "do_lower_case": True,
+            "use_bpe_encoder": False,
+            "need_token_type_id": True,
+            "add_two_sep_token_inter": False,
+        },
     ),
     small=encoders.SMALL,
     variants={**encoders.VARIANTS, "no token types": {"type_vocab_size": 0}},

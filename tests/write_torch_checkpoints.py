@@ -24,7 +24,12 @@ def write(folder: Path, architecture: str, configuration: dict[str, Any], every_
     model = model_class(model_class.config_class.from_dict(configuration))
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(1.0 if parameter.ndim == 1 else 0.0, 0.1)
+            # A table of sines is computed and not trained.
+            if parameter.requires_grad:
+                parameter.normal_(1.0 if parameter.ndim == 1 else 0.0, 0.1)
+        if configuration.get("type_vocab_size") == 1:
+            # Of a model that knows no types.
+            model.base_model.embeddings.token_type_embeddings.weight.zero_()
         parameters = dict(model.named_parameters())
         for name in parameters:
             # transformers 5 has two for an untied decoder and computes with this one; before, they were one.

@@ -84,6 +84,9 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
         **{name: value for name, value in fields.items() if name not in renamed},
         **{entry.name: fields[entry.target_name] for entry in family.fields if entry.target in fields},
     }
+    for entry in family.fields:
+        if entry.target_like is not None and fields.get(entry.target_name) is None:
+            given[entry.name] = given[entry.target_like]
     complete = complete_fields(family, given)
     for entry in family.fields:
         if given.get(entry.name, complete[entry.name]) != complete[entry.name]:

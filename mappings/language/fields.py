@@ -25,7 +25,8 @@ class Field:
     under which Hugging Face's has the field. `counts` is False where no output of a trained model depends on it: only
     such a field, or one that the tensors tell, may be left unsaid where a checkpoint has no configuration. `runs` is
     the value that PaddleNLP's model computes with whatever its configuration says of it, or what makes that value of
-    the other fields. `least` is the smallest value that Hugging Face's class takes.
+    the other fields. `least` is the smallest value that Hugging Face's class takes, `target_like` the field whose value
+    Hugging Face's has where it is not stated.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Field:
     counts: bool = True
     runs: Any = UNFIXED
     least: int | None = None
+    target_like: str | None = None
 
     @property
     def has_default(self) -> bool:

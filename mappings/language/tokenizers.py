@@ -60,7 +60,7 @@ class TokenizerClass:
     text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text; `exact`:
     they are found as they are written only, whatever becomes of the case of the text; `ignores`: settings of other
     classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name;
-    `refused`: why no fast tokenizer gives what it gives."""
+    `refused`: why no fast tokenizer gives what it gives; such a class has no kinds."""
 
     name: str
     kinds: tuple[str, ...]

@@ -102,7 +102,8 @@ def test_published_weights_state_license_and_counterpart_where_known(proof: Proo
         assert "No license is stated for these weights" in card
     assert f"<{pretrained.weights_url}>" in card
     assert f"paddle2torch convert {name} CONVERTED --family albert --architecture AlbertForMaskedLM\n" in card
-    assert f"PaddleNLP's published weights {name}" in card
+    shown = name.replace("_", "\\_")
+    assert f"PaddleNLP's published weights {shown}" in card
 
 
 def test_no_counterpart_is_claimed_where_none_is_known(proof: Proof, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,21 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paddle2torch.mappings.registry import PRETRAINED
+from paddle2torch.converters.checkpoints.configuration import complete_fields
+from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 from paddle2torch.verify.inputs import TOKENS, inputs_from_rows, make_inputs
 
 SMALL = {"vocab_size": 50, "pad_token_id": 0, "max_position_embeddings": 9, "type_vocab_size": 2}
 
+SIZES = {tuple(sorted(map(str, p.configuration.items()))): p for p in PRETRAINED.values()}
+"""A pretrained name of each configuration: many share one."""
+
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
-    "configuration",
-    [SMALL, {**SMALL, "pad_token_id": 49, "type_vocab_size": 1}, *(p.configuration for p in PRETRAINED.values())],
+    ("configuration", "first_position"),
+    [
+        (SMALL, 0),
+        ({**SMALL, "pad_token_id": 49, "type_vocab_size": 1}, 0),
+        ({**SMALL, "type_vocab_size": 0}, 2),
+        *(
+            (complete_fields(family := FAMILIES[p.family], p.configuration), family.first_position)
+            for p in SIZES.values()
+        ),
+    ],
 )
-def test_inputs_exercise_what_they_promise(configuration: dict[str, int], seed: int) -> None:
-    inputs = make_inputs(configuration, seed)
+def test_inputs_exercise_what_they_promise(configuration: dict[str, int], first_position: int, seed: int) -> None:
+    inputs = make_inputs(configuration, seed, first_position)
     ids, mask = inputs.input_ids, inputs.attention_mask
-    positions = configuration["max_position_embeddings"]
+    positions = configuration["max_position_embeddings"] - first_position
     assert all(array.dtype == np.int64 and array.shape == ids.shape for array in inputs.arrays().values())
     assert ids.shape == (3, min(TOKENS, positions))
     assert ids.min() >= 0
@@ -30,7 +42,7 @@ def test_inputs_exercise_what_they_promise(configuration: dict[str, int], seed: 
     attended_positions = inputs.position_ids[mask == 1]
     assert attended_positions.max() == positions - 1
     assert attended_positions.min() == 0
-    assert set(np.unique(inputs.token_type_ids[mask == 1])) == set(range(configuration["type_vocab_size"]))
+    assert set(np.unique(inputs.token_type_ids[mask == 1])) == set(range(max(1, configuration["type_vocab_size"])))
     last = configuration["vocab_size"] - 1
     assert (last if last != configuration["pad_token_id"] else last - 1) in ids[mask == 1]
 

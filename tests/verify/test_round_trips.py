@@ -136,8 +136,10 @@ def inexpressible(family: Family, complete: Mapping[str, Any]) -> set[str]:
     return {
         entry.name
         for entry in family.fields
-        if not entry.applies(complete) or entry.of_target(complete[entry.name]) != complete[entry.name]
-    }
+        if not entry.applies(complete)
+        or entry.of_target(complete[entry.name]) != complete[entry.name]
+        or entry.runs is not UNFIXED
+    } | {*family.left_out}
 
 
 def assert_there_and_back(source: Path, family: Family, model: Model, folder: Path) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 
-def tables() -> dict[str, Any]:
-    from paddlenlp.transformers import AlbertTokenizer, BertTokenizer
+def tables(classes: list[str]) -> dict[str, Any]:
+    import paddlenlp.transformers
 
     settings: dict[str, Any] = {}
     lengths: dict[str, Any] = {}
-    for tokenizer in (AlbertTokenizer, BertTokenizer):
+    for tokenizer in (getattr(paddlenlp.transformers, name) for name in classes):
         settings.update(tokenizer.pretrained_init_configuration)
         lengths.update(tokenizer.max_model_input_sizes)
     return {"settings": settings, "lengths": lengths}
@@ -50,7 +50,7 @@ def saved(folder: str, to: str) -> dict[str, str]:
 def main() -> None:
     request = json.load(sys.stdin)
     if request.get("tables"):
-        print(json.dumps(tables()))
+        print(json.dumps(tables(request["tables"])))
     elif "save" in request:
         print(json.dumps(saved(request["save"], request["to"])))
     else:

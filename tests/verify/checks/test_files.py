@@ -388,8 +388,15 @@ FORMS: dict[str, Document] = {
 }
 
 
-@pytest.mark.parametrize("tokenizer", [False, True], ids=["no tokenizer", "tokenizer"])
-@pytest.mark.parametrize(("family", "model"), TYPICAL, ids=[model.source for _, model in TYPICAL])
+@pytest.mark.parametrize(
+    ("family", "model", "tokenizer"),
+    [
+        pytest.param(family, model, tokenizer, id=f"{model.source}-{'' if tokenizer else 'no '}tokenizer")
+        for family, model in TYPICAL
+        for tokenizer in (False, True)
+        if not tokenizer or (family.tokenizer is not None and family.tokenizer.default_class.refused is None)
+    ],
+)
 def test_what_was_not_altered_is_green(
     family: Family, model: Model, tokenizer: bool, seeded: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -410,7 +417,7 @@ def test_what_was_not_altered_is_green(
         assert check(source, converted).passed
         if "zero_padding_row" not in options:
             back = tmp_path / f"{name}, back"
-            convert_checkpoint(converted, back, to="paddle")
+            convert_checkpoint(converted, back, to="paddle", family=family.name, architecture=model.source)
             assert check(converted, back).problems == (), name
 
 

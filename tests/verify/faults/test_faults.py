@@ -69,6 +69,10 @@ ONLY_WITH_FIELDS = {
     "token types ignored": "type_vocab_size",
     **{f"activation {name}": "hidden_act" for name in ("gelu", "gelu_new", "relu", "gelu_fast")},
 }
+ONLY_WITH_ARGUMENTS = {
+    "positions counted from after the padding": "position_ids",
+    "token types ignored": "token_type_ids",
+}
 
 CONTROL_SEEDS = 20
 QUICK = ("weights", "float64", "float32", "layers")
@@ -95,6 +99,7 @@ def without_place(family: Family, tokenizer: bool) -> set[str]:
     names |= {name for name, field in ONLY_WITH_FIELDS.items() if field not in fields}
     if "hidden_act" in fields:
         names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
+    names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in family.arguments}
     return names | ONLY_WITH_A_TIED_DECODER | (set() if tokenizer else ONLY_WITH_A_TOKENIZER)
 
 

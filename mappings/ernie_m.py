@@ -63,7 +63,10 @@ ERNIE_M = Family(
         # Paddle's own default: nothing sets it.
         Field("layer_norm_eps", 1e-5, 1e-12, runs=1e-5),
         Field("classifier_dropout", None, counts=False),
-        Field("pad_token_id", 1),
+        # Hugging Face's class counts positions from the one behind this id, PaddleNLP's from 2 in any case.
+        Field("pad_token_id", 1, runs=1),
+        Field("bos_token_id", None, 0, counts=False),
+        Field("eos_token_id", None, 2, counts=False),
     ),
     constants={"position_embedding_type": "absolute", "use_cache": True},
     activations=encoders.ACTIVATIONS,

@@ -9,7 +9,7 @@ from ..errors import ConfigurationError
 from .language import encoders
 from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
-from .language.fields import Field
+from .language.fields import Field, never
 from .language.rows import Embedding, Linear, Norm, Parameter, Tied, When
 from .language.rules import BACKBONE
 from .language.tables import Table
@@ -32,13 +32,13 @@ _MLM_HEAD = (
         repeated="cls.predictions.decoder.bias",
         foreign=True,
     ),
+    # One parameter in PaddleNLP's class.
     Tied(
         "cls.predictions.decoder_weight",
         BACKBONE + "embeddings.word_embeddings.weight",
         ("vocab_size", "embedding_size"),
-        untied="cls.predictions.decoder.weight",
         optional=True,
-        copies=(("cls.predictions.decoder_bias", "cls.predictions.decoder.bias"),),
+        repeated="cls.predictions.decoder.weight",
     ),
 )
 
@@ -155,7 +155,7 @@ ROFORMER = Family(
         Field("type_vocab_size", 2),
         Field("initializer_range", 0.02, counts=False),
         Field("layer_norm_eps", 1e-12),
-        Field("classifier_dropout", None, counts=False),
+        Field("classifier_dropout", None, when=never, counts=False),
         Field("pad_token_id", 0),
         Field("rotary_value", False),
         Field("eos_token_id", 102, None),

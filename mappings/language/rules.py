@@ -75,8 +75,7 @@ class Rule:
     untied. `reason` explains a drop. `spare` is the name under which a Hugging Face file may hold a tensor that is not
     mapped, and `stored` says of an ignored one that PaddleNLP's own files hold it: both are for the way back. A tied
     tensor is bit-equal to its `twin` after the transform; untied, it takes `copies` along, pairs of a mapped source and
-    a further target. `tolerance` is how far, in absolute numbers, a Hugging Face file may be from what is made here.
-    `foreign` says of a tied one that only Hugging Face's files hold it.
+    a further target. `foreign` says of a tied one that only Hugging Face's files hold it.
     """
 
     kind: Kind
@@ -90,7 +89,6 @@ class Rule:
     spare: str | None = None
     stored: bool = False
     copies: tuple[tuple[str, str], ...] = ()
-    tolerance: float = 0.0
     foreign: bool = False
 
     @property

@@ -227,7 +227,7 @@ class _Match:
         """The regions of the file's tensors that PaddleNLP's have no place for, as they are made here, and how far they
         may be from that."""
         return tuple(
-            (self.prefix + move.target, region, rule.tolerance)
+            (self.prefix + move.target, region, getattr(move.transform, "tolerance", 0.0))
             for rule in self.rules
             if rule.kind is Kind.MAPPED
             for move in rule.moves()

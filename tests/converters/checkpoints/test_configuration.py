@@ -16,6 +16,7 @@ from paddle2torch.converters.checkpoints.configuration import (
     translate_configuration,
 )
 from paddle2torch.errors import ConfigurationError, UnreadableFileError
+from paddle2torch.mappings.language.fields import UNFIXED
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
 from ...conftest import SMALL, TORCH_PYTHON, run_child

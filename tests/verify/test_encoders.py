@@ -76,9 +76,9 @@ def test_an_embedding_of_another_width_is_refused(seed_small: Seed, tmp_path: Pa
 
 @pytest.mark.parametrize("options", [{}, {"architecture": "RoFormerModel"}])
 def test_another_activation_in_the_pooler_is_refused(options: dict[str, str], seed_small: Seed, tmp_path: Path) -> None:
-    """It is PaddleNLP's default. What the line advises works: the class is in the file, and no option leads past it."""
+    """It is PaddleNLP's default. No option leads past it; what the line advises is written by PaddleNLP, and works."""
     source = seed_small("RoFormerForSequenceClassification", pool_act="tanh")
-    with pytest.raises(ConfigurationError, match=r"tanh \(pool_act\).*save it with PaddleNLP's model\.roformer\.save_pr"):
+    with pytest.raises(ConfigurationError, match=r"tanh \(pool_act\).*save it with PaddleNLP's model\.roformer\.save"):
         convert_checkpoint(source, tmp_path / "out", **options)
     convert_checkpoint(seed_small("RoFormerModel", pool_act="tanh", folder="backbone"), tmp_path / "out")
 

@@ -15,8 +15,8 @@ What every class of PaddleNLP's becomes, what is known to differ, and what is re
 `mappings/` by `make docs`; a test compares the two.
 
 A class in the left column converts to the one beside it; that the two are the same model is proven by running both, in
-transformers 5.24.0 and 4.57.6. "Declared" are differences that no weight can express: they are named, measured and printed
-in every report. Names are those that `paddle2torch list` shows and `fetch`, `convert` and `gate` take.
+transformers 5.24.0 and 4.57.6. "Declared" are differences that no weight can express: they are named, measured and
+printed in every report. Names are those that `paddle2torch list` shows and `fetch`, `convert` and `gate` take.
 """
 
 

@@ -75,7 +75,7 @@ def test_an_embedding_of_another_width_is_refused(seed_small: Seed, tmp_path: Pa
 
 
 @pytest.mark.parametrize("options", [{}, {"architecture": "RoFormerModel"}])
-def test_another_activation_in_the_pooler_is_refused(options: dict[str, str], seed_small: Seed, tmp_path: Path) -> None:
+def test_another_activation_in_the_pooler_is_refused(options: dict[str, Any], seed_small: Seed, tmp_path: Path) -> None:
     """It is PaddleNLP's default. No option leads past it; what the line advises is written by PaddleNLP, and works."""
     source = seed_small("RoFormerForSequenceClassification", pool_act="tanh")
     with pytest.raises(ConfigurationError, match=r"tanh \(pool_act\).*save it with PaddleNLP's model\.roformer\.save"):

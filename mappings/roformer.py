@@ -84,8 +84,8 @@ def _other_pooler(configuration: Mapping[str, Any]) -> str | None:
     if pooler == layers:
         return None
     return (
-        f"PaddleNLP's pooler applies {pooler} (pool_act), Hugging Face's head hidden_act, which is {layers}; convert "
-        "the backbone as RoFormerModel and keep pooler and classifier apart"
+        f"PaddleNLP's pooler applies {pooler} (pool_act), Hugging Face's head hidden_act, which is {layers}; the "
+        "backbone alone converts: save it with PaddleNLP's model.roformer.save_pretrained and convert that folder"
     )
 
 

@@ -108,8 +108,8 @@ def open_torch_checkpoint(source: str | Path) -> TorchCheckpoint:
         raise
 
 
-HALF_STEPS = {"float16": 2**-12, "bfloat16": 2**-9}
-"""How far numbers up to 1 are from the nearest of a type, at most."""
+STEPS = {"float16": 2**-11, "bfloat16": 2**-8}
+"""The distance of neighbouring numbers below 1."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> Non
             region.top : region.bottom, region.left : region.right
         ]
         if region.table is not None:
-            within = tolerance + HALF_STEPS.get(tensor.dtype.name, 0.0)
+            within = tolerance + STEPS.get(tensor.dtype.name, 0.0)
             if not np.allclose(widened(values, tensor.dtype), region.table(np), rtol=0, atol=within):
                 raise UnmatchedTensorsError(
                     f"{name} does not hold what PaddleNLP computes in its place, within {within:g}: PaddleNLP's "

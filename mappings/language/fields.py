@@ -23,10 +23,10 @@ class Field:
 
     A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
     under which Hugging Face's has the field. `counts` is False where no output of a trained model depends on it: only
-    such a field, or one that the tensors tell, may be left unsaid where a checkpoint has no configuration. `runs` is
-    the value that PaddleNLP's model computes with whatever its configuration says of it, or what makes that value of
-    the other fields. `least` is the smallest value that Hugging Face's class takes, `target_like` the field whose value
-    Hugging Face's has where it is not stated.
+    such a field, one with `runs`, or one that the tensors tell, may be left unsaid where a checkpoint has no
+    configuration. `runs` is the value that PaddleNLP's model computes with whatever its configuration says of it, or
+    what makes that value of the other fields. `least` is the smallest value that Hugging Face's class takes,
+    `target_like` the field whose value Hugging Face's has where it is not stated.
     """
 
     name: str

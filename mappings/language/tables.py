@@ -18,8 +18,8 @@ Formula = Callable[[Mapping[str, Any], Any], Any]
 
 @dataclass(frozen=True)
 class Computed(Transform):
-    """A tensor that no source holds: a table that `values` makes with `numpy`. Where Hugging Face's own class made it, it
-    may be `tolerance` away, in absolute numbers."""
+    """A tensor that no source holds: a table that `values` makes with `numpy`. Where Hugging Face's own class made it,
+    it may be `tolerance` away, in absolute numbers."""
 
     of: Shape
     values: Callable[[Any], Any]

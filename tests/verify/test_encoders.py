@@ -74,6 +74,15 @@ def test_an_embedding_of_another_width_is_refused(seed_small: Seed, tmp_path: Pa
             convert_checkpoint(source, tmp_path / "out")
 
 
+@pytest.mark.parametrize("options", [{}, {"architecture": "RoFormerModel"}])
+def test_another_activation_in_the_pooler_is_refused(options: dict[str, Any], seed_small: Seed, tmp_path: Path) -> None:
+    """It is PaddleNLP's default. No option leads past it; what the line advises is written by PaddleNLP, and works."""
+    source = seed_small("RoFormerForSequenceClassification", pool_act="tanh")
+    with pytest.raises(ConfigurationError, match=r"tanh \(pool_act\).*save it with PaddleNLP's model\.roformer\.save"):
+        convert_checkpoint(source, tmp_path / "out", **options)
+    convert_checkpoint(seed_small("RoFormerModel", pool_act="tanh", folder="backbone"), tmp_path / "out")
+
+
 def test_tables_and_layers_that_nothing_reads_are_dropped_by_name(seed_small: Seed, tmp_path: Path) -> None:
     gram = convert_checkpoint(seed_small("ErnieGramModel", rel_pos_size=5, folder="gram"), tmp_path / "one")
     assert gram.dropped == ("embeddings.rel_pos_embeddings.weight",)

@@ -49,8 +49,9 @@ def measured_sizes(
 
 
 def unsaid_fields(family: Family, said: Collection[str]) -> list[str]:
-    """The fields that outputs depend on and that are not among those that are `said`, in the family's order."""
-    return [entry.name for entry in family.fields if entry.counts and entry.name not in said]
+    """The fields that outputs depend on and that are not among those that are `said`, in the family's order; not those
+    for which PaddleNLP's model has a value of its own."""
+    return [entry.name for entry in family.fields if entry.counts and not entry.is_fixed and entry.name not in said]
 
 
 def with_defaults(family: Family, configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def without_place(family: Family, tokenizer: bool) -> set[str]:
     names |= {name for name, field in ONLY_WITH_FIELDS.items() if field not in fields}
     if "hidden_act" in fields:
         names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
+    names |= set() if family.model(family.base).pooler else {"pooler not transposed"}
     names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in family.arguments}
     return names | ONLY_WITH_A_TIED_DECODER | (set() if tokenizer else ONLY_WITH_A_TOKENIZER)
 

@@ -161,7 +161,13 @@ def references() -> dict[str, Reference]:
     return {name: reference for family in FAMILIES.values() for name, reference in family.references.items()}
 
 
+MOST_LISTED = 20
+"""Names that fit into a message."""
+
+
 def _near(name: str, known: Iterable[str]) -> str:
+    """The near names, else all of them where they are few."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, 3, 0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; known are {', '.join(known)}"
+    if near := difflib.get_close_matches(name, known, 3, 0.5):
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; known are {', '.join(known)}" if len(known) <= MOST_LISTED else ""

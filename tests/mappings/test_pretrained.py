@@ -52,6 +52,9 @@ def plan_of(entry: Pretrained, architecture: str, state: dict[str, list[int]]) -
 def test_a_typo_gets_the_near_names() -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean albert-base-v2"):
         get_pretrained("albert-bse-v2")
+    # More than a hundred are not listed.
+    with pytest.raises(UnknownNameError, match=r"^unknown pretrained name 'src'; `paddle2torch list` shows all$"):
+        get_pretrained("src")
     with pytest.raises(UnknownNameError, match=r"did you mean albert or bert"):
         get_family("alberta")
     with pytest.raises(UnknownNameError, match=r"known are albert, bert"):

@@ -141,3 +141,26 @@ def test_ctrl_c_at_any_import(arguments: list[str], source: Path) -> None:
     assert (child.returncode, errors) == (0, "")
     assert output
     assert number > 100
+
+
+BESIDE_A_THREAD = """
+import os, signal, threading, time
+from paddle2torch.workers.process import Terminated, guard_process, interrupts_held
+
+threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+guard_process()
+try:
+    with interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        print("held")
+    print("lost")
+except Terminated as error:
+    print(error.number)
+"""
+
+
+def test_an_interrupt_that_another_thread_gets_is_held_back_too() -> None:
+    """Libraries start threads that hold nothing back: a worker that was half started then got half of what it needs."""
+    done = subprocess.run([sys.executable, "-c", BESIDE_A_THREAD], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["held", "2"], done.stderr

@@ -5,9 +5,8 @@ Modules are imported inside the commands, so that `--help` and `list` start with
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import click
 
 from .errors import Paddle2TorchError, ParityError
+from .workers.console import print_json, show
 from .workers.process import Terminated, guard_process, ignore_interrupts, interruption
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
-    from .workers.console import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -158,7 +157,7 @@ def list_command(family: str | None, as_json: bool) -> None:
     from .converters.checkpoints.catalogue import catalogue
 
     names = catalogue(family)
-    _show(as_json, names.to_json(), table=names.table())
+    show(as_json, names.to_json(), table=names.table())
 
 
 @cli.command()
@@ -171,7 +170,7 @@ def inspect(path: str, with_hash: bool, recognition: Options, as_json: bool) -> 
     from .converters.checkpoints.inspection import inspect_checkpoint
 
     found = inspect_checkpoint(path, with_hash, **recognition)
-    _show(as_json, found.to_json(), found.lines(), found.table())
+    show(as_json, found.to_json(), found.lines(), found.table())
 
 
 @cli.command()
@@ -200,7 +199,7 @@ def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> No
         fetched = fetcher.fetch(name)
     if output is not None:
         fetched = copy_to(fetched, output)
-    _show(as_json, fetched.to_json(), fetched.lines())
+    show(as_json, fetched.to_json(), fetched.lines())
 
 
 @cli.command()
@@ -287,7 +286,7 @@ def convert(
         done = convert_checkpoint(source, output, **options, progress=progress)
     for guess in done.guesses:
         note(f"guessed: {guess}")
-    _show(as_json, done.to_json(), done.lines())
+    show(as_json, done.to_json(), done.lines())
     return 0
 
 
@@ -298,7 +297,7 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
     make_listed_available(found, **network, quiet=as_json)
     given = {name: value for name, value in options.items() if value is not None}
     done = convert_many(found, output, **given, on_result=result_notes(len(found.items)))
-    _show(as_json, done.to_json(), done.lines(), done.table())
+    show(as_json, done.to_json(), done.lines(), done.table())
     if done.exit_status:
         _fail(f"{len(done.failed)} of {len(done.results)} checkpoints were not converted; each FAILED line says why")
     return done.exit_status
@@ -359,7 +358,7 @@ def verify(
             raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
         obtain()
         check = check_certificate(source, converted, recognition["config"])
-        _show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
+        show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
         return 0 if check.passed else 1
     from .verify.commands import verify_pair
     from .verify.reports.gate_result import GateResult, ModelResult
@@ -383,7 +382,7 @@ def verify(
         certificate=not no_certificate,
     )
     place = [f"reports: {report_dir}"] if report_dir is not None else []
-    _show(as_json, report.to_json(), [*report_lines(report), *place])
+    show(as_json, report.to_json(), [*report_lines(report), *place])
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
     reports.finish(GateResult((model,), report.command), report.to_json())
     return 0 if report.passed else 1
@@ -455,7 +454,7 @@ def gate(
             quiet=as_json,
         )
     if as_json:
-        _print_json(result.to_json())
+        print_json(result.to_json())
     else:
         print_gate(result)
     reports.finish(result, result.to_json())
@@ -473,7 +472,7 @@ def environments(pythons: Options, as_json: bool) -> int:
     from .verify.environments import survey
 
     found = survey(**pythons)
-    _show(as_json, found.to_json(), found.lines())
+    show(as_json, found.to_json(), found.lines())
     return 0 if found.complete else BAD_INPUT
 
 
@@ -505,24 +504,7 @@ def publish(converted: Path, repo_id: str, private: bool, dry_run: bool, allow_u
         )
     except ParityError as error:
         _fail(str(error), 1)
-    _show(as_json, done.to_json(), [done.headline()], done.table())
-
-
-def _show(as_json: bool, document: dict[str, Any], lines: Iterable[str] = (), table: Table | None = None) -> None:
-    """Print a result: the document for a program, or the table and the lines for people."""
-    from .workers.console import print_table
-
-    if as_json:
-        _print_json(document)
-        return
-    if table is not None:
-        print_table(*table)
-    for line in lines:
-        click.echo(line)
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    click.echo(json.dumps(document, indent=2, allow_nan=False))
+    show(as_json, done.to_json(), [done.headline()], done.table())
 
 
 def main() -> None:

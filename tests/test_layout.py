@@ -22,7 +22,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MOST_MODULES = 15
 MOST_LINES = 450
 MOST_LINES_OF_TESTS = 500
-MOST_LINES_OF_COMMANDS = 560
+MOST_LINES_OF_COMMANDS = 540
 """cli.py alone holds all commands."""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Table(NamedTuple):
@@ -41,6 +42,22 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: S
     for row in safe:
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False, soft_wrap=False).print(table)
+
+
+def show(as_json: bool, document: Mapping[str, Any], lines: Iterable[str] = (), table: Table | None = None) -> None:
+    """Print a result on standard output: the document for a program, or the table and the lines for people."""
+    if as_json:
+        print_json(document)
+        return
+    if table is not None:
+        print_table(*table)
+    for line in lines:
+        print(line)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print a document on standard output as the only thing there."""
+    print(json.dumps(document, indent=2, allow_nan=False))
 
 
 def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:

@@ -49,5 +49,5 @@ def bit_equal(one: Tensor, other: Tensor, transform: Transform = IDENTITY) -> bo
             turned.read(piece, scratch).view(np.uint8),
             np.ascontiguousarray(other.read_piece(piece, others)).view(np.uint8),
         )
-        for piece in turned.pieces()
+        for piece in turned.pieces
     )

@@ -78,11 +78,14 @@ class Entry:
         """Bytes of the elements as written."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def pieces(self) -> Iterator[Piece]:
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
         """Pieces that cover what is written, once."""
+        found = []
         for region in self.view.regions:
-            for piece in self._pieces_of(region):
-                yield _shifted(piece, region.top - region.row, region.left - region.column)
+            down, right = region.top - region.row, region.left - region.column
+            found += [_shifted(piece, down, right) if down or right else piece for piece in self._pieces_of(region)]
+        return tuple(found)
 
     def _pieces_of(self, region: Region) -> Iterator[Piece]:
         """Pieces of a region, where its values begin at the region's row and column."""
@@ -227,7 +230,7 @@ def _groups(entries: Sequence[Entry]) -> Iterator[list[tuple[Entry, Piece]]]:
     some ten kilobytes."""
     group: list[tuple[Entry, Piece]] = []
     filled = 0
-    for pair in ((entry, piece) for entry in entries for piece in entry.pieces()):
+    for pair in ((entry, piece) for entry in entries for piece in entry.pieces):
         group.append(pair)
         filled += _bytes_in(pair)
         if filled >= GROUP_BYTES or len(group) >= GROUP_PIECES:

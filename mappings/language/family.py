@@ -165,6 +165,7 @@ class Family:
     citation: tuple[str, ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
     old_names: Mapping[str, str] = field(default_factory=dict)
+    _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         architectures = [model.source for model in self.models]
@@ -277,6 +278,15 @@ class Family:
         twin that no rule has, ConfigurationError for a missing or impossible size and for what the class refuses.
         """
         model = self.model(architecture)
+        # Asked for several times of one checkpoint, which may have tens of thousands of tensors: the last answer is kept.
+        key = (model.source, prefixed, repr(sorted(configuration.items())))
+        known, rules = self._last
+        if known != key:
+            rules = self._spell(model, configuration, prefixed)
+            object.__setattr__(self, "_last", (key, rules))
+        return rules
+
+    def _spell(self, model: Model, configuration: Mapping[str, Any], prefixed: bool) -> tuple[Rule, ...]:
         if (reason := model.refusal(configuration)) is not None:
             raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
         prefix = self.source_prefix if prefixed else ""

@@ -142,7 +142,7 @@ def streamed(transform: Transform, sources: Sequence[Tensor], dtype: str) -> Arr
     target = np.zeros(matrix_shape(entry.shape), DTYPES[dtype].storage)
     written = np.zeros(matrix_shape(entry.shape), np.int64)
     scratch = Scratch()
-    for piece in entry.pieces():
+    for piece in entry.pieces:
         place = slice(piece.top, piece.bottom), slice(piece.left, piece.right)
         target[place] = entry.read(piece, scratch)
         written[place] += 1

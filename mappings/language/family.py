@@ -278,7 +278,7 @@ class Family:
         twin that no rule has, ConfigurationError for a missing or impossible size and for what the class refuses.
         """
         model = self.model(architecture)
-        # Asked for several times of one checkpoint, which may have tens of thousands of tensors: the last answer is kept.
+        # Asked for several times of one checkpoint, which may have tens of thousands of tensors: the last is kept.
         key = (model.source, prefixed, repr(sorted(configuration.items())))
         known, rules = self._last
         if known != key:

@@ -125,7 +125,7 @@ def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
         "seconds": f"{model.seconds:.1f}",
         "error": model.error,
         "report": report is not None,
-        **dict.fromkeys(("facts", "problems", "charts", "checks", "coverage", "declared", "parts"), ()),
+        **dict.fromkeys(("facts", "notes", "problems", "charts", "checks", "coverage", "declared", "parts"), ()),
     }
     if report is None:
         return document
@@ -147,6 +147,7 @@ def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
         "worst32": worst(report.check("float32")),
         "facts": f"{report.architecture}, {report.parameters:,} parameters in {report.tensors} tensors, "
         f"{report.weights} weights",
+        "notes": report.notes,
         "problems": [
             {
                 "check": check.name,

@@ -112,6 +112,7 @@ def _properties(report: Report) -> dict[str, str]:
         "weights": report.weights,
         "tool": report.tool,
         **{f"version of {name}": version for name, version in report.versions.items()},
+        **{f"note {number}": note for number, note in enumerate(report.notes, start=1)},
     }
 
 

@@ -7,7 +7,7 @@ import re
 from .faults import count_caught, faults_of, not_injected
 from .gate_result import GateResult, ModelResult
 from .hints import hint
-from .text import headline, left_out, not_run_checks, shown_problems, tally, verdict, where, worst
+from .text import beside_checks, headline, left_out, not_run_checks, shown_problems, tally, verdict, where, worst
 
 MARKS = {"passed": "✅", "passed in part": "🟡", "FAILED": "❌", "not run": "⚪"}
 
@@ -36,8 +36,8 @@ def markdown(result: GateResult) -> str:
         lines += [f"- ❌ escaped: {_cell(fault.name)}" for fault in escaped] + ([""] if escaped else [])
         for reason, names in not_injected(faults).items():
             lines += [f"Not injected here, because {_cell(reason)}: {_cell(', '.join(names))}", ""]
-    proofs = [f"{model.name}: {model.report.proof}" for model in result.models if model.report and model.report.proof]
-    lines += [f"- {_cell(proof)}" for proof in proofs] + ([""] if proofs else [])
+    said = [f"{model.name}: {line}" for model in result.models if model.report for line in beside_checks(model.report)]
+    lines += [f"- {_cell(line)}" for line in said] + ([""] if said else [])
     if result.command:
         lines += ["Repeat it:", "", *_fenced(result.command), ""]
     versions = [model.report.versions for model in result.sides if model.report and model.report.versions]

@@ -176,6 +176,11 @@ def report_lines(report: Report) -> list[str]:
     return [*lines, *end, f"{report_verdict(report)} ({passed} of {len(report.sides)} torch environments passed)"]
 
 
+def beside_checks(report: Report) -> list[str]:
+    """What a report says beside its checks: how the source was read, and where its certificate is or why not."""
+    return [*(f"note: {note}" for note in report.notes), *([report.proof] if report.proof else [])]
+
+
 def _side_lines(report: Report) -> list[str]:
     """A line per check and per declared difference, of one torch environment."""
     lines = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -153,6 +154,24 @@ def test_faults_are_shown_and_an_escaped_one_is_a_failure() -> None:
     page = html_page(result)
     assert "escaped" in page
     assert 'class="verdict failed"' in page.split("<main>")[0]
+
+
+def test_how_the_source_was_read_is_said_in_every_report() -> None:
+    """A note is what a reader of the verdict must know, whichever report is kept."""
+    note = "every name begins with `module.` in <the file>, which is a guess"
+    report = make_report(notes=(note, "a second one"), no_certificate="not asked for")
+    result = make_result(("noted", report), ("plain", make_report()))
+    assert f"  note: {note}" in report_lines(report)
+    summary = re.sub(r"\\(.)", r"\1", markdown(result))
+    assert f"- noted: note: {note}\n- noted: note: a second one\n- noted: no certificate: not asked for\n" in summary
+    assert "plain: note" not in summary
+    page = html_page(result)
+    assert page.count("<p>Note: ") == 2
+    assert f"<p>Note: {html.escape(note)}</p>" in page
+    suites = {suite.get("name"): suite for suite in ElementTree.fromstring(junit_xml(result))}
+    noted = {one.get("name"): one.get("value") for one in suites["noted"].iter("property")}
+    assert (noted["note 1"], noted["note 2"]) == (note, "a second one")
+    assert not [one for one in suites["plain"].iter("property") if str(one.get("name")).startswith("note")]
 
 
 def test_what_was_not_run_never_looks_passed() -> None:

@@ -26,10 +26,11 @@ WITH_TOKENIZER = [
     (family.name, model.source)
     for family in FAMILIES.values()
     if family.tokenizer is not None and {SENTENCEPIECE, WORDPIECE} & {*family.tokenizer.default_class.kinds}
-    for model in (family.model(family.base), next((one for one in family.models if one.head), None))
-    if model is not None
+    for model in family.models
+    # A class that insists on more has no default call.
+    if not model.needs
 ]
-"""Of each family the backbone and a class with a head. Without a tokenizer, all are loaded with the other checks."""
+"""The classes of families that have a tokenizer. Without one, all are loaded with the other checks."""
 
 KINDS = {"albert": SENTENCEPIECE, "albert chinese": WORDPIECE}
 """The vocabulary of an ALBERT, which has two; of other families, the one that their default class prefers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..converters.batch.finding import Found
-from ..converters.checkpoints.cache import own_cache
+from ..converters.checkpoints.cache import fetched_place
 from ..converters.outputs.folder import check_output
 from ..errors import Paddle2TorchError
 from ..mappings.registry import PRETRAINED
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def check_room(name: str, output: Path, overwrite: bool = False) -> None:
     """Before minutes go into a download: raise OutputError where `output` cannot be made from a pretrained name."""
-    check_output(output, own_cache() / name, overwrite)
+    check_output(output, fetched_place(name), overwrite)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from .. import __version__
 from ..converters.checkpoints.cache import (
     check_fetched,
     fetched_folder,
+    fetched_place,
     own_cache,
     paddlenlp_cache,
     read_record,
@@ -112,7 +113,7 @@ class Fetcher:
         """
         pretrained = get_pretrained(name)
         urls = {file: self.address(url) for file, url in pretrained.files.items()}
-        folder = own_cache() / name
+        folder = fetched_place(name)
         check_fetched(folder)
         brought = []
         if any(not _is_there(folder / file) for file in urls):
@@ -136,7 +137,7 @@ class Fetcher:
             return
         if fetched_folder(name) is None and cached_folder(name) is not None:
             return
-        if not all(_is_there(own_cache() / name / file) for file in PRETRAINED[name].files):
+        if not all(_is_there(fetched_place(name) / file) for file in PRETRAINED[name].files):
             self.fetch(name)
 
     def address(self, url: str) -> str:
@@ -288,7 +289,7 @@ def _under_another_name(pretrained: Pretrained, file: str) -> tuple[Path, dict[s
     """A file of the same address that was fetched for another name and is unchanged, and what is recorded of it."""
     for other in PRETRAINED.values():
         for name, url in other.files.items():
-            path = own_cache() / other.name / name
+            path = fetched_place(other.name) / name
             if other.name != pretrained.name and url == pretrained.files[file] and _is_there(path):
                 entry = read_record(path.parent)[name]
                 if sha256_of(path) == entry["sha256"]:

@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import UnknownNameError, UnreadableFileError
+from ...mappings.language.pretrained import name_of_stem, stem_of
 from ...mappings.registry import PRETRAINED, get_pretrained
-from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
+from .cache import check_fetched, fetched_folder, fetched_place, paddlenlp_cache
 from .configuration import SourceConfiguration, parse_configuration, read_configuration
 from .lookalikes import held_instead, program_file
 
@@ -67,7 +68,7 @@ def cached_folder(name: str) -> Path | None:
     if fetched is not None:
         return fetched
     folder = paddlenlp_cache() / name
-    if any((folder / file).is_file() for file in (*WEIGHT_FILES, *INDEX_FILES, f"{name}.pdparams")):
+    if any((folder / file).is_file() for file in (*WEIGHT_FILES, *INDEX_FILES, f"{stem_of(name)}.pdparams")):
         return folder
     return None
 
@@ -95,7 +96,7 @@ def _find(source: str | Path) -> Source:
         folder = cached_folder(text)
         if folder is None:
             raise UnreadableFileError(
-                f"{text}: its published weights are neither in the cache {own_cache() / text} nor in PaddleNLP's cache "
+                f"{text}: its published weights are neither in the cache {fetched_place(text)} nor in PaddleNLP's cache "
                 f"{paddlenlp_cache() / text}; `paddle2torch fetch {text}` downloads them where there is a network, "
                 f"from {get_pretrained(text).weights_url}; `paddle2torch seed {text} FOLDER` makes seeded weights"
             )
@@ -150,7 +151,7 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         names = ", ".join(candidate.name for candidate in candidates)
         raise UnreadableFileError(f"{folder}: holds several sets of weights ({names}); pass the file that is meant")
     weights = candidates[0]
-    name = name or _known_name(weights) or (folder.name if folder.name in PRETRAINED else None)
+    name = name or _known_name(weights) or next((one for one in names_of_folder(folder) if one in PRETRAINED), None)
     set_aside = tuple(sorted(path.name for path in folder.iterdir() if TRAINING_FILE.fullmatch(path.name)))
     return Source(folder, *_files_of(weights), name, looked_up, set_aside)
 
@@ -175,7 +176,14 @@ def _files_of(weights: Path) -> tuple[tuple[Path, ...], Path | None]:
 
 
 def _known_name(path: Path) -> str | None:
-    return path.stem if path.stem in PRETRAINED else None
+    name = name_of_stem(path.stem)
+    return name if name in PRETRAINED else None
+
+
+def names_of_folder(folder: Path) -> tuple[str, str]:
+    """The pretrained names that a folder may be called by: its own name, and with that of the folder around it, as in
+    PaddleNLP's cache."""
+    return name_of_stem(folder.name), "/".join(folder.parts[-2:])
 
 
 def _published_configuration(name: str | None) -> SourceConfiguration | None:

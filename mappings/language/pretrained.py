@@ -40,8 +40,20 @@ class Pretrained:
     def files(self) -> dict[str, str]:
         """The addresses by the names that the files have here: NAME.pdparams, NAME.vocab.txt and the like, whatever
         they are called where they are published."""
-        named = {f"{self.name}.{_ending(url)}": url for url in self.tokenizer_urls}
-        return {f"{self.name}.pdparams": self.weights_url, **named}
+        stem = stem_of(self.name)
+        named = {f"{stem}.{_ending(url)}": url for url in self.tokenizer_urls}
+        return {f"{stem}.pdparams": self.weights_url, **named}
+
+
+def stem_of(name: str) -> str:
+    """What files and folders of a pretrained name are called: uer--chinese-roberta-tiny of uer/chinese-roberta-tiny,
+    since a slash would make a folder of its first part."""
+    return name.replace("/", "--")
+
+
+def name_of_stem(stem: str) -> str:
+    """The pretrained name whose files and folders are called so; no name holds two hyphens side by side."""
+    return stem.replace("--", "/")
 
 
 TOKENIZER_ENDINGS = ("spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.bpe", "encoder.json")

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import UnreadableFileError
 from ...mappings.language.pretrained import name_of_stem, stem_of
 from ...mappings.language.tokenizers import VOCABULARY_FILES
-from ...mappings.registry import published_tokenizers
+from ...mappings.registry import COMMUNITY, published_tokenizers
 from ..checkpoints.source import Source, names_of_folder
 
 CONFIG = "tokenizer_config.json"
@@ -61,7 +61,7 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
     return TokenizerFiles(
         folder,
         found,
-        next((name for name in shown if name in published), None),
+        next((name for name in shown if name in published or name in COMMUNITY), None),
         *(_existing(folder / name) for name in (CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)),
     )
 

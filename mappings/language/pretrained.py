@@ -40,9 +40,23 @@ class Pretrained:
     def files(self) -> dict[str, str]:
         """The addresses by the names that the files have here: NAME.pdparams, NAME.vocab.txt and the like, whatever
         they are called where they are published."""
-        stem = stem_of(self.name)
-        named = {f"{stem}.{_ending(url)}": url for url in self.tokenizer_urls}
-        return {f"{stem}.pdparams": self.weights_url, **named}
+        named = {f"{self.stem}.{_ending(url)}": url for url in self.tokenizer_urls}
+        return {self.weights_file: self.weights_url, **named}
+
+    @property
+    def stem(self) -> str:
+        """What its folder and its files are called."""
+        return stem_of(self.name)
+
+    @property
+    def key(self) -> str:
+        """What it is asked for by."""
+        return self.name
+
+    @property
+    def weights_file(self) -> str:
+        """What its file of weights is called in that folder."""
+        return f"{self.stem}.pdparams"
 
 
 def stem_of(name: str) -> str:

@@ -150,10 +150,9 @@ def cli() -> None:
 @family_option("Only the names of this family.")
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
-    """List the pretrained names by family: size (layers x hidden size), exact parameters, cached or not. Below them
-    stand names of PaddleNLP's community, of which only fetching tells more.
-
-    With --json also languages, configurations, the parameters of further classes, and addresses.
+    """List the pretrained names by family: size (layers x hidden size), exact parameters, cached or not. Below them,
+    names of PaddleNLP's community. With --json also languages, configurations, the parameters of further classes, and
+    addresses.
     """
     from .converters.checkpoints.catalogue import catalogue
 
@@ -186,11 +185,11 @@ def inspect(path: str, with_hash: bool, recognition: Options, as_json: bool) -> 
 @network_options
 @as_json
 def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> None:
-    """Download the published weights and tokenizer of NAME into the cache, once. With community:NAME, what PaddleNLP's
-    community has under that name.
+    """Download the published weights and tokenizer of NAME into the cache, once.
 
-    The cache is PADDLE2TORCH_CACHE, else the platform's cache folder; what PaddleNLP's own cache holds is linked. A
-    download that broke off is continued. The sha256 of each file is recorded and checked whenever the name is used.
+    With community:NAME, what PaddleNLP's community has under that name. The cache is PADDLE2TORCH_CACHE, else the
+    platform's cache folder; what PaddleNLP's own cache holds is linked. A download that broke off is continued. The
+    sha256 of each file is recorded and checked whenever the name is used.
     """
     from .hub.availability import check_room, fetching
     from .hub.fetch import copy_to

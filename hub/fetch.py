@@ -26,13 +26,12 @@ from ..converters.checkpoints.cache import (
 )
 from ..converters.checkpoints.source import cached_folder
 from ..converters.outputs.folder import new_folder
-from ..errors import ChangedFileError, FetchError, MissingDependencyError, UnreachableError
-from ..mappings.language.community import CONFIGURATIONS, TOKENIZER, WEIGHTS, Community
+from ..errors import AbsentFileError, ChangedFileError, FetchError, MissingDependencyError, UnreachableError
+from ..mappings.language.community import ADDRESS, CONFIGURATIONS, TOKENIZER, WEIGHTS, Community
 from ..mappings.language.pretrained import Pretrained
 from ..mappings.registry import PRETRAINED, Published, get_published, is_published
 from ..workers.process import Terminated
-from .community import bring_folder, community_address
-from .content import check_tokenizer, check_weights
+from .content import check_configuration, check_folder_weights, check_part, check_tokenizer, check_weights
 from .download import Downloaded, Patience, Progress, discard, download, is_web_address, kept, shown
 from .errors import lacks_libraries
 
@@ -40,6 +39,12 @@ if TYPE_CHECKING:
     from requests import Session
 
 MOST_REDIRECTS = 5
+
+VARIABLE = "COMMUNITY_MODEL_PREFIX"
+"""PaddleNLP's own variable for another address of its community."""
+
+Bring = Callable[[str, str, Callable[[Path], None]], None]
+"""Brings a file, by the name it gets, its address and what checks it. Raises AbsentFileError where there is none."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class Fetcher:
         brought: list[str] = []
         if not _is_complete(entry, folder):
             # Before the lock, which makes a folder.
-            self.address(entry.weights_url if isinstance(entry, Pretrained) else community_address())
+            self.address(entry.weights_url if isinstance(entry, Pretrained) else _community_address())
             with self._lock(folder):
                 brought = self._bring_all(entry, folder)
         record = read_record(folder)
@@ -167,7 +172,7 @@ class Fetcher:
                         brought.append(file)
 
         if isinstance(entry, Community):
-            bring_folder(entry, folder, bring)
+            _bring_folder(entry, folder, bring)
         else:
             for file, url in entry.files.items():
                 check = check_weights if file == entry.weights_file else check_tokenizer
@@ -258,6 +263,43 @@ class Fetcher:
             # A folder in which nothing arrived is not left behind.
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _community_address() -> str:
+    """The address below which the community's folders lie. Raises FetchError for a variable that holds none."""
+    chosen = os.environ.get(VARIABLE, "").rstrip("/")
+    if chosen and not is_web_address(chosen):
+        raise FetchError(f"{VARIABLE} is none of the form http(s)://host[:port][/path]; a community's name follows it")
+    return chosen or ADDRESS
+
+
+def _bring_folder(entry: Community, folder: Path, bring: Bring) -> None:
+    """Bring the files of a name into `folder`: its configuration, what there is of a tokenizer, and the weights.
+
+    The weights come last, so that nothing is missing where they are. Raises AbsentFileError when the community has no
+    such name or no weights of it in one file, and FetchError for a model of no known family, before its weights come.
+    """
+    place = f"{_community_address()}/{entry.name}"
+
+    def is_there(file: str, check: Callable[[Path], None]) -> bool:
+        try:
+            bring(file, f"{place}/{file}", check)
+        except AbsentFileError:
+            return False
+        return True
+
+    if not any(is_there(file, partial(check_configuration, name=entry.name)) for file in CONFIGURATIONS):
+        raise AbsentFileError(
+            f"{entry.key}: {shown(place)} has neither {' nor '.join(CONFIGURATIONS)}, so PaddleNLP's community has no "
+            "model of that name; check the name, and the base URL where one is set"
+        )
+    for file in TOKENIZER:
+        is_there(file, partial(check_part, name=entry.name))
+    if not is_there(WEIGHTS, partial(check_folder_weights, name=entry.name, folder=folder)):
+        raise AbsentFileError(
+            f"{entry.key}: {shown(place)} has a configuration and no {WEIGHTS}; what the community holds in other "
+            "files, PaddleNLP itself must load and save as one"
+        )
 
 
 @contextmanager

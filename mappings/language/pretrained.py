@@ -60,8 +60,8 @@ class Pretrained:
 
 
 def stem_of(name: str) -> str:
-    """What files and folders of a pretrained name are called: uer--chinese-roberta-tiny of uer/chinese-roberta-tiny,
-    since a slash would make a folder of its first part."""
+    """What files and folders of a pretrained name are called: OWNER--NAME of OWNER/NAME, since a slash would make a
+    folder of its first part."""
     return name.replace("/", "--")
 
 

@@ -101,9 +101,9 @@ def get_pretrained(name: str) -> Pretrained:
                 f"{name}: is a name of PaddleNLP's community, whose size is known only when it is there: `paddle2torch "
                 "convert` and `verify` take it, `seed` and `gate` do not, but `gate --list` does"
             )
-        raise UnknownNameError(
-            f"unknown pretrained name {name!r}{_near(name, [*PRETRAINED, *COMMUNITY])}; `paddle2torch list` shows all"
-        )
+        near = _near(name, [*PRETRAINED, *COMMUNITY])
+        mark = "" if near.endswith("?") else ";"
+        raise UnknownNameError(f"unknown pretrained name {name!r}{near}{mark} `paddle2torch list` shows all")
     return PRETRAINED[name]
 
 

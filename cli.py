@@ -150,14 +150,14 @@ def cli() -> None:
 @family_option("Only the names of this family.")
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
-    """List the pretrained names by family: size (layers x hidden size), exact parameters, cached or not.
-
-    With --json also languages, configurations, the parameters of further classes, and addresses.
+    """List the pretrained names by family: size (layers x hidden size), exact parameters, cached or not. Below them,
+    names of PaddleNLP's community. With --json also languages, configurations, the parameters of further classes, and
+    addresses.
     """
     from .converters.checkpoints.catalogue import catalogue
 
     names = catalogue(family)
-    show(as_json, names.to_json(), table=names.table())
+    show(as_json, names.to_json(), names.lines(), names.table())
 
 
 @cli.command()
@@ -187,8 +187,9 @@ def inspect(path: str, with_hash: bool, recognition: Options, as_json: bool) -> 
 def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> None:
     """Download the published weights and tokenizer of NAME into the cache, once.
 
-    The cache is PADDLE2TORCH_CACHE, else the platform's cache folder; what PaddleNLP's own cache holds is linked. A
-    download that broke off is continued. The sha256 of each file is recorded and checked whenever the name is used.
+    With community:NAME, what PaddleNLP's community has under that name. The cache is PADDLE2TORCH_CACHE, else the
+    platform's cache folder; what PaddleNLP's own cache holds is linked. A download that broke off is continued. The
+    sha256 of each file is recorded and checked whenever the name is used.
     """
     from .hub.availability import check_room, fetching
     from .hub.fetch import copy_to
@@ -276,10 +277,10 @@ def convert(
         raise click.UsageError("--jobs goes with --tree or --list")
     from .converters.job import convert_checkpoint
     from .hub.availability import check_room, make_available
-    from .mappings.registry import PRETRAINED
+    from .mappings.registry import is_published
     from .workers.console import byte_progress, note
 
-    if source in PRETRAINED and not resume:
+    if is_published(source) and not resume:
         check_room(source, output, overwrite)
     make_available(source, **network, quiet=as_json)
     with byte_progress(quiet=as_json) as progress:

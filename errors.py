@@ -88,6 +88,10 @@ class FetchError(Paddle2TorchError):
     """A download failed, is not allowed, or brought something else than was asked for."""
 
 
+class AbsentFileError(FetchError):
+    """A server says that it has no such file."""
+
+
 class UnreachableError(FetchError):
     """A server could not be reached at all."""
 

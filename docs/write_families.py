@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paddle2torch.mappings.language.family import Family
 from paddle2torch.mappings.refused import REFUSED
-from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
+from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, PRETRAINED
 
 HEAD = """# Families
 
@@ -63,6 +63,8 @@ def _facts(family: Family) -> Iterator[str]:
             yield f"- tokenizer `{one.name}`{': ' if conditions else ''}{'; '.join(conditions)}"
     names = [entry.name for entry in PRETRAINED.values() if entry.family == family.name]
     yield f"- {len(names)} names: {', '.join(names)}" if names else "- no pretrained names are registered"
+    if others := [entry.name for entry in COMMUNITY.values() if entry.family == family.name]:
+        yield f"- known by name in PaddleNLP's community: {', '.join(others)}"
 
 
 def _refused() -> str:

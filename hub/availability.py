@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..converters.batch.finding import Found
-from ..converters.checkpoints.cache import own_cache
+from ..converters.checkpoints.cache import fetched_place
 from ..converters.outputs.folder import check_output
 from ..errors import Paddle2TorchError
-from ..mappings.registry import PRETRAINED
+from ..mappings.registry import get_published, is_published
 from ..workers.console import byte_progress, note
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def check_room(name: str, output: Path, overwrite: bool = False) -> None:
     """Before minutes go into a download: raise OutputError where `output` cannot be made from a pretrained name."""
-    check_output(output, own_cache() / name, overwrite)
+    check_output(output, fetched_place(get_published(name)), overwrite)
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def fetching(*, base_url: str | None, offline: bool, quiet: bool) -> Iterator[Fe
 def make_available(source: str, *, base_url: str | None, offline: bool, quiet: bool) -> None:
     """Fetch a pretrained name that stands as a source; paths and what a cache holds are left alone. Raises as
     `Fetcher.fetch`."""
-    if source in PRETRAINED and not Path(source).exists():
+    if is_published(source) and not Path(source).exists():
         with fetching(base_url=base_url, offline=offline, quiet=quiet) as fetcher:
             fetcher.make_available(source)
 

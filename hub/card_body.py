@@ -67,6 +67,8 @@ def _source(proof: Proof) -> str:
     name = plain(evidence.source_name)
     if evidence.pretrained is not None:
         return f"PaddleNLP's published weights {name}"
+    if evidence.community is not None:
+        return f"the weights {plain(evidence.community)} of PaddleNLP's community"
     kind = "random (seeded) weights" if evidence.weights == "seeded" else "a local checkpoint of PaddleNLP"
     return f"{kind}, {name}"
 
@@ -85,6 +87,8 @@ def _conversion(proof: Proof) -> list[str]:
             lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
         if pretrained.license is None:
             lines += ["- No license is stated for these weights, and this card claims none."]
+    elif evidence.community is not None:
+        lines += ["- License: that of these weights in PaddleNLP's community, which is not known here."]
     elif evidence.weights == "local":
         lines += ["- License: that of the checkpoint, which is not known here."]
     lines += [
@@ -115,7 +119,7 @@ def _altering(proof: Proof) -> list[str]:
 
 def _as_argument(evidence: Evidence) -> str:
     """The source as the commands name it; a place on someone's machine is not shown."""
-    return evidence.source_name if evidence.pretrained is not None and evidence.source_name else "SOURCE"
+    return evidence.source_name if evidence.weights == "published" and evidence.source_name else "SOURCE"
 
 
 def _proof(proof: Proof) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..converters.checkpoints.checkpoint import Checkpoint, recognise
+from ..converters.checkpoints.checkpoint import Checkpoint, family_of, recognise
+from ..converters.checkpoints.configuration import parse_configuration
 from ..converters.checkpoints.source import Source
 from ..converters.formats.pdparams import open_pdparams
 from ..converters.tokenizers.spiece import read_spiece
@@ -38,7 +39,7 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
     about as many tokens as the model has embeddings: half as many at least, one in a hundred more at most. Of a
     tokenizer of several files, each must be text or a SentencePiece model, as its name says."""
     if len(pretrained.tokenizer_urls) > 1:
-        _check_part(path, pretrained)
+        check_part(path, pretrained.name)
         return
     try:
         if pretrained.tokenizer_urls[0].endswith("spiece.model"):
@@ -58,14 +59,32 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {path} lacks {', '.join(missing)}")
 
 
-def _check_part(path: Path, pretrained: Pretrained) -> None:
-    """Raise FetchError unless the file is of the kind that its name says. Which tokens it must hold is not known."""
-    name, data = path.name.removesuffix(".partial"), path.read_bytes()
+def check_configuration(path: Path, name: str) -> None:
+    """Raise FetchError unless the file is a configuration that names a known family."""
     try:
-        if name.endswith(".model"):
+        family_of(parse_configuration(path))
+    except Paddle2TorchError as error:
+        raise FetchError(f"what came is not the configuration of {name}: {error}{_page(path)}") from error
+
+
+def check_folder_weights(path: Path, name: str, folder: Path) -> None:
+    """Raise FetchError unless the file holds the tensors of the model that the configuration in `folder` describes. No
+    code of the file runs and no values are read."""
+    try:
+        with open_pdparams(path) as opened:
+            recognise(Checkpoint(Source(folder, (path,)), opened.tensors, [opened.source]))
+    except Paddle2TorchError as error:
+        raise FetchError(f"what came is not the checkpoint {name}: {error}") from error
+
+
+def check_part(path: Path, name: str) -> None:
+    """Raise FetchError unless the file is of the kind that its name says. Which tokens it must hold is not known."""
+    file, data = path.name.removesuffix(".partial"), path.read_bytes()
+    try:
+        if file.endswith(".model"):
             # The first field of a SentencePiece model is its first piece.
             sound = data.startswith(b"\n")
-        elif name.endswith(".json"):
+        elif file.endswith(".json"):
             sound = isinstance(json.loads(data), dict)
         else:
             text = data.decode("utf-8").lstrip()
@@ -74,7 +93,7 @@ def _check_part(path: Path, pretrained: Pretrained) -> None:
     except (ValueError, RecursionError):
         sound = False
     if not sound:
-        raise FetchError(f"what came is not a tokenizer file of {pretrained.name}: {path}{_page(path)}")
+        raise FetchError(f"what came is not a tokenizer file of {name}: {path}{_page(path)}")
 
 
 def _page(path: Path) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import FetchError, UnreachableError
+from ..errors import AbsentFileError, FetchError, UnreachableError
 from .timed import OverdueError, TimedCalls
 
 if TYPE_CHECKING:
@@ -163,6 +163,16 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def is_web_address(base: str) -> bool:
+    """Whether addresses can be made by appending a path."""
+    try:
+        parts = urlsplit(base)
+        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return has_host and not parts.query and not parts.fragment
+    except ValueError:
+        return False
+
+
 def _attempt(
     session: Session,
     url: str,
@@ -262,7 +272,8 @@ def _refuse(response: Response, url: str, patience: Patience) -> None:
                 f"{patience.longest_wait:g} s; try again then"
             )
         raise _Interrupted(f"the server answered {status}", wait)
-    raise FetchError(f"{shown(url)}: the server answered {status}: {_ADVICE.get(status, 'check the base URL')}")
+    kind = AbsentFileError if status in (404, 410) else FetchError
+    raise kind(f"{shown(url)}: the server answered {status}: {_ADVICE.get(status, 'check the base URL')}")
 
 
 def _retry_after(response: Response) -> float | None:

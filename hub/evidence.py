@@ -9,6 +9,7 @@ from typing import Any
 
 from ..converters.outputs.certificate import CERTIFICATE, accidents
 from ..errors import UnknownNameError, UnreadableFileError
+from ..mappings.language.community import MARK
 from ..mappings.language.family import Family, Model
 from ..mappings.language.pretrained import Pretrained
 from ..mappings.registry import PRETRAINED, get_family
@@ -71,6 +72,12 @@ class Evidence:
     def pretrained(self) -> Pretrained | None:
         """The published weights that the source was, None for seeded and local ones whatever their name."""
         return PRETRAINED.get(self.source_name or "") if self.weights == "published" else None
+
+    @property
+    def community(self) -> str | None:
+        """The name in PaddleNLP's community of the published weights that the source was."""
+        name = self.source_name or ""
+        return name.removeprefix(MARK) if self.weights == "published" and name.startswith(MARK) else None
 
 
 def read_evidence(certificate: Mapping[str, Any], converted: Path) -> Evidence:

@@ -42,7 +42,12 @@ _UNCASED = (
 
 # Source: `paddlenlp/transformers/bert/tokenizer.py` of PaddleNLP 2.8.1.
 _TOKENIZER = TokenizerFacts(
-    classes=(TokenizerClass("BertTokenizer", (WORDPIECE,)),),
+    classes=(
+        TokenizerClass("BertTokenizer", (WORDPIECE,)),
+        TokenizerClass(
+            "BertJapaneseTokenizer", (), refused="cuts words by MeCab and its dictionary, which no fast tokenizer does"
+        ),
+    ),
     default="BertTokenizer",
     published={
         **{name: {"do_lower_case": False} for name in _CASED},

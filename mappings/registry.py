@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError, MappingError, UnknownNameError
+from .language.community import MARK, Community, read_community, unlisted
 from .language.family import Family
 from .language.pretrained import Pretrained, read_names
 from .language.reference import Reference
@@ -61,6 +62,17 @@ PRETRAINED: dict[str, Pretrained] = {
     for entry in read_names(table.stem, table.read_text("utf-8"))
 }
 
+COMMUNITY: dict[str, Community] = {
+    entry.name: entry
+    for table in sorted((FOLDER / "names" / "community").glob("*.csv"))
+    if table.stem in FAMILIES
+    for entry in read_community(table.stem, table.read_text("utf-8"))
+}
+"""The names that PaddleNLP's tables know by their tokenizers alone, and whose weights the community's address has."""
+
+Published = Pretrained | Community
+"""What can be fetched by its name."""
+
 
 def refuse(name: str) -> None:
     """Raise ConfigurationError, with the reason, for a class, a model type or a pretrained name of PaddleNLP's that is
@@ -84,10 +96,43 @@ def get_pretrained(name: str) -> Pretrained:
     refused one."""
     if name not in PRETRAINED:
         refuse(name)
-        raise UnknownNameError(
-            f"unknown pretrained name {name!r}{_near(name, PRETRAINED)}; `paddle2torch list` shows all"
-        )
+        if name.startswith(MARK) or name in COMMUNITY:
+            raise UnknownNameError(
+                f"{name}: is a name of PaddleNLP's community, whose size is known only when it is there: `paddle2torch "
+                "convert` and `verify` take it, `seed` and `gate` do not, but `gate --list` does"
+            )
+        near = _near(name, [*PRETRAINED, *COMMUNITY])
+        mark = "" if near.endswith("?") else ";"
+        raise UnknownNameError(f"unknown pretrained name {name!r}{near}{mark} `paddle2torch list` shows all")
     return PRETRAINED[name]
+
+
+def find_published(source: str) -> Published | None:
+    """The weights that a source names: pretrained ones, or the community's, whose other names than the listed ones
+    stand after "community:". None for anything else. Raises UnknownNameError for a mark before no such name, and
+    ConfigurationError for a name that is known to have no twin."""
+    if not source.startswith(MARK):
+        return PRETRAINED.get(source) or COMMUNITY.get(source)
+    name = source.removeprefix(MARK)
+    if name in PRETRAINED:
+        raise UnknownNameError(f"{source}: {name} is a name of PaddleNLP's own tables; leave out {MARK}")
+    refuse(name)
+    return COMMUNITY.get(name) or unlisted(name)
+
+
+def get_published(name: str) -> Published:
+    """As `find_published`; raises UnknownNameError with the near ones where that finds nothing."""
+    if (found := find_published(name)) is not None:
+        return found
+    try:
+        return get_pretrained(name)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{error}; PaddleNLP's community is asked by {MARK}{name}") from error
+
+
+def is_published(source: str) -> bool:
+    """Whether a source names published weights, unless there is a file or folder of that name."""
+    return source.startswith(MARK) or source in PRETRAINED or source in COMMUNITY
 
 
 def names_of_family(family: str) -> list[str]:
@@ -163,6 +208,12 @@ def references() -> dict[str, Reference]:
 
 MOST_LISTED = 20
 """Names that fit into a message."""
+
+
+def meant_name(source: str) -> str:
+    """For a message on a file that is not there: the published names that it is much like."""
+    near = difflib.get_close_matches(source, [*PRETRAINED, *COMMUNITY], 3, 0.8)
+    return f", and no pretrained name either; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _near(name: str, known: Iterable[str]) -> str:

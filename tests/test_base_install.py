@@ -127,7 +127,8 @@ def test_tables_and_help(arguments: list[str], installed: Path, foreign: Path) -
 
 def test_the_pretrained_names_are_installed(installed: Path, foreign: Path) -> None:
     listed = json.loads(run(installed / "paddle2torch", "list", "--json", cwd=foreign).stdout)
-    assert "albert-chinese-tiny" in json.dumps(listed)
+    assert "albert-chinese-tiny" in json.dumps(listed["models"])
+    assert "cl-tohoku/bert-base-japanese" in json.dumps(listed["community"])
 
 
 @pytest.mark.parametrize(

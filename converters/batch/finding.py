@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ...errors import UnreadableFileError
-from ...mappings.registry import PRETRAINED
+from ...mappings.language.community import MARK
+from ...mappings.registry import is_published
 from ..checkpoints.source import INDEX_FILES, TRAINING_FILE, WEIGHT_FILES
 
 _FILES_OF_ONE = (*WEIGHT_FILES, *INDEX_FILES)
@@ -155,7 +156,7 @@ def read_checkpoint_list(file: str | Path) -> Found:
                 f"{path}: line {number}: a source is expected and, after a tab, perhaps the name of its output"
             )
         source = path.parent / fields[0]
-        known = fields[0] in PRETRAINED and not source.exists()
+        known = is_published(fields[0]) and not source.exists()
         items.append(Item(fields[0] if known else str(source), fields[1] if fields[1:] else name_of(fields[0])))
     if not items:
         raise UnreadableFileError(f"{path}: names no checkpoint")
@@ -164,7 +165,7 @@ def read_checkpoint_list(file: str | Path) -> Found:
 
 def name_of(source: str) -> str:
     """The name of the output of a source that was given without one."""
-    path = PurePath(source)
+    path = PurePath(source.removeprefix(MARK))
     if path.name in (*_FILES_OF_ONE, *_TORCH_ONLY):
         path = path.parent
     elif path.suffix == ".pdparams":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 from ...errors import OutputError
-from ...mappings.registry import PRETRAINED
+from ...mappings.registry import is_published
 from .finding import Found, Item, name_of
 
 Sources = Found | Iterable[Item | tuple[str | Path, str] | str | Path]
@@ -29,7 +29,7 @@ def _item(source: Item | tuple[str | Path, str] | str | Path) -> Item:
 
 def absolute_source(source: str) -> str:
     """A source as a worker elsewhere finds it: a pretrained name as it is, any other as an absolute path."""
-    known = source in PRETRAINED and not os.path.exists(source)
+    known = is_published(source) and not os.path.exists(source)
     return source if known else os.path.abspath(source)
 
 

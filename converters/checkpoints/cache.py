@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ChangedFileError, UnreadableFileError
+from ...mappings.registry import Published, get_published
 
 RECORD = "fetched.json"
 """Beside the fetched files of a name: for each of them address, sha256, size, date and entity tag."""
@@ -35,10 +36,16 @@ def paddlenlp_cache() -> Path:
     return (Path(home) if home else Path.home() / ".paddlenlp") / "models"
 
 
+def fetched_place(entry: Published) -> Path:
+    """Where the folder of published weights is in this package's cache, or would be."""
+    return own_cache() / entry.stem
+
+
 def fetched_folder(name: str) -> Path | None:
-    """The folder of a pretrained name in this package's cache when it holds weights and their record, else None."""
-    folder = own_cache() / name
-    complete = (folder / f"{name}.pdparams").is_file() and (folder / RECORD).is_file()
+    """The folder of a published name in this package's cache when it holds weights and their record, else None."""
+    entry = get_published(name)
+    folder = fetched_place(entry)
+    complete = (folder / entry.weights_file).is_file() and (folder / RECORD).is_file()
     return folder if complete else None
 
 

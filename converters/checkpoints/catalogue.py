@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from ...mappings.language.community import ADDRESS, Community
 from ...mappings.language.pretrained import Pretrained
-from ...mappings.registry import PRETRAINED, get_family
+from ...mappings.registry import COMMUNITY, PRETRAINED, get_family
 from ...workers.console import Table
 from .source import cached_folder
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Pretrained names, in their order."""
+    """Pretrained names, in their order, and names of PaddleNLP's community, of which less is known."""
 
     entries: tuple[Pretrained, ...]
+    community: tuple[Community, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The names as plain JSON values, with whether a cache holds them."""
@@ -34,7 +36,17 @@ class Catalogue:
                     "cached": cached_folder(entry.name) is not None,
                 }
                 for entry in self.entries
-            ]
+            ],
+            "community": [
+                {
+                    "name": entry.name,
+                    "family": entry.family,
+                    "language": entry.language,
+                    "folder_url": f"{ADDRESS}/{entry.name}",
+                    "cached": cached_folder(entry.key) is not None,
+                }
+                for entry in self.community
+            ],
         }
 
     def table(self) -> Table:
@@ -46,15 +58,29 @@ class Catalogue:
             rows += [[f"{family} ({len(entries)}; {languages})", "", "", ""], *map(_row, entries)]
         return Table(("name", "size", "parameters", "cached"), rows, right=(1, 2))
 
+    def lines(self) -> list[str]:
+        """Below the table: a line per name of the community."""
+        heading = ["PaddleNLP's community; what such a name is shows when it is fetched:"]
+        return [*(heading if self.community else []), *map(_community_line, self.community)]
+
 
 def _row(entry: Pretrained) -> list[str]:
     sizes = (entry.configuration.get(size, "-") for size in ("num_hidden_layers", "hidden_size"))
+    parameters = f"{next(iter(entry.parameters.values())):,}"
     cached = "yes" if cached_folder(entry.name) is not None else "no"
-    return [f"  {entry.name}", " x ".join(map(str, sizes)), f"{next(iter(entry.parameters.values())):,}", cached]
+    return [f"  {entry.name}", " x ".join(map(str, sizes)), parameters, cached]
+
+
+def _community_line(entry: Community) -> str:
+    cached = ", cached" if cached_folder(entry.key) is not None else ""
+    return f"  {entry.name} ({entry.family}, {entry.language}{cached})"
 
 
 def catalogue(family: str | None = None) -> Catalogue:
     """All pretrained names, or those of a family. Raises UnknownNameError for an unknown family."""
     if family is not None:
         get_family(family)
-    return Catalogue(tuple(entry for entry in PRETRAINED.values() if family in (None, entry.family)))
+    return Catalogue(
+        tuple(entry for entry in PRETRAINED.values() if family in (None, entry.family)),
+        tuple(entry for entry in COMMUNITY.values() if family in (None, entry.family)),
+    )

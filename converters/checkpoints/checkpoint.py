@@ -208,6 +208,11 @@ def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: s
     return Recognised(known, fields, plan, tuple(guesses), notes, understood.measured)
 
 
+def family_of(configuration: SourceConfiguration) -> Family:
+    """The family that a configuration names. Raises UnknownNameError and ConfigurationError."""
+    return _family(None, None, configuration.model_type, configuration.architecture, configuration.origin)
+
+
 def _family(
     family: str | None, architecture: str | None, model_type: str | None, named: str | None, origin: str
 ) -> Family:

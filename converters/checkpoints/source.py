@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import UnknownNameError, UnreadableFileError
-from ...mappings.registry import PRETRAINED, get_pretrained
-from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
+from ...mappings.language.pretrained import Pretrained, name_of_stem
+from ...mappings.registry import PRETRAINED, find_published, get_pretrained, get_published, meant_name
+from .cache import check_fetched, fetched_folder, fetched_place, paddlenlp_cache
 from .configuration import SourceConfiguration, parse_configuration, read_configuration
 from .lookalikes import held_instead, program_file
 
@@ -62,12 +63,13 @@ class Source:
 
 
 def cached_folder(name: str) -> Path | None:
-    """The folder that holds the weights of a pretrained name, in this package's cache or PaddleNLP's, else None."""
+    """The folder that holds the weights of a published name, in this package's cache or PaddleNLP's, else None."""
     fetched = fetched_folder(name)
     if fetched is not None:
         return fetched
-    folder = paddlenlp_cache() / name
-    if any((folder / file).is_file() for file in (*WEIGHT_FILES, *INDEX_FILES, f"{name}.pdparams")):
+    entry = get_published(name)
+    folder = paddlenlp_cache() / entry.name
+    if any((folder / file).is_file() for file in (*WEIGHT_FILES, *INDEX_FILES, entry.weights_file)):
         return folder
     return None
 
@@ -91,19 +93,22 @@ def _find(source: str | Path) -> Source:
     if path.exists():
         return _single_file(path)
     text = str(source)
-    if text in PRETRAINED:
+    if (entry := find_published(text)) is not None:
         folder = cached_folder(text)
         if folder is None:
+            seeded = ""
+            if isinstance(entry, Pretrained):
+                seeded = f", from {entry.weights_url}; `paddle2torch seed {text} FOLDER` makes seeded weights"
             raise UnreadableFileError(
-                f"{text}: its published weights are neither in the cache {own_cache() / text} nor in PaddleNLP's cache "
-                f"{paddlenlp_cache() / text}; `paddle2torch fetch {text}` downloads them where there is a network, "
-                f"from {get_pretrained(text).weights_url}; `paddle2torch seed {text} FOLDER` makes seeded weights"
+                f"{text}: its published weights are neither in the cache {fetched_place(entry)} nor in PaddleNLP's "
+                f"cache {paddlenlp_cache() / entry.name}; `paddle2torch fetch {text}` downloads them where there is a "
+                f"network{seeded}"
             )
         if folder == fetched_folder(text):
             check_fetched(folder)
-        return _in_folder(folder, text)
+        return _in_folder(folder, entry.key)
     if os.sep in text or path.suffix:
-        raise UnreadableFileError(f"{text}: no such file or folder")
+        raise UnreadableFileError(f"{text}: no such file or folder{meant_name(text)}")
     try:
         get_pretrained(text)
     except UnknownNameError as error:
@@ -150,7 +155,7 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         names = ", ".join(candidate.name for candidate in candidates)
         raise UnreadableFileError(f"{folder}: holds several sets of weights ({names}); pass the file that is meant")
     weights = candidates[0]
-    name = name or _known_name(weights) or (folder.name if folder.name in PRETRAINED else None)
+    name = name or _known_name(weights) or next((one for one in names_of_folder(folder) if one in PRETRAINED), None)
     set_aside = tuple(sorted(path.name for path in folder.iterdir() if TRAINING_FILE.fullmatch(path.name)))
     return Source(folder, *_files_of(weights), name, looked_up, set_aside)
 
@@ -175,15 +180,22 @@ def _files_of(weights: Path) -> tuple[tuple[Path, ...], Path | None]:
 
 
 def _known_name(path: Path) -> str | None:
-    return path.stem if path.stem in PRETRAINED else None
+    name = name_of_stem(path.stem)
+    return name if name in PRETRAINED else None
+
+
+def names_of_folder(folder: Path) -> tuple[str, str]:
+    """The pretrained names that a folder may be called by: its own name, and with that of the folder around it, as in
+    PaddleNLP's cache."""
+    return name_of_stem(folder.name.removeprefix("community--")), "/".join(folder.parts[-2:])
 
 
 def _published_configuration(name: str | None) -> SourceConfiguration | None:
-    if name is None:
+    pretrained = PRETRAINED.get(name or "")
+    if pretrained is None:
         return None
-    pretrained = get_pretrained(name)
     return SourceConfiguration(
-        dict(pretrained.configuration), f"the published configuration of {name}", None, pretrained.family
+        dict(pretrained.configuration), f"the published configuration of {pretrained.name}", None, pretrained.family
     )
 
 

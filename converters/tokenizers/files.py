@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UnreadableFileError
+from ...mappings.language.pretrained import name_of_stem, stem_of
 from ...mappings.language.tokenizers import VOCABULARY_FILES
-from ...mappings.registry import published_tokenizers
-from ..checkpoints.source import Source
+from ...mappings.registry import COMMUNITY, published_tokenizers
+from ..checkpoints.source import Source, names_of_folder
 
 CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS_MAP = "special_tokens_map.json"
@@ -55,11 +56,12 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
     if not found:
         return None
     published = published_tokenizers()
-    shown = [*names, *(_prefix(path, kind) for kind, path in found.items()), folder.resolve().name]
+    stems = [*names, *(_prefix(path, kind) for kind, path in found.items())]
+    shown = [*map(name_of_stem, stems), *names_of_folder(folder.resolve())]
     return TokenizerFiles(
         folder,
         found,
-        next((name for name in shown if name in published), None),
+        next((name for name in shown if name in published or name in COMMUNITY), None),
         *(_existing(folder / name) for name in (CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)),
     )
 
@@ -101,7 +103,7 @@ def _folder_of(source: Source) -> Path:
 def _names_of(source: Source) -> list[str]:
     """The names that a source's vocabulary may go by: the pretrained one, and those of its files of weights."""
     stems = [path.name.removesuffix(".pdparams") for path in source.files]
-    return list(dict.fromkeys([*([source.pretrained] if source.pretrained else []), *stems]))
+    return list(dict.fromkeys([*([stem_of(source.pretrained)] if source.pretrained else []), *stems]))
 
 
 def _vocabularies(source: Source) -> dict[str, list[Path]]:

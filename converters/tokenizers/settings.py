@@ -17,7 +17,7 @@ from ...mappings.language.tokenizers import (
     WORDPIECE_TOKENS,
     TokenizerClass,
 )
-from ...mappings.registry import PRETRAINED, published_tokenizers, tokenizer_classes, tokenizer_facts
+from ...mappings.registry import COMMUNITY, PRETRAINED, published_tokenizers, tokenizer_classes, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, read_json_object
 
 _SIDES = ("right", "left")
@@ -116,7 +116,9 @@ def _check_own(origin: str, tokenizer_class: TokenizerClass, given: Mapping[str,
 
 
 def _class_and_kind(files: TokenizerFiles, config: Mapping[str, Any], family: str) -> tuple[TokenizerClass, str]:
-    named = config.get("tokenizer_class") or config.get("init_class") or tokenizer_facts(family).default
+    known = COMMUNITY.get(files.name or "")
+    assumed = known.tokenizer if known is not None else None
+    named = config.get("tokenizer_class") or config.get("init_class") or assumed or tokenizer_facts(family).default
     plain = str(named).replace("Fast", "")
     classes = tokenizer_classes()
     if plain not in classes:

@@ -40,8 +40,34 @@ class Pretrained:
     def files(self) -> dict[str, str]:
         """The addresses by the names that the files have here: NAME.pdparams, NAME.vocab.txt and the like, whatever
         they are called where they are published."""
-        named = {f"{self.name}.{_ending(url)}": url for url in self.tokenizer_urls}
-        return {f"{self.name}.pdparams": self.weights_url, **named}
+        named = {f"{self.stem}.{_ending(url)}": url for url in self.tokenizer_urls}
+        return {self.weights_file: self.weights_url, **named}
+
+    @property
+    def stem(self) -> str:
+        """What its folder and its files are called."""
+        return stem_of(self.name)
+
+    @property
+    def key(self) -> str:
+        """What it is asked for by."""
+        return self.name
+
+    @property
+    def weights_file(self) -> str:
+        """What its file of weights is called in that folder."""
+        return f"{self.stem}.pdparams"
+
+
+def stem_of(name: str) -> str:
+    """What files and folders of a pretrained name are called: OWNER--NAME of OWNER/NAME, since a slash would make a
+    folder of its first part."""
+    return name.replace("/", "--")
+
+
+def name_of_stem(stem: str) -> str:
+    """The pretrained name whose files and folders are called so; no name holds two hyphens side by side."""
+    return stem.replace("--", "/")
 
 
 TOKENIZER_ENDINGS = ("spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.bpe", "encoder.json")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, names_of_family
+from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, PRETRAINED, names_of_family
 
 from ..conftest import Run
 from .outcomes import Seeded, error_line, refused
@@ -77,14 +77,40 @@ def test_list(paddle2torch: Run) -> None:
         if entries
         for line in (name, *(f"  {entry.name}" for entry in entries))
     ]
-    assert [re.findall(r"^ *\S+", line)[0] for line in lines[1:]] == expected
+    heading = lines.index("PaddleNLP's community; what such a name is shows when it is fetched:")
+    assert [re.findall(r"^ *\S+", line)[0] for line in lines[1:heading]] == expected
+    assert lines[heading + 1 :] == [f"  {one.name} ({one.family}, {one.language})" for one in COMMUNITY.values()]
     assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
     assert lines[1] == "albert (14; English, Chinese)"
     assert lines[2].split() == ["albert-base-v1", "12", "x", "768", "11,683,584", "no"]
     document = json.loads(paddle2torch("list", "--json", "--family", "albert").stdout)
     assert [model["name"] for model in document["models"]] == names_of_family("albert")
     assert not any(model["cached"] for model in document["models"])
-    assert json.loads(paddle2torch("list", "--json", "--family", "bert").stdout) == {"models": []}
+    assert document["community"] == []
+    document = json.loads(paddle2torch("list", "--json", "--family", "bert").stdout)
+    assert [model["name"] for model in document["models"]] == names_of_family("bert")
+    assert [entry["name"] for entry in document["community"]] == [
+        name for name, entry in COMMUNITY.items() if entry.family == "bert"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("bert-base-uncase", "bert-base-uncased"),
+        ("uer/chinese-roberta-tny", "uer/chinese-roberta-tiny"),
+        ("ernie-3.0-nano-z", "ernie-3.0-nano-zh"),
+    ],
+)
+@pytest.mark.parametrize("words", ["convert {} out", "fetch {}", "gate {}", "inspect {}"])
+def test_a_typo_is_one_line_with_the_near_names(
+    words: str, typed: str, meant: str, paddle2torch: Run, tmp_path: Path
+) -> None:
+    finished = paddle2torch(*words.format(typed).split(), cwd=tmp_path)
+    assert (finished.returncode, finished.stdout, len(finished.stderr.splitlines())) == (2, "", 1)
+    assert f"did you mean {meant}" in finished.stderr
+    # Nothing was downloaded or begun.
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_convert_and_inspect_print_one_json_document(paddle2torch: Run, source: Path) -> None:

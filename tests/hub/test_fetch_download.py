@@ -20,7 +20,7 @@ from paddle2torch.errors import FetchError, UnreachableError
 from paddle2torch.hub import download as module
 from paddle2torch.hub.download import BLOCK, Downloaded, Patience, download
 
-from .file_server import Fault, FileServer, unused_port
+from .file_server import Fault, FileServer, make_certificate, unused_port
 
 PATH = "/files/weights.bin"
 CONTENT = random.Random(3).randbytes(700_000)
@@ -409,16 +409,6 @@ def test_a_proxy_that_is_none(server: FileServer, client: Client, monkeypatch: p
 def test_a_server_that_speaks_no_tls(server: FileServer, client: Client) -> None:
     with pytest.raises(FetchError, match=r"no secure connection \(.*after 4 attempts"):
         client(server.url.replace("http:", "https:") + PATH)
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for loopback that nobody signed, and its key."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    made = subprocess.run(command, capture_output=True, check=False)
-    assert made.returncode == 0, made.stderr
-    return certificate, key
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")

@@ -1,23 +1,28 @@
 """What names share and how files are called: second names of one file, tokenizers of several files, names that are
-others on the server than here."""
+others on the server than here, names with a slash."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from paddle2torch.converters.checkpoints.cache import own_cache, read_record
-from paddle2torch.converters.checkpoints.source import find_source
+from paddle2torch.converters.checkpoints.source import cached_folder, find_source
+from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import ChangedFileError, FetchError
-from paddle2torch.hub.fetch import Fetched, Fetcher
+from paddle2torch.hub.download import Patience
+from paddle2torch.hub.fetch import Fetched, Fetcher, copy_to
 from paddle2torch.mappings.language.pretrained import Pretrained
 from paddle2torch.mappings.registry import PRETRAINED
+from paddle2torch.verify.runners.client import RunnerProcess
 
 from .fetch_files import TINY, VOCABULARY, WEIGHTS, chinese_vocabulary, publish_tiny
-from .file_server import FileServer
+from .file_server import FileServer, make_certificate
 
 HOST = "http://files.invalid"
 PARTS = {
@@ -147,3 +152,72 @@ def test_what_paddlenlp_cached_is_found_under_the_names_that_it_gives(
 def test_a_recorded_address_is_asked_for_by_https() -> None:
     assert Fetcher().address("http://host/a/b.pdparams") == "https://host/a/b.pdparams"
     assert Fetcher("http://mirror").address("http://host/a/b.pdparams") == "http://mirror/a/b.pdparams"
+
+
+SLASHED = "uer/chinese-roberta-tiny"
+STEM = "uer--chinese-roberta-tiny"
+
+
+@pytest.fixture(scope="module")
+def slashed(paddle_runner: RunnerProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What stands in for the published files of a name with a slash, by their true paths."""
+    folder = tmp_path_factory.mktemp("slashed") / "source"
+    paddle_runner.request(
+        {"operation": "seed", "architecture": "BertModel", "name": SLASHED, "folder": str(folder), "seed": 5}
+    )
+    weights, vocabulary = (urlsplit(url).path for url in PRETRAINED[SLASHED].files.values())
+    return {weights: (folder / "model_state.pdparams").read_bytes(), vocabulary: chinese_vocabulary()}
+
+
+def test_a_name_with_a_slash_is_a_folder_of_one_part(
+    server: FileServer, slashed: dict[str, bytes], tmp_path: Path
+) -> None:
+    server.files |= slashed
+    done = fetch(server, SLASHED)
+    assert done.folder == own_cache() / STEM
+    assert [file.path.name for file in done.files] == [f"{STEM}.pdparams", f"{STEM}.vocab.txt"]
+    assert len(Fetcher(server.url, offline=True).fetch(SLASHED).files) == 2
+    assert [entry.name for entry in PRETRAINED.values() if cached_folder(entry.name) is not None] == [SLASHED]
+    # Copies tell the name, and with it the configuration and that the tokenizer lower-cases.
+    copy_to(done, tmp_path / "copies")
+    theirs = tmp_path / "paddlenlp" / "models" / SLASHED
+    theirs.mkdir(parents=True)
+    for file, name in zip(done.files, ("model_state.pdparams", "vocab.txt"), strict=True):
+        shutil.copy(file.path, theirs / name)
+    shutil.copytree(theirs, tmp_path / "elsewhere" / SLASHED)
+    sources: tuple[str | Path, ...] = (SLASHED, tmp_path / "copies", theirs, tmp_path / "elsewhere" / SLASHED)
+    for number, source in enumerate(sources):
+        assert find_source(source).pretrained == SLASHED
+        converted = tmp_path / str(number)
+        convert_checkpoint(source, converted)
+        assert '"type": "Lowercase"' in (converted / "tokenizer.json").read_text()
+        for made in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+            assert (converted / made).read_bytes() == (tmp_path / "0" / made).read_bytes()
+    shutil.rmtree(done.folder)
+    assert cached_folder(SLASHED) == theirs
+
+
+def test_a_folder_of_the_last_part_alone_is_not_that_name(slashed: dict[str, bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "chinese-roberta-tiny"
+    folder.mkdir()
+    (folder / "model_state.pdparams").write_bytes(next(iter(slashed.values())))
+    assert find_source(folder).pretrained is None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_what_the_tables_give_as_http_comes_encrypted_or_not(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with FileServer(certificate, key) as secure:
+        secure.files |= server.files
+        for name, host in (("secure", secure), ("plain", server)):
+            at = f"http://127.0.0.1:{host.port}"
+            entry = replace(PRETRAINED[TINY], name=name, weights_url=at + WEIGHTS, tokenizer_urls=(at + VOCABULARY,))
+            register(monkeypatch, entry)
+        done = Fetcher().fetch("secure")
+        assert [file.url for file in done.files] == [secure.url + WEIGHTS, secure.url + VOCABULARY]
+        with pytest.raises(FetchError, match=rf"https://127\.0\.0\.1:{server.port}.*no secure connection"):
+            Fetcher(patience=Patience(attempts=2, backoff_seconds=0.01)).fetch("plain")
+    assert server.seen == []

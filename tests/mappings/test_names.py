@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from paddle2torch.errors import MappingError
-from paddle2torch.mappings.language.pretrained import Pretrained, read_names
+from paddle2torch.mappings.language.pretrained import Pretrained, name_of_stem, read_names, stem_of
 from paddle2torch.mappings.registry import FAMILIES, FOLDER, PRETRAINED
 
 from ..conftest import run_child
@@ -20,6 +20,7 @@ from .conftest import Facts
 
 TABLES = {
     "albert": ("AlbertModel", "AlbertTokenizer", 14),
+    "bert": ("BertModel", "BertTokenizer", 18),
     "ernie": ("ErnieModel", "ErnieTokenizer", 75),
     "ernie_gram": ("ErnieGramModel", "ErnieGramTokenizer", 2),
     "ernie_m": ("ErnieMModel", "ErnieMTokenizer", 4),
@@ -35,7 +36,14 @@ DROPPED = {"TinyBertModel": "fit_dense", "RoFormerModel": "pooler", "UIE": "pool
 
 OF_SEVERAL_FILES = {"ernie-m-base", "ernie-m-large", "uie-m-base", "uie-m-large", "skep_roberta_large_en"}
 
-TRUE_SIZE = ("ernie-3.0-nano-zh", "uie-nano", "tinybert-4l-312d", "roformer-english-small-generator")
+TRUE_SIZE = (
+    "ernie-3.0-nano-zh",
+    "roformer-english-small-generator",
+    "tinybert-4l-312d",
+    "uer/chinese-roberta-mini",
+    "uer/chinese-roberta-tiny",
+    "uie-nano",
+)
 """Names whose models are built as they are."""
 
 NAMES = {
@@ -115,7 +123,7 @@ def test_each_table_is_compared() -> None:
     assert {family: len(names) for family, names in NAMES.items()} == {
         family: number for family, (_, _, number) in TABLES.items()
     }
-    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 101
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 119
 
 
 @pytest.mark.parametrize("family", TABLES)
@@ -154,15 +162,18 @@ def test_parameter_counts_are_those_of_real_models(entry: Pretrained, facts: Fac
 def test_each_file_has_a_name_of_its_own(entry: Pretrained) -> None:
     assert (len(entry.tokenizer_urls) > 1) == (entry.name in OF_SEVERAL_FILES)
     assert list(entry.files.values()) == [entry.weights_url, *entry.tokenizer_urls]
-    assert all(file.startswith(f"{entry.name}.") for file in entry.files)
+    assert all(file.startswith(f"{stem_of(entry.name)}.") for file in entry.files)
+    # A path of one part, from which the name can be told.
+    assert name_of_stem(stem_of(entry.name)) == entry.name
+    assert all(Path(file).name == file for file in entry.files)
 
 
 def test_aliases_of_one_file_have_one_size() -> None:
-    """Six names of ERNIE are second names; the rest of the 101 have weights of their own."""
+    """Six names of ERNIE are second names; the rest of the 119 have weights of their own."""
     sizes: dict[str, set[int]] = {}
     for entry in BUILT:
         sizes.setdefault(entry.weights_url, set()).add(next(iter(entry.parameters.values())))
-    assert len(sizes) == 101 - 6
+    assert len(sizes) == 119 - 6
     assert all(len(found) == 1 for found in sizes.values())
 
 

@@ -11,7 +11,7 @@ from paddle2torch.errors import UnknownNameError
 from paddle2torch.mappings.language.matching.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.pretrained import Pretrained
 from paddle2torch.mappings.language.rules import Kind
-from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, get_family, get_pretrained
+from paddle2torch.mappings.registry import FAMILIES, FOLDER, PRETRAINED, get_family, get_pretrained
 
 from ..conftest import TINY
 from .conftest import Facts
@@ -59,3 +59,7 @@ def test_a_typo_gets_the_near_names() -> None:
         get_family("alberta")
     with pytest.raises(UnknownNameError, match=r"known are albert, bert"):
         get_family("zzz")
+
+
+def test_readme_counts_the_names() -> None:
+    assert f" {len(PRETRAINED)} pretrained names" in " ".join((FOLDER.parent / "README.md").read_text("utf-8").split())

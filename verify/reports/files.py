@@ -52,7 +52,7 @@ class Reports:
         self._started = time.perf_counter()
         self._note = outcome_notes(len(self._names))
         if folder is not None:
-            each = [f"{name}.json" for name in self._names if _plain(name)] if gate else []
+            each = [f"{name}.json" for name in self._names if _is_inside(name)] if gate else []
             for name in (self._document, HTML, JUNIT, MARKDOWN, *each):
                 with _report_errors(folder / name):
                     (folder / name).unlink(missing_ok=True)
@@ -134,6 +134,7 @@ def _report_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: the report cannot be written: {error.strerror or error}") from error
 
 
-def _plain(name: str) -> bool:
-    """Whether a name is that of a file in the folder, whatever else a user typed."""
-    return Path(name).name == name and name not in ("", ".", "..")
+def _is_inside(name: str) -> bool:
+    """Whether a name, which may have slashes, leads into the folder, whatever else a user typed."""
+    path = Path(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts

@@ -24,7 +24,7 @@ from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.language.matching.plan import Plan
-from ...mappings.registry import PRETRAINED
+from ...mappings.registry import is_published
 from ..inputs import Inputs
 from .foreign import Foreign, open_foreign
 from .way_back import WayBack, is_paddle_folder, open_way_back, tensors_of_model
@@ -180,7 +180,7 @@ def find_pair(source: str | Path, converted: Path, config: Path | None = None) -
 def refuse_swapped(source: str | Path, converted: Path) -> None:
     """Raise ConfigurationError when what stands on the source's side was written by a conversion and what stands on the
     converted side, weights or what leads to published ones, was not."""
-    named = not converted.exists() and str(converted) in PRETRAINED
+    named = not converted.exists() and is_published(str(converted))
     if not own_record(Path(source)) or own_record(converted) or not (named or weight_files(converted)):
         return
     # A file stands for its folder, which is what is verified.

@@ -423,3 +423,16 @@ def test_the_command_line_in_github_actions(
     summary = (tmp_path / "summary").read_text("utf-8")
     assert summary.startswith("before\n## paddle2torch: 1 of 1 passed")
     assert summary.count("## paddle2torch: ") == 4
+
+
+@pytest.mark.parametrize("name", ["bert-base-uncased", "uer/chinese-roberta-tiny"])
+def test_an_earlier_report_of_a_name_is_removed(name: str, tmp_path: Path) -> None:
+    """Also where the name has a slash, and its report is in a folder; what lies outside is let alone."""
+    earlier, outside = tmp_path / "reports" / f"{name}.json", tmp_path / "kept.json"
+    earlier.parent.mkdir(parents=True)
+    for path in (earlier, outside):
+        path.write_text("{}")
+    reports = Reports(tmp_path / "reports", [name, "../kept", "..", "."], "command", gate=True)
+    assert (earlier.exists(), outside.exists()) == (False, True)
+    reports.model(ModelResult(name, make_report(), None, 1.0))
+    assert earlier.exists()

@@ -12,6 +12,7 @@ from typing import Any
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
+from tokenizers import ByteLevelBPETokenizer
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -189,6 +190,21 @@ def make_vocabulary(spiece: Path) -> list[str]:
     cased = [word.capitalize() for word in words[:100]]
     tokens = [*SPECIAL, *characters, *(f"##{one}" for one in characters), *words, *endings, *cased]
     return list(dict.fromkeys(tokens))
+
+
+def train_byte_pairs(folder: Path, special: Sequence[str] = SPECIAL, size: int = 800, **names: str) -> dict[str, int]:
+    """A byte-level BPE vocabulary: its ids by token, and a folder with the files `vocabulary` (vocab.json), `merges`
+    (merges.txt) and, where it is named, `counted`, a token per line."""
+    trained = ByteLevelBPETokenizer()
+    lines = [line for line in (*ENGLISH, *CHINESE, *MIXED) for _ in range(3)]
+    trained.train_from_iterator(lines, vocab_size=size, min_frequency=2, special_tokens=list(special))
+    trained.save_model(str(folder))
+    ids: dict[str, int] = json.loads((folder / "vocab.json").read_text("utf-8"))
+    for own, plain in (("vocabulary", "vocab.json"), ("merges", "merges.txt")):
+        (folder / plain).rename(folder / names.get(own, plain))
+    if "counted" in names:
+        write_lines(folder / names["counted"], sorted(ids, key=lambda token: ids[token]))
+    return ids
 
 
 def real_vocabulary() -> Path:

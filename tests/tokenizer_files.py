@@ -192,18 +192,24 @@ def make_vocabulary(spiece: Path) -> list[str]:
     return list(dict.fromkeys(tokens))
 
 
-def train_byte_pairs(folder: Path, special: Sequence[str] = SPECIAL, size: int = 800, **names: str) -> dict[str, int]:
-    """A byte-level BPE vocabulary: its ids by token, and a folder with the files `vocabulary` (vocab.json), `merges`
-    (merges.txt) and, where it is named, `counted`, a token per line."""
+def train_byte_pairs(
+    folder: Path,
+    special: Sequence[str] = SPECIAL,
+    vocabulary: str = "vocab.json",
+    merges: str = "merges.txt",
+    counted: str | None = None,
+) -> dict[str, int]:
+    """A byte-level BPE vocabulary of 800 tokens, the special ones first, in files of these names; `counted` has a token
+    per line. Returns the ids by token."""
     trained = ByteLevelBPETokenizer()
     lines = [line for line in (*ENGLISH, *CHINESE, *MIXED) for _ in range(3)]
-    trained.train_from_iterator(lines, vocab_size=size, min_frequency=2, special_tokens=list(special))
+    trained.train_from_iterator(lines, vocab_size=800, min_frequency=2, special_tokens=list(special))
     trained.save_model(str(folder))
     ids: dict[str, int] = json.loads((folder / "vocab.json").read_text("utf-8"))
-    for own, plain in (("vocabulary", "vocab.json"), ("merges", "merges.txt")):
-        (folder / plain).rename(folder / names.get(own, plain))
-    if "counted" in names:
-        write_lines(folder / names["counted"], sorted(ids, key=lambda token: ids[token]))
+    (folder / "vocab.json").rename(folder / vocabulary)
+    (folder / "merges.txt").rename(folder / merges)
+    if counted is not None:
+        write_lines(folder / counted, sorted(ids, key=lambda token: ids[token]))
     return ids
 
 

@@ -188,6 +188,16 @@ def _strips(
     return {token: known.get(token, (False, False)) for token in sorted(tokens)}
 
 
+def _check_strips(origin: str, strips: Mapping[str, Strips]) -> None:
+    """Raise TokenizerError for a token beyond the vocabulary that does not do as all of PaddleNLP's."""
+    for token, sides in strips.items():
+        if sides != BOTH_SIDES:
+            raise TokenizerError(
+                f"{origin}: {token!r} does not take the white space on both sides, as it does in PaddleNLP; set its "
+                f"lstrip and rstrip in {TOKENIZER} or remove it"
+            )
+
+
 def _wordpiece_vocabulary(folder: Path, fast: Mapping[str, Any]) -> dict[str, int]:
     path, model = folder / TOKENIZER, fast.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
@@ -239,7 +249,11 @@ def _settings(
     if str(config.get("tokenizer_class") or "").removesuffix("Fast") not in target_tokenizers():
         config = {**config, **_flags(fast.get("normalizer"))}
     additional = _additional(origin, config, mapped)
-    of_pairs = _strips(config, fast, special, {*special.values(), *additional}) if kind == BYTE_PAIRS else {}
+    of_pairs: dict[str, Strips] = {}
+    if kind == BYTE_PAIRS:
+        known = {*special.values(), *additional}
+        of_pairs = _strips(config, fast, special, known.union(added))
+        _check_strips(origin, {token: of_pairs.pop(token) for token in added if token not in known})
     return TokenizerSettings(
         kind=kind,
         paddle_class=paddle_class,

@@ -168,10 +168,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no tokens": (lambda folder: (folder / "encoder.json").write_text("{}"), "encoder.json: holds no tokens"),
     "no id": (json_of("encoder.json", lambda ids: ids.update(t="7")), "leads from 't' to '7', not to an id"),
     "an id twice": (json_of("encoder.json", lambda ids: ids.update(t=0)), "its ids are not 0 to 799, each once"),
-    "a token too few": (
-        json_of("encoder.json", lambda ids: ids.popitem()),
-        "vocab.txt: holds 800 different tokens",
-    ),
+    "a line too few": (rewrite("vocab.txt", lambda lines: lines.pop(99)), "vocab.txt: holds 799 different tokens and"),
     "no merged token": (drop_token("\u0120t"), "joins '\u0120' and 't', but the vocabulary holds no '\u0120t'"),
     "no byte": (drop_token("t"), "but the vocabulary holds no 't'"),
     "no separator": (drop_token("[SEP]"), r"vocab.txt: holds no '\[SEP\]', without which PaddleNLP does not read it"),

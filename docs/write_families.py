@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.language.tokenizers import TokenizerClass
 from paddle2torch.mappings.refused import REFUSED
 from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, PRETRAINED
 
@@ -57,14 +58,21 @@ def _facts(family: Family) -> Iterator[str]:
         yield f"- declared: {difference.text}{concerned}"
     if family.tokenizer is not None:
         for one in family.tokenizer.classes:
-            conditions = [f"only with `{name}` {only.value!r}" for name, only in one.only.items()]
-            if one.refused is not None:
-                conditions = [f"refused: it {one.refused}"]
-            yield f"- tokenizer `{one.name}`{': ' if conditions else ''}{'; '.join(conditions)}"
+            yield from _tokenizer(one)
     names = [entry.name for entry in PRETRAINED.values() if entry.family == family.name]
     yield f"- {len(names)} names: {', '.join(names)}" if names else "- no pretrained names are registered"
     if others := [entry.name for entry in COMMUNITY.values() if entry.family == family.name]:
         yield f"- known by name in PaddleNLP's community: {', '.join(others)}"
+
+
+def _tokenizer(one: TokenizerClass) -> Iterator[str]:
+    """A class with each kind of vocabulary that it reads."""
+    if one.refused is not None:
+        yield f"- tokenizer `{one.name}`: refused: it {one.refused}"
+        return
+    for conditions in dict.fromkeys(tuple(one.only_with(kind).items()) for kind in one.kinds):
+        settings = ", ".join(f"`{name}` {only.value!r}" for name, only in conditions)
+        yield f"- tokenizer `{one.name}`{': only with ' if settings else ''}{settings}"
 
 
 def _refused() -> str:

@@ -6,7 +6,16 @@ from .language import encoders
 from .language.checks import check_heads
 from .language.family import Defaults, Family
 from .language.fields import Field
-from .language.tokenizers import OnlyValue, TokenizerFacts, wordpiece_class
+from .language.tokenizers import (
+    BASIC_SETTINGS,
+    BYTE_PAIRS,
+    WORDPIECE,
+    BytePairs,
+    Layout,
+    OnlyValue,
+    TokenizerClass,
+    TokenizerFacts,
+)
 
 SKEP = Family(
     name="skep",
@@ -46,10 +55,30 @@ SKEP = Family(
     defaults=Defaults(masks_padding=True),
     tokenizer=TokenizerFacts(
         (
-            wordpiece_class(
+            TokenizerClass(
                 "SkepTokenizer",
+                (WORDPIECE, BYTE_PAIRS),
                 exact=True,
-                only={"use_bpe_encoder": OnlyValue(False, False, "cuts words by byte pairs")},
+                ignores=BASIC_SETTINGS,
+                only={
+                    "need_token_type_id": OnlyValue(True, True, "gives no token types"),
+                    "add_two_sep_token_inter": OnlyValue(False, False, "puts two sep_token between two texts"),
+                },
+                # Files beside vocab.txt, of which it takes nothing but the number of tokens then. What became of the
+                # RoBERTa that it was made of has no token types, and PaddleNLP's call with padding fails with them.
+                byte_pairs=BytePairs(
+                    vocabulary="encoder.json",
+                    merges="vocab.bpe",
+                    counted="vocab.txt",
+                    layout=Layout(pair=("cls_token", "A", "sep_token", "sep_token", "B", "sep_token"), types=None),
+                    switch="use_bpe_encoder",
+                    only={
+                        "need_token_type_id": OnlyValue(True, False, "gives token types, which its model has none of"),
+                        "add_two_sep_token_inter": OnlyValue(
+                            False, True, "puts one sep_token between the texts of a pair"
+                        ),
+                    },
+                ),
             ),
         ),
         "SkepTokenizer",

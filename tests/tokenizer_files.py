@@ -12,6 +12,7 @@ from typing import Any
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
+from tokenizers import ByteLevelBPETokenizer
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -189,6 +190,27 @@ def make_vocabulary(spiece: Path) -> list[str]:
     cased = [word.capitalize() for word in words[:100]]
     tokens = [*SPECIAL, *characters, *(f"##{one}" for one in characters), *words, *endings, *cased]
     return list(dict.fromkeys(tokens))
+
+
+def train_byte_pairs(
+    folder: Path,
+    special: Sequence[str] = SPECIAL,
+    vocabulary: str = "vocab.json",
+    merges: str = "merges.txt",
+    counted: str | None = None,
+) -> dict[str, int]:
+    """A byte-level BPE vocabulary of 800 tokens, the special ones first, in files of these names; `counted` has a token
+    per line. Returns the ids by token."""
+    trained = ByteLevelBPETokenizer()
+    lines = [line for line in (*ENGLISH, *CHINESE, *MIXED) for _ in range(3)]
+    trained.train_from_iterator(lines, vocab_size=800, min_frequency=2, special_tokens=list(special))
+    trained.save_model(str(folder))
+    ids: dict[str, int] = json.loads((folder / "vocab.json").read_text("utf-8"))
+    (folder / "vocab.json").rename(folder / vocabulary)
+    (folder / "merges.txt").rename(folder / merges)
+    if counted is not None:
+        write_lines(folder / counted, sorted(ids, key=lambda token: ids[token]))
+    return ids
 
 
 def real_vocabulary() -> Path:

@@ -16,7 +16,8 @@ from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
     r"(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
-    r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams|spiece\.model|vocab\.txt"
+    r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams"
+    r"|spiece\.model|vocab\.txt|vocab\.json|merges\.txt|encoder\.json|vocab\.bpe"
 )
 """Names of the files that conversions and verifications write; --overwrite replaces no others."""
 

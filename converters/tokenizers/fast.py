@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...mappings.language.tokenizers import Layout
 from .characters import class_of, is_alone, is_alone_or_chinese, is_combining, is_nonspacing, is_removed
 from .characters import is_space as is_space
 from .charsmap import composes
@@ -48,7 +49,7 @@ def wordpiece_json(vocabulary: Mapping[str, int], settings: TokenizerSettings, a
     }
     ids = {**vocabulary, **settings.added}
     return _document(
-        added, steps, {"type": "Sequence", "pretokenizers": splits}, _template(settings.special, ids),
+        added, _sequence(steps), {"type": "Sequence", "pretokenizers": splits}, _template(settings, ids),
         {"type": "WordPiece", "prefix": "##", "cleanup": True}, model,
     )  # fmt: skip
 
@@ -80,8 +81,35 @@ def sentencepiece_json(model: SentencePieceModel, settings: TokenizerSettings, a
         "vocab": [[piece.text, score] for piece, score in zip(model.pieces, piece_scores(model), strict=True)],
         "byte_fallback": False,
     }
-    decoder = {**metaspace}
-    return _document(added, steps, metaspace, _template(settings.special, {**ids, **settings.added}), decoder, unigram)
+    template = _template(settings, {**ids, **settings.added})
+    return _document(added, _sequence(steps), metaspace, template, {**metaspace}, unigram)
+
+
+def byte_pairs_json(
+    vocabulary: Mapping[str, int],
+    merges: Sequence[tuple[str, str]],
+    settings: TokenizerSettings,
+    added: Sequence[Json],
+) -> Json:
+    """tokenizer.json for a byte-level BPE vocabulary; `added` are the entries of its added tokens."""
+    step = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": settings.special["unk_token"],
+        "continuing_subword_prefix": "",
+        "end_of_word_suffix": "",
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": dict(vocabulary),
+        # As texts, which every version of the library reads: no token holds a blank.
+        "merges": [" ".join(pair) for pair in merges],
+    }
+    template = _template(settings, {**vocabulary, **settings.added})
+    # The first step of the two only takes the blank before a word out of its offsets.
+    processor = {"type": "Sequence", "processors": [step, template]}
+    return _document(added, None, step, processor, step, model)
 
 
 def piece_scores(model: SentencePieceModel) -> list[float]:
@@ -139,7 +167,7 @@ def _charsmap(model: SentencePieceModel) -> list[Json]:
 
 def _document(
     added: Sequence[Json],
-    steps: Sequence[Json],
+    normalizer: Json | None,
     pre_tokenizer: Json,
     post_processor: Json,
     decoder: Json,
@@ -150,7 +178,7 @@ def _document(
         "truncation": None,
         "padding": None,
         "added_tokens": list(added),
-        "normalizer": {"type": "Sequence", "normalizers": list(steps)},
+        "normalizer": normalizer,
         "pre_tokenizer": pre_tokenizer,
         "post_processor": post_processor,
         "decoder": decoder,
@@ -158,21 +186,26 @@ def _document(
     }
 
 
-def _template(special: Mapping[str, str], ids: Mapping[str, int]) -> Json:
-    cls, sep = special["cls_token"], special["sep_token"]
+def _sequence(steps: Sequence[Json]) -> Json:
+    return {"type": "Sequence", "normalizers": list(steps)}
 
-    def token(content: str, kind: int) -> Json:
-        return {"SpecialToken": {"id": content, "type_id": kind}}
 
-    first, second = ({"Sequence": {"id": name, "type_id": kind}} for kind, name in enumerate("AB"))
-    single = [token(cls, 0), first, token(sep, 0)]
+def _template(settings: TokenizerSettings, ids: Mapping[str, int]) -> Json:
+    layout: Layout = settings.layout
+
+    def entry(name: str, kind: int) -> Json:
+        if name in ("A", "B"):
+            return {"Sequence": {"id": name, "type_id": kind}}
+        return {"SpecialToken": {"id": settings.special[name], "type_id": kind}}
+
+    roles = [name for name in layout.pair if name not in ("A", "B")]
     return {
         "type": "TemplateProcessing",
-        "single": single,
-        "pair": [*single, second, token(sep, 1)],
+        "single": [entry(name, 0) for name in layout.single],
+        "pair": [entry(name, kind) for name, kind in zip(layout.pair, layout.pair_types, strict=True)],
         "special_tokens": {
             content: {"id": content, "ids": [ids[content]], "tokens": [content]}
-            for content in dict.fromkeys((cls, sep))
+            for content in dict.fromkeys(settings.special[role] for role in roles)
         },
     }
 

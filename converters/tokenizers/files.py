@@ -9,8 +9,8 @@ from typing import Any
 
 from ...errors import UnreadableFileError
 from ...mappings.language.pretrained import name_of_stem, stem_of
-from ...mappings.language.tokenizers import VOCABULARY_FILES
-from ...mappings.registry import COMMUNITY, published_tokenizers
+from ...mappings.language.tokenizers import BYTE_PAIRS, MERGES_FILE, VOCABULARY_FILES, BytePairs
+from ...mappings.registry import COMMUNITY, published_tokenizers, tokenizer_classes
 from ..checkpoints.source import Source, names_of_folder
 
 CONFIG = "tokenizer_config.json"
@@ -23,8 +23,9 @@ LARGEST_JSON = 64 << 20
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """Files that exist. `vocabularies` by kind of tokenizer; `name` is the pretrained name that their names or their
-    folder's show, whose published settings hold where `config` does not exist."""
+    """Files that exist. `vocabularies` by kind of tokenizer, of byte pairs the one with the ids; `name` is the
+    pretrained name that their names or their folder's show, whose published settings hold where `config` does not
+    exist."""
 
     folder: Path
     vocabularies: dict[str, Path]
@@ -35,7 +36,9 @@ class TokenizerFiles:
 
     def paths(self, kind: str) -> tuple[Path, ...]:
         """The files of a tokenizer of this kind."""
-        found = (self.vocabularies[kind], self.config, self.special_tokens_map, self.added_tokens)
+        vocabulary = self.vocabularies[kind]
+        beside = beside_byte_pairs(vocabulary).values() if kind == BYTE_PAIRS else ()
+        found = (vocabulary, *beside, self.config, self.special_tokens_map, self.added_tokens)
         return tuple(path for path in found if path is not None)
 
 
@@ -48,9 +51,9 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
     found = {}
     for kind, paths in _vocabularies(source).items():
         if len(paths) > 1:
-            listed = ", ".join(path.name for path in paths)
+            listed, plain = ", ".join(path.name for path in paths), plain_name(paths[0], kind)
             raise UnreadableFileError(
-                f"{folder}: holds several vocabularies ({listed}); call the one that is meant {VOCABULARY_FILES[kind]}"
+                f"{folder}: holds several vocabularies ({listed}); call the one that is meant {plain}"
             )
         found[kind] = paths[0]
     if not found:
@@ -68,17 +71,50 @@ def find_tokenizer_files(source: Source) -> TokenizerFiles | None:
 
 def tokenizer_paths(source: Source) -> list[Path]:
     """All tokenizer files of a PaddleNLP source, of vocabularies that fit equally well each one."""
-    vocabularies = [path for paths in _vocabularies(source).values() for path in paths]
-    if not vocabularies:
+    found = _vocabularies(source)
+    if not found:
         return []
+    vocabularies = [path for paths in found.values() for path in paths]
+    beside = [one for path in found.get(BYTE_PAIRS, ()) for one in beside_byte_pairs(path).values()]
+    vocabularies += [path for path in dict.fromkeys(beside) if path not in vocabularies]
     settings = (_existing(_folder_of(source) / name) for name in (CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS))
     return [*vocabularies, *(path for path in settings if path is not None)]
 
 
 def plain_tokenizer_paths(folder: Path) -> list[Path]:
     """The tokenizer files of a folder under the names that both libraries write."""
-    names = (*VOCABULARY_FILES.values(), TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)
-    return [folder / name for name in names if (folder / name).is_file()]
+    own = [name for one in _declared() for name in (one.vocabulary, one.merges)]
+    names = (*VOCABULARY_FILES.values(), MERGES_FILE, *own, TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)
+    return [folder / name for name in dict.fromkeys(names) if (folder / name).is_file()]
+
+
+def beside_byte_pairs(vocabulary: Path) -> dict[str, Path]:
+    """The files that exist beside a vocabulary of byte pairs and belong to it, by the plain names: the pairs, and what
+    PaddleNLP counts tokens by."""
+    plain = plain_name(vocabulary, BYTE_PAIRS)
+    names = {name for one in _declared() if one.vocabulary == plain for name in (one.merges, one.counted) if name}
+    found = {name: named_beside(vocabulary, name) for name in sorted(names or {MERGES_FILE})}
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
+def named_beside(vocabulary: Path, plain: str) -> Path:
+    """The file of a plain name that goes with a vocabulary of byte pairs: before both stands the same."""
+    return vocabulary.with_name(vocabulary.name.removesuffix(plain_name(vocabulary, BYTE_PAIRS)) + plain)
+
+
+def plain_name(path: Path, kind: str) -> str:
+    """What a vocabulary is called where it has no name of its own before that."""
+    return next(name for name in _plain_names()[kind] if path.name.endswith(name))
+
+
+def _declared() -> list[BytePairs]:
+    return [one.byte_pairs for one in tokenizer_classes().values() if one.byte_pairs is not None]
+
+
+def _plain_names() -> dict[str, tuple[str, ...]]:
+    """The plain names of vocabularies by kind: those of byte pairs are each class's own."""
+    byte_pairs = dict.fromkeys([*(one.vocabulary for one in _declared()), VOCABULARY_FILES[BYTE_PAIRS]])
+    return {**{kind: (name,) for kind, name in VOCABULARY_FILES.items()}, BYTE_PAIRS: tuple(byte_pairs)}
 
 
 def read_json_object(path: Path | None) -> dict[str, Any]:
@@ -110,13 +146,13 @@ def _vocabularies(source: Source) -> dict[str, list[Path]]:
     """The vocabularies of a source by kind, several of a kind where they fit equally well."""
     folder, names = _folder_of(source), _names_of(source)
     found: dict[str, list[Path]] = {}
-    for kind, plain in VOCABULARY_FILES.items():
+    for kind, plain in ((kind, name) for kind, of_kind in _plain_names().items() for name in of_kind):
         candidates = [plain, *(f"{name}{mark}{plain}" for name in names for mark in ".-_")]
         paths = [folder / name for name in candidates if (folder / name).is_file()][:1]
         if not paths and source.path.is_dir():
             paths = sorted(path for path in folder.glob(f"*{plain}") if path.name[: -len(plain)][-1:] in tuple(".-_"))
         if paths:
-            found[kind] = paths
+            found.setdefault(kind, paths)
     return found
 
 
@@ -125,4 +161,4 @@ def _existing(path: Path) -> Path | None:
 
 
 def _prefix(path: Path, kind: str) -> str:
-    return path.name.removesuffix(VOCABULARY_FILES[kind]).rstrip(".-_")
+    return path.name.removesuffix(plain_name(path, kind)).rstrip(".-_")

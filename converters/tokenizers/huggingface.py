@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, Paddle2TorchError, UnreadableFileError
-from ...mappings.language.tokenizers import NEEDED_TOKENS, SENTENCEPIECE, UNLIMITED, VOCABULARY_FILES
+from ...mappings.language.tokenizers import (
+    BOTH_SIDES,
+    BYTE_PAIRS,
+    MERGES_FILE,
+    SENTENCEPIECE,
+    UNLIMITED,
+    VOCABULARY_FILES,
+)
 from ..checkpoints.source import Source
 from .added import hidden, settle_added
-from .fast import added_entry, sentencepiece_json, wordpiece_json
+from .byte_pairs import Merges, read_byte_pairs
+from .fast import added_entry, byte_pairs_json, sentencepiece_json, wordpiece_json
 from .files import (
     ADDED_TOKENS,
     CONFIG,
@@ -24,6 +32,7 @@ from .files import (
     TOKENIZER,
     TokenizerFiles,
     find_tokenizer_files,
+    named_beside,
 )
 from .settings import TokenizerSettings, read_settings
 from .spiece import SentencePieceModel, read_spiece
@@ -39,14 +48,15 @@ MOST_BEYOND = 100
 
 @dataclass(frozen=True)
 class SourceTokenizer:
-    """A checkpoint's tokenizer, read and checked. `ids` leads from each token of its vocabulary to its id; `notes` say
-    what is odd about the files, and how it is read."""
+    """A checkpoint's tokenizer, read and checked. `ids` leads from each token of its vocabulary to its id, `merges` are
+    the pairs that are joined, of byte pairs only; `notes` say what is odd about the files, and how it is read."""
 
     files: TokenizerFiles
     settings: TokenizerSettings
     ids: Mapping[str, int]
     model: SentencePieceModel | None
     notes: tuple[str, ...] = ()
+    merges: Merges = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -91,13 +101,23 @@ def read_tokenizer(source: Source, family: str, vocab_size: int | None = None) -
         files = find_tokenizer_files(source)
         if files is None:
             return None
-        settings = read_settings(files, family)
-        path = files.vocabularies[settings.kind]
-        ids, model, notes = read_pieces(path, settings.kind)
-        added, more = settle_added(files.folder / ADDED_TOKENS, settings, ids)
-        tokenizer = SourceTokenizer(files, replace(settings, added=added), ids, model, (*notes, *more))
+        tokenizer = _read_vocabulary(files, read_settings(files, family))
+        added, more = settle_added(files.folder / ADDED_TOKENS, tokenizer.settings, tokenizer.ids)
+        settings = replace(tokenizer.settings, added=added)
+        tokenizer = replace(tokenizer, settings=settings, notes=(*tokenizer.notes, *more))
         beyond = check_tokenizer(tokenizer, vocab_size)
     return replace(tokenizer, notes=(*tokenizer.notes, *beyond))
+
+
+def _read_vocabulary(files: TokenizerFiles, settings: TokenizerSettings) -> SourceTokenizer:
+    path, pairs = files.vocabularies[settings.kind], settings.paddle_class.byte_pairs
+    if settings.kind != BYTE_PAIRS or pairs is None:
+        ids, model, notes = read_pieces(path, settings.kind)
+        return SourceTokenizer(files, settings, ids, model, notes)
+    counted = named_beside(path, pairs.counted) if pairs.counted is not None else None
+    special = [settings.special[role] for role in pairs.tokens]
+    ids, merges, notes = read_byte_pairs(path, named_beside(path, pairs.merges), counted, special)
+    return SourceTokenizer(files, settings, ids, None, notes, merges)
 
 
 def read_pieces(path: Path, kind: str) -> tuple[dict[str, int], SentencePieceModel | None, tuple[str, ...]]:
@@ -127,6 +147,8 @@ def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Tok
     entries = added_tokens(tokenizer)
     if tokenizer.model is not None:
         document = sentencepiece_json(tokenizer.model, settings, entries)
+    elif settings.kind == BYTE_PAIRS:
+        document = byte_pairs_json(tokenizer.ids, tokenizer.merges, settings, entries)
     else:
         document = wordpiece_json(tokenizer.ids, settings, entries)
     plain = VOCABULARY_FILES[settings.kind]
@@ -135,6 +157,9 @@ def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Tok
     write_json(folder / CONFIG, _huggingface_config(settings, entries))
     write_json(folder / SPECIAL_TOKENS_MAP, _special_tokens(settings, entries, {}))
     names = [plain, TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP]
+    if (pairs := settings.paddle_class.byte_pairs) is not None and settings.kind == BYTE_PAIRS:
+        (folder / MERGES_FILE).write_bytes(named_beside(tokenizer.vocabulary, pairs.merges).read_bytes())
+        names.insert(1, MERGES_FILE)
     if settings.added:
         write_json(folder / ADDED_TOKENS, dict(settings.added))
         names.append(ADDED_TOKENS)
@@ -154,6 +179,8 @@ def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
         rstrip = settings.kind == SENTENCEPIECE and loose
         # The space before a mask belongs to it, as the piece that it stands for would begin with one.
         lstrip = rstrip or (settings.kind == SENTENCEPIECE and token == settings.special["mask_token"])
+        if settings.kind == BYTE_PAIRS:
+            lstrip, rstrip = settings.strips.get(token, BOTH_SIDES)
         entries.append(added_entry(index, token, token in special, lstrip, rstrip, loose))
     return entries
 
@@ -184,9 +211,10 @@ def check_tokenizer(tokenizer: SourceTokenizer, vocab_size: int | None) -> tuple
                 f"vocabulary, which holds {len(ids)} tokens, without gap or repetition"
             )
     known = {**ids, **settings.added}
-    # What is added to a tokenizer that wraps another one is unknown to the inner one, which puts the tokens around.
-    inner = ids if settings.paddle_class.wraps else known
-    for role in NEEDED_TOKENS:
+    # What is added to a tokenizer that wraps another one is unknown to the inner one, which puts the tokens around. Of
+    # byte pairs, the tokens are looked for in the file that PaddleNLP counts by, which holds as many as the vocabulary.
+    inner = ids if settings.paddle_class.wraps or settings.kind == BYTE_PAIRS else known
+    for role in settings.needed:
         if settings.special[role] not in inner:
             raise UnreadableFileError(
                 f"{path}: holds no {settings.special[role]!r}, which is the {role}"
@@ -207,7 +235,7 @@ def _beyond(tokenizer: SourceTokenizer, known: Mapping[str, int], vocab_size: in
     a call needs one of them."""
     path, special = tokenizer.vocabulary, tokenizer.settings.special
     beyond = [token for token, index in known.items() if index >= vocab_size]
-    needed = [role for role in NEEDED_TOKENS if special[role] in beyond]
+    needed = [role for role in tokenizer.settings.needed if special[role] in beyond]
     if len(beyond) > MOST_BEYOND:
         raise UnreadableFileError(
             f"{path}: holds {len(known)} tokens, but the model has {vocab_size} word embeddings; it belongs to "
@@ -229,19 +257,23 @@ def _beyond(tokenizer: SourceTokenizer, known: Mapping[str, int], vocab_size: in
 
 
 def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    own: dict[str, Any]
+    own: dict[str, Any] = {"do_lower_case": settings.do_lower_case}
+    # Of the class below, a call gives no token types in transformers 5 unless they are asked for here.
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
     if settings.kind == SENTENCEPIECE:
-        own = {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
+        own |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
+    elif settings.kind == BYTE_PAIRS:
+        # transformers 5 does not clean up texts of byte pairs, as PaddleNLP does, unless this name says so.
+        cleaned = {"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": True}
+        own, inputs = {"add_prefix_space": False, **cleaned}, ["input_ids", "attention_mask"]
     else:
-        own = {"tokenize_chinese_chars": settings.tokenize_chinese_chars, "strip_accents": settings.strip_accents}
+        own |= {"tokenize_chinese_chars": settings.tokenize_chinese_chars, "strip_accents": settings.strip_accents}
     document = {
         "added_tokens_decoder": {
             str(entry["id"]): {name: value for name, value in entry.items() if name != "id"} for entry in entries
         },
         "clean_up_tokenization_spaces": True,
-        "do_lower_case": settings.do_lower_case,
-        # Of the class below, a call gives no token types in transformers 5 unless they are asked for here.
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "model_input_names": inputs,
         "model_max_length": settings.model_max_length if settings.model_max_length < UNLIMITED else UNLIMITED,
         "padding_side": settings.padding_side,
         "tokenizer_class": HUGGING_FACE_CLASS,
@@ -255,9 +287,9 @@ def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any
 def _special_tokens(
     settings: TokenizerSettings, entries: list[dict[str, Any]], marks: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The special tokens by role. One that takes the space before it is written with its flags and `marks`: from its
-    text alone, transformers 5 would make a token without them."""
-    flags = {entry["content"]: entry for entry in entries if entry["lstrip"]}
+    """The special tokens by role. One that takes space beside it is written with its flags and `marks`: from its text
+    alone, transformers 5 would make a token without them."""
+    flags = {entry["content"]: entry for entry in entries if entry["lstrip"] or entry["rstrip"]}
     names = ("content", "lstrip", "normalized", "rstrip", "single_word")
 
     def written(token: str) -> Any:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, TokenizerError, UnreadableFileError
 from ...mappings.language.tokenizers import (
+    BOTH_SIDES,
+    BYTE_PAIRS,
+    MERGES_FILE,
     SENTENCEPIECE,
-    SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
     UNLIMITED,
     VOCABULARY_FILES,
     WORDPIECE,
-    WORDPIECE_TOKENS,
+    Strips,
 )
 from ...mappings.registry import target_tokenizers, tokenizer_facts
+from .byte_pairs import Merges, byte_pairs_of, merges_text, read_byte_pairs
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
 from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, naming, read_pieces, write_json
 from .settings import (
     TokenizerSettings,
     checked_added,
+    default_tokens,
     flag,
     length_of,
     optional_flag,
     refuse,
     side_of,
+    strips_of,
     token_text,
 )
 
@@ -51,22 +57,46 @@ def write_paddle_tokenizer(
             return None
         settings = tokenizer.settings
         _check_expressible(source_folder, settings)
-    plain = VOCABULARY_FILES[settings.kind]
-    if tokenizer.vocabulary.name == plain:
-        (folder / plain).write_bytes(tokenizer.vocabulary.read_bytes())
-    else:
-        (folder / plain).write_text("".join(f"{token}\n" for token in tokenizer.ids), "utf-8", newline="\n")
+    names = [*_write_vocabulary(tokenizer, folder), CONFIG, SPECIAL_TOKENS_MAP]
     write_json(folder / CONFIG, _paddle_config(settings))
-    tokens: dict[str, Any] = dict(settings.special)
+    tokens: dict[str, Any] = {role: _special(settings, token) for role, token in settings.special.items()}
     if settings.additional:
-        tokens["additional_special_tokens"] = list(settings.additional)
+        tokens["additional_special_tokens"] = [_special(settings, token) for token in settings.additional]
     write_json(folder / SPECIAL_TOKENS_MAP, tokens)
-    names = [plain, CONFIG, SPECIAL_TOKENS_MAP]
     if settings.added:
         write_json(folder / ADDED_TOKENS, dict(settings.added))
         names.append(ADDED_TOKENS)
     count = len(tokenizer.ids) + len(settings.added)
     return TokenizerWritten(settings.paddle_class.name, count, tuple(names), notes=tokenizer.notes)
+
+
+def _write_vocabulary(tokenizer: SourceTokenizer, folder: Path) -> list[str]:
+    """The files of the vocabulary, byte for byte where the folder holds them; their names."""
+    kind, pairs = tokenizer.settings.kind, tokenizer.settings.paddle_class.byte_pairs
+    lines = "".join(f"{token}\n" for token in tokenizer.ids)
+    contents = {VOCABULARY_FILES[kind]: lines}
+    names = {VOCABULARY_FILES[kind]: VOCABULARY_FILES[kind]}
+    if kind == BYTE_PAIRS and pairs is not None:
+        contents = {VOCABULARY_FILES[kind]: json.dumps(dict(tokenizer.ids)), MERGES_FILE: merges_text(tokenizer.merges)}
+        names = {VOCABULARY_FILES[kind]: pairs.vocabulary, MERGES_FILE: pairs.merges}
+        if pairs.counted is not None:
+            (folder / pairs.counted).write_text(lines, "utf-8", newline="\n")
+    for plain, name in names.items():
+        if tokenizer.vocabulary.name == VOCABULARY_FILES[kind]:
+            (folder / name).write_bytes(tokenizer.vocabulary.with_name(plain).read_bytes())
+        else:
+            (folder / name).write_text(contents[plain], "utf-8", newline="\n")
+    counted = [pairs.counted] if kind == BYTE_PAIRS and pairs is not None and pairs.counted is not None else []
+    return [*names.values(), *counted]
+
+
+def _special(settings: TokenizerSettings, token: str) -> Any:
+    """A token as special_tokens_map.json holds it: a text takes the white space on both sides."""
+    strips = settings.strips.get(token, BOTH_SIDES)
+    if strips == BOTH_SIDES:
+        return token
+    lstrip, rstrip = strips
+    return {"content": token, "lstrip": lstrip, "normalized": False, "rstrip": rstrip, "single_word": False}
 
 
 def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None = None) -> SourceTokenizer | None:
@@ -83,15 +113,20 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
             f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
             "can be made; put that file into the folder"
         )
-    ids, model, notes = (
-        read_pieces(present[kind], kind) if kind in present else (_wordpiece_vocabulary(folder, fast), None, ())
-    )
+    merges: Merges = ()
+    if kind == BYTE_PAIRS:
+        model = None
+        ids, merges, notes = _byte_pairs(folder, fast, present)
+    else:
+        ids, model, notes = (
+            read_pieces(present[kind], kind) if kind in present else (_wordpiece_vocabulary(folder, fast), None, ())
+        )
     mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
     settings = _settings(
         str(config_path or folder), family, kind, config, mapped, fast, _added(folder, config, fast, ids)
     )
     files = TokenizerFiles(folder, present or {kind: folder / TOKENIZER}, None, config_path)
-    tokenizer = SourceTokenizer(files, settings, ids, model, notes)
+    tokenizer = SourceTokenizer(files, settings, ids, model, notes, merges)
     return replace(tokenizer, notes=(*notes, *check_tokenizer(tokenizer, vocab_size)))
 
 
@@ -111,14 +146,56 @@ def _kind(
     if plain in kinds:
         kind = kinds[plain]
     elif model_type is not None:
-        kind = SENTENCEPIECE if model_type == "Unigram" else WORDPIECE
+        kind = {"Unigram": SENTENCEPIECE, "BPE": BYTE_PAIRS}.get(str(model_type), WORDPIECE)
     else:
         kind = next(iter(present))
-    if kind not in present and model_type not in ("Unigram", "WordPiece"):
+    if kind not in present and model_type not in ("Unigram", "WordPiece", "BPE"):
         raise TokenizerError(f"{folder}: holds no {VOCABULARY_FILES[kind]} for its tokenizer")
     if kind not in tokenizer_facts(family).default_class.kinds:
         raise TokenizerError(f"{folder}: a {kind} tokenizer has no counterpart for family {family} in PaddleNLP")
     return kind
+
+
+def _byte_pairs(
+    folder: Path, fast: Mapping[str, Any], present: Mapping[str, Path]
+) -> tuple[dict[str, int], Merges, tuple[str, ...]]:
+    """The vocabulary of byte pairs: its files, which must say what tokenizer.json does, or that alone."""
+    own = byte_pairs_of(folder / TOKENIZER, fast) if fast else None
+    if BYTE_PAIRS not in present:
+        if own is None:
+            raise TokenizerError(f"{folder}: holds no {VOCABULARY_FILES[BYTE_PAIRS]} for its tokenizer")
+        return *own, ()
+    ids, merges, notes = read_byte_pairs(present[BYTE_PAIRS], folder / MERGES_FILE)
+    if own is not None and own != (ids, merges):
+        raise UnreadableFileError(
+            f"{folder}: {VOCABULARY_FILES[BYTE_PAIRS]} and {MERGES_FILE} hold another vocabulary than {TOKENIZER}; "
+            "remove what is not meant"
+        )
+    return ids, merges, notes
+
+
+def _strips(
+    config: Mapping[str, Any], fast: Mapping[str, Any], special: Mapping[str, str], tokens: Iterable[str]
+) -> dict[str, Strips]:
+    """Which white space tokens take: what tokenizer.json says, else the configuration, else Hugging Face's classes."""
+    decoder = config.get("added_tokens_decoder")
+    entries = [
+        *(decoder.values() if isinstance(decoder, dict) else ()),
+        *(entry for entry in fast.get("added_tokens") or [] if isinstance(entry, dict)),
+    ]
+    known = {special.get("mask_token"): (True, False)}
+    known |= {entry["content"]: strips_of(entry) for entry in entries if isinstance(entry, dict) and "content" in entry}
+    return {token: known.get(token, (False, False)) for token in sorted(tokens)}
+
+
+def _check_strips(origin: str, strips: Mapping[str, Strips]) -> None:
+    """Raise TokenizerError for a token beyond the vocabulary that does not do as all of PaddleNLP's."""
+    for token, sides in strips.items():
+        if sides != BOTH_SIDES:
+            raise TokenizerError(
+                f"{origin}: {token!r} does not take the white space on both sides, as it does in PaddleNLP; set its "
+                f"lstrip and rstrip in {TOKENIZER} or remove it"
+            )
 
 
 def _wordpiece_vocabulary(folder: Path, fast: Mapping[str, Any]) -> dict[str, int]:
@@ -158,7 +235,8 @@ def _settings(
     added: Mapping[str, int],
 ) -> TokenizerSettings:
     refuse(origin, config)
-    defaults = SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    paddle_class = tokenizer_facts(family).default_class
+    defaults = default_tokens(paddle_class, kind)
     special: dict[str, str] = {}
     for role in SPECIAL_TOKENS:
         # With added_tokens_decoder, transformers no longer reads special_tokens_map.json.
@@ -170,13 +248,19 @@ def _settings(
     length = config.get("model_max_length", config.get("max_len"))
     if str(config.get("tokenizer_class") or "").removesuffix("Fast") not in target_tokenizers():
         config = {**config, **_flags(fast.get("normalizer"))}
+    additional = _additional(origin, config, mapped)
+    of_pairs: dict[str, Strips] = {}
+    if kind == BYTE_PAIRS:
+        known = {*special.values(), *additional}
+        of_pairs = _strips(config, fast, special, known.union(added))
+        _check_strips(origin, {token: of_pairs.pop(token) for token in added if token not in known})
     return TokenizerSettings(
         kind=kind,
-        paddle_class=tokenizer_facts(family).default_class,
+        paddle_class=paddle_class,
         special=special,
-        additional=_additional(origin, config, mapped),
+        additional=additional,
         added=added,
-        do_lower_case=flag(origin, config, "do_lower_case", True),
+        do_lower_case=kind != BYTE_PAIRS and flag(origin, config, "do_lower_case", True),
         remove_space=flag(origin, config, "remove_space", True),
         keep_accents=flag(origin, config, "keep_accents", False),
         strip_accents=optional_flag(origin, config, "strip_accents"),
@@ -186,6 +270,7 @@ def _settings(
         truncation_side=side_of(origin, config, "truncation_side"),
         name=None,
         guess=None,
+        strips=of_pairs,
     )
 
 
@@ -224,22 +309,23 @@ def _flags(normalizer: Any) -> dict[str, Any]:
 
 def _paddle_config(settings: TokenizerSettings) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "do_lower_case": settings.do_lower_case,
         "model_max_length": settings.model_max_length,
         "padding_side": settings.padding_side,
         "tokenizer_class": settings.paddle_class.name,
         "truncation_side": settings.truncation_side,
         **settings.special,
     }
+    if settings.kind != BYTE_PAIRS:
+        document["do_lower_case"] = settings.do_lower_case
     if settings.kind == SENTENCEPIECE:
         document |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
-    else:
+    elif settings.kind == WORDPIECE:
         document |= {
             "strip_accents": settings.strip_accents,
             "tokenize_chinese_chars": settings.tokenize_chinese_chars,
         }
     document = {name: value for name, value in document.items() if name not in settings.paddle_class.ignores}
-    document |= {name: only.value for name, only in settings.paddle_class.only.items()}
+    document |= {name: only.value for name, only in settings.paddle_class.only_with(settings.kind).items()}
     if settings.paddle_class.wraps:
         # AlbertTokenizer asks for both files by name, even for the one that there is none of.
         document["vocab_file" if settings.kind == SENTENCEPIECE else "sentencepiece_model_file"] = None

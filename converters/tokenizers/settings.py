@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import ConfigurationError
 from ...mappings.language.tokenizers import (
+    BOTH_SIDES,
+    BYTE_PAIRS,
     MAX_LENGTH,
+    NEEDED_TOKENS,
     SENTENCEPIECE,
     SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
     UNLIMITED,
     WORDPIECE,
     WORDPIECE_TOKENS,
+    Layout,
+    Strips,
     TokenizerClass,
 )
 from ...mappings.registry import COMMUNITY, PRETRAINED, published_tokenizers, tokenizer_classes, tokenizer_facts
@@ -26,7 +31,8 @@ _SIDES = ("right", "left")
 @dataclass(frozen=True)
 class TokenizerSettings:
     """What PaddleNLP does with a vocabulary. `special` holds the special tokens by role, `additional` those without
-    one, `added` the ids of tokens beyond the vocabulary; `name` is the pretrained name that settings came from."""
+    one, `added` the ids of tokens beyond the vocabulary; `name` is the pretrained name that settings came from.
+    `strips`, of byte pairs only, says which white space beside them the special tokens take."""
 
     kind: str
     paddle_class: TokenizerClass
@@ -43,6 +49,18 @@ class TokenizerSettings:
     truncation_side: str
     name: str | None
     guess: str | None
+    strips: Mapping[str, Strips] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> Layout:
+        """What stands around texts."""
+        return self.paddle_class.layout_with(self.kind)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The roles of the special tokens that the vocabulary must hold."""
+        pairs = self.paddle_class.byte_pairs
+        return tuple(pairs.tokens) if pairs is not None and self.kind == BYTE_PAIRS else NEEDED_TOKENS
 
     @property
     def strips_accents(self) -> bool:
@@ -64,8 +82,8 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
     impossible, contradict each other or cannot be expressed in transformers' fast tokenizer.
     """
     config = dict(read_json_object(files.config))
-    tokenizer_class, kind = _class_and_kind(files, config, family)
     published = published_tokenizers().get(files.name or "", {}) if files.config is None else {}
+    tokenizer_class, kind = _class_and_kind(files, {**published, **config}, family)
     guess = None
     if files.config is None and not published:
         assumed = tokenizer_facts(family).without_settings.get(kind)
@@ -76,9 +94,10 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
             guess = f"{files.folder} holds no {CONFIG}: the tokenizer lower-cases, which is PaddleNLP's default"
     given = {name: value for name, value in {**published, **config}.items() if name not in tokenizer_class.ignores}
     origin = str(files.config or files.folder)
-    _check_own(origin, tokenizer_class, given)
-    special = _special_tokens(files, tokenizer_class, kind, given)
-    additional = _additional(files, given)
+    _check_own(origin, tokenizer_class, kind, given)
+    mapped = read_json_object(files.special_tokens_map)
+    special = _special_tokens(files, tokenizer_class, kind, given, mapped)
+    additional = _additional(files, given, mapped)
     refuse(origin, given)
     length = given.get("model_max_length", given.get("max_len"))
     if files.config is None and files.name is not None:
@@ -90,7 +109,8 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
         special=special,
         additional=additional,
         added=checked_added(files.folder / ADDED_TOKENS, read_json_object(files.added_tokens)),
-        do_lower_case=flag(origin, given, "do_lower_case", True),
+        # Byte pairs are those of the text as it is, whatever the setting says.
+        do_lower_case=kind != BYTE_PAIRS and flag(origin, given, "do_lower_case", True),
         remove_space=flag(origin, given, "remove_space", True),
         keep_accents=flag(origin, given, "keep_accents", False),
         strip_accents=optional_flag(origin, given, "strip_accents"),
@@ -100,12 +120,13 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
         truncation_side=side_of(origin, given, "truncation_side"),
         name=files.name if files.config is None else None,
         guess=guess,
+        strips=_strips(tokenizer_class, special, given, mapped) if kind == BYTE_PAIRS else {},
     )
 
 
-def _check_own(origin: str, tokenizer_class: TokenizerClass, given: Mapping[str, Any]) -> None:
+def _check_own(origin: str, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for a setting of a class's own that has no counterpart."""
-    for name, only in tokenizer_class.only.items():
+    for name, only in tokenizer_class.only_with(kind).items():
         value = given.get(name, only.default)
         if value != only.value:
             stated = "is" if name in given else "is not given, which makes it"
@@ -129,26 +150,52 @@ def _class_and_kind(files: TokenizerFiles, config: Mapping[str, Any], family: st
     found = classes[plain]
     if found.refused is not None:
         raise ConfigurationError(f"{files.config or files.folder}: {plain} {found.refused}")
-    kind = next((kind for kind in found.kinds if kind in files.vocabularies), None)
+    kinds = _kinds(files, found, config)
+    kind = next((kind for kind in kinds if kind in files.vocabularies), None)
+    pairs = found.byte_pairs
+    if kind == BYTE_PAIRS and pairs is not None and not files.vocabularies[kind].name.endswith(pairs.vocabulary):
+        kind = None
     if kind is None:
-        expected, have = " or ".join(found.kinds), ", ".join(path.name for path in files.vocabularies.values())
-        raise ConfigurationError(f"{files.folder}: holds {have}, but {named} reads a {expected} vocabulary")
+        expected, have = " or ".join(kinds), ", ".join(path.name for path in files.vocabularies.values())
+        of_pairs = f", {pairs.vocabulary} and {pairs.merges}" if pairs is not None and BYTE_PAIRS in kinds else ""
+        raise ConfigurationError(f"{files.folder}: holds {have}, but {named} reads a {expected} vocabulary{of_pairs}")
     return found, kind
 
 
+def _kinds(files: TokenizerFiles, found: TokenizerClass, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of vocabulary that a class reads with its settings."""
+    pairs = found.byte_pairs
+    if pairs is None or pairs.switch is None:
+        return found.kinds
+    chosen = flag(str(files.config or files.folder), config, pairs.switch, False)
+    return tuple(kind for kind in found.kinds if (kind == BYTE_PAIRS) is chosen)
+
+
+def default_tokens(tokenizer_class: TokenizerClass, kind: str) -> Mapping[str, Any]:
+    """The special tokens by role of a folder that names none."""
+    if kind == BYTE_PAIRS and tokenizer_class.byte_pairs is not None:
+        return tokenizer_class.byte_pairs.tokens
+    return SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+
+
 def _special_tokens(
-    files: TokenizerFiles, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]
+    files: TokenizerFiles,
+    tokenizer_class: TokenizerClass,
+    kind: str,
+    given: Mapping[str, Any],
+    mapped: Mapping[str, Any],
 ) -> dict[str, str]:
-    """The special tokens by role. An inner tokenizer never sees special_tokens_map.json, so the two must agree."""
-    defaults = SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    """The special tokens by role. An inner tokenizer never sees special_tokens_map.json, so the two must agree; nor
+    does what joins byte pairs, which knows what stands for the unknown."""
+    defaults = default_tokens(tokenizer_class, kind)
     if tokenizer_class.wraps:
         defaults = {**SENTENCEPIECE_TOKENS, **defaults}
-    mapped = read_json_object(files.special_tokens_map)
     tokens: dict[str, str] = {}
     for role in SPECIAL_TOKENS:
+        inner = tokenizer_class.wraps or (kind == BYTE_PAIRS and role == "unk_token")
         own = token_text(files.config, role, given[role]) if given.get(role) is not None else None
         other = token_text(files.special_tokens_map, role, mapped[role]) if mapped.get(role) is not None else None
-        first = own or (defaults.get(role) if tokenizer_class.wraps else None)
+        first = own or (defaults.get(role) if inner else None)
         if first is not None and other is not None and first != other:
             raise ConfigurationError(
                 f"{files.folder}: {role} is {first!r} by {CONFIG} or PaddleNLP's default and {other!r} by "
@@ -168,9 +215,35 @@ def token_text(origin: object, role: str, value: Any) -> str:
     return content
 
 
-def _additional(files: TokenizerFiles, given: Mapping[str, Any]) -> tuple[str, ...]:
+def _strips(
+    tokenizer_class: TokenizerClass, special: Mapping[str, str], given: Mapping[str, Any], mapped: Mapping[str, Any]
+) -> dict[str, Strips]:
+    """Which white space the special tokens take. One that is an object says so itself, also for those of its text; one
+    that is a text takes that on both sides, unless the class makes an object of it."""
+    pairs = tokenizer_class.byte_pairs
+    made: Mapping[str, Strips] = pairs.strips if pairs is not None else {}
     key = "additional_special_tokens"
-    values = read_json_object(files.special_tokens_map).get(key) or given.get(key) or []
+    others = mapped.get(key) or given.get(key) or []
+    texts = {*special.values(), *(token_text(key, key, one) for one in others)}
+    found: dict[str, Strips] = {}
+    for role, token in special.items():
+        value = mapped.get(role) or given.get(role)
+        if isinstance(value, dict):
+            found[token] = strips_of(value)
+        elif not mapped.get(role) and role in made:
+            found[token] = made[role]
+    found |= {str(one["content"]): strips_of(one) for one in others if isinstance(one, dict)}
+    return {token: found.get(token, BOTH_SIDES) for token in sorted(texts)}
+
+
+def strips_of(entry: Mapping[str, Any]) -> Strips:
+    """Which white space a token takes that is an object."""
+    return bool(entry.get("lstrip")), bool(entry.get("rstrip"))
+
+
+def _additional(files: TokenizerFiles, given: Mapping[str, Any], mapped: Mapping[str, Any]) -> tuple[str, ...]:
+    key = "additional_special_tokens"
+    values = mapped.get(key) or given.get(key) or []
     if not isinstance(values, list):
         raise ConfigurationError(f"{files.folder}: {key} is {values!r}; a list of texts is expected")
     return tuple(token_text(files.folder, key, value) for value in values)

@@ -22,21 +22,25 @@ def read_vocabulary(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
 
     Raises UnreadableFileError for a file that is empty or not UTF-8.
     """
-    try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise UnreadableFileError(f"{path}: has {size:,} bytes; a vocabulary has at most {LARGEST:,}")
-        with path.open(encoding="utf-8") as file:
-            tokens = [line.rstrip("\n") for line in file]
-    except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"{path}: is not UTF-8 text: {error}") from error
-    except OSError as error:
-        raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    tokens = read_text(path).removesuffix("\n").split("\n")
     if not any(tokens):
         raise UnreadableFileError(f"{path}: is empty; a token per line is expected")
     last = {token: index for index, token in enumerate(tokens)}
     ids = dict(sorted(last.items(), key=lambda item: item[1]))
     return ids, tuple(_oddities(path, tokens, ids))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of lines, with the line ends of Python's text files. Raises UnreadableFileError."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise UnreadableFileError(f"{path}: has {size:,} bytes; a vocabulary has at most {LARGEST:,}")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(f"{path}: is not UTF-8 text: {error}") from error
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _oddities(path: Path, tokens: list[str], ids: dict[str, int]) -> Iterator[str]:

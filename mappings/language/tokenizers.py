@@ -8,9 +8,14 @@ from typing import Any
 
 SENTENCEPIECE = "sentencepiece"
 WORDPIECE = "wordpiece"
+BYTE_PAIRS = "byte pairs"
 
-VOCABULARY_FILES = {SENTENCEPIECE: "spiece.model", WORDPIECE: "vocab.txt"}
-"""The vocabulary's file by kind of tokenizer: the same name in PaddleNLP and Hugging Face."""
+VOCABULARY_FILES = {SENTENCEPIECE: "spiece.model", WORDPIECE: "vocab.txt", BYTE_PAIRS: "vocab.json"}
+"""The vocabulary's file by kind of tokenizer: the same name in PaddleNLP and Hugging Face, but for byte pairs, whose
+classes may have names of their own in PaddleNLP."""
+
+MERGES_FILE = "merges.txt"
+"""What Hugging Face calls the file of the pairs that are joined."""
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 """Special tokens that hold one token, in the order of both libraries."""
@@ -43,6 +48,12 @@ WORDPIECE_TOKENS: Mapping[str, Any] = {
 }
 """Default tokens of tokenizers with a WordPiece vocabulary."""
 
+Strips = tuple[bool, bool]
+"""Whether a token takes the white space on its left and on its right."""
+
+BOTH_SIDES: Strips = (True, True)
+"""What PaddleNLP does with a token that is a plain text."""
+
 
 @dataclass(frozen=True)
 class OnlyValue:
@@ -55,11 +66,57 @@ class OnlyValue:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What stands around one text and around the two of a pair: roles of special tokens, and `A` and `B` for the texts.
+    `types` are the token types of the pair's entries, None where PaddleNLP gives no types; those of one text are 0."""
+
+    single: tuple[str, ...] = ("cls_token", "A", "sep_token")
+    pair: tuple[str, ...] = ("cls_token", "A", "sep_token", "B", "sep_token")
+    types: tuple[int, ...] | None = (0, 0, 0, 1, 1)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """How many tokens stand before and after a single text."""
+        before = self.single.index("A")
+        return before, len(self.single) - before - 1
+
+    @property
+    def pair_types(self) -> tuple[int, ...]:
+        """The types of the pair's entries; zeros where PaddleNLP gives none."""
+        return self.types if self.types is not None else (0,) * len(self.pair)
+
+
+@dataclass(frozen=True)
+class BytePairs:
+    """How a class reads and uses a byte-level BPE vocabulary.
+
+    `vocabulary` and `merges` are its files, `counted` a third one, a token per line, that it counts its tokens by.
+    `tokens` are its default special tokens by role, all of which the vocabulary must hold, and `strips` what those of
+    them take that the class makes objects of; the others are plain texts. `switch` is the setting that chooses this
+    kind where the class reads another one too. `only` are its own settings with this kind.
+    """
+
+    vocabulary: str = VOCABULARY_FILES[BYTE_PAIRS]
+    merges: str = MERGES_FILE
+    counted: str | None = None
+    tokens: Mapping[str, str] = field(default_factory=lambda: dict(WORDPIECE_TOKENS))
+    strips: Mapping[str, Strips] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+    switch: str | None = None
+    only: Mapping[str, OnlyValue] = field(default_factory=dict)
+
+
+PREFIX_SPACE = {"add_prefix_space": OnlyValue(False, False, "puts a blank before a text, once and not always")}
+"""For `only` of a class with this setting: fast tokenizers put a blank before every part of a text."""
+
+
+@dataclass(frozen=True)
 class TokenizerClass:
     """A tokenizer class of PaddleNLP. `kinds` are the vocabularies it reads, the preferred one first; `wraps`: it hands
     text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text; `exact`:
     they are found as they are written only, whatever becomes of the case of the text; `ignores`: settings of other
-    classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name;
+    classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name,
+    with kinds other than byte pairs; `byte_pairs`: how it uses a vocabulary of that kind, where it reads one;
     `refused`: why no fast tokenizer gives what it gives; such a class has no kinds."""
 
     name: str
@@ -68,7 +125,21 @@ class TokenizerClass:
     exact: bool = False
     ignores: frozenset[str] = frozenset()
     only: Mapping[str, OnlyValue] = field(default_factory=dict)
+    byte_pairs: BytePairs | None = None
     refused: str | None = None
+
+    def only_with(self, kind: str) -> Mapping[str, OnlyValue]:
+        """Its own settings with a kind of vocabulary, the one that chooses the kind among them."""
+        pairs = self.byte_pairs
+        if pairs is None:
+            return self.only
+        chosen = kind == BYTE_PAIRS
+        switch = {pairs.switch: OnlyValue(False, chosen, "reads the other vocabulary")} if pairs.switch else {}
+        return {**switch, **(pairs.only if chosen else self.only)}
+
+    def layout_with(self, kind: str) -> Layout:
+        """What it puts around texts with a kind of vocabulary."""
+        return self.byte_pairs.layout if self.byte_pairs is not None and kind == BYTE_PAIRS else Layout()
 
 
 BASIC_SETTINGS = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})

@@ -13,17 +13,20 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from ...converters.formats.dtypes import Array
+from ...converters.tokenizers.byte_pairs import text_of
 from ...converters.tokenizers.files import (
     ADDED_TOKENS,
     CONFIG,
     SPECIAL_TOKENS_MAP,
+    beside_byte_pairs,
+    plain_name,
     plain_tokenizer_paths,
     read_json_object,
 )
 from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens, read_tokenizer
 from ...converters.tokenizers.paddle import read_huggingface_tokenizer
 from ...errors import Paddle2TorchError
-from ...mappings.language.tokenizers import SENTENCEPIECE, VOCABULARY_FILES, WORDPIECE
+from ...mappings.language.tokenizers import BYTE_PAIRS, SENTENCEPIECE, WORDPIECE
 from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
@@ -52,6 +55,7 @@ NO_TOKENIZER = "not covered: converted with --no-tokenizer, the weights alone"
 _OWN_SETTINGS = {
     SENTENCEPIECE: ("remove_space", "keep_accents"),
     WORDPIECE: ("strip_accents", "tokenize_chinese_chars"),
+    BYTE_PAIRS: ("strips",),
 }
 
 
@@ -102,8 +106,9 @@ def check_tokenizer(
     pieces: list[str] = []
     if lines is None:
         tokens = [str(entry["content"]) for entry in added_tokens(tokenizer)]
-        lines = make_lines(list(tokenizer.ids), LINES, seed, tokens)
-        pieces = with_every_piece(list(tokenizer.ids), seed)
+        texts = _texts(tokenizer)
+        lines = make_lines(texts, LINES, seed, tokens)
+        pieces = with_every_piece(texts, seed)
     comparison = Comparison(tokenizer, Planner(tokenizer, original))
     if not original:
         comparison.problems += _beside(tokenizer, family, converted)
@@ -114,6 +119,15 @@ def check_tokenizer(
     return _check(comparison, len(lines) + len(pieces)), _seen(comparison)
 
 
+def _texts(tokenizer: SourceTokenizer) -> list[str]:
+    """The tokens of a vocabulary as a text holds them. Of byte pairs, those that begin no word stand behind a mark."""
+    if tokenizer.settings.kind != BYTE_PAIRS:
+        return list(tokenizer.ids)
+    texts = [(token, text_of(token)) for token in tokenizer.ids]
+    marked = [f"-{text}" if text[:1].isalnum() and text != token else text for token, text in texts]
+    return [text.removeprefix(" ") for text in marked if text.strip(" ")]
+
+
 def _compare(comparison: Comparison, lines: list[str], first: int, asking: _Asking) -> None:
     """Single lines; those of the `first` ones that are PaddleNLP's also in pairs, padded and truncated."""
     plans = [comparison.planner.plan(line) for line in lines]
@@ -122,9 +136,12 @@ def _compare(comparison: Comparison, lines: list[str], first: int, asking: _Aski
     wanted, found = asking.run(singles)
     comparison.compare_settings(wanted, found)
     places = {part: place for place, part in enumerate(parts)}
-    equal = [one for one in comparison.compare_lines(Lines(singles[0], plans, places), wanted, found) if one < first]
+    settings = asking.tokenizer.settings
+    compared = comparison.compare_lines(Lines(singles[0], plans, places, settings.layout.ends), wanted, found)
+    equal = [one for one in compared if one < first]
     if equal:
-        cases = _other_cases([lines[index] for index in equal], asking.tokenizer.settings.model_max_length)
+        lengths = [len(wanted.row("single", index)["input_ids"]) - sum(settings.layout.ends) for index in equal]
+        cases = _other_cases([lines[index] for index in equal], lengths, settings.model_max_length)
         wanted, found = asking.run(cases)
         for case in cases:
             comparison.compare_rows(case, wanted, found)
@@ -143,7 +160,7 @@ def _beside(tokenizer: SourceTokenizer, family: str, converted: Path) -> list[st
         for name in ("kind", "special", "additional", "added", "do_lower_case", *_OWN_SETTINGS[wanted.kind])
         if getattr(found, name) != getattr(wanted, name)
     ]
-    if (dict(read.ids), read.model) != (dict(tokenizer.ids), tokenizer.model):
+    if (dict(read.ids), read.model, read.merges) != (dict(tokenizer.ids), tokenizer.model, tokenizer.merges):
         problems.append(f"{read.vocabulary} is not the source's vocabulary")
     return problems
 
@@ -151,14 +168,17 @@ def _beside(tokenizer: SourceTokenizer, family: str, converted: Path) -> list[st
 def stage_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Path:
     """A folder from which PaddleNLP loads the source's tokenizer: its files under the names that PaddleNLP expects."""
     folder.mkdir()
-    (folder / VOCABULARY_FILES[tokenizer.settings.kind]).symlink_to(tokenizer.vocabulary.resolve())
-    files = tokenizer.files
+    files, vocabulary = tokenizer.files, tokenizer.vocabulary
+    (folder / plain_name(vocabulary, tokenizer.settings.kind)).symlink_to(vocabulary.resolve())
+    if tokenizer.settings.kind == BYTE_PAIRS:
+        for name, beside in beside_byte_pairs(vocabulary).items():
+            (folder / name).symlink_to(beside.resolve())
     for name, path in ((SPECIAL_TOKENS_MAP, files.special_tokens_map), (ADDED_TOKENS, files.added_tokens)):
         if path is not None:
             (folder / name).symlink_to(path.resolve())
     if files.config is not None:
         # PaddleNLP would prefer a path in it, from the machine where the folder was made, to the file beside it.
-        paths = ("vocab_file", "sentencepiece_model_file")
+        paths = ("vocab_file", "sentencepiece_model_file", "merges_file", "bpe_vocab_file", "bpe_json_file")
         config = {name: value for name, value in read_json_object(files.config).items() if name not in paths}
         (folder / CONFIG).write_text(json.dumps(config), "utf-8")
     return folder
@@ -168,6 +188,7 @@ def paddle_tokenizer(tokenizer: SourceTokenizer) -> dict[str, Any]:
     """What PaddleNLP's runner needs to know of a tokenizer besides its folder."""
     settings = tokenizer.settings
     fields: dict[str, Any] = {"tokenizer_class": settings.paddle_class.name, "name": settings.name}
+    fields["token_types"] = settings.layout.types is not None
     if settings.guess is not None and settings.paddle_class.wraps and settings.kind == WORDPIECE:
         fields["settings"] = {"do_lower_case": settings.do_lower_case, **settings.special}
     return fields
@@ -219,9 +240,10 @@ def _case(name: str, texts: Sequence[str], **fields: Any) -> Case:
     return {"name": name, "texts": list(texts), "options": {}, **fields}
 
 
-def _other_cases(texts: list[str], longest: int) -> list[Case]:
-    """Pairs, padding and truncation of texts that come out equal on their own."""
+def _other_cases(texts: list[str], lengths: list[int], longest: int) -> list[Case]:
+    """Pairs, padding and truncation of texts that come out equal on their own, as so many tokens."""
     second = texts[1:] + texts[:1]
+    of_pairs = list(zip(lengths, lengths[1:] + lengths[:1], strict=True))
     to_length = {"padding": "max_length", "truncation": True, "max_length": LENGTHS[1]}
     cases = [
         _case("pair", texts, pairs=second),
@@ -231,7 +253,8 @@ def _other_cases(texts: list[str], longest: int) -> list[Case]:
     for length in LENGTHS:
         options: dict[str, Any] = {"truncation": True, "max_length": length}
         cases.append(_case(f"truncated to {length}", texts, options=options))
-        cases.append(_case(f"pair truncated to {length}", texts, pairs=second, options=options, whole="pair"))
+        cut = {"pairs": second, "options": options, "whole": "pair", "lengths": of_pairs}
+        cases.append(_case(f"pair truncated to {length}", texts, **cut))
     if longest <= LONGEST:
         long = " ".join(text for text in texts if len(text) < 200)
         options = {"truncation": True, "padding": "max_length"}

@@ -53,14 +53,17 @@ def read_cases(request: protocol.Request) -> list[Case]:
     return cases
 
 
-def encode_cases(runner: operations.ModelRunner, cases: list[Case], tokenizer: Any, tensors: str) -> Given:
+def encode_cases(
+    runner: operations.ModelRunner, cases: list[Case], tokenizer: Any, tensors: str, typed: bool = True
+) -> Given:
     """What a model is given in each case, by the names of its arguments; `tensors` is how the tokenizer calls the
-    framework's tensors."""
+    framework's tensors. Without `typed`, it is told to give no token types, as it fails otherwise."""
     given: Given = {}
     for case in cases:
         name = case["name"]
         if "texts" in case:
             asked = {"return_attention_mask": True} if case.get("ask_mask") else {}
+            asked |= {} if typed else {"return_token_type_ids": False}
             texts = (case["texts"], case["pairs"]) if "pairs" in case else (case["texts"],)
 
             def call(texts: tuple[list[str], ...] = texts, asked: Mapping[str, bool] = asked) -> Any:

@@ -241,7 +241,8 @@ class PaddleRunner(operations.ModelRunner):
         tokenizer = self.tokenizer(named) if named else None
         arrays: dict[str, protocol.Array] = {}
         cases = loading_calls.read_cases(request)
-        for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd").items():
+        typed = bool((named or {}).get("token_types", True))
+        for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd", typed).items():
             modules = (request.get("returns") or {}).get("modules", ())
             result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules)
             results = result if isinstance(result, tuple | list) else [result]

@@ -38,11 +38,13 @@ def answer(request: protocol.Request, load: Callable[[], Any]) -> protocol.Answe
 def run_cases(request: protocol.Request, tokenizer: Any) -> protocol.Answer:
     """Run all cases of a request; write `CASE.FIELD`, one row after the other, and `CASE.lengths` to `outputs`.
 
+    With `token_types` false, a tokenizer that fails where it is asked for types is not asked, and they are zeros.
     Answers with the tokenizer's settings and the texts that the ids of cases with `decode` give back, and writes its
     tokens by id to `vocabulary`, a JSON file.
     """
     with open(protocol.field(request, "cases"), encoding="utf-8") as file:
         cases = json.load(file)
+    typed = bool(request.get("token_types", True))
     arrays: dict[str, protocol.Array] = {}
     decoded: dict[str, list[str]] = {}
     for case in cases:
@@ -54,9 +56,11 @@ def run_cases(request: protocol.Request, tokenizer: Any) -> protocol.Answer:
                 texts[start:stop],
                 pairs[start:stop] if pairs else None,
                 return_attention_mask=True,
-                return_token_type_ids=True,
+                return_token_type_ids=typed,
                 **case["options"],
             )
+            if not typed:
+                answer["token_type_ids"] = [[0] * len(row) for row in answer["input_ids"]]
             for name in FIELDS:
                 rows[name] += answer[name]
         if case.get("decode"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +13,19 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ...converters.tokenizers.huggingface import SourceTokenizer
-from .differences import NORMALIZED_TOKENS, NUMBER_COMMA, PAIR_TRUNCATION, TIES, Part, Plan, Planner
+from ...mappings.language.tokenizers import BYTE_PAIRS, Layout
+from .differences import (
+    JOINED_TOKENS,
+    NORMALIZED_TOKENS,
+    NUMBER_COMMA,
+    PAIR_TRUNCATION,
+    TIES,
+    Part,
+    Plan,
+    Planner,
+)
 
 FIELDS = ("input_ids", "token_type_ids", "attention_mask")
-
-SPECIAL_OF_PAIR = 3
 
 Case = dict[str, Any]
 
@@ -41,15 +50,17 @@ class Encoded:
 @dataclass(frozen=True)
 class Lines:
     """Single lines with their plans. `case` is the case that they are the texts of; `parts` leads to the rows of the
-    case "parts", which answer for parts of lines."""
+    case "parts", which answer for parts of lines; `ends` is how many tokens stand before and after a text."""
 
     case: Case
     plans: Sequence[Plan]
     parts: Mapping[Part, int]
+    ends: tuple[int, int]
 
     def ids(self, side: Encoded, part: Part) -> list[int]:
         """What a tokenizer made of a part."""
-        ids: list[int] = side.rows["parts"]["input_ids"][self.parts[part]][1:-1].tolist()
+        row = side.rows["parts"]["input_ids"][self.parts[part]]
+        ids: list[int] = row[self.ends[0] : len(row) - self.ends[1]].tolist()
         return ids
 
 
@@ -67,8 +78,11 @@ class Comparison:
 
     def compare_settings(self, wanted: Encoded, found: Encoded) -> None:
         """Compare settings and, id by id, tokens."""
-        # A call of PaddleNLP gives no mask; that of transformers must give all that the model takes.
-        settings = {**wanted.settings, "fields of a call": sorted(FIELDS)}
+        # A call of PaddleNLP gives no mask; that of transformers must give all that the model takes, which is no types
+        # where byte pairs are read.
+        untyped = self.tokenizer.settings.kind == BYTE_PAIRS
+        fields = [name for name in FIELDS if not (untyped and name == "token_type_ids")]
+        settings = {**wanted.settings, "fields of a call": sorted(fields)}
         for name in sorted(settings.keys() | found.settings.keys()):
             one, other = settings.get(name), found.settings.get(name)
             if one != other:
@@ -94,7 +108,7 @@ class Comparison:
             names = set(plan.names)
             expected = direct
             if names:
-                expected = _row(direct, plan, lambda part: lines.ids(found if part.own else wanted, part))
+                expected = _row(direct, plan, lines.ends, lambda part: lines.ids(found if part.own else wanted, part))
             if not _same(row, expected):
                 name = self._choice(lines, plan, expected, row, found)
                 if name is None:
@@ -108,8 +122,9 @@ class Comparison:
             equal.append(index)
             one, other = (side.decoded[case][index] for side in (wanted, found))
             if one != other and other == self._given_back(one, row):
-                self.seen[NORMALIZED_TOKENS] += 1
-                self.concerned[NORMALIZED_TOKENS] += 1
+                name = JOINED_TOKENS if self.tokenizer.settings.kind == BYTE_PAIRS else NORMALIZED_TOKENS
+                self.seen[name] += 1
+                self.concerned[name] += 1
             elif one != other and not self.planner.original:
                 self.problems.append(f"{case}, {text[:60]!r}: is decoded to {other!r}, by PaddleNLP to {one!r}")
         return equal
@@ -121,7 +136,8 @@ class Comparison:
             expected, row = wanted.row(case["name"], index), found.row(case["name"], index)
             if _same(row, expected):
                 continue
-            if "whole" in case and odd_token_moved(case, index, wanted, row):
+            layout = self.tokenizer.settings.layout
+            if "whole" in case and odd_token_moved(case, index, wanted, row, layout):
                 self.seen[PAIR_TRUNCATION] += 1
                 self.concerned[PAIR_TRUNCATION] += 1
                 continue
@@ -129,7 +145,12 @@ class Comparison:
             self.problems.append(f"{case['name']}, {text[:60]!r}{second}: {_first_difference(expected, row)}")
 
     def _given_back(self, text: str, row: Row) -> str:
-        """The decoded text with the tokens of a row that the converted tokenizer gives back normalized."""
+        """The decoded text with the tokens of a row as the converted tokenizer gives them back: normalized, and of byte
+        pairs those beyond the vocabulary without the blanks around them."""
+        if self.tokenizer.settings.kind == BYTE_PAIRS:
+            for token, index in self.tokenizer.settings.added.items():
+                if index in row["input_ids"]:
+                    text = token.join(re.split(f" ?{re.escape(token)} ?", text))
         for index, (token, normalized) in self.planner.given_back.items():
             if index in row["input_ids"]:
                 text = text.replace(token, normalized)
@@ -141,7 +162,9 @@ class Comparison:
         unigram = self.planner.unigram
         if unigram is None:
             return None
-        chosen = _row(row, plan, lambda part: lines.ids(found, part) if part.own else unigram.ids(part.text))
+        chosen = _row(
+            row, plan, lines.ends, lambda part: lines.ids(found, part) if part.own else unigram.ids(part.text)
+        )
         scores = scores_of_same_text(self.tokenizer, *(one["input_ids"].tolist() for one in (expected, row)))
         if scores is None or not _same(row, chosen):
             return None
@@ -190,36 +213,36 @@ def are_equal(scores: Scores) -> bool:
     return all(abs(sum(first) - sum(second)) <= count * total * 2.0**-24 for first, second in scores)
 
 
-def odd_token_moved(case: Case, index: int, wanted: Encoded, row: Row) -> bool:
+def odd_token_moved(case: Case, index: int, wanted: Encoded, row: Row, layout: Layout) -> bool:
     """Whether transformers' truncated pair is PaddleNLP's with the odd token left to the second text.
 
     Both texts must be longer than half of the room, and the row exactly what the whole pair, of the case named by
-    `whole`, gives when cut so.
+    `whole`, gives when cut so. `lengths` of the case are those of the texts alone, of each pair both.
     """
-    room = int(case["options"]["max_length"]) - SPECIAL_OF_PAIR
-    whole = wanted.row(case["whole"], index)
-    ids, types = whole["input_ids"], whole["token_type_ids"]
-    first, second = int((types == 0).sum()) - 2, int((types == 1).sum()) - 1
+    room = int(case["options"]["max_length"]) - (len(layout.pair) - 2)
+    first, second = case["lengths"][index]
     if room % 2 == 0 or first > second or first <= room // 2:
         return False
     left = wanted.settings["truncation_side"] == "left"
+    whole = wanted.row(case["whole"], index)["input_ids"]
+    ids: list[int] = []
+    types: list[int] = []
+    start = 0
+    for name, kind in zip(layout.pair, layout.pair_types, strict=True):
+        length, kept = {"A": (first, room // 2), "B": (second, room // 2 + 1)}.get(name, (1, 1))
+        part = whole[start : start + length].tolist()
+        ids += part[length - kept :] if left else part[:kept]
+        types += [kind] * kept
+        start += length
+    expected = {"input_ids": np.asarray(ids), "token_type_ids": np.asarray(types)}
+    return start == len(whole) and _same(row, {**expected, "attention_mask": np.ones(len(ids), dtype=np.int64)})
 
-    def cut(row: Array, length: int) -> Array:
-        return row[len(row) - length :] if left else row[:length]
 
-    one, other = cut(ids[1 : 1 + first], room // 2), cut(ids[first + 2 : -1], room // 2 + 1)
-    expected = {
-        "input_ids": np.concatenate([ids[:1], one, ids[first + 1 : first + 2], other, ids[-1:]]),
-        "token_type_ids": np.repeat(np.asarray([0, 1]), [len(one) + 2, len(other) + 1]),
-        "attention_mask": np.ones(room + SPECIAL_OF_PAIR, dtype=np.int64),
-    }
-    return _same(row, expected)
-
-
-def _row(frame: Row, plan: Plan, ids: Callable[[Part], list[int]]) -> Row:
-    """The row of a single line by its parts, between the special tokens at the ends of `frame`."""
+def _row(frame: Row, plan: Plan, ends: tuple[int, int], ids: Callable[[Part], list[int]]) -> Row:
+    """The row of a single line by its parts, between the special tokens at the `ends` of `frame`."""
     inner = [one for part in plan.parts for one in ([part.token] if part.token is not None else ids(part))]
-    row = np.asarray([frame["input_ids"][0], *inner, frame["input_ids"][-1]], dtype=np.int64)
+    around = frame["input_ids"].tolist()
+    row = np.asarray([*around[: ends[0]], *inner, *around[len(around) - ends[1] :]], dtype=np.int64)
     return {"input_ids": row, "token_type_ids": np.zeros_like(row), "attention_mask": np.ones_like(row)}
 
 

@@ -15,6 +15,7 @@ from itertools import groupby
 
 from ...converters.tokenizers.characters import is_nonspacing, is_removed, is_symbol
 from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens
+from ...mappings.language.tokenizers import BYTE_PAIRS
 from .unigram import FastUnigram
 
 TOKENS_IN_TEXT = "tokens in text"
@@ -27,6 +28,9 @@ SYMBOLS = "symbols"
 NUMBER_COMMA = "number before a comma"
 TIES = "equal scores"
 PAIR_TRUNCATION = "pair truncation"
+SEPARATORS = "separators beside tokens"
+UNKNOWN_CLASS = "characters of another class"
+JOINED_TOKENS = "added tokens joined"
 
 DECLARED = {
     TOKENS_IN_TEXT: "a special or added token written in the text: PaddleNLP's AlbertTokenizer hands the text to an "
@@ -51,8 +55,17 @@ DECLARED = {
     "float32, transformers in float64, and either may come out first",
     PAIR_TRUNCATION: "both texts of a pair are cut to half of an odd room: PaddleNLP leaves the odd token to the first "
     "text, transformers to the second",
+    SEPARATORS: "an information separator (U+001C to U+001F) beside a special or added token: PaddleNLP's Python takes "
+    "it for white space, which goes, transformers does not",
+    UNKNOWN_CLASS: "a word with a character that Python's Unicode tables do not know: PaddleNLP and transformers cut a "
+    "text by classes of characters, each by tables of its own",
+    JOINED_TOKENS: "a token beyond the vocabulary is given back with a blank on both sides by PaddleNLP and without "
+    "one by transformers",
 }
 """What is reported of each."""
+
+SPACES = "".join(one for one in map(chr, range(0x3001)) if one.isspace() and not "\x1c" <= one <= "\x1f")
+"""The white space that transformers takes beside a token."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,8 @@ class Planner:
         self.original = original
         self.unigram = FastUnigram(tokenizer.model, self.settings) if tokenizer.model is not None else None
         entries = added_tokens(tokenizer)
+        self._strips: dict[int | None, tuple[bool, bool]] = {None: (False, False)}
+        self._strips |= {entry["id"]: (entry["lstrip"], entry["rstrip"]) for entry in entries}
         self._exact = {entry["content"]: entry["id"] for entry in entries if not entry["normalized"]}
         self._loose = {entry["content"]: entry["id"] for entry in entries if entry["normalized"]}
         self._normal = {self.normalized(content): index for content, index in self._loose.items()}
@@ -94,6 +109,8 @@ class Planner:
 
     def plan(self, line: str) -> Plan:
         """The parts of a line."""
+        if self.settings.kind == BYTE_PAIRS:
+            return self._of_byte_pairs(line)
         parts, names = [Part(line)], set()
         cut = [part for part in _cut(line, self._exact) for part in self._cut_normalized(part)]
         if self._are_tokens_apart(line, cut):
@@ -126,6 +143,27 @@ class Planner:
         return _tokens(_cut(self._lowered(lowered), self._loose)) != _tokens(
             _cut(self.normalized(lowered), self._normal)
         )
+
+    def _of_byte_pairs(self, line: str) -> Plan:
+        """A line between its tokens, stripped as transformers does, and words that it may take for others."""
+        parts: list[Part] = []
+        names: set[str] = set()
+        cut = list(_cut(line, self._exact))
+        for place, part in enumerate(cut):
+            if part.token is not None:
+                parts.append(part)
+                continue
+            left = place > 0 and self._strips[cut[place - 1].token][1]
+            right = place + 1 < len(cut) and self._strips[cut[place + 1].token][0]
+            text = part.text.lstrip(SPACES) if left else part.text
+            text = text.rstrip(SPACES) if right else text
+            if (left and text != text.lstrip()) or (right and text != text.rstrip()):
+                names.add(SEPARATORS)
+            # A blank before what is none begins a word of its own.
+            for unknown, words in groupby(re.split(r"(?= \S)", text), key=_holds_unassigned):
+                parts.append(Part("".join(words), own=unknown))
+                names.update([UNKNOWN_CLASS] if unknown else [])
+        return Plan(tuple(parts), frozenset(names)) if names else Plan((Part(line),))
 
     def _cut_normalized(self, part: Part) -> list[Part]:
         if part.token is not None or not self._normal:
@@ -185,6 +223,10 @@ def _cut(text: str, tokens: Mapping[str, int]) -> Iterator[Part]:
 
 def _tokens(parts: Iterator[Part]) -> list[int]:
     return [part.token for part in parts if part.token is not None]
+
+
+def _holds_unassigned(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cn" for character in text)
 
 
 def _folded(character: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from paddle2torch.converters.checkpoints.source import Source
 from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
+from paddle2torch.mappings.language.tokenizers import Layout
 from paddle2torch.verify.tokenizers.comparison import Encoded, are_equal, odd_token_moved, scores_of_same_text
 from paddle2torch.verify.tokenizers.corpus import make_lines, with_every_piece
 from paddle2torch.verify.tokenizers.differences import (
@@ -136,8 +137,9 @@ def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
         return Encoded(arrays, {}, [], {"truncation_side": "right"})
 
     def moved(row: list[int], first: int, length: int = 8) -> bool:
-        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}}
-        return odd_token_moved(case, 0, encoded([2, 10, 11, 12, 3, 20, 21, 3], 5), encoded(row, first).row("cut", 0))
+        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}, "lengths": [(3, 4)]}
+        wanted = encoded([2, 10, 11, 12, 3, 20, 21, 3], 5)
+        return odd_token_moved(case, 0, wanted, encoded(row, first).row("cut", 0), Layout())
 
     assert moved([2, 10, 11, 3, 20, 21, 22, 3], 4)
     assert not moved([2, 10, 11, 3, 20, 21, 23, 3], 4)

@@ -1,0 +1,97 @@
+"""A model with a byte-level BPE tokenizer as its users get it, there and back. PaddleNLP and transformers both run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.verify.job import verify_checkpoint
+from paddle2torch.verify.reports.result import Report
+from paddle2torch.verify.runners.forward import Runners
+
+from ...tokenizer_files import train_byte_pairs, write_config
+from ..conftest import Seed
+
+CONFIG = {
+    "tokenizer_class": "SkepTokenizer",
+    "use_bpe_encoder": True,
+    "need_token_type_id": False,
+    "add_two_sep_token_inter": True,
+}
+
+
+@pytest.fixture
+def runners(each_torch: Runners) -> Runners:
+    """Runners with one of the torch environments."""
+    return each_torch
+
+
+@pytest.fixture
+def source(seed_small: Seed) -> Path:
+    """A small SKEP without token types, as the one that was made of a RoBERTa."""
+    folder = seed_small("SkepForSequenceClassification", vocab_size=800, type_vocab_size=0, pad_token_id=1)
+    tokens = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
+    train_byte_pairs(folder, tokens, vocabulary="encoder.json", merges="vocab.bpe", counted="vocab.txt")
+    write_config(folder, **CONFIG)
+    return folder
+
+
+def proven(source: Path, converted: Path, runners: Runners) -> Report:
+    checks = ("as_loaded", "files", "tokenizer")
+    return verify_checkpoint(source, converted, checks=checks, family="skep", runners=runners)
+
+
+def test_there_and_back(source: Path, tmp_path: Path, runners: Runners) -> None:
+    converted, paddle = tmp_path / "converted", tmp_path / "paddle"
+    convert_checkpoint(source, converted)
+    report = proven(source, converted, runners)
+    assert report.passed, [check.problems for check in report.checks]
+    assert {check.name for check in report.checks} == {"as_loaded", "files", "tokenizer"}
+    (loaded,) = (check for check in report.checks if check.name == "as_loaded")
+    assert {state["case"] for state in loaded.details["states"]} >= {"text", "pairs"}
+    # ERNIE-Gram's models are the same class of Hugging Face's.
+    convert_checkpoint(converted, paddle, to="paddle", family="skep")
+    report = proven(converted, paddle, runners)
+    assert report.passed, [check.problems for check in report.checks]
+
+
+def spaced(folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        document = json.loads((folder / name).read_text("utf-8"))
+        document.get("pre_tokenizer", document)["add_prefix_space"] = True
+        (folder / name).write_text(json.dumps(document), "utf-8")
+
+
+def unstripped(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text("utf-8"))
+    for entry in document["added_tokens"]:
+        entry["lstrip"] = False
+    path.write_text(json.dumps(document), "utf-8")
+
+
+@pytest.mark.parametrize("change", [spaced, unstripped])
+def test_a_changed_folder_is_red(
+    change: Callable[[Path], None], source: Path, tmp_path: Path, runners: Runners
+) -> None:
+    converted = tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    change(converted)
+    failed = {check.name for check in proven(source, converted, runners).checks if not check.passed}
+    assert failed >= {"files", "tokenizer"}
+
+
+def test_a_file_too_many_or_too_few(source: Path, tmp_path: Path, runners: Runners) -> None:
+    converted = tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    shutil.copyfile(source / "vocab.txt", converted / "vocab.txt")
+    assert not proven(source, converted, runners).passed
+    (converted / "vocab.txt").unlink()
+    (converted / "merges.txt").unlink()
+    failed = [check.name for check in proven(source, converted, runners).checks if not check.passed]
+    assert failed == ["files", "tokenizer"]

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import UnknownNameError, UnreadableFileError
+from ...mappings.language.beside import HEAD_FILE
 from ...mappings.registry import PRETRAINED, get_pretrained
 from .cache import check_fetched, fetched_folder, own_cache, paddlenlp_cache
 from .configuration import SourceConfiguration, parse_configuration, read_configuration
@@ -111,8 +112,16 @@ def _find(source: str | Path) -> Source:
     raise UnreadableFileError(f"{text}: no such file or folder")
 
 
+def find_converted(path: Path) -> tuple[Path, ...]:
+    """The files of weights of a converted folder: those of `find_weights`, and that of a head beside them, if it is
+    there. Raises UnreadableFileError without the former."""
+    head = path / HEAD_FILE
+    return (*find_weights(path), *((head,) if head.is_file() else ()))
+
+
 def find_weights(path: Path) -> tuple[Path, ...]:
-    """The safetensors files of a converted folder, shards included. Raises UnreadableFileError when it has none."""
+    """The safetensors files of a converted folder that transformers loads, shards included. Raises UnreadableFileError
+    when it has none."""
     if not path.is_dir():
         raise UnreadableFileError(f"{path}: no such folder; a folder written by `paddle2torch convert` is expected")
     weights, index = path / "model.safetensors", path / "model.safetensors.index.json"

@@ -4,10 +4,11 @@ what every card says of a head that lies beside the model."""
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 from pathlib import Path
 
-from ...mappings.language.beside import HEAD_FILE
+from ...mappings.language.beside import HEAD_FILE, SeparateHead
 from ...mappings.language.family import Model
 
 MODEL_CARD = "README.md"
@@ -30,14 +31,13 @@ def head_section(model: Model) -> str:
     needs = "".join(f", {name}={name}" for name in model.needs)
     return f"""## The head
 
-This folder is no whole Hugging Face model: {beside.reason}. What `from_pretrained` loads is the backbone alone, an
-`{model.target_architecture}`; the head's tensors lie beside it in `{HEAD_FILE}`, and these lines are the head:
+{whole_model_note(model)} These lines are the head:
 
 ```python
 from torch import Tensor
 
 
-{beside.code}```
+{head_code(beside)}```
 
 So the logits of {model.source} are computed, with `given` as PaddleNLP's template makes it:
 
@@ -47,11 +47,25 @@ from transformers import {model.auto_class}
 
 backbone = {model.auto_class}.from_pretrained(".").eval()
 head = load_file("{HEAD_FILE}")
-logits = {beside.name}(head, backbone(**given).last_hidden_state{needs})
+logits = {beside.logits.__name__}(head, backbone(**given).last_hidden_state{needs})
 ```
 
 `paddle2torch verify` runs the function as it stands here, and compares what it gives with PaddleNLP's {model.source}.
 """
+
+
+def head_code(beside: SeparateHead) -> str:
+    """The text of the function that computes what a head puts out; `Tensor` is all that it takes for granted."""
+    return inspect.getsource(beside.logits)
+
+
+def whole_model_note(model: Model) -> str:
+    """What a folder with a head beside the model is and what it is not."""
+    reason = "" if model.beside is None else model.beside.reason
+    return (
+        f"This folder is no whole Hugging Face model: {reason}. What `from_pretrained` loads is the backbone alone, "
+        f"`{model.target_architecture}`; the head's tensors lie beside it in `{HEAD_FILE}`."
+    )
 
 
 def head_card(model: Model) -> str | None:

@@ -3,7 +3,6 @@ function says how its output is computed."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -28,13 +27,3 @@ class SeparateHead:
     logits: Callable[..., Tensor]
     reason: str
     masked: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return self.logits.__name__
-
-    @property
-    def code(self) -> str:
-        """The text of the function; `Tensor` is all that it takes for granted."""
-        return inspect.getsource(self.logits)

@@ -22,6 +22,7 @@ from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
 from ...converters.formats.dtypes import Array
 from ...converters.formats.pdparams_writer import write_pdparams
 from ...converters.formats.piecewise import Entry
+from ...converters.outputs.card import head_code
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Model
@@ -181,7 +182,12 @@ class Session:
         fields["auto_class"] = self.model.auto_class
         if (beside := self.model.beside) is not None:
             tensors = [move.target for move in self.plan.moves if move.beside]
-            fields["beside"] = {"file": HEAD_FILE, "tensors": tensors, "name": beside.name, "code": beside.code}
+            fields["beside"] = {
+                "file": HEAD_FILE,
+                "tensors": tensors,
+                "name": beside.logits.__name__,
+                "code": head_code(beside),
+            }
             fields["needs"] = self._as_lists()
         run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
         run = self._apart(run)

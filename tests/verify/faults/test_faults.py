@@ -25,6 +25,11 @@ from ...tokenizer_files import SPECIAL, write_lines
 from ..conftest import Seed
 
 ONLY_WITH_A_TIED_DECODER = {"decoder untied"}
+ONLY_WITH_A_HEAD_BESIDE = {
+    "head in a file of its own not transposed",
+    "matrices of a head in a file of its own in another order",
+    "rows of a head in a file of its own rolled",
+}
 ONLY_WITH_A_TOKENIZER = {
     "fewer inputs of the tokenizer",
     "another class of tokenizer",
@@ -101,7 +106,7 @@ def without_place(family: Family, tokenizer: bool) -> set[str]:
         names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
     names |= set() if family.model(family.base).pooler else {"pooler not transposed"}
     names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in family.arguments}
-    return names | ONLY_WITH_A_TIED_DECODER | (set() if tokenizer else ONLY_WITH_A_TOKENIZER)
+    return names | ONLY_WITH_A_TIED_DECODER | ONLY_WITH_A_HEAD_BESIDE | (set() if tokenizer else ONLY_WITH_A_TOKENIZER)
 
 
 def give_words(source: Path, family: Family) -> bool:
@@ -121,6 +126,9 @@ DECODING = [
     if any(isinstance(row, Tied) and row.untied is not None and row.optional for row in model.head)
 ]
 """The classes whose decoder PaddleNLP ties itself."""
+
+BESIDE = [model.source for family in FAMILIES.values() for model in family.models if model.beside is not None]
+"""The classes whose head lies in a file of its own."""
 
 
 @families
@@ -146,6 +154,17 @@ def test_an_untied_decoder_is_caught(architecture: str, seed_small: Seed, tmp_pa
     assert result.caught, result.line()
 
 
+@pytest.mark.parametrize("size", [None, "8KB"])
+@pytest.mark.parametrize("architecture", BESIDE)
+def test_a_fault_in_a_head_beside_is_caught(
+    architecture: str, size: str | None, seed_small: Seed, tmp_path: Path, runners: Runners
+) -> None:
+    source = seed_small(architecture)
+    convert_checkpoint(source, tmp_path / "converted", max_shard_size=size)
+    faults = [fault for fault in all_faults() if fault.name in ONLY_WITH_A_HEAD_BESIDE]
+    assert_all_caught(run_faults(source, tmp_path / "converted", faults=faults, runners=runners), set(), faults)
+
+
 def test_faults_are_injected_only_where_this_package_wrote(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     source, converted = seed_small("BertModel"), tmp_path / "converted"
     convert_checkpoint(source, converted)
@@ -166,7 +185,8 @@ def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runne
         assert len(faults) > 20
     results = run_faults(tmp_path / "source", tmp_path / "converted", faults=faults, runners=runners)
     activation = "gelu" if name == "albert-chinese-tiny" else "gelu_new"
-    placeless = ONLY_WITH_A_TIED_DECODER | ONLY_WITH_A_TOKENIZER | ONLY_WITH_SHARDS | no_other_spelling(activation)
+    placeless = ONLY_WITH_A_TIED_DECODER | ONLY_WITH_A_HEAD_BESIDE | ONLY_WITH_A_TOKENIZER | ONLY_WITH_SHARDS
+    placeless |= no_other_spelling(activation)
     assert_all_caught(results, placeless & {fault.name for fault in faults}, faults)
 
 

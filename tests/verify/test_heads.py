@@ -121,16 +121,14 @@ def unmasked(head: dict[str, Tensor], hidden: Tensor, cls_positions: Tensor, oma
     return (query @ keys.swapaxes(1, 2))[:, 0] / 8
 
 
-def of_first_position(
-    head: dict[str, Tensor], hidden: Tensor, cls_positions: Tensor, omask_positions: Tensor
-) -> Tensor:
+def of_first(head: dict[str, Tensor], hidden: Tensor, cls_positions: Tensor, omask_positions: Tensor) -> Tensor:
     rows = [[row] for row in range(len(hidden))]
     query = hidden[:, :1] @ head["linear_q.weight"].T + head["linear_q.bias"]
     keys = hidden[rows, omask_positions] @ head["linear_k.weight"].T + head["linear_k.bias"]
     return (query @ keys.swapaxes(1, 2))[:, 0] / 8 - (omask_positions == 0) * 999999995904.0
 
 
-@pytest.mark.parametrize("function", [undivided, unmasked, of_first_position])
+@pytest.mark.parametrize("function", [undivided, unmasked, of_first])
 def test_wrong_lines_are_a_difference(
     function: Callable[..., Tensor], source: Path, tmp_path: Path, runners: Runners, monkeypatch: pytest.MonkeyPatch
 ) -> None:

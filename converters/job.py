@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ConfigurationError, DifferentOutputError, UnknownNameError
+from ..mappings.language.beside import HEAD_FILE
 from ..mappings.language.matching.plan import Plan
 from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .checkpoints.comparison import settle_values
@@ -19,6 +20,7 @@ from .formats.piecewise import Entry
 from .formats.safetensors_file import compare_safetensors, write_safetensors
 from .formats.shards import INDEX, Shard, index_of, parse_size, split_into_shards
 from .outputs.alterations import Alterations, altered_plan, make_alterations, word_embeddings
+from .outputs.card import MODEL_CARD, head_card
 from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
 from .outputs.folder import check_output, new_folder
@@ -132,10 +134,12 @@ def _convert_to_torch(
         alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row, no_tokenizer)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
-        written = settle(checkpoint, recognised, plan, alterations, split_into_shards(entries, limit))
+        written = settle(checkpoint, recognised, plan, alterations, spread(plan, entries, limit))
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
             _write_weights(folder, written, progress, output if keep else None)
             tokens = written.write_small_files(folder)
+            if written.card is not None and not keep:
+                (folder / MODEL_CARD).write_text(written.card, "utf-8")
             checkpoint.check_unchanged()
         return replace(_summary(checkpoint, output, recognised, plan, written.shards, alterations, tokens), kept=keep)
 
@@ -143,17 +147,20 @@ def _convert_to_torch(
 @dataclass(frozen=True)
 class Written:
     """All that a conversion writes, settled before it begins: it follows from the source, the alterations and the split
-    alone, byte for byte. `metadata` is that of each file of weights."""
+    alone, byte for byte. `metadata` is that of each file of weights, one for a head beside the model among them. `card`
+    shows how that is computed; whoever publishes writes another one that shows it too."""
 
     shards: Sequence[Shard]
     metadata: Mapping[str, str]
     configuration: Mapping[str, object]
     tokenizer: SourceTokenizer | None
+    card: str | None = None
 
     def write_small_files(self, folder: Path) -> TokenizerWritten | None:
-        """Write all but the weights into `folder`: the index of shards, config.json and the tokenizer."""
-        if len(self.shards) > 1:
-            (folder / INDEX).write_text(json.dumps(index_of(self.shards), indent=2) + "\n", "utf-8")
+        """Write all but the weights and the card into `folder`: the index of shards, config.json and the tokenizer."""
+        shards = [shard for shard in self.shards if shard.name != HEAD_FILE]
+        if len(shards) > 1:
+            (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
         write_json(folder / "config.json", self.configuration)
         return write_huggingface_tokenizer(self.tokenizer, folder) if self.tokenizer is not None else None
 
@@ -177,7 +184,16 @@ def settle(
     if not alterations.no_tokenizer:
         vocab_size = recognised.configuration["vocab_size"]
         tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
-    return Written(shards, metadata_of(alterations), configuration, tokenizer)
+    metadata = metadata_of(alterations, plan.architecture if plan.beside is not None else None)
+    return Written(shards, metadata, configuration, tokenizer, head_card(plan.model))
+
+
+def spread(plan: Plan, entries: Sequence[Entry], limit: int | None) -> list[Shard]:
+    """The files for a plan's entries, as `split_into_shards` makes them, and last that of a head beside the model."""
+    beside = {move.target for move in plan.moves if move.beside}
+    head = tuple(entry for entry in entries if entry.name in beside)
+    shards = split_into_shards([entry for entry in entries if entry.name not in beside], limit)
+    return [*shards, *([Shard(HEAD_FILE, head)] if head else [])]
 
 
 def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
@@ -248,4 +264,5 @@ def _summary(
         tokenizer=tokenizer,
         no_tokenizer=alterations.no_tokenizer,
         notes=recognised.notes,
+        beside=tuple(move.target for move in plan.moves if move.beside),
     )

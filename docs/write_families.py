@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from paddle2torch.mappings.language.beside import HEAD_FILE
 from paddle2torch.mappings.language.family import Family
 from paddle2torch.mappings.language.tokenizers import TokenizerClass
 from paddle2torch.mappings.refused import REFUSED
@@ -39,6 +40,8 @@ def _section(family: Family) -> str:
             notes.append("PaddleNLP's probabilities are the sigmoids of the logits")
         if model.refuses is not None:
             notes.append("not with every configuration")
+        if model.beside is not None:
+            notes.append(f"{model.beside.reason}: the backbone, and its head beside it in `{HEAD_FILE}`")
         notes += dict.fromkeys(reason for row in model.head if (reason := getattr(row, "reason", None)))
         lines.append(f"| `{model.source}` | `{model.target_architecture}` | {_cell('; '.join(notes))} |")
     lines += [f"| `{name}` | refused | {_cell(reason)} |" for name, reason in family.refused.items()]

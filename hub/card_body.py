@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..converters.outputs.card import head_section, whole_model_note
 from ..converters.outputs.certificate import CERTIFICATE
 from .evidence import Evidence, RecordedCheck, RecordedFile
 from .markdown import fenced, plain, table
@@ -19,18 +20,32 @@ def card_body(proof: Proof, repo_id: str) -> list[str]:
         f"# {plain(repo_id.split('/')[-1])}",
         "",
         *_warnings(proof),
-        f"{plain(proof.model.target_architecture)} for PyTorch and transformers, converted from {_source(proof)} by "
-        "paddle2torch.",
+        *_what_it_is(proof),
         "",
         "## Use",
         "",
         *fenced(loading_lines(proof, repo_id), "python"),
+        *head_section(proof.model).splitlines(),
+        *([""] if proof.model.beside is not None else []),
         *_conversion(proof),
         *_proof(proof),
         "## Files",
         "",
         *_file_table(proof.files),
         *_citation(proof),
+    ]
+
+
+def _what_it_is(proof: Proof) -> list[str]:
+    model = proof.model
+    if model.beside is None:
+        return [
+            f"{plain(model.target_architecture)} for PyTorch and transformers, converted from {_source(proof)} by "
+            "paddle2torch."
+        ]
+    return [
+        f"{plain(model.source)} of PaddleNLP for PyTorch, converted from {_source(proof)} by paddle2torch. "
+        f"{whole_model_note(model)}"
     ]
 
 

@@ -49,12 +49,14 @@ def front_matter(proof: Proof) -> dict[str, Any]:
     """What the hub reads of a card, in its own words."""
     pretrained = proof.evidence.pretrained if proof.evidence is not None else None
     tags = [proof.family.name, "paddlepaddle", "paddlenlp", "paddle2torch", "converted"]
+    whole = proof.model.beside is None
     fields = {
         "base_model": pretrained.counterpart if pretrained is not None else None,
         "language": LANGUAGES.get(pretrained.language) if pretrained is not None else None,
-        "library_name": "transformers",
+        # What transformers loads of a model whose head lies beside it does none of its tasks.
+        "library_name": "transformers" if whole else None,
         "license": pretrained.license if pretrained is not None else None,
-        "pipeline_tag": PIPELINE_TAGS.get(proof.model.auto_class),
+        "pipeline_tag": PIPELINE_TAGS.get(proof.model.auto_class) if whole else None,
         "tags": [*tags, "unverified"] if proof.doubts else tags,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..converters.checkpoints.checkpoint import HEAD_KEY
 from ..converters.checkpoints.source import find_weights
 from ..converters.formats.safetensors_file import open_safetensors
 from ..converters.outputs.alterations import UNALTERED, Alterations, read_alterations
@@ -61,7 +62,8 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
     configuration and PublishError for a foreign folder, for a file that has no business there, and when the
     configuration names another class than the certificate.
     """
-    alterations = _alterations_of(_weights_of(converted))
+    metadata = _metadata_of(weights := _weights_of(converted))
+    alterations = read_alterations(weights[0], metadata)
     hashes = _certifiable(converted)
     certificate, doubts = _certificate_of(converted)
     recorded = evidence = None
@@ -80,7 +82,7 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
     if evidence is not None:
         # A certificate of other bytes would only mislead.
         hashes |= hash_files([converted / CERTIFICATE])
-    family, model = (recorded.family, recorded.model) if recorded is not None else _model_of(converted / "config.json")
+    family, model = (recorded.family, recorded.model) if recorded is not None else _model_of(converted, metadata)
     return Proof(converted, evidence, tuple(doubts), recorded_files(hashes), family, model, alterations)
 
 
@@ -160,16 +162,17 @@ def _doubts_of(certificate: Mapping[str, Any], converted: Path, allow_unverified
     return doubts
 
 
-def _alterations_of(weights: Sequence[Path]) -> Alterations:
-    """What the files of weights record as altered; without a certificate it may be the first of them alone."""
+def _metadata_of(weights: Sequence[Path]) -> Mapping[str, str]:
+    """What the files of weights record; without a certificate it may be the first of them alone that does."""
     opened = open_safetensors(weights[0])
     opened.source.close()
-    return read_alterations(weights[0], opened.metadata)
+    return opened.metadata
 
 
-def _model_of(config: Path) -> tuple[Family, Model]:
-    """Family and model that a config.json names by its architecture."""
-    named = architectures(config)
+def _model_of(converted: Path, metadata: Mapping[str, str]) -> tuple[Family, Model]:
+    """Family and model that a config.json names by its architecture, or the weights by the head that lies beside."""
+    config = converted / "config.json"
+    named = [metadata[HEAD_KEY]] if HEAD_KEY in metadata else architectures(config)
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
     family = family_of_architecture(architecture) if architecture is not None else None
     if family is None or architecture is None:

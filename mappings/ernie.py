@@ -7,10 +7,11 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
+from .language.beside import SeparateHead, Tensor
 from .language.checks import check_heads
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
-from .language.rows import Dropped, Embedding, Linear, When, is_set
+from .language.rows import Embedding, Linear, When, is_set
 from .language.tokenizers import TokenizerClass, TokenizerFacts, wordpiece_class
 from .language.transforms import IDENTITY, SwapRows, Transform
 
@@ -30,10 +31,15 @@ def _check(configuration: Mapping[str, Any]) -> None:
         )
 
 
-_UTC = (
-    "no class of Hugging Face's has UTC's head: with q = linear_q(h[cls]) and k = linear_k(h[option]), h being the "
-    "last hidden state, a label's logit is q . k / 8; docs/uie.md has the lines of torch"
-)
+def utc_logits(head: dict[str, Tensor], hidden: Tensor, cls_positions: Tensor, omask_positions: Tensor) -> Tensor:
+    """Logits [rows, options] of the last hidden state [rows, tokens, hidden_size]; `cls_positions` [rows] are those of
+    the second [CLS], `omask_positions` [rows, options] those of the [O-MASK] tokens, 0 where a row has fewer."""
+    rows = [[row] for row in range(len(hidden))]
+    query = hidden[rows, cls_positions[:, None]] @ head["linear_q.weight"].T + head["linear_q.bias"]
+    keys = hidden[rows, omask_positions] @ head["linear_k.weight"].T + head["linear_k.bias"]
+    logits = (query @ keys.swapaxes(1, 2))[:, 0] / 8
+    return logits - (omask_positions == 0) * 999999995904.0  # 1e12 in float32, as PaddleNLP subtracts it
+
 
 ERNIE = Family(
     name="ernie",
@@ -72,11 +78,9 @@ ERNIE = Family(
         Model(
             "UTC",
             "ErnieModel",
-            head=(
-                Dropped(Linear("linear_q", "hidden_size", 64), _UTC),
-                Dropped(Linear("linear_k", "hidden_size", 64), _UTC),
-            ),
-            needs={"omask_positions": [1, 2], "cls_positions": 0},
+            head=(Linear("linear_q", "hidden_size", 64), Linear("linear_k", "hidden_size", 64)),
+            needs={"cls_positions": (4, 1, 2), "omask_positions": ((1, 2, 0), (2, 3, 3), (3, 0, 1))},
+            beside=SeparateHead(utc_logits, "no class of Hugging Face's has UTC's head", masked="omask_positions"),
         ),
         encoders.multiple_choice("Ernie", "Ernie"),
     ),

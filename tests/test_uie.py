@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.converters.outputs.card import head_code
+from paddle2torch.mappings.registry import FAMILIES
 
 from .conftest import run_child
 
@@ -21,7 +23,7 @@ FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMPT, TEXT, LIMIT = "时间", "2月8日上午北京冬奥会", 0.495
 """The limit is one that seeded weights reach in some places and miss in others."""
 
-IDS, CLS, OPTIONS = [1, 5, 6, 7, 2, 8, 5, 9, 3], 6, [1, 3]
+IDS, CLS, OPTIONS = [[1, 5, 6, 7, 2, 8, 5, 9, 3], [1, 9, 6, 4, 2, 8, 7, 5, 3]], [6, 4], [[1, 3], [2, 0]]
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +46,10 @@ def test_entities_and_labels_are_those_of_paddlenlp(folder: Path) -> None:
     uie, utc = FENCE.findall((ROOT / "docs" / "uie.md").read_text("utf-8"))
     assert len(uie.split("print(")[0].strip().splitlines()) <= 30
     arguments = {
-        "input_ids": [IDS],
-        "token_type_ids": [[0] * len(IDS)],
-        "position_ids": [list(range(len(IDS)))],
-        "attention_mask": [[1] * len(IDS)],
+        "input_ids": IDS,
+        "token_type_ids": [[0] * len(row) for row in IDS],
+        "position_ids": [list(range(len(row))) for row in IDS],
+        "attention_mask": [[1] * len(row) for row in IDS],
     }
     script = f"""
 import json
@@ -68,10 +70,21 @@ print(json.dumps([spans, logits(given, {CLS}, {OPTIONS}).tolist()]))
             "text": TEXT,
             "limit": LIMIT,
             "utc": str(folder / "utc"),
-            "inputs": {**arguments, "cls_positions": [CLS], "omask_positions": [OPTIONS]},
+            "inputs": {**arguments, "cls_positions": CLS, "omask_positions": OPTIONS},
         },
     )
     assert 0 < len(expected["spans"]) < len(TEXT)
     assert [text for text, _ in found] == [TEXT[first : last + 1] for first, last, _ in expected["spans"]]
     assert [value for _, value in found] == pytest.approx([value for *_, value in expected["spans"]], abs=1e-6)
-    assert labels == pytest.approx(expected["logits"], rel=1e-5, abs=1e-6)
+    assert labels[0] == pytest.approx(expected["logits"][0], rel=1e-5, abs=1e-6)
+    assert labels[1] == pytest.approx(expected["logits"][1], rel=1e-5, abs=1e-6)
+    assert labels[1][1] < -1e11
+
+
+def test_the_lines_are_those_that_are_verified(folder: Path) -> None:
+    """In this document and in the folder: `verify` runs the declared function."""
+    head = FAMILIES["ernie"].model("UTC").beside
+    assert head is not None
+    for path in (ROOT / "docs" / "uie.md", folder / "my_utc" / "README.md"):
+        assert f"\n\n{head_code(head)}" in path.read_text("utf-8")
+    assert len(head_code(head).splitlines()) <= 12

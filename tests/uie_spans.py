@@ -32,10 +32,10 @@ def spans(folder: str, prompt: str, text: str, limit: float) -> list[list[Any]]:
     return sorted([first[0], last[0], first[1] * last[1]] for first, last in found)
 
 
-def logits(folder: str, inputs: dict[str, Any]) -> list[float]:
+def logits(folder: str, inputs: dict[str, Any]) -> list[list[float]]:
     model = UTC.from_pretrained(folder)
     model.eval()
-    return list(model(**{name: paddle.to_tensor(values) for name, values in inputs.items()})[0].tolist())
+    return list(model(**{name: paddle.to_tensor(values) for name, values in inputs.items()}).tolist())
 
 
 def main() -> None:

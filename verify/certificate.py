@@ -31,6 +31,7 @@ from ..converters.outputs.record import own_record
 from ..converters.outputs.schema import problems as schema_problems
 from ..converters.tokenizers.files import plain_tokenizer_paths, tokenizer_paths
 from ..errors import ConfigurationError, OutputError, SourceChangedError, UnknownNameError, UnmatchedTensorsError
+from ..mappings.language.beside import HEAD_FILE
 from ..mappings.language.matching.inverse import InversePlan
 from ..mappings.language.matching.plan import Plan
 from ..mappings.language.rules import Move
@@ -236,7 +237,12 @@ def _source_files(source: str | Path, converted: Path, config: Path | None) -> t
     if is_paddle_folder(converted):
         torch = find_torch_source(source)
         folder = _folder_of(torch.path)
-        return torch.path.resolve().name, [*torch.files, folder / "config.json", *plain_tokenizer_paths(folder)]
+        return torch.path.resolve().name, [
+            *torch.files,
+            folder / HEAD_FILE,
+            folder / "config.json",
+            *plain_tokenizer_paths(folder),
+        ]
     found = find_source(source, config)
     files = [*found.files, *([found.index] if found.index is not None else [])]
     if found.configuration is not None and found.configuration.file is not None:

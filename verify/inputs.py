@@ -96,6 +96,16 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position:
     return Inputs(ids, mask, token_types.astype(np.int64), position_ids.astype(np.int64))
 
 
+def needed(needs: Mapping[str, tuple[Any, ...]], inputs: Inputs) -> dict[str, Array]:
+    """The positions that a model `needs` for these inputs, int64 of [rows, ...]: its values row by row, none of them
+    behind the last token."""
+    rows, tokens = inputs.input_ids.shape
+    return {
+        name: np.minimum(np.array([values[row % len(values)] for row in range(rows)], np.int64), tokens - 1)
+        for name, values in needs.items()
+    }
+
+
 def inputs_from_rows(rows: list[list[int]], padding: int) -> Inputs:
     """Inputs from token ids of sentences, padded on the right with `padding`; token types 0, positions from 0."""
     tokens = max(len(row) for row in rows)

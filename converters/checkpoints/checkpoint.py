@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from ...errors import (
     UnmatchedTensorsError,
     UnreadableFileError,
 )
+from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Family
 from ...mappings.language.matching.inverse import fitting_targets
 from ...mappings.language.matching.plan import Plan, TensorFacts, make_plan
@@ -32,22 +33,32 @@ from .lookalikes import lookalike
 from .recognition import understand
 from .source import Source, find_source
 
+HEAD_KEY = "paddle2torch.head"
+"""In the metadata of converted weights: the PaddleNLP class whose head lies beside them, in HEAD_FILE."""
+
 
 class Checkpoint:
     """The tensors of all files of a source, in file order, and the source itself. Use it as a context manager.
 
     Once it is recognised, tensors have the names of PaddleNLP's model; `stored_names` leads to those in the files.
 
-    `notes` say in a line each what was read as something else than the files call it.
+    `notes` say in a line each what was read as something else than the files call it. `head` is the PaddleNLP class
+    whose head lies beside the weights that transformers loads, if any.
     """
 
     def __init__(
-        self, source: Source, tensors: dict[str, Tensor], files: list[ByteSource], notes: tuple[str, ...] = ()
+        self,
+        source: Source,
+        tensors: dict[str, Tensor],
+        files: list[ByteSource],
+        notes: tuple[str, ...] = (),
+        head: str | None = None,
     ) -> None:
         self.source = source
         self.tensors = tensors
         self.files = files
         self.notes = notes
+        self.head = head
         self.stored_names = {name: name for name in tensors}
 
     @property
@@ -106,10 +117,17 @@ def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
     tensors: dict[str, Tensor] = {}
     read_as_bfloat16 = 0
     others: list[str] = []
+    heads: set[str] = set()
+
+    def open_file(path: Path) -> SafetensorsFile | PdparamsFile:
+        opened = _open(path, of_paddle)
+        files.append(opened.source)
+        return opened
+
     try:
         for path in found.files:
-            opened = _open(path, of_paddle)
-            files.append(opened.source)
+            opened = open_file(path)
+            heads |= recorded_head(opened)
             read_as_bfloat16 += opened.read_as_bfloat16 if isinstance(opened, SafetensorsFile) else 0
             if twice := next((name for name in opened.tensors if name in tensors), None):
                 raise UnreadableFileError(f"{path}: tensor {twice} is also in another shard")
@@ -119,17 +137,46 @@ def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
             held = f", only {', '.join(map(shown, others[:5]))}" if others else ""
             raise UnreadableFileError(f"{found.weights}: holds no tensor{held}; give the file of the model's weights")
         _check_index(found, tensors)
+        for name in sorted(heads):
+            tensors.update(_tensors_of_head(found, name, open_file, tensors))
     except BaseException:
         for file in files:
             file.close()
         raise
-    return Checkpoint(found, tensors, files, _notes(read_as_bfloat16))
+    head = next(iter(sorted(heads)), None)
+    return Checkpoint(found, tensors, files, _notes(read_as_bfloat16, head), head)
 
 
-def _notes(read_as_bfloat16: int) -> tuple[str, ...]:
-    if not read_as_bfloat16:
-        return ()
-    return (f"{read_as_bfloat16} tensors of element type U16 read as bfloat16, as PaddleNLP writes it",)
+def _notes(read_as_bfloat16: int, head: str | None) -> tuple[str, ...]:
+    notes = [f"{HEAD_FILE}: the head of PaddleNLP's {head}, which no class of transformers has"] if head else []
+    if read_as_bfloat16:
+        notes.append(f"{read_as_bfloat16} tensors of element type U16 read as bfloat16, as PaddleNLP writes it")
+    return tuple(notes)
+
+
+def recorded_head(opened: SafetensorsFile | PdparamsFile) -> set[str]:
+    """The PaddleNLP class whose head lies beside a file, as its metadata say; none of most files."""
+    return {opened.metadata[HEAD_KEY]} if isinstance(opened, SafetensorsFile) and HEAD_KEY in opened.metadata else set()
+
+
+def _tensors_of_head(
+    found: Source,
+    name: str,
+    open_file: Callable[[Path], SafetensorsFile | PdparamsFile],
+    others: Mapping[str, Tensor],
+) -> Mapping[str, Tensor]:
+    path = found.weights.parent / HEAD_FILE
+    if not path.is_file():
+        raise UnreadableFileError(
+            f"{path}: is missing; {found.weights.name} was written with the head of {name} beside it: put the file "
+            "back, or convert again"
+        )
+    opened = open_file(path)
+    if recorded_head(opened) != {name}:
+        raise UnreadableFileError(f"{path}: does not record the head of {name}, which {found.weights.name} names")
+    if twice := next((tensor for tensor in opened.tensors if tensor in others), None):
+        raise UnreadableFileError(f"{path}: tensor {twice} is also in {found.weights.name}")
+    return opened.tensors
 
 
 def _open(path: Path, of_paddle: bool) -> SafetensorsFile | PdparamsFile:

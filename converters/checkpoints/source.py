@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import UnknownNameError, UnreadableFileError
+from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.pretrained import Pretrained, name_of_stem
 from ...mappings.registry import PRETRAINED, find_published, get_pretrained, get_published, meant_name
 from .cache import check_fetched, fetched_folder, fetched_place, paddlenlp_cache
@@ -116,8 +117,16 @@ def _find(source: str | Path) -> Source:
     raise UnreadableFileError(f"{text}: no such file or folder")
 
 
+def find_converted(path: Path) -> tuple[Path, ...]:
+    """The files of weights of a converted folder: those of `find_weights`, and that of a head beside them, if it is
+    there. Raises UnreadableFileError without the former."""
+    head = path / HEAD_FILE
+    return (*find_weights(path), *((head,) if head.is_file() else ()))
+
+
 def find_weights(path: Path) -> tuple[Path, ...]:
-    """The safetensors files of a converted folder, shards included. Raises UnreadableFileError when it has none."""
+    """The safetensors files of a converted folder that transformers loads, shards included. Raises UnreadableFileError
+    when it has none."""
     if not path.is_dir():
         raise UnreadableFileError(f"{path}: no such folder; a folder written by `paddle2torch convert` is expected")
     weights, index = path / "model.safetensors", path / "model.safetensors.index.json"

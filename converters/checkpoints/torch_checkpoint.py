@@ -73,7 +73,10 @@ class TorchCheckpoint(Checkpoint):
         if len(names) != len(checkpoint.tensors):
             raise UnreadableFileError(f"{checkpoint.source.path}: holds a LayerNorm under both its old and new names")
         super().__init__(
-            checkpoint.source, {new: checkpoint.tensors[old] for new, old in names.items()}, checkpoint.files
+            checkpoint.source,
+            {new: checkpoint.tensors[old] for new, old in names.items()},
+            checkpoint.files,
+            head=checkpoint.head,
         )
         self.stored_names = names
         self.configuration = read_torch_configuration(self.folder)
@@ -135,10 +138,11 @@ def recognise_torch(
     """
     checkpoint.check_model()
     configuration = checkpoint.configuration
-    known = _family(family, architecture, configuration)
+    known = _family(family, architecture or checkpoint.head, configuration)
     fields = complete_torch_fields(known, configuration)
     tie = bool(fields["tie_word_embeddings"])
-    chosen = architecture or configuration.architecture
+    # Of the classes that become the one which the configuration names, the one whose head lies beside.
+    chosen = architecture or checkpoint.head or configuration.architecture
     guesses: list[str] = []
     naming = Naming({name: name for name in checkpoint.tensors})
     if rename:

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...mappings.language.beside import HEAD_FILE
 from ..tokenizers.huggingface import TokenizerWritten
+from .card import MODEL_CARD
 
 Progress = Callable[[str, int, int], None]
 """Called as work goes on with the stage ("write" or "compare"), bytes done and bytes in all."""
@@ -24,7 +26,7 @@ class Conversion:
     `no_tokenizer`: the weights alone were asked for. `kept`: the output was there already, equal to what would have
     been written, and nothing was. `notes` say what of the source was read otherwise than it stands there.
     `drop_reasons` leads from each reason to the tensors that are dropped for it; `drop_reason` is all of them in one
-    text.
+    text. `beside` are the tensors of a head that Hugging Face's class has no place for, in a file of their own.
     """
 
     source: Path
@@ -54,6 +56,7 @@ class Conversion:
     kept: bool = False
     notes: tuple[str, ...] = ()
     drop_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
@@ -75,6 +78,12 @@ class Conversion:
             differ = "differ and are both kept" if self.to == "torch" else "are tensors of their own"
             lines.append(f"decoder and word embeddings {differ}: tie_word_embeddings is false")
         lines += [f"dropped, {reason}: {', '.join(names)}" for reason, names in self.drop_reasons.items()]
+        if self.beside:
+            lines.append(
+                f"no whole Hugging Face model: transformers loads the {self.target_architecture} alone; the head of "
+                f"{self.architecture} ({', '.join(self.beside)}) lies beside it in {HEAD_FILE}, and {MODEL_CARD} shows "
+                "how its output is computed"
+            )
         if self.ignored:
             lines.append(f"ignored, computed by Hugging Face: {', '.join(self.ignored)}")
         if self.made:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import OutputError
+from ...mappings.language.beside import HEAD_FILE
 from .card import MODEL_CARD, is_own_card
 from .record import SEED_FILE, carries_record, holds_seeded_weights, weight_files
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
@@ -17,7 +18,7 @@ from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 _CONVERTED = re.compile(
     r"(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams"
-    r"|spiece\.model|vocab\.txt|vocab\.json|merges\.txt|encoder\.json|vocab\.bpe"
+    rf"|{re.escape(HEAD_FILE)}|spiece\.model|vocab\.txt|vocab\.json|merges\.txt|encoder\.json|vocab\.bpe"
 )
 """Names of the files that conversions and verifications write; --overwrite replaces no others."""
 

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..checkpoints.checkpoint import HEAD_KEY
 from ..formats.pdparams_writer import begins_as_written
 from .alterations import Alterations
 from .hashes import hash_files
@@ -32,9 +33,10 @@ _MOST_HEADER_BYTES = 100_000_000
 """What the `safetensors` library takes at most."""
 
 
-def metadata_of(alterations: Alterations) -> dict[str, str]:
-    """The metadata of a safetensors file: what transformers asks for, the record, and what was altered."""
-    return {"format": "pt", RECORD: LAYOUT, **alterations.metadata()}
+def metadata_of(alterations: Alterations, head: str | None = None) -> dict[str, str]:
+    """The metadata of a safetensors file: what transformers asks for, the record, what was altered, and the PaddleNLP
+    class whose head lies beside, if any."""
+    return {"format": "pt", RECORD: LAYOUT, **alterations.metadata(), **({HEAD_KEY: head} if head is not None else {})}
 
 
 def own_record(place: Path) -> bool:

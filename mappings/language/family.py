@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
+from .beside import SeparateHead
 from .fields import Field
 from .reference import Reference
 from .rows import MappedRow, Row
@@ -51,8 +52,9 @@ class Model:
     unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
     converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
     has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
-    `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value for one row; what
-    it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
+    `needs` are arguments that PaddleNLP's class insists on beside the usual ones: positions, for each a value for one
+    row after the other, and from the first on again where there are more rows. `beside` is for a head that Hugging
+    Face's class has no place for: its rows' tensors are written to a file of their own.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
     are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
     """
@@ -66,8 +68,9 @@ class Model:
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None
     takes_pooler: bool = False
     probabilities: Probabilities | None = None
-    needs: Mapping[str, Any] = field(default_factory=dict)
+    needs: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     returns: tuple[str, ...] | None = None
+    beside: SeparateHead | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -294,13 +297,13 @@ class Family:
         backbone = Place(configuration, prefix, target_prefix, prefix)
         no_pooler = None if model.pooler else f"{model.target_architecture} of Hugging Face has no pooler"
         places = [
-            (self.backbone, backbone),
-            (() if model.takes_pooler else self.pooler, replace(backbone, drop_reason=no_pooler)),
-            (model.head, Place(configuration, backbone=prefix)),
+            (self.backbone, backbone, False),
+            (() if model.takes_pooler else self.pooler, replace(backbone, drop_reason=no_pooler), False),
+            (model.head, Place(configuration, backbone=prefix), model.beside is not None),
         ]
         rules = [
-            rule
-            for rows, place in places
+            replace(rule, beside=True) if beside else rule
+            for rows, place, beside in places
             for given in rows
             for row in given.under(configuration)
             for rule in self._expand(row, place)

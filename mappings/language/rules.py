@@ -30,12 +30,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Move:
-    """One target tensor and what it is made of: `shapes` are those of the sources."""
+    """One target tensor and what it is made of: `shapes` are those of the sources. `beside`: the target lies in the
+    file of a head that Hugging Face's class has no place for."""
 
     sources: tuple[str, ...]
     target: str
     transform: Transform
     shapes: tuple[Shape, ...]
+    beside: bool = False
 
     @property
     def source(self) -> str:
@@ -75,7 +77,8 @@ class Rule:
     untied. `reason` explains a drop. `spare` is the name under which a Hugging Face file may hold a tensor that is not
     mapped, and `stored` says of an ignored one that PaddleNLP's own files hold it: both are for the way back. A tied
     tensor is bit-equal to its `twin` after the transform; untied, it takes `copies` along, pairs of a mapped source and
-    a further target. `foreign` says of a tied one that only Hugging Face's files hold it.
+    a further target. `foreign` says of a tied one that only Hugging Face's files hold it, `beside` that the targets lie
+    in a file of their own, as a move says.
     """
 
     kind: Kind
@@ -90,6 +93,7 @@ class Rule:
     stored: bool = False
     copies: tuple[tuple[str, str], ...] = ()
     foreign: bool = False
+    beside: bool = False
 
     @property
     def source(self) -> str:
@@ -127,8 +131,8 @@ class Rule:
         """The moves that fill the targets."""
         if isinstance(self.transform, Split):
             parts = zip(self.targets, self.transform.parts(), strict=True)
-            return tuple(Move(self.sources, target, part, self.shapes) for target, part in parts)
-        return tuple(Move(self.sources, target, self.transform, self.shapes) for target in self.targets)
+            return tuple(Move(self.sources, target, part, self.shapes, self.beside) for target, part in parts)
+        return tuple(Move(self.sources, target, self.transform, self.shapes, self.beside) for target in self.targets)
 
     def moves_back(self) -> tuple[Move, ...]:
         """The moves from the targets to the sources."""

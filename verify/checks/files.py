@@ -13,7 +13,8 @@ from ...converters.checkpoints.source import find_weights
 from ...converters.formats.pdparams_writer import pdparams_layout
 from ...converters.formats.piecewise import Layout
 from ...converters.formats.safetensors_file import open_safetensors, safetensors_layout
-from ...converters.formats.shards import limit_of, split_into_shards
+from ...converters.formats.shards import limit_of
+from ...converters.outputs.card import MODEL_CARD, head_section
 from ..check import Check, Context, Outcome
 from ..contents.documents import SHOWN, differences
 from ..contents.followed import where_file_leads
@@ -21,7 +22,7 @@ from ..contents.layouts import layout_differences
 from ..reports.result import CheckResult
 from ..sides.pair import Pair
 
-BESIDE = frozenset({"README.md", "parity.json", ".gitattributes"})
+BESIDE = frozenset({MODEL_CARD, "parity.json", ".gitattributes"})
 """Files that may lie in a converted folder although no conversion writes them."""
 
 FOREIGN = "not applicable to a foreign folder: its weights lack this package's record"
@@ -29,10 +30,12 @@ FOREIGN = "not applicable to a foreign folder: its weights lack this package's r
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a conversion writes: the small files by name, and the layouts of the files of weights."""
+    """What a conversion writes: the small files by name, and the layouts of the files of weights. `section` is what the
+    model card, which may say anything else, must show of a head beside the model."""
 
     small: Mapping[str, bytes]
     weights: Mapping[str, Layout]
+    section: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -64,6 +67,11 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
         problems += differences(name, (folder / name).read_bytes(), rebuilt.small[name])
     for name in sorted(rebuilt.weights.keys() & present):
         problems += layout_differences(folder / name, rebuilt.weights[name])
+    if rebuilt.section and not _shows(folder / MODEL_CARD, rebuilt.section):
+        problems.append(
+            f"{MODEL_CARD}: does not show how the output of the head is computed, in the words of the conversion; take "
+            "them from the one of a new conversion"
+        )
     return CheckResult(
         name="files",
         passed=not problems,
@@ -78,11 +86,16 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
     )
 
 
+def _shows(card: Path, section: str) -> bool:
+    return card.is_file() and section.encode() in card.read_bytes()
+
+
 def rebuild(pair: Pair, scratch: Path) -> Rebuilt:
     """What the conversion of a pair's source writes, with the recorded alterations and the split that the folder shows.
 
     `scratch` is an empty folder for the small files.
     """
+    section = ""
     if pair.way_back is not None:
         source = pair.way_back.source
         to_paddle.write_small_files(pair.way_back.torch, source, scratch)
@@ -90,15 +103,16 @@ def rebuild(pair: Pair, scratch: Path) -> Rebuilt:
         layouts = {to_paddle.WEIGHTS: pdparams_layout(entries)}
     else:
         entries = job.entries_of(pair.checkpoint, pair.plan, pair.alterations)
-        shards = split_into_shards(entries, limit_of(entries, _files_of_tensors(pair.converted)))
+        shards = job.spread(pair.plan, entries, limit_of(entries, _files_of_tensors(pair.converted)))
         written = job.settle(pair.checkpoint, pair.recognised, pair.plan, pair.alterations, shards)
         written.write_small_files(scratch)
         layouts = {shard.name: safetensors_layout(shard.entries, written.metadata) for shard in shards}
-    return Rebuilt({path.name: path.read_bytes() for path in scratch.iterdir()}, layouts)
+        section = head_section(pair.plan.model)
+    return Rebuilt({path.name: path.read_bytes() for path in scratch.iterdir()}, layouts, section)
 
 
 def _files_of_tensors(folder: Path) -> dict[str, str]:
-    """The file of each tensor in a Hugging Face folder."""
+    """The file of each tensor in a Hugging Face folder that transformers loads."""
     files: dict[str, str] = {}
     for path in find_weights(folder):
         opened = open_safetensors(path)

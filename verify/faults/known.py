@@ -136,6 +136,29 @@ def _transposed(role: str) -> Any:
     return _edit(change, role)
 
 
+def _head_beside(change: Callable[[list[Array]], None]) -> Injection:
+    """An injection that edits the matrices of a head in a file of its own, in the order of the plan."""
+
+    def inject(state: Faulted) -> Faulted | None:
+        names = [move.target for move in state.plan.moves if move.beside]
+        matrices = [name for name in names if state.tensors[name].ndim == 2]
+        if not matrices:
+            return None
+        values = [state.tensors[name].copy() for name in matrices]
+        change(values)
+        return replace(state, tensors={**state.tensors, **dict(zip(matrices, values, strict=True))})
+
+    return inject
+
+
+def _first_turned(matrices: list[Array]) -> None:
+    matrices[0] = np.ascontiguousarray(matrices[0].T)
+
+
+def _first_rolled(matrices: list[Array]) -> None:
+    matrices[0] = np.roll(matrices[0], 1, axis=0)
+
+
 def _order_of_transpose(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
     """The elements as they lie in memory where a transpose was taken and not copied, under the transpose's shape."""
     name = f"{module('feed_forward_in')}.weight"
@@ -306,4 +329,7 @@ _BOTH: dict[str, Injection] = {
     "vocabulary rows rolled": _edit(_rolled, "words"),
     "one element changed by 1e-3": _add("feed_forward_in", "weight", (0, 0), 1e-3),
     "decoder untied": _decoder_untied,
+    "head in a file of its own not transposed": _head_beside(_first_turned),
+    "matrices of a head in a file of its own in another order": _head_beside(lambda matrices: matrices.reverse()),
+    "rows of a head in a file of its own rolled": _head_beside(_first_rolled),
 }

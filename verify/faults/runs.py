@@ -15,7 +15,7 @@ import numpy as np
 
 from ...converters.checkpoints.checkpoint import open_checkpoint, recognise
 from ...converters.checkpoints.comparison import settle_values
-from ...converters.checkpoints.source import find_weights
+from ...converters.checkpoints.source import find_converted
 from ...converters.formats.byte_source import MemorySource, at_start
 from ...converters.formats.dtypes import DTYPES, Array
 from ...converters.formats.piecewise import Entry
@@ -24,6 +24,7 @@ from ...converters.formats.tensors import Tensor
 from ...converters.outputs.record import own_record
 from ...converters.tokenizers.huggingface import write_json
 from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
+from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.matching.plan import Plan
 from ..check import Context, Needs
 from ..checks import all_checks
@@ -213,7 +214,7 @@ def _clean(converted: Path, inputs: Inputs, plan: Plan) -> tuple[Faulted, Mappin
     shards: dict[str, list[str]] = {}
     tensors: dict[str, Array] = {}
     metadata: dict[str, str] = {}
-    for path in find_weights(converted):
+    for path in find_converted(converted):
         opened = open_safetensors(path)
         shards[path.name] = list(opened.tensors)
         tensors |= _arrays(opened.tensors)
@@ -238,13 +239,15 @@ def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
 
 
 def _write(folder: Path, state: Faulted, shards: Mapping[str, Sequence[str]]) -> None:
-    """Write a folder as it is but for its fault; a tensor that is in none of the `shards` goes to the last of them."""
+    """Write a folder as it is but for its fault; a tensor that is in none of the `shards` goes to the last of those
+    that transformers loads."""
     folder.mkdir()
+    last = [name for name in shards if name != HEAD_FILE][-1]
     entries = {name: _entry(folder, name, values) for name, values in state.tensors.items()}
+    added = entries.keys() - {tensor for names in shards.values() for tensor in names}
     for name, names in shards.items():
-        held = [entries.pop(tensor) for tensor in names if tensor in entries]
-        added = list(entries.values()) if name == [*shards][-1] else []
-        write_safetensors(folder / name, [*held, *added], state.metadata, lambda count: None)
+        held = [entries[tensor] for tensor in (*names, *(sorted(added) if name == last else ())) if tensor in entries]
+        write_safetensors(folder / name, held, state.metadata, lambda count: None)
     write_json(folder / "config.json", state.configuration)
     for name, contents in state.files.items():
         (folder / name).write_bytes(contents)

@@ -22,10 +22,12 @@ from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
 from ...converters.formats.dtypes import Array
 from ...converters.formats.pdparams_writer import write_pdparams
 from ...converters.formats.piecewise import Entry
+from ...converters.outputs.card import head_code
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
+from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Model
 from ...mappings.language.matching.plan import Plan
-from ..inputs import Inputs
+from ..inputs import Inputs, needed
 from .client import RunnerProcess
 from .environments import find_interpreters
 
@@ -146,6 +148,7 @@ class Session:
         self.cast = cast
         self.stored_names: Mapping[str, str | None] = {}
         self.tables: dict[str, str] = {}
+        self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
         self._inputs = self.save_inputs("inputs", inputs)
 
@@ -161,9 +164,9 @@ class Session:
         elif (returns := self.model.returns) is not None:
             fields["returns"] = {"names": list(returns), "modules": []}
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
-        if self.model.needs:
-            fields["needs"] = dict(self.model.needs)
-        return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
+        if self._needed:
+            fields["needs"] = self._as_lists()
+        return self._apart(self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields))
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
         """Ask torch in `dtype`; `as_it_is` leaves epsilons alone.
@@ -177,7 +180,17 @@ class Session:
         if self.stored_names:
             fields["stored_names"] = dict(self.stored_names)
         fields["auto_class"] = self.model.auto_class
+        if (beside := self.model.beside) is not None:
+            tensors = [move.target for move in self.plan.moves if move.beside]
+            fields["beside"] = {
+                "file": HEAD_FILE,
+                "tensors": tensors,
+                "name": beside.logits.__name__,
+                "code": head_code(beside),
+            }
+            fields["needs"] = self._as_lists()
         run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
+        run = self._apart(run)
         return run if self.model.probabilities is None else replace(run, outputs=self._probable(run.outputs))
 
     @property
@@ -195,6 +208,20 @@ class Session:
                 made = 1 / (1 + np.exp(-values.astype(np.float64)))
                 outputs[key.removesuffix(logits) + name] = made.astype(values.dtype)
         return outputs
+
+    def _as_lists(self) -> dict[str, Any]:
+        return {name: array.tolist() for name, array in self._needed.items()}
+
+    def _apart(self, run: Run) -> Run:
+        """A run in which logits that stand for nothing are an output of their own, 0 where the others are, and the
+        other way round: they are so large that beside them no other would count."""
+        masked = None if self.model.beside is None else self.model.beside.masked
+        logits = run.outputs.get("logits")
+        if masked is None or logits is None or logits.shape != self._needed[masked].shape:
+            return run
+        nothing = self._needed[masked] == 0
+        parts = {"logits": np.where(nothing, 0, logits), "masked_logits": np.where(nothing, logits, 0)}
+        return replace(run, outputs={**run.outputs, **parts})
 
     def save_inputs(self, name: str, inputs: Inputs) -> dict[str, str]:
         """Write inputs for a request; returns the path by framework."""

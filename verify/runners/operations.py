@@ -117,6 +117,11 @@ class ModelRunner(ABC):
         asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
         return dict(model(**tensors, **asked).items())
 
+    def needed(self, request: protocol.Request) -> dict[str, Any]:
+        """The arguments that a class insists on beside the usual ones: positions."""
+        given = (request.get("needs") or {}).items()
+        return {name: self.from_array(np.array(values, np.int64)) for name, values in given}
+
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
         return {

@@ -131,7 +131,7 @@ class PaddleRunner(operations.ModelRunner):
     ) -> dict[str, Any]:
         """As for all models; one that `returns` plain tensors cannot be asked for its states, its encoder can."""
         returns = request.get("returns")
-        tensors = {**tensors, **self.needed(request, len(next(iter(tensors.values()))))}
+        tensors = {**tensors, **self.needed(request)}
         if returns is None:
             return super().call(request, model, tensors, attentions)
         paddle, _ = self.frameworks()
@@ -162,10 +162,6 @@ class PaddleRunner(operations.ModelRunner):
             own["qa_logits"] = paddle.concat(parts, axis=-1)
         results = results if isinstance(results, tuple | list) else [results]
         return {**own, **dict(zip(returns["names"], results, strict=True))}
-
-    def needed(self, request: protocol.Request, rows: int) -> dict[str, Any]:
-        """The arguments that a class insists on beside the usual ones, the same for each row."""
-        return {name: self.from_array(np.array([value] * rows)) for name, value in (request.get("needs") or {}).items()}
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""

@@ -20,9 +20,10 @@ import numpy as np
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
-    from . import loading_calls, operations, protocol, tokenizer_calls
+    from . import heads, loading_calls, operations, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
+    import heads
     import loading_calls
     import operations
     import protocol
@@ -90,16 +91,30 @@ class TorchRunner(operations.ModelRunner):
         if type(model).__name__ != architecture:
             raise protocol.RequestError(f"the folder describes a {type(model).__name__}, not a {architecture}")
         model.eval()
-        names = request.get("stored_names") or {}
-        problems = loading_problems(loading, stored_shapes(folder), model.state_dict(), names)
+        names, beside = request.get("stored_names") or {}, request.get("beside")
+        files = stored_shapes(folder, None if beside is None else beside["file"])
+        problems = loading_problems(loading, files, model.state_dict(), names)
         if problems:
             raise protocol.RequestError(f"{architecture} does not fit its folder: {'; '.join(problems)}")
+        if beside is not None:
+            heads.add_head(torch, model, folder, beside, getattr(torch, dtype))
         if dtype == "float64":
             # Paddle holds every epsilon as float32; in float64 that rounding alone would show.
             for module in model.modules():
                 if self.is_layer_norm(module):
                     module.eps = protocol.as_float32(module.eps)
         return model, {}
+
+    def call(
+        self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
+    ) -> dict[str, Any]:
+        """As for all models; what a head beside the model makes of its last hidden state comes with it."""
+        result = super().call(request, model, tensors, attentions)
+        if (beside := request.get("beside")) is not None:
+            torch, _ = self.frameworks()
+            hidden = result["last_hidden_state"]
+            result["logits"] = heads.head_output(torch, model, beside, hidden, self.needed(request))
+        return result
 
     def loader(self, request: protocol.Request) -> Any:
         """The class of transformers whose `from_pretrained` makes the model of a request."""
@@ -288,12 +303,14 @@ def weight_files(folder: str) -> list[str]:
     return sorted(next((paths for paths in found if paths), []))
 
 
-def stored_shapes(folder: str) -> dict[str, list[int]]:
-    """Return the names and shapes of all tensors in a folder's weight files."""
+def stored_shapes(folder: str, beside: str | None = None) -> dict[str, list[int]]:
+    """Return the names and shapes of all tensors in a folder's weight files but the one that is called `beside`."""
     from safetensors import safe_open
 
     shapes: dict[str, list[int]] = {}
     for path in weight_files(folder):
+        if os.path.basename(path) == beside:
+            continue
         if path.endswith(".bin"):
             import torch
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_files, recognise
 from ...converters.checkpoints.comparison import settle_values
-from ...converters.checkpoints.source import Source, find_source, find_weights
+from ...converters.checkpoints.source import Source, find_converted, find_source, find_weights
 from ...converters.checkpoints.torch_checkpoint import find_torch_source
 from ...converters.formats.dtypes import Array
 from ...converters.formats.safetensors_file import open_safetensors
@@ -146,8 +146,6 @@ class Pair:
         model = self.recognised.family.model(self.plan.architecture)
         if not model.pooler or model.takes_pooler:
             left_out.add("pooler_output")
-        if model.needs:
-            left_out.add("logits")
         return frozenset(left_out)
 
     def comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -221,9 +219,9 @@ def open_pair(found: Source, converted: Path, family: str | None, architecture: 
 
 
 def open_converted(folder: Path) -> dict[str, Tensor]:
-    """The tensors of a converted folder, all shards together. Raises UnreadableFileError."""
+    """The tensors of a converted folder, all shards and a head beside them together. Raises UnreadableFileError."""
     tensors: dict[str, Tensor] = {}
-    for path in find_weights(folder):
+    for path in find_converted(folder):
         tensors.update(open_safetensors(path).tensors)
     return tensors
 
@@ -231,10 +229,10 @@ def open_converted(folder: Path) -> dict[str, Tensor]:
 def recorded_alterations(folder: Path) -> Alterations:
     """What the files of a converted folder record as altered; all of them say the same. Raises UnreadableFileError."""
     found: list[Alterations] = []
-    for path in find_weights(folder):
+    for path in find_converted(folder):
         opened = open_safetensors(path)
         opened.source.close()
         found.append(read_alterations(path, opened.metadata))
         if found[-1] != found[0]:
-            raise UnreadableFileError(f"{path}: records other alterations than the shards before it")
+            raise UnreadableFileError(f"{path}: records other alterations than the files before it")
     return found[0]

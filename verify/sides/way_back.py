@@ -28,6 +28,7 @@ from ...converters.formats.safetensors_file import write_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
+from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import family_of_architecture
@@ -156,19 +157,21 @@ def open_way_back(
             reason = f"the converted folder holds {plan.architecture}, the source converts to {inverse.architecture}"
             raise UnfitOutputError(reason, inverse)
         with TemporaryDirectory(prefix="paddle2torch-") as scratch:
-            loaded = stage_torch(torch, Path(scratch)) if inverse.renamed else torch.folder
+            loaded = stage_torch(torch, plan, Path(scratch)) if inverse.renamed else torch.folder
             yield WayBack(torch, source_side, paddle, recognised, plan, loaded)
         torch.check_unchanged()
 
 
-def stage_torch(torch: TorchCheckpoint, folder: Path) -> Path:
+def stage_torch(torch: TorchCheckpoint, plan: Plan, folder: Path) -> Path:
     """Make an empty folder one from which transformers loads a recognised source: its tensors under the names of the
-    model, and links to its small files."""
+    model, and links to its small files and to that of a head beside it. `plan` leads to the source."""
     weights = {path.name for path in torch.source.files} | {torch.source.index.name if torch.source.index else ""}
     for path in torch.folder.iterdir():
-        if path.is_file() and path.name not in weights and path.suffix in (".json", ".txt", ".model"):
+        small = path.suffix in (".json", ".txt", ".model") or path.name == HEAD_FILE
+        if path.is_file() and path.name not in weights and small:
             (folder / path.name).symlink_to(path.resolve())
-    entries = [Entry(name, (tensor,)) for name, tensor in torch.tensors.items()]
+    beside = {move.target for move in plan.moves if move.beside}
+    entries = [Entry(name, (tensor,)) for name, tensor in torch.tensors.items() if name not in beside]
     write_safetensors(folder / "model.safetensors", entries, {"format": "pt"}, lambda count: None)
     return folder
 

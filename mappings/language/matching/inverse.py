@@ -119,7 +119,9 @@ def _other_targets(
         for more in said if model.source != architecture else ():
             fields = {**configuration, **more}
             if not _Match(family, model.source, fields, tensors, tie_word_embeddings).problems():
-                found.append(model.target_architecture + "".join(f" with {name} {more[name]}" for name in more))
+                # The class of a head that lies beside is another one's, too.
+                name_of = model.target_architecture if model.beside is None else model.source
+                found.append(name_of + "".join(f" with {name} {more[name]}" for name in more))
                 break
     return found
 
@@ -149,11 +151,15 @@ class _Match:
         prefixed = family.is_backbone(architecture) and any(name.startswith(family.target_prefix) for name in tensors)
         self.prefix = family.target_prefix if prefixed else ""
         self.single = [rule for rule in self.rules if rule.is_single]
-        self.names = {rule.source: self.prefix + (rule.target or rule.spare or "") for rule in self.single}
+        self.names = {rule.source: self.front(rule) + (rule.target or rule.spare or "") for rule in self.single}
         self.by_source = {rule.source: rule for rule in self.single}
         self.repeats = {rule.twin: self.names[rule.source] for rule in self.single if self._is_tied(rule)}
         dropped = any(rule.kind is Kind.DROPPED and rule.spare is not None for rule in self.rules)
         self.has_pooler = not dropped or bool(self.present(Kind.DROPPED))
+
+    def front(self, rule: Rule) -> str:
+        """What stands before a rule's targets in the file."""
+        return "" if rule.beside else self.prefix
 
     def _is_tied(self, rule: Rule) -> bool:
         """Whether Hugging Face's model holds the tensor as one with its twin."""
@@ -180,7 +186,7 @@ class _Match:
         for rule in self.rules:
             if not rule.is_single:
                 expected |= {
-                    self.prefix + move.target: Expected(move.target_shape, rule.optional) for move in rule.moves()
+                    self.front(rule) + move.target: Expected(move.target_shape, rule.optional) for move in rule.moves()
                 }
                 continue
             if self._is_nowhere(rule):
@@ -198,7 +204,7 @@ class _Match:
         for rule in self.rules:
             if not rule.is_single:
                 moves += [
-                    replace(back, sources=tuple(self.prefix + name for name in back.sources))
+                    replace(back, sources=tuple(self.front(rule) + name for name in back.sources))
                     for back in rule.moves_back()
                 ]
             elif rule.foreign:
@@ -227,7 +233,7 @@ class _Match:
         """The regions of the file's tensors that PaddleNLP's have no place for, as they are made here, and how far they
         may be from that."""
         return tuple(
-            (self.prefix + move.target, region, getattr(move.transform, "tolerance", 0.0))
+            (self.front(rule) + move.target, region, getattr(move.transform, "tolerance", 0.0))
             for rule in self.rules
             if rule.kind is Kind.MAPPED
             for move in rule.moves()

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ....errors import UnmatchedTensorsError
-from ..family import Family
+from ..beside import SeparateHead
+from ..family import Family, Model
 from ..rules import Kind, Move, Rule
 from .folding import fold_names
 from .sizes import LABELS, head_fields, measured_sizes
@@ -52,6 +53,16 @@ class Plan:
     def parameters(self) -> int:
         """Number of elements that are written."""
         return sum(move.size for move in self.moves)
+
+    @property
+    def model(self) -> Model:
+        """The architecture, as the family has it."""
+        return self.family.model(self.architecture)
+
+    @property
+    def beside(self) -> SeparateHead | None:
+        """How the head is computed whose tensors lie in a file of their own, if there is one."""
+        return self.model.beside
 
     @property
     def drop_reasons(self) -> dict[str, tuple[str, ...]]:

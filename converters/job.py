@@ -248,4 +248,5 @@ def _summary(
         tokenizer=tokenizer,
         no_tokenizer=alterations.no_tokenizer,
         notes=recognised.notes,
+        cautions=(withdrawn.text(),) if (withdrawn := recognised.family.withdrawn) is not None else (),
     )

@@ -25,6 +25,7 @@ def card_body(proof: Proof, repo_id: str) -> list[str]:
         "## Use",
         "",
         *fenced(loading_lines(proof, repo_id), "python"),
+        *([f"{plain(withdrawn.text())}.", ""] if (withdrawn := proof.family.withdrawn) is not None else []),
         *_conversion(proof),
         *_proof(proof),
         "## Files",

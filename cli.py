@@ -285,8 +285,8 @@ def convert(
     make_available(source, **network, quiet=as_json)
     with byte_progress(quiet=as_json) as progress:
         done = convert_checkpoint(source, output, **options, progress=progress)
-    for guess in done.guesses:
-        note(f"guessed: {guess}")
+    for remark in done.remarks:
+        note(remark)
     show(as_json, done.to_json(), done.lines())
     return 0
 

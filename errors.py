@@ -63,6 +63,10 @@ class MissingDependencyError(Paddle2TorchError):
         self.detail = message if detail is None else detail
 
 
+class WithdrawnError(Paddle2TorchError):
+    """An environment's version of a framework no longer has the classes of a model: nothing can be run there."""
+
+
 class RunnerError(Paddle2TorchError):
     """A framework runner crashed, was killed, or answered with an error."""
 

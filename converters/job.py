@@ -265,4 +265,5 @@ def _summary(
         no_tokenizer=alterations.no_tokenizer,
         notes=recognised.notes,
         beside=tuple(move.target for move in plan.moves if move.beside),
+        cautions=(withdrawn.text(),) if (withdrawn := recognised.family.withdrawn) is not None else (),
     )

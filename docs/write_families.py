@@ -17,8 +17,9 @@ What every class of PaddleNLP's becomes, what is known to differ, and what is re
 `mappings/` by `make docs`; a test compares the two.
 
 A class in the left column converts to the one beside it; that the two are the same model is proven by running both, in
-transformers 5.24.0 and 4.57.6. "Declared" are differences that no weight can express: they are named, measured and
-printed in every report. Names are those that `paddle2torch list` shows and `fetch`, `convert` and `gate` take.
+transformers 5.24.0 and 4.57.6, or in the latter alone where the family says so. "Declared" are differences that no
+weight can express: they are named, measured and printed in every report. Names are those that `paddle2torch list` shows
+and `fetch`, `convert` and `gate` take.
 """
 
 
@@ -52,6 +53,8 @@ def _section(family: Family) -> str:
 def _facts(family: Family) -> Iterator[str]:
     if family.target_type is not None:
         yield f"- `model_type` in Hugging Face's configuration: `{family.target_type}`"
+    if family.withdrawn is not None:
+        yield f"- {family.withdrawn.text()}"
     yield f"- activations: {', '.join(f'`{name}`' for name in family.activations)}"
     fixed = [entry for entry in family.fields if not callable(entry.runs) and entry.is_fixed]
     for entry in fixed:

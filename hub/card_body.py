@@ -27,6 +27,7 @@ def card_body(proof: Proof, repo_id: str) -> list[str]:
         *fenced(loading_lines(proof, repo_id), "python"),
         *head_section(proof.model).splitlines(),
         *([""] if proof.model.beside is not None else []),
+        *([f"{plain(withdrawn.text())}.", ""] if (withdrawn := proof.family.withdrawn) is not None else []),
         *_conversion(proof),
         *_proof(proof),
         "## Files",

@@ -65,16 +65,6 @@ _REFUSALS = (
         "ERNIE-Health's discriminator has three heads, one of which scores candidate ids, and no class of Hugging "
         "Face's has them",
     ),
-    Refusal(
-        (
-            *("nezha", "nezha-base-chinese", "nezha-large-chinese"),
-            *("nezha-base-wwm-chinese", "nezha-large-wwm-chinese", "NeZhaModel", "NeZhaForPretraining"),
-            *(f"NeZhaFor{task}" for task in ("QuestionAnswering", "SequenceClassification", "TokenClassification")),
-            "NeZhaForMultipleChoice",
-        ),
-        "transformers 5 has no class of NeZha's any more, and none that adds relative positions to the values as NeZha "
-        "does; transformers 4.57 has one, which is not written here",
-    ),
 )
 
 REFUSED: Mapping[str, str] = {name: refusal.reason for refusal in _REFUSALS for name in refusal.names}

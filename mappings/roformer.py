@@ -10,7 +10,7 @@ from .language import encoders
 from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, never
-from .language.rows import Embedding, Linear, Norm, Parameter, Tied, When
+from .language.rows import Embedding, Linear, Norm, When
 from .language.rules import BACKBONE
 from .language.tables import Table
 from .language.tokenizers import OnlyValue, TokenizerFacts, wordpiece_class
@@ -20,27 +20,7 @@ _POOLERS = ("tanh", "linear", "gelu", "relu")
 
 TABLE = "encoder.embed_positions.weight"
 
-_MLM_HEAD = (
-    Linear("cls.predictions.transform", "hidden_size", "embedding_size", "cls.predictions.transform.dense"),
-    Norm("cls.predictions.layer_norm", "embedding_size", "cls.predictions.transform.LayerNorm"),
-    Parameter("cls.predictions.decoder_bias", ("vocab_size",), "cls.predictions.bias"),
-    Tied(
-        "cls.predictions.decoder.bias",
-        "cls.predictions.decoder_bias",
-        ("vocab_size",),
-        optional=True,
-        repeated="cls.predictions.decoder.bias",
-        foreign=True,
-    ),
-    # One parameter in PaddleNLP's class.
-    Tied(
-        "cls.predictions.decoder_weight",
-        BACKBONE + "embeddings.word_embeddings.weight",
-        ("vocab_size", "embedding_size"),
-        optional=True,
-        repeated="cls.predictions.decoder.weight",
-    ),
-)
+_MLM_HEAD = encoders.tied_mlm_head("cls.predictions.transform", "embedding_size")
 
 
 def _rotary(configuration: Mapping[str, Any], numpy: Any, dtype: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from paddle2torch.mappings.language.family import Family
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.runners.client import RunnerProcess
 from paddle2torch.verify.runners.environments import interpreter_of
@@ -36,9 +37,13 @@ SMALL: dict[str, dict[str, Any]] = {name: dict(family.small) for name, family in
 
 def small_of(architecture: str) -> dict[str, Any]:
     """The small configuration of the family that has this class."""
+    return SMALL[_family_of(architecture).name]
+
+
+def _family_of(architecture: str) -> Family:
     family = family_of_architecture(architecture)
     assert family is not None, architecture
-    return SMALL[family.name]
+    return family
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -67,7 +72,9 @@ def write_torch_checkpoints(folder: Path, models: Any, every_form: Sequence[str]
         [one for one in models if one[0] in (every_form or [one[0]])],
     )
     request = {"folder": str(folder), "models": models, "every_form": [one[0] for one in typical]}
-    run_child(script, {**request, "pickles": False}, python=TORCH_PYTHON)
+    for python in TORCH_PYTHONS:
+        wanted = [one for one in models if torch_python_of(_family_of(one[1])) == python]
+        run_child(script, {**request, "models": wanted, "pickles": False}, python=python)
     run_child(script, {**request, "models": typical, "pickles": True}, python=OLDER_TORCH_PYTHON)
 
 
@@ -77,6 +84,19 @@ def both() -> Iterator[Runners]:
     today's transformers and the older one. Importing a framework takes seconds."""
     with Runners(torch_python=TORCH_PYTHONS) as started:
         yield started
+
+
+def fitting(both: Runners, family: Family) -> Runners:
+    """Of the real runners those whose transformers has the classes of a family: all, or the older one's alone."""
+    if family.withdrawn is None:
+        return both
+    (older,) = [side for side in both.sides() if side.torch.python == OLDER_TORCH_PYTHON]
+    return older
+
+
+def torch_python_of(family: Family) -> str:
+    """The interpreter with the newest transformers that has the classes of a family."""
+    return TORCH_PYTHON if family.withdrawn is None else OLDER_TORCH_PYTHON
 
 
 @pytest.fixture(scope="session")

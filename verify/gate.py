@@ -17,9 +17,9 @@ from threading import Event, Lock
 from ..converters.checkpoints.cache import own_cache, paddlenlp_cache
 from ..converters.checkpoints.source import cached_folder
 from ..converters.job import convert_checkpoint
-from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
+from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError, WithdrawnError
 from ..mappings.language.reference import Reference
-from ..mappings.registry import get_pretrained
+from ..mappings.registry import get_family, get_pretrained
 from .admission import MemoryBudget, available_memory, memory_needed
 from .check import Needs
 from .checks import named
@@ -29,6 +29,7 @@ from .faults.runs import with_faults
 from .job import CHECKS, Asked, verify_asked
 from .reports.gate_result import GateResult, ModelResult
 from .runners.forward import Runners
+from .runners.withdrawn import check_classes
 from .seeding import seed_checkpoint
 from .sides.provenance import with_files
 
@@ -66,12 +67,16 @@ def run_gate(
     are outcomes of their name.
     """
     sizes = {name: max(get_pretrained(name).parameters.values()) for name in names}
-    injected = min(names, key=lambda name: sizes[name]) if faults and names else None
     failures: dict[str, ModelResult] = {}
+    if Needs.of(named(*checks)).frameworks:
+        failures = _withdrawn(names, paddle_python, torch_python)
+    runnable = [name for name in names if name not in failures]
+    injected = min(runnable, key=lambda name: sizes[name]) if faults and runnable else None
     fetched: dict[str, dict[str, float]] = {}
     if not seeded and obtain is not None:
-        failures, fetched = _obtain_all(names, obtain, on_stage)
-    elif not seeded and (absent := [name for name in names if cached_folder(name) is None]):
+        unobtained, fetched = _obtain_all(runnable, obtain, on_stage)
+        failures |= unobtained
+    elif not seeded and (absent := [name for name in runnable if cached_folder(name) is None]):
         raise UnreadableFileError(
             f"not run: the published weights of {', '.join(absent)} are neither in the cache {own_cache()} nor in "
             f"PaddleNLP's cache {paddlenlp_cache()}; `paddle2torch fetch` downloads them where there is a network, "
@@ -96,7 +101,7 @@ def run_gate(
                     break
                 result = failures.get(name)
                 if result is None:
-                    needed = memory_needed(sizes[name], len(runners.torches))
+                    needed = memory_needed(sizes[name] + _buffers(name), len(runners.torches))
                     with budget.hold(needed, partial(wait, runners, name, needed)):
                         if interrupted.is_set():
                             break
@@ -133,6 +138,31 @@ def run_gate(
                 runners.stop()
             raise
     return GateResult(tuple(results[name] for name in names), command)
+
+
+def _buffers(name: str) -> int:
+    """How many numbers the models of a name hold beside their parameters."""
+    entry = get_pretrained(name)
+    buffers = get_family(entry.family).buffers
+    return buffers(entry.configuration) if buffers is not None else 0
+
+
+def _withdrawn(
+    names: Sequence[str], paddle_python: str | None, torch_python: str | Sequence[str] | None
+) -> dict[str, ModelResult]:
+    """The outcomes of names whose classes transformers no longer has in an environment: they are known before any
+    weights are fetched or made."""
+    failures: dict[str, ModelResult] = {}
+    withdrawn = {name: family for name in names if (family := get_family(get_pretrained(name).family)).withdrawn}
+    if not withdrawn:
+        return failures
+    with Runners(paddle_python, torch_python) as runners:
+        for name, family in withdrawn.items():
+            try:
+                check_classes(family, runners)
+            except WithdrawnError as error:
+                failures[name] = ModelResult(name, None, str(error), 0.0)
+    return failures
 
 
 def _obtain_all(

@@ -21,6 +21,7 @@ from .costs import COMPARING, FRAMEWORKS_START, timed
 from .inputs import Inputs, make_inputs
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both, stage_source
+from .runners.withdrawn import check_classes
 from .sides.declared import declared_seen
 from .sides.pair import Pair, find_pair, open_pair
 from .sides.way_back import UnfitOutputError
@@ -213,11 +214,14 @@ class Verification:
     def run(self) -> Report:
         """Run the wanted checks, those that torch takes part in with every torch environment, and make the report.
 
-        Raises RunnerAccidentError when a check could not be run and no other found a difference.
+        Raises RunnerAccidentError when a check could not be run and no other found a difference, and before anything is
+        run WithdrawnError when an environment lacks the family's classes.
         """
         concerned = self.asked.concerned(self.pair)
         wanted = [check for check in concerned if self.asked.wants(check)]
         needs = Needs.of(wanted)
+        if needs.frameworks:
+            check_classes(self.pair.recognised.family, self.runners)
         sides = [Side(runners, self.scratch) for runners in self.runners.sides()[: None if needs.frameworks else 1]]
         once = compare([check for check in wanted if not check.needs.torch], self._context(sides[0]))
         if needs.dtypes:

@@ -116,14 +116,14 @@ class ManyConversions:
 
 
 def result_notes(total: int) -> Callable[[ConversionResult], None]:
-    """A function that notes each of `total` outcomes as it comes, and what was guessed for it."""
+    """A function that notes each of `total` outcomes as it comes, and what is to be remarked on it."""
     tell = outcome_notes(total)
 
     def on_result(result: ConversionResult) -> None:
         tell(result.source, result.verdict, result.seconds)
         if result.conversion is not None:
-            for guess in result.conversion.guesses:
-                note(f"{result.source}: guessed: {guess}")
+            for remark in result.conversion.remarks:
+                note(f"{result.source}: {remark}")
             for text in result.conversion.notes:
                 note(f"{result.source}: {text}")
 

@@ -80,6 +80,7 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
     own = {entry.name for entry in family.fields if entry.target is None}
     renamed = {entry.target_name for entry in family.fields if entry.target is not None} - own
     given = {
+        **family.source_constants,
         **{entry.name: entry.default_of_target for entry in family.fields if entry.default_of_target is not REQUIRED},
         **{name: value for name, value in fields.items() if name not in renamed},
         **{entry.name: fields[entry.target_name] for entry in family.fields if entry.target in fields},

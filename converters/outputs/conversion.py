@@ -27,6 +27,7 @@ class Conversion:
     been written, and nothing was. `notes` say what of the source was read otherwise than it stands there.
     `drop_reasons` leads from each reason to the tensors that are dropped for it; `drop_reason` is all of them in one
     text. `beside` are the tensors of a head that Hugging Face's class has no place for, in a file of their own.
+    `cautions` say what the output cannot be used with.
     """
 
     source: Path
@@ -57,6 +58,12 @@ class Conversion:
     notes: tuple[str, ...] = ()
     drop_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be seen even where the result goes to a program, in one line each."""
+        return [*(f"guessed: {guess}" for guess in self.guesses), *(f"caution: {text}" for text in self.cautions)]
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""

@@ -72,6 +72,33 @@ MLM_HEAD: tuple[Row, ...] = (
     ),
 )
 
+
+def tied_mlm_head(transform: str, size: str = "hidden_size") -> tuple[Row, ...]:
+    """The head of a class whose decoder is the table of words itself, of this width; `transform` is what PaddleNLP
+    calls the linear layer before it."""
+    return (
+        Linear(transform, "hidden_size", size, "cls.predictions.transform.dense"),
+        Norm("cls.predictions.layer_norm", size, "cls.predictions.transform.LayerNorm"),
+        Parameter("cls.predictions.decoder_bias", ("vocab_size",), "cls.predictions.bias"),
+        Tied(
+            "cls.predictions.decoder.bias",
+            "cls.predictions.decoder_bias",
+            ("vocab_size",),
+            optional=True,
+            repeated="cls.predictions.decoder.bias",
+            foreign=True,
+        ),
+        # One parameter in PaddleNLP's class.
+        Tied(
+            "cls.predictions.decoder_weight",
+            BACKBONE + "embeddings.word_embeddings.weight",
+            ("vocab_size", size),
+            optional=True,
+            repeated="cls.predictions.decoder.weight",
+        ),
+    )
+
+
 ROLES: Mapping[str, str] = {
     "words": "embeddings.word_embeddings",
     "positions": "embeddings.position_embeddings",

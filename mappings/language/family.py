@@ -93,7 +93,8 @@ class DeclaredDifference:
     attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
     are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
     in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
-    measured.
+    measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
+    them. `scores` says that PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it.
     """
 
     name: str
@@ -104,6 +105,26 @@ class DeclaredDifference:
     padding: bool = False
     padding_position: bool = False
     tables: Mapping[str, Formula] = field(default_factory=dict)
+    within: float | None = None
+    scores: bool = False
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """That a family's classes have left transformers: the major version `since` which they are gone, the `last` version
+    that has them, which is the one that was tested, and the `reason` why no other class stands in for them."""
+
+    since: int
+    last: str
+    reason: str
+
+    def lacks(self, version: str) -> bool:
+        """Whether a version of transformers, such as "5.24.0", lacks the classes."""
+        return int(version.partition(".")[0]) >= self.since
+
+    def text(self, what: str = "it") -> str:
+        """Which versions cannot load `what`, and why, in words."""
+        return f"transformers {self.since} cannot load {what}: {self.reason}; the last version that can is {self.last}"
 
 
 @dataclass(frozen=True)
@@ -136,7 +157,9 @@ class Family:
     that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
     `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
     published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
-    those that the rows have, both with wildcards.
+    those that the rows have, both with wildcards. `withdrawn` is for a family whose classes transformers no longer has.
+    `buffers` is how many numbers its models hold beside their parameters, by PaddleNLP's configuration, where they are
+    many. `widened`: Hugging Face's class cannot be built in double precision: it is built in single, and widened.
     """
 
     name: str
@@ -168,6 +191,9 @@ class Family:
     citation: tuple[str, ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
     old_names: Mapping[str, str] = field(default_factory=dict)
+    withdrawn: Withdrawn | None = None
+    buffers: Callable[[Mapping[str, Any]], int] | None = None
+    widened: bool = False
     _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.rows import Tied, When
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ..conftest import TINY, TORCH_PYTHON, run_child
+from ..conftest import TINY, TORCH_PYTHONS, run_child, torch_python_of
 
 Facts = dict[str, Any]
 
@@ -83,12 +83,15 @@ def paddle_facts() -> Facts:
 @pytest.fixture(scope="session")
 def torch_facts() -> Facts:
     """`models`: (PaddleNLP's architecture, variant) -> facts of the Hugging Face model; `auto_classes` likewise."""
-    request = {
-        "models": [[case.model.target_architecture, case.target] for case in CASES],
-        "auto_classes": [[model.auto_class, model.target_architecture] for _, model in MODELS],
-    }
-    answer = run_child(Path(__file__).with_name("torch_facts.py"), request, python=TORCH_PYTHON)
-    return {
-        "models": dict(zip([case.key for case in CASES], answer["models"], strict=True)),
-        "auto_classes": {model.source: found for (_, model), found in zip(MODELS, answer["auto_classes"], strict=True)},
-    }
+    facts: Facts = {"models": {}, "auto_classes": {}}
+    for python in TORCH_PYTHONS:
+        cases = [case for case in CASES if torch_python_of(case.family) == python]
+        asked = [model for family, model in MODELS if torch_python_of(family) == python]
+        request = {
+            "models": [[case.model.target_architecture, case.target] for case in cases],
+            "auto_classes": [[model.auto_class, model.target_architecture] for model in asked],
+        }
+        answer = run_child(Path(__file__).with_name("torch_facts.py"), request, python=python)
+        facts["models"] |= dict(zip([case.key for case in cases], answer["models"], strict=True))
+        facts["auto_classes"] |= dict(zip([model.source for model in asked], answer["auto_classes"], strict=True))
+    return facts

@@ -7,6 +7,7 @@ architecture], ...], "folders": [folder, ...]} and prints one JSON line.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -27,7 +28,12 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
             f"{name}.weight": KINDS[type(layer)] for name, layer in model.named_modules() if type(layer) in KINDS
         },
         "state": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
-        "tied": list(model_class._tied_weights_keys or ()),
+        # Patterns, as transformers itself reads them.
+        "tied": [
+            name
+            for name in model.state_dict()
+            if any(re.search(pattern, name) for pattern in model_class._tied_weights_keys or ())
+        ],
     }
 
 

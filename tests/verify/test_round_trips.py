@@ -26,7 +26,7 @@ from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import TESTS, run_child, write_torch_checkpoints
+from ..conftest import TESTS, fitting, run_child, write_torch_checkpoints
 
 Seeded = Callable[..., Path]
 
@@ -246,9 +246,10 @@ def test_paddlenlp_loads_what_was_written(
 
 @pytest.mark.parametrize("name", TYPICAL)
 def test_the_way_to_paddle_is_proven(
-    name: str, torch_folders: Path, conversions: dict[str, Conversion], runners: Runners
+    name: str, torch_folders: Path, conversions: dict[str, Conversion], both: Runners
 ) -> None:
     source, converted = torch_folders / name / "safetensors", conversions[name].output
+    runners = fitting(both, of(name)[0]).sides()[0]
     report = verify_checkpoint(source, converted, runners=runners).assert_passed()
     assert (report.source, report.converted) == (str(source), str(converted))
     assert report.direction == "Hugging Face to PaddleNLP"

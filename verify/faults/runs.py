@@ -32,6 +32,7 @@ from ..inputs import Inputs, make_inputs
 from ..job import compare, open_session, results_of
 from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
+from ..runners.withdrawn import check_classes
 from ..sides.pair import Pair, open_converted, recorded_alterations
 from .effect import NO_EFFECT, has_effect
 from .known import Fault, all_faults
@@ -150,6 +151,7 @@ def run_faults(
     with open_checkpoint(source, config) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
         scratch = Path(name)
         recognised = recognise(checkpoint, family, architecture)
+        check_classes(recognised.family, runners)
         if not own_record(converted):
             raise UnreadableFileError(
                 f"{converted}: faults are injected into what this package wrote, and this is a foreign folder"

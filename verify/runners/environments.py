@@ -138,6 +138,20 @@ def mending(kind: Kind, python: str) -> tuple[str, ...]:
     )
 
 
+def older_transformers(version: str) -> tuple[tuple[str, ...], str]:
+    """The shell commands that make an environment of torch's side with this version of transformers beside the one that
+    runs, and its interpreter."""
+    folder = _beside("torch").with_name(f".venv-torch-{version}")
+    python = shlex.quote(str(_python_in(folder)))
+    wanted = [f"transformers=={version}" if one.startswith("transformers==") else one for one in PACKAGES["torch"]]
+    packages = " ".join(map(shlex.quote, wanted))
+    commands = (
+        f"{shlex.quote(_maker('torch'))} -m venv {shlex.quote(str(folder))}",
+        f"{python} -m pip install {packages}",
+    )
+    return commands, python
+
+
 def _maker(kind: Kind) -> str:
     """A Python that makes an environment in which the packages of a side can be installed."""
     if kind != "paddle" or sys.version_info[:2] <= NEWEST_FOR_PADDLE:

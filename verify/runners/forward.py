@@ -147,7 +147,7 @@ class Session:
         self.memory: dict[str, int] = {}
         self.cast = cast
         self.stored_names: Mapping[str, str | None] = {}
-        self.tables: dict[str, str] = {}
+        self.tables: dict[str, dict[str, Any]] = {}
         self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
         self._inputs = self.save_inputs("inputs", inputs)
@@ -166,7 +166,10 @@ class Session:
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         if self._needed:
             fields["needs"] = self._as_lists()
-        return self._apart(self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields))
+        run = self._apart(self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields))
+        if any(difference.scores for difference in self.plan.family.declared(self.plan.architecture)):
+            run = replace(run, outputs={name: _attention(name, array) for name, array in run.outputs.items()})
+        return run
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
         """Ask torch in `dtype`; `as_it_is` leaves epsilons alone.
@@ -189,6 +192,8 @@ class Session:
                 "code": head_code(beside),
             }
             fields["needs"] = self._as_lists()
+        if self.plan.family.widened:
+            fields["widened"] = True
         run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
         run = self._apart(run)
         return run if self.model.probabilities is None else replace(run, outputs=self._probable(run.outputs))
@@ -230,11 +235,13 @@ class Session:
             inputs.save(path, self.plan.family, side)
         return {side: str(path) for side, path in paths.items()}
 
-    def save_tables(self, tables: Mapping[str, Array]) -> None:
-        """Write float64 arrays that take the place of torch's parameters or buffers, by the ends of their names."""
-        for number, (name, table) in enumerate(tables.items()):
-            self.tables[name] = str(self.scratch / f"table{number}.npy")
-            np.save(self.tables[name], table)
+    def save_tables(self, tables: Mapping[str, tuple[Array, float | None]]) -> None:
+        """Write float64 arrays that take the place of torch's parameters or buffers, by the ends of their names, each
+        with how far within it those must be."""
+        for number, (name, (table, within)) in enumerate(tables.items()):
+            path = str(self.scratch / f"table{number}.npy")
+            np.save(path, table)
+            self.tables[name] = {"path": path, "within": within}
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> str:
         """Write arrays for a request; returns the path."""
@@ -280,6 +287,16 @@ class Session:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
         self.memory[side] = max(self.memory.get(side, 0), int(answer.get("peak_memory_bytes", 0)))
         return Run(answer, load_file(request["outputs"]) if os.path.isfile(request["outputs"]) else {})
+
+
+def _attention(name: str, scores: Array) -> Array:
+    """The attention map of attention scores, anything else as it is."""
+    if not name.startswith("attention."):
+        return scores
+    wide = scores.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    made: Array = (powers / powers.sum(axis=-1, keepdims=True)).astype(scores.dtype)
+    return made
 
 
 @dataclass

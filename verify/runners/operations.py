@@ -102,7 +102,7 @@ class ModelRunner(ABC):
     def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:  # noqa: B027
         """Adapt a live model to inputs where its class asks for that; by default nothing."""
 
-    def replace_tables(self, loaded: Loaded, tables: Mapping[str, str]) -> None:  # noqa: B027
+    def replace_tables(self, loaded: Loaded, tables: Mapping[str, Mapping[str, Any]]) -> None:  # noqa: B027
         """Put the arrays of files in place of a live model's, and its own back in place of others; by default
         nothing."""
 

@@ -107,9 +107,11 @@ class PaddleRunner(operations.ModelRunner):
         model_class._load_pretrained_model = classmethod(recording)
         try:
             # A parameter that the folder lacks stays NaN, and so does all that is computed from it.
-            with initial_values(paddle, math.nan), casting_in_parts() if self.dtype == "float64" else nullcontext():
+            with initial_values(paddle, math.nan), doubling(paddle) if self.dtype == "float64" else nullcontext():
                 # The folder's configuration may name a type of its own, which would win over the default type.
                 model = model_class.from_pretrained(folder, dtype=self.dtype)
+                if self.dtype == "float64":
+                    widen_buffers(paddle, model)
         finally:
             with suppress(AttributeError):
                 del model_class._load_pretrained_model
@@ -337,6 +339,31 @@ def initial_values(paddle: ModuleType, value: float) -> Iterator[None]:
     finally:
         paddle.tensor.normal = drawn
         paddle.nn.initializer.set_global_initializer(None)
+
+
+@contextmanager
+def doubling(paddle: ModuleType) -> Iterator[None]:
+    """Let PaddleNLP make a float64 model where it would fail or take twice the memory.
+
+    `one_hot` follows the default type; what PaddleNLP multiplies it with is a float32 table in any case.
+    """
+    functional = paddle.nn.functional
+    original = functional.one_hot
+    functional.one_hot = lambda *arguments, **keywords: original(*arguments, **keywords).astype("float32")
+    try:
+        with casting_in_parts():
+            yield
+    finally:
+        functional.one_hot = original
+
+
+def widen_buffers(paddle: ModuleType, model: Any) -> None:
+    """Make float64 the buffers that layers of a float64 model computed in float32."""
+    for layer in model.sublayers(include_self=True):
+        for name, _ in layer.named_buffers(include_sublayers=False):
+            buffer = getattr(layer, name)
+            if buffer.dtype == paddle.float32:
+                setattr(layer, name, buffer.astype("float64"))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ class TorchRunner(operations.ModelRunner):
             # Not to let them pass, but to have them listed by name below.
             ignore_mismatched_sizes=True,
             attn_implementation="eager",
-            torch_dtype=getattr(torch, dtype),
+            torch_dtype=torch.float32 if request.get("widened") else getattr(torch, dtype),
             local_files_only=True,
             # PyTorch's own files, which transformers reads without executing anything, where there are no others.
             use_safetensors=all(path.endswith(".safetensors") for path in weight_files(folder)),
@@ -92,6 +92,8 @@ class TorchRunner(operations.ModelRunner):
             raise protocol.RequestError(f"the folder describes a {type(model).__name__}, not a {architecture}")
         model.eval()
         names, beside = request.get("stored_names") or {}, request.get("beside")
+        if request.get("widened") and dtype == "float64":
+            self.widen(model, folder, names)
         files = stored_shapes(folder, None if beside is None else beside["file"])
         problems = loading_problems(loading, files, model.state_dict(), names)
         if problems:
@@ -115,6 +117,19 @@ class TorchRunner(operations.ModelRunner):
             hidden = result["last_hidden_state"]
             result["logits"] = heads.head_output(torch, model, beside, hidden, self.needed(request))
         return result
+
+    def widen(self, model: Any, folder: str, names: Mapping[str, str | None]) -> None:
+        """Make a model that was loaded in single precision a double one, with all digits that the files hold; `names`
+        are as for `loading_problems`."""
+        torch, _ = self.frameworks()
+        model.double()
+        state = model.state_dict()
+        for stored, tensor in stored_doubles(folder):
+            name = names.get(stored, stored)
+            # What does not fit is listed by name afterwards.
+            if name in state and state[name].shape == tensor.shape:
+                with torch.no_grad():
+                    state[name].copy_(tensor)
 
     def loader(self, request: protocol.Request) -> Any:
         """The class of transformers whose `from_pretrained` makes the model of a request."""
@@ -228,21 +243,25 @@ class TorchRunner(operations.ModelRunner):
         parts = int(getattr(model.config, "inner_group_num", 1))
         return states[::parts] if len(states) == model.config.num_hidden_layers * parts + 1 else states
 
-    def replace_tables(self, loaded: Any, tables: Mapping[str, str]) -> None:
-        """`tables` leads from the ends of names of parameters or buffers to files of numpy arrays."""
+    def replace_tables(self, loaded: Any, tables: Mapping[str, Mapping[str, Any]]) -> None:
+        """`tables` leads from the ends of names of parameters or buffers to the `path` of a numpy array each, and to
+        how far `within` of it the model's own must be, None for any number."""
         torch, _ = self.frameworks()
         held = {**dict(loaded.model.named_parameters()), **dict(loaded.model.named_buffers())}
-        with torch.no_grad():
-            for name, own in loaded.replaced.items():
-                held[name].copy_(own)
-            loaded.replaced.clear()
-            for ending, path in tables.items():
-                names = [name for name in held if name == ending or name.endswith(f".{ending}")]
-                if not names:
-                    raise protocol.RequestError(f"no parameter and no buffer is called {ending!r}")
-                for name in names:
-                    loaded.replaced[name] = held[name].clone()
-                    held[name].copy_(torch.from_numpy(np.load(path)))
+        for name, own in loaded.replaced.items():
+            held[name].data = own
+        loaded.replaced.clear()
+        for ending, given in tables.items():
+            names = [name for name in held if name == ending or name.endswith(f".{ending}")]
+            if not names:
+                raise protocol.RequestError(f"no parameter and no buffer is called {ending!r}")
+            # One for all layers: a table may be larger than the layer.
+            table = torch.from_numpy(np.load(given["path"]))
+            for name in names:
+                own = held[name].data
+                if problem := table_problem(self.to_array(own), self.to_array(table), given["within"]):
+                    raise protocol.RequestError(f"{name} {problem}")
+                loaded.replaced[name], held[name].data = own, table
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
@@ -297,6 +316,18 @@ def _stated_dtype(config: Any) -> str | None:
     return None if stated is None else str(stated).removeprefix("torch.")
 
 
+def table_problem(own: protocol.Array, table: protocol.Array, within: float | None) -> str | None:
+    """Why a model's own table may not be replaced by another, in words that follow its name; None where it may."""
+    if own.shape != table.shape:
+        return f"has shape {list(own.shape)}, PaddleNLP computes {list(table.shape)}"
+    if within is None:
+        return None
+    # Row by row: the differences of all at once would be as large as the table again. A NaN stays one, and is within no
+    # distance.
+    apart = float(np.max([np.max(np.abs(one - other)) for one, other in zip(own, table, strict=True)]))
+    return None if apart <= within else f"is {apart:.2e} away from what PaddleNLP computes, {within:g} is expected"
+
+
 def weight_files(folder: str) -> list[str]:
     """The safetensors files of a folder, or PyTorch's own where it has none."""
     found = (glob.glob(os.path.join(glob.escape(folder), kind)) for kind in ("*.safetensors", "pytorch_model*.bin"))
@@ -320,6 +351,22 @@ def stored_shapes(folder: str, beside: str | None = None) -> dict[str, list[int]
         with safe_open(path, framework="np") as tensors:
             shapes.update({name: list(tensors.get_slice(name).get_shape()) for name in tensors.keys()})  # noqa: SIM118
     return shapes
+
+
+def stored_doubles(folder: str) -> Iterator[tuple[str, Any]]:
+    """The tensors in double precision of a folder's weight files, by the names in the files."""
+    import torch
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        if path.endswith(".bin"):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            yield from ((name, tensor) for name, tensor in state.items() if tensor.dtype == torch.float64)
+            continue
+        with safe_open(path, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                if tensors.get_slice(name).get_dtype() == "F64":
+                    yield name, tensors.get_tensor(name)
 
 
 def loading_problems(

@@ -123,11 +123,11 @@ class Pair:
         }
 
     @property
-    def tables(self) -> dict[str, Array]:
+    def tables(self) -> dict[str, tuple[Array, float | None]]:
         """What PaddleNLP computes for itself in float64, for torch's parameters and buffers by the ends of their
-        names."""
+        names, each with how far within it those must be."""
         return {
-            name: np.asarray(formula(self.configuration, np), np.float64)
+            name: (np.asarray(formula(self.configuration, np), np.float64), difference.within)
             for difference in self.declared
             for name, formula in difference.tables.items()
         }

@@ -19,7 +19,7 @@ from paddle2torch.errors import ConfigurationError, UnreadableFileError
 from paddle2torch.mappings.language.fields import UNFIXED
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ...conftest import SMALL, TORCH_PYTHON, run_child
+from ...conftest import SMALL, TORCH_PYTHONS, run_child, torch_python_of
 
 ARCHITECTURES = [(family.name, model.source) for family in FAMILIES.values() for model in family.models]
 
@@ -35,16 +35,21 @@ def read_by_transformers(
     """Every architecture's configuration as PaddleNLP wrote it, as it was converted, and as AutoConfig reads that."""
     folder = tmp_path_factory.mktemp("converted")
     folders = [folder / architecture for _, architecture in ARCHITECTURES]
+    pythons = [torch_python_of(FAMILIES[family]) for family, _ in ARCHITECTURES]
     sources = [seeded(architecture, num_labels=3) for _, architecture in ARCHITECTURES]
     for source, output in zip(sources, folders, strict=True):
         convert_checkpoint(source, output)
     script = Path(__file__).parents[2] / "mappings" / "torch_facts.py"
-    answer = run_child(script, {"folders": [str(output) for output in folders]}, python=TORCH_PYTHON)
+    read: dict[str, Any] = {}
+    for python in TORCH_PYTHONS:
+        own = [str(output) for output, wanted in zip(folders, pythons, strict=True) if wanted == python]
+        answer = run_child(script, {"folders": own}, python=python)
+        read |= dict(zip(own, answer["configurations"], strict=True))
     written = [json.loads((output / "config.json").read_text()) for output in folders]
     given = [json.loads((source / "config.json").read_text()) for source in sources]
     return {
-        output.name: {"paddle": paddle, "read": read, "written": document}
-        for output, paddle, read, document in zip(folders, given, answer["configurations"], written, strict=True)
+        output.name: {"paddle": paddle, "read": read[str(output)], "written": document}
+        for output, paddle, document in zip(folders, given, written, strict=True)
     }
 
 

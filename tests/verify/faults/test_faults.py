@@ -20,6 +20,7 @@ from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
+from ...conftest import fitting
 from ...tokenizer_files import SPECIAL, write_lines
 from ..conftest import Seed
 
@@ -130,8 +131,9 @@ STRUCK = [
 
 @pytest.mark.parametrize(("family", "model"), STRUCK, ids=[model.source for _, model in STRUCK])
 def test_every_fault_is_caught_on_a_small_model(
-    family: Family, model: Model, seed_small: Seed, tmp_path: Path, runners: Runners
+    family: Family, model: Model, seed_small: Seed, tmp_path: Path, both: Runners
 ) -> None:
+    runners = fitting(both, family).sides()[0]
     # Longer than the inputs, so that some rows are read by none.
     longer = {"max_position_embeddings": 60} if "max_position_embeddings" in family.small else {}
     source = seed_small(model.source, **longer)
@@ -161,11 +163,11 @@ def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runne
 
 @families
 def test_without_a_fault_every_check_stays_green(
-    family: Family, seed_small: Seed, tmp_path: Path, runners: Runners
+    family: Family, seed_small: Seed, tmp_path: Path, both: Runners
 ) -> None:
     """Of the first class with a decoder, which has norms of its own, or else of the backbone."""
     tied = (model.source for model in family.models if any(isinstance(row, Tied) for row in model.head))
-    architecture = next(tied, family.base)
+    architecture, runners = next(tied, family.base), fitting(both, family).sides()[0]
     for seed in range(CONTROL_SEEDS):
         source, converted = seed_small(architecture, seed=seed, folder=f"source{seed}"), tmp_path / f"converted{seed}"
         convert_checkpoint(source, converted)

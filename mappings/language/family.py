@@ -254,6 +254,13 @@ class Family:
         if architecture in self.refused:
             raise ConfigurationError(f"{architecture} is refused: {self.refused[architecture]}")
 
+    def refuse_configuration(self, architecture: str, configuration: Mapping[str, Any]) -> None:
+        """Raise ConfigurationError, with the reason, where Hugging Face's class cannot express a configuration of
+        PaddleNLP's."""
+        model = self.model(architecture)
+        if (reason := model.refusal(configuration)) is not None:
+            raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
+
     def is_backbone(self, architecture: str) -> bool:
         """Whether a PaddleNLP class becomes Hugging Face's backbone alone, whose tensors carry no prefix."""
         return self.model(architecture).target_architecture == self.model(self.base).target_architecture
@@ -275,7 +282,7 @@ class Family:
 
         `configuration` is PaddleNLP's; `prefixed` says whether the source's backbone carries the family's prefix.
         Raises MappingError for a row that expands to nothing, for a source or target that two rules share and for a
-        twin that no rule has, ConfigurationError for a missing or impossible size and for what the class refuses.
+        twin that no rule has, ConfigurationError for a missing or impossible size.
         """
         model = self.model(architecture)
         # Asked for several times of one checkpoint, which may have tens of thousands of tensors: the last is kept.
@@ -287,8 +294,6 @@ class Family:
         return rules
 
     def _spell(self, model: Model, configuration: Mapping[str, Any], prefixed: bool) -> tuple[Rule, ...]:
-        if (reason := model.refusal(configuration)) is not None:
-            raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
         prefix = self.source_prefix if prefixed else ""
         target_prefix = "" if self.is_backbone(model.source) else self.target_prefix
         backbone = Place(configuration, prefix, target_prefix, prefix)

@@ -91,8 +91,10 @@ def make_plan(
     """Match the rules of an architecture with the tensors of a checkpoint, strictly.
 
     Raises UnmatchedTensorsError that lists, together, every tensor without a rule (with the nearest rule), every
-    missing tensor, every shape that contradicts the configuration and every element type that is no float.
+    missing tensor, every shape that contradicts the configuration and every element type that is no float, and
+    ConfigurationError for what Hugging Face's class cannot express.
     """
+    family.refuse_configuration(architecture, configuration)
     rules = family.rules(architecture, configuration, is_prefixed(family, tensors))
     problems = misfits(expected_tensors(rules), tensors)
     if problems:

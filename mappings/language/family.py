@@ -54,7 +54,8 @@ class Model:
     `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value for one row; what
     it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
-    are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
+    are neutral names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names,
+    or where its own name does not say what it answers.
     """
 
     source: str
@@ -90,7 +91,8 @@ class DeclaredDifference:
     attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
     are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
     in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
-    measured.
+    measured. `squeezed` are outputs that PaddleNLP's class returns without their axes of length 1. `when` is the
+    condition of PaddleNLP's configuration under which there is a difference.
     """
 
     name: str
@@ -101,6 +103,12 @@ class DeclaredDifference:
     padding: bool = False
     padding_position: bool = False
     tables: Mapping[str, Formula] = field(default_factory=dict)
+    squeezed: tuple[str, ...] = ()
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+
+    def applies(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether there is a difference with a configuration, PaddleNLP's."""
+        return self.when is None or self.when(configuration)
 
 
 @dataclass(frozen=True)

@@ -254,6 +254,9 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
             tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
         elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM")):
             tensors["mlm_logits"] = value
+        elif key == "logits" and architecture.endswith("ForPreTraining"):
+            # Whether a token was replaced: one number for each.
+            tensors["replaced_logits"] = value
         else:
             tensors[OUTPUT_NAMES.get(key, key)] = value
     return tensors

@@ -60,7 +60,8 @@ class TokenizerClass:
     text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text; `exact`:
     they are found as they are written only, whatever becomes of the case of the text; `ignores`: settings of other
     classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name;
-    `refused`: why no fast tokenizer gives what it gives; such a class has no kinds."""
+    `refused`: why no fast tokenizer gives what it gives; such a class has no kinds; `gives_types` says whether a call
+    gives token types unasked."""
 
     name: str
     kinds: tuple[str, ...]
@@ -69,6 +70,7 @@ class TokenizerClass:
     ignores: frozenset[str] = frozenset()
     only: Mapping[str, OnlyValue] = field(default_factory=dict)
     refused: str | None = None
+    gives_types: bool = True
 
 
 BASIC_SETTINGS = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})

@@ -177,6 +177,7 @@ class Session:
         if self.stored_names:
             fields["stored_names"] = dict(self.stored_names)
         fields["auto_class"] = self.model.auto_class
+        fields["fields"] = [entry.target_name for entry in self.plan.family.fields if entry.target is not None]
         run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
         return run if self.model.probabilities is None else replace(run, outputs=self._probable(run.outputs))
 

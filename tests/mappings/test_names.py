@@ -20,6 +20,7 @@ from .conftest import Facts
 
 TABLES = {
     "albert": ("AlbertModel", "AlbertTokenizer", 14),
+    "distilbert": ("DistilBertModel", "DistilBertTokenizer", 2),
     "electra": ("ElectraModel", "ElectraTokenizer", 6),
     "ernie": ("ErnieModel", "ErnieTokenizer", 75),
     "ernie_gram": ("ErnieGramModel", "ErnieGramTokenizer", 2),
@@ -34,8 +35,11 @@ TABLES = {
 DROPPED = {"TinyBertModel": "fit_dense", "RoFormerModel": "pooler", "UIE": "pooler", "UIEM": "pooler"}
 """Tensors of PaddleNLP's classes that no class of Hugging Face holds, by a part of their names: counted nowhere."""
 
-WITHOUT_POOLER = {"ElectraModel"}
+WITHOUT_POOLER = {"ElectraModel", "DistilBertModel"}
 """Backbones that have none."""
+
+WITHOUT_TYPES = {"DistilBertModel"}
+"""Backbones that have no token types, whatever their configuration says."""
 
 OF_SEVERAL_FILES = {"ernie-m-base", "ernie-m-large", "uie-m-base", "uie-m-large", "skep_roberta_large_en"}
 
@@ -48,7 +52,7 @@ WITHOUT_WEIGHTS = {
 }
 """Names of which PaddleNLP has a configuration and no address."""
 
-TRUE_SIZE = ("ernie-3.0-nano-zh", "uie-nano", "tinybert-4l-312d", "roformer-english-small-generator", "electra-small")
+TRUE_SIZE = ("ernie-3.0-nano-zh", "uie-nano", "tinybert-4l-312d", "roformer-english-small-generator")
 """Names whose models are built as they are."""
 
 NAMES = {
@@ -67,6 +71,7 @@ def size_of(architecture: str, configuration: dict[str, Any]) -> int:
     # Where it is not stated, the width of the feed-forward is a constant, in ERNIE-M always four times the hidden size.
     four = architecture in ("ErnieMModel", "UIEM")
     field |= {"intermediate_size": 4 * configuration["hidden_size"] if four else 3072, **configuration}
+    field |= {"type_vocab_size": 0} if architecture in WITHOUT_TYPES else {}
     hidden, embedding, inner = field["hidden_size"], field["embedding_size"], field["intermediate_size"]
     pooler = hidden * hidden + hidden
     rows = field["vocab_size"] + field["type_vocab_size"] + 2
@@ -128,7 +133,7 @@ def test_each_table_is_compared() -> None:
     assert {family: len(names) for family, names in NAMES.items()} == {
         family: number for family, (_, _, number) in TABLES.items()
     }
-    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 107
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 109
 
 
 @pytest.mark.parametrize("family", TABLES)
@@ -173,11 +178,11 @@ def test_each_file_has_a_name_of_its_own(entry: Pretrained) -> None:
 
 
 def test_aliases_of_one_file_have_one_size() -> None:
-    """Six names of ERNIE are second names; the rest of the 107 have weights of their own."""
+    """Six names of ERNIE are second names; the rest of the 109 have weights of their own."""
     sizes: dict[str, set[int]] = {}
     for entry in BUILT:
         sizes.setdefault(entry.weights_url, set()).add(next(iter(entry.parameters.values())))
-    assert len(sizes) == 107 - 6
+    assert len(sizes) == 109 - 6
     assert all(len(found) == 1 for found in sizes.values())
 
 

@@ -19,6 +19,7 @@ from paddle2torch.verify.job import CHECKS
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
+from ..conftest import TESTS, run_child, small_of
 from .conftest import Seed
 
 EPSILON = "mlm_head_epsilon"
@@ -141,3 +142,25 @@ def test_another_summary_does_not_lead_back(field: str, value: str, seed_small: 
     with pytest.raises(ConfigurationError, match=f"{field} is '{value}', and PaddleNLP's head computes as with"):
         convert_checkpoint(choice, tmp_path / "back", to="paddle")
     convert_checkpoint(backbone, tmp_path / "back", to="paddle")
+
+
+def test_one_row_and_one_token(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:
+    """PaddleNLP's discriminator gives its logits without the axes of length 1, which is declared."""
+    source, converted = seed_small("ElectraDiscriminator"), tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    report = verify_checkpoint(source, converted, runners=runners).assert_passed()
+    assert "axis_of_one" in measured(report)
+
+
+def test_the_two_models_of_total_pretraining(runners: Runners, tmp_path: Path) -> None:
+    """They are refused as one; what the line advises is what PaddleNLP does, and both convert."""
+    request = {"configuration": small_of("ElectraModel"), "folder": str(tmp_path)}
+    run_child(TESTS / "verify" / "write_total_pretraining.py", request)
+    with pytest.raises(
+        ConfigurationError, match=r"model\.generator\.save_pretrained and model\.discriminator\.save_pre"
+    ):
+        convert_checkpoint(tmp_path / "total", tmp_path / "out")
+    for part, target in (("generator", "ElectraForMaskedLM"), ("discriminator", "ElectraForPreTraining")):
+        convert_checkpoint(tmp_path / part, tmp_path / f"{part} converted")
+        assert document(tmp_path / f"{part} converted")["architectures"] == [target]
+        verify_checkpoint(tmp_path / part, tmp_path / f"{part} converted", runners=runners).assert_passed()

@@ -136,7 +136,7 @@ ELECTRA = Family(
         Field("gen_weight", 1.0, when=never, counts=False),
         Field("disc_weight", 50.0, when=never, counts=False),
     ),
-    constants={"position_embedding_type": "absolute", "use_cache": True, **_SUMMARY},
+    constants={"position_embedding_type": "absolute", "use_cache": True, "summary_last_dropout": 0.1, **_SUMMARY},
     activations=encoders.ACTIVATIONS,
     roles={role: module for role, module in encoders.ROLES.items() if role != "pooler"},
     check_configuration=check_heads,

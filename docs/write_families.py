@@ -33,7 +33,7 @@ def _section(family: Family) -> str:
     lines = [f"## {family.name}", "", "| PaddleNLP | Hugging Face | |", "|---|---|---|"]
     for model in family.models:
         notes = []
-        if not model.pooler:
+        if family.pooler and not model.pooler:
             notes.append("the pooler is dropped: there is no place for it")
         if model.takes_pooler:
             notes.append("the pooler becomes part of the head")

@@ -59,7 +59,7 @@ _REFUSALS = (
     ),
     Refusal(
         (
-            *("ernie-health-chinese", "ernie-health-chinese-generator", "ernie-health-chinese-discriminator"),
+            *("ernie-health-chinese-generator", "ernie-health-chinese-discriminator"),
             *("ErnieHealthForTotalPretraining", "ErnieHealthDiscriminator"),
         ),
         "ERNIE-Health's discriminator has three heads, one of which scores candidate ids, and no class of Hugging "

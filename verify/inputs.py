@@ -76,7 +76,7 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position:
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
     positions = configuration["max_position_embeddings"] - first_position
-    types = max(1, configuration["type_vocab_size"])
+    types = max(1, configuration.get("type_vocab_size", 1))
     tokens = min(TOKENS, positions)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     ids = generator.choice(allowed, (3, tokens))

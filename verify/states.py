@@ -15,7 +15,8 @@ OF_STATE = "largest difference of a state over its largest value"
 """What the checks end to end measure."""
 
 _PER_TOKEN = frozenset(
-    {"last_hidden_state", "mlm_logits", "start_logits", "end_logits", "qa_logits", "start_prob", "end_prob"}
+    {"last_hidden_state", "mlm_logits", "replaced_logits", "start_logits", "end_logits"}
+    | {"qa_logits", "start_prob", "end_prob"}
 )
 
 

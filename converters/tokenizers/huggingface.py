@@ -259,13 +259,14 @@ def _beyond(tokenizer: SourceTokenizer, known: Mapping[str, int], vocab_size: in
 def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any]]) -> dict[str, Any]:
     own: dict[str, Any] = {"do_lower_case": settings.do_lower_case}
     # Of the class below, a call gives no token types in transformers 5 unless they are asked for here.
-    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    types = settings.kind != BYTE_PAIRS and settings.paddle_class.gives_types
+    inputs = ["input_ids", *(["token_type_ids"] if types else []), "attention_mask"]
     if settings.kind == SENTENCEPIECE:
         own |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
     elif settings.kind == BYTE_PAIRS:
         # transformers 5 does not clean up texts of byte pairs, as PaddleNLP does, unless this name says so.
         cleaned = {"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": True}
-        own, inputs = {"add_prefix_space": False, **cleaned}, ["input_ids", "attention_mask"]
+        own = {"add_prefix_space": False, **cleaned}
     else:
         own |= {"tokenize_chinese_chars": settings.tokenize_chinese_chars, "strip_accents": settings.strip_accents}
     document = {

@@ -56,7 +56,8 @@ class Model:
     row after the other, and from the first on again where there are more rows. `beside` is for a head that Hugging
     Face's class has no place for: its rows' tensors are written to a file of their own.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
-    are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
+    are neutral names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names,
+    or where its own name does not say what it answers.
     """
 
     source: str
@@ -95,6 +96,8 @@ class DeclaredDifference:
     in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
     measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
     them. `scores` says that PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it.
+    `squeezed` are outputs that PaddleNLP's class returns without their axes of length 1. `when` is the condition of
+    PaddleNLP's configuration under which there is a difference.
     """
 
     name: str
@@ -107,6 +110,12 @@ class DeclaredDifference:
     tables: Mapping[str, Formula] = field(default_factory=dict)
     within: float | None = None
     scores: bool = False
+    squeezed: tuple[str, ...] = ()
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+
+    def applies(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether there is a difference with a configuration, PaddleNLP's."""
+        return self.when is None or self.when(configuration)
 
 
 @dataclass(frozen=True)
@@ -283,6 +292,13 @@ class Family:
         if architecture in self.refused:
             raise ConfigurationError(f"{architecture} is refused: {self.refused[architecture]}")
 
+    def refuse_configuration(self, architecture: str, configuration: Mapping[str, Any]) -> None:
+        """Raise ConfigurationError, with the reason, where Hugging Face's class cannot express a configuration of
+        PaddleNLP's."""
+        model = self.model(architecture)
+        if (reason := model.refusal(configuration)) is not None:
+            raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
+
     def is_backbone(self, architecture: str) -> bool:
         """Whether a PaddleNLP class becomes Hugging Face's backbone alone, whose tensors carry no prefix."""
         return self.model(architecture).target_architecture == self.model(self.base).target_architecture
@@ -304,7 +320,7 @@ class Family:
 
         `configuration` is PaddleNLP's; `prefixed` says whether the source's backbone carries the family's prefix.
         Raises MappingError for a row that expands to nothing, for a source or target that two rules share and for a
-        twin that no rule has, ConfigurationError for a missing or impossible size and for what the class refuses.
+        twin that no rule has, ConfigurationError for a missing or impossible size.
         """
         model = self.model(architecture)
         # Asked for several times of one checkpoint, which may have tens of thousands of tensors: the last is kept.
@@ -316,8 +332,6 @@ class Family:
         return rules
 
     def _spell(self, model: Model, configuration: Mapping[str, Any], prefixed: bool) -> tuple[Rule, ...]:
-        if (reason := model.refusal(configuration)) is not None:
-            raise ConfigurationError(f"{model.source} cannot become {model.target_architecture}: {reason}")
         prefix = self.source_prefix if prefixed else ""
         target_prefix = "" if self.is_backbone(model.source) else self.target_prefix
         backbone = Place(configuration, prefix, target_prefix, prefix)

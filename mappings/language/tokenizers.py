@@ -117,7 +117,8 @@ class TokenizerClass:
     they are found as they are written only, whatever becomes of the case of the text; `ignores`: settings of other
     classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name,
     with kinds other than byte pairs; `byte_pairs`: how it uses a vocabulary of that kind, where it reads one;
-    `refused`: why no fast tokenizer gives what it gives; such a class has no kinds."""
+    `refused`: why no fast tokenizer gives what it gives; such a class has no kinds; `gives_types`: whether a call gives
+    token types unasked, which no call of byte pairs does in transformers."""
 
     name: str
     kinds: tuple[str, ...]
@@ -127,6 +128,7 @@ class TokenizerClass:
     only: Mapping[str, OnlyValue] = field(default_factory=dict)
     byte_pairs: BytePairs | None = None
     refused: str | None = None
+    gives_types: bool = True
 
     def only_with(self, kind: str) -> Mapping[str, OnlyValue]:
         """Its own settings with a kind of vocabulary, the one that chooses the kind among them."""

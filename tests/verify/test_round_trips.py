@@ -77,8 +77,10 @@ def of(name: str) -> tuple[Family, Model]:
 def fields_of(family: Family, model: Model, **changed: Any) -> dict[str, Any]:
     """PaddleNLP's: sizes that differ from each other, three labels where the head has any number, and fields beside the
     defaults."""
+    small = complete_fields(family, family.small)
+    permitted = [name for name in family.activations if model.refusal({**small, "hidden_act": name}) is None]
     labels = {} if model.labels else {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
-    beside = {"hidden_act": family.activations[-1], "layer_norm_eps": 1e-7, "pad_token_id": 3}
+    beside = {"hidden_act": permitted[-1], "layer_norm_eps": 1e-7, "pad_token_id": 3}
     known = {entry.name for entry in family.fields if entry.runs is UNFIXED}
     return {
         **family.small,

@@ -295,6 +295,7 @@ class Comparison:
         # One more on either side gets a name that the other does not have.
         places = {place: names[index] if index < len(names) else place for index, place in enumerate(sorted(outputs))}
         named = {places[place]: array for place, array in outputs.items()}
+        named = self.pair.unsqueezed(named, self._torch(torch_case))
         return {**_part(self.paddle, f"{paddle_case}.part."), **named}
 
     def _probabilities(self) -> dict[str, str]:

@@ -30,13 +30,15 @@ def check_configuration(
     compared = 0
     entries = {entry.name: entry for entry in plan.family.fields}
     for name in (*plan.family.sizes(), "pad_token_id", "num_labels"):
-        sides = paddle["configuration"].get(name), torch["configuration"].get(name)
+        entry = entries.get(name)
+        target = name if entry is None else entry.target_name
+        sides = paddle["configuration"].get(name), torch["configuration"].get(target)
         if name == "num_labels" and "num_labels" not in _head_sizes(plan):
             continue
         if sides == (None, None):
             continue
         compared += 1
-        entry, expected = entries.get(name), sides[0]
+        expected = sides[0]
         if entry is not None and sides[0] is not None:
             # What the live configuration of Paddle's says does not run where the family fixes the value.
             expected = entry.of_target(entry.running({**fields, name: sides[0]}))

@@ -6,6 +6,7 @@ The forward runs touch a few rows of each table only; this makes up for it, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,21 @@ def run_embeddings(context: Context) -> CheckResult:
     pair, session = context.pair, context.models
     family = pair.recognised.family
     rows = all_rows(pair.configuration, pair.padding, family.first_position)
-    inputs = session.save_inputs("embeddings inputs", rows)
+    # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
+    counted = "position_ids" not in family.arguments and "positions" in family.roles
+    forward = context.inputs
+    if counted:
+        rows = _whole_tables(rows)
+        forward = replace(
+            forward, position_ids=np.tile(np.arange(forward.input_ids.shape[1]), (len(forward.input_ids), 1))
+        )
+    inputs = session.save_inputs("embeddings inputs", _folded(rows) if counted else rows)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
-    result = check_embeddings(pair.configuration, context.inputs, rows, paddle.outputs, torch.outputs, pair.padding)
+    ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
+    result = check_embeddings(pair.configuration, forward, rows, ours, theirs, pair.padding)
     for table, argument in ARGUMENTS.items():
-        if argument not in family.arguments:
+        if argument not in family.arguments and not (counted and table == "positions"):
             # There is no such table, or no way to choose a row of it.
             result.details["coverage"].pop(table)
     return result
@@ -46,7 +56,7 @@ def all_rows(configuration: Mapping[str, Any], padding: int | None, first_positi
     """One long row of ids that holds each row of each table at least once, as inputs of shape [1, tokens], all of
     them attended. The id `padding` is left out, and so are the rows before `first_position`.
     """
-    vocabulary, positions, types = (int(configuration[field]) for field in TABLES.values())
+    vocabulary, positions, types = (int(configuration.get(field, 0)) for field in TABLES.values())
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     # Without token types, PaddleNLP looks at none of these ids; before the first position, it reads none.
     types, positions = max(1, types), positions - first_position
@@ -57,6 +67,25 @@ def all_rows(configuration: Mapping[str, Any], padding: int | None, first_positi
         token_type_ids=steps % types,
         position_ids=steps % positions,
     )
+
+
+def _whole_tables(rows: Inputs) -> Inputs:
+    """One long row, as long as several times the table of positions."""
+    table = int(rows.position_ids.max()) + 1
+    more = -rows.input_ids.shape[1] % table
+    arrays = {name: np.pad(array, ((0, 0), (0, more)), "wrap") for name, array in rows.arrays().items()}
+    return Inputs(**{**arrays, "position_ids": np.arange(rows.input_ids.shape[1] + more)[None] % table})
+
+
+def _folded(rows: Inputs) -> Inputs:
+    """Such a row as many rows, in each of which the positions count from 0 to the last."""
+    table = int(rows.position_ids.max()) + 1
+    return Inputs(**{name: array.reshape(-1, table) for name, array in rows.arrays().items()})
+
+
+def _flat(blocks: Mapping[str, Array]) -> dict[str, Array]:
+    """The embeddings of many rows as those of one long row; no table of positions is longer than a block."""
+    return {name: array.reshape(1, -1, array.shape[-1]) for name, array in blocks.items()}
 
 
 def check_embeddings(
@@ -103,7 +132,7 @@ def check_embeddings(
         details={
             "coverage": {
                 table: {
-                    "rows": int(configuration[field]),
+                    "rows": int(configuration.get(field, 0)),
                     "forward": _touched(forward, table),
                     "check": _touched(rows, table),
                 }

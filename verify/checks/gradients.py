@@ -27,7 +27,7 @@ NOISE = 1e-15
 """Times the largest value of all gradients, added to the above: a key's bias cancels in the softmax, so that its
 gradient is nothing but rounding, below 1.1e-17 of this value."""
 
-_DIFFERENTIATED = ("last_hidden_state", "pooler_output", "logits", "mlm_logits", "qa_logits")
+_DIFFERENTIATED = ("last_hidden_state", "pooler_output", "logits", "mlm_logits", "replaced_logits", "qa_logits")
 
 
 @dataclass(frozen=True)

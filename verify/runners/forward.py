@@ -194,6 +194,7 @@ class Session:
             fields["needs"] = self._as_lists()
         if self.plan.family.widened:
             fields["widened"] = True
+        fields["fields"] = [entry.target_name for entry in self.plan.family.fields if entry.target is not None]
         run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
         run = self._apart(run)
         return run if self.model.probabilities is None else replace(run, outputs=self._probable(run.outputs))

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from . import operations, protocol
+    from . import operations, protocol, tokenizer_calls
 else:
     # Run beside the scripts, this file is in no package.
     import protocol
+    import tokenizer_calls
 
 LIBRARY_ERRORS = (
     *(protocol.RequestError, protocol.FrameworkMissingError),
@@ -67,10 +68,13 @@ def encode_cases(
             texts = (case["texts"], case["pairs"]) if "pairs" in case else (case["texts"],)
 
             def call(texts: tuple[list[str], ...] = texts, asked: Mapping[str, bool] = asked) -> Any:
-                return tokenizer(*texts, padding=True, return_tensors=tensors, **asked)
+                return tokenizer_calls.call(tokenizer, *texts, padding=True, return_tensors=tensors, **asked)
 
             encoded = step(f"calling the tokenizer with {name}", call)
-            given[name] = {field: runner.to_array(tensor) for field, tensor in encoded.items()}
+            given[name] = {
+                field: np.asarray(values, np.int64) if isinstance(values, list) else runner.to_array(values)
+                for field, values in encoded.items()
+            }
         else:
             given[name] = {"input_ids": np.asarray(case["ids"], np.int64)}
             if "mask" in case:

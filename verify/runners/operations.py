@@ -155,7 +155,7 @@ class ModelRunner(ABC):
             "digests": self.state_digests(loaded.model) if request.get("digests") else {},
             "loading": dict(loaded.loading),
             "parameters": sum(math.prod(parameter.shape) for _, parameter in loaded.model.named_parameters()),
-            **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate),
+            **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate, request.get("fields") or ()),
             "seconds": {"load": loaded.seconds, "forward": seconds},
         }
 
@@ -283,10 +283,10 @@ class ModelRunner(ABC):
 
     def _layer_modules(self, model: Any) -> list[Any]:
         """What the encoder calls once per hidden state: the parts of the first list of modules in it."""
-        encoder = getattr(model.base_model, "encoder", None)
-        lists = [] if encoder is None else [one for _, one in self.named_modules(encoder) if self.is_module_list(one)]
+        encoder = getattr(model.base_model, "encoder", model.base_model)
+        lists = [one for _, one in self.named_modules(encoder) if self.is_module_list(one)]
         if not lists:
-            raise protocol.RequestError(f"no list of layers was found in the encoder of {type(model).__name__}")
+            raise protocol.RequestError(f"no list of layers was found in {type(model).__name__}")
         return list(lists[0])
 
     def _run_fed(

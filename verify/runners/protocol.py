@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import resource
 import sys
 import traceback
@@ -254,6 +255,9 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
             tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
         elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM")):
             tensors["mlm_logits"] = value
+        elif key == "logits" and architecture.endswith("ForPreTraining"):
+            # Whether a token was replaced: one number for each.
+            tensors["replaced_logits"] = value
         else:
             tensors[OUTPUT_NAMES.get(key, key)] = value
     return tensors
@@ -277,9 +281,10 @@ def digest(array: Array) -> dict[str, Any]:
     return {"sha256": hashed, "dtype": array.dtype.name, "shape": list(array.shape)}
 
 
-def configuration_of(config: Any) -> dict[str, Any]:
-    """Read the fields that describe the computation from a live configuration, leaving out absent ones."""
-    values = {name: getattr(config, name, None) for name in CONFIGURATION_FIELDS}
+def configuration_of(config: Any, names: Iterable[str] = ()) -> dict[str, Any]:
+    """Read the fields that describe the computation, and others by their `names`, from a live configuration, leaving
+    out absent ones."""
+    values = {name: getattr(config, name, None) for name in (*CONFIGURATION_FIELDS, *names)}
     return {name: value for name, value in values.items() if isinstance(value, (str, int, float))}
 
 
@@ -325,7 +330,7 @@ def live_heads(modules: Iterable[tuple[str, Any]]) -> dict[str, int]:
     for name, module in modules:
         if "Attention" not in type(module).__name__:
             continue
-        for attribute in ("num_attention_heads", "num_heads"):
+        for attribute in ("num_attention_heads", "num_heads", "n_heads"):
             value = getattr(module, attribute, None)
             if isinstance(value, int):
                 heads[name] = value
@@ -379,15 +384,17 @@ def describe(
     modules: list[tuple[str, Any]],
     layer_norms: Mapping[str, float],
     run: Callable[[Callable[[Any], Any], Array], Array],
+    names: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return the facts of a live model that decide what it computes."""
+    """Return the facts of a live model that decide what it computes, with fields of its configuration by `names`."""
     heads = live_heads(modules)
     activations = live_activations(modules, run)
     return {
-        "configuration": configuration_of(config),
+        "configuration": configuration_of(config, names),
         "labels": {str(number): str(label) for number, label in (getattr(config, "id2label", None) or {}).items()},
         "layer_norm_eps": dict(layer_norms),
-        "activation": agreed(value for name, value in activations.items() if "encoder." in name),
+        # Layers are numbered.
+        "activation": agreed(value for name, value in activations.items() if re.search(r"\.\d+\.", name)),
         "activations": activations,
         "heads": agreed(heads.values()),
         "attention_heads": heads,

@@ -6,6 +6,7 @@ of the call, and `batch`, how many texts go into one call.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,23 @@ else:
 FIELDS = ("input_ids", "token_type_ids", "attention_mask")
 
 ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+
+
+OLDER_NAMES = {
+    "max_length": "max_seq_len",
+    "padding": "pad_to_max_seq_len",
+    "truncation": "truncation_strategy",
+    "return_tensors": None,
+}
+"""Options of a call as some of PaddleNLP's classes alone know them, which hand them on; they make no tensors."""
+
+
+def call(tokenizer: Any, *texts: Any, **options: Any) -> Any:
+    """What a tokenizer gives for texts and perhaps second ones, whatever its class calls the options."""
+    if "pad_to_max_seq_len" in inspect.signature(type(tokenizer).__call__).parameters:
+        named = {OLDER_NAMES.get(name, name): value for name, value in options.items()}
+        options = {name: value for name, value in named.items() if name is not None}
+    return tokenizer(*texts, **options)
 
 
 def answer(request: protocol.Request, load: Callable[[], Any]) -> protocol.Answer:
@@ -52,7 +70,8 @@ def run_cases(request: protocol.Request, tokenizer: Any) -> protocol.Answer:
         texts, pairs = case["texts"], case.get("pairs")
         for start in range(0, len(texts), case["batch"]):
             stop = start + case["batch"]
-            answer = tokenizer(
+            answer = call(
+                tokenizer,
                 texts[start:stop],
                 pairs[start:stop] if pairs else None,
                 return_attention_mask=True,

@@ -105,7 +105,11 @@ class Pair:
         excused is compared."""
         declared = self.recognised.family.declared(self.plan.architecture)
         zeroed = self.alterations.zero_padding_row is not None
-        return tuple(difference for difference in declared if not (zeroed and difference.padding))
+        return tuple(
+            difference
+            for difference in declared
+            if difference.applies(self.configuration) and not (zeroed and difference.padding)
+        )
 
     @property
     def cast(self) -> str | None:
@@ -147,6 +151,17 @@ class Pair:
         if not model.pooler or model.takes_pooler:
             left_out.add("pooler_output")
         return frozenset(left_out)
+
+    def unsqueezed(self, outputs: Mapping[str, Array], others: Mapping[str, Array]) -> dict[str, Array]:
+        """Paddle's `outputs`, those that its class returns without axes of length 1 in the shape of torch's, `others`,
+        where it is that."""
+        squeezed = {name for difference in self.declared for name in difference.squeezed}
+        return {
+            name: array.reshape(others[name].shape)
+            if name in squeezed and name in others and array.shape == others[name].squeeze().shape
+            else array
+            for name, array in outputs.items()
+        }
 
     def comparable(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a run that are compared."""

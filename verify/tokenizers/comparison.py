@@ -80,8 +80,9 @@ class Comparison:
         """Compare settings and, id by id, tokens."""
         # A call of PaddleNLP gives no mask; that of transformers must give all that the model takes, which is no types
         # where byte pairs are read.
-        untyped = self.tokenizer.settings.kind == BYTE_PAIRS
-        fields = [name for name in FIELDS if not (untyped and name == "token_type_ids")]
+        read = self.tokenizer.settings
+        typed = read.kind != BYTE_PAIRS and read.paddle_class.gives_types
+        fields = [name for name in FIELDS if typed or name != "token_type_ids"]
         settings = {**wanted.settings, "fields of a call": sorted(fields)}
         for name in sorted(settings.keys() | found.settings.keys()):
             one, other = settings.get(name), found.settings.get(name)

@@ -61,9 +61,10 @@ def make_inverse_plan(
     """Match the rules of an architecture, read backwards, with the tensors of a Hugging Face checkpoint, strictly.
 
     `configuration` has PaddleNLP's field names. `tie_word_embeddings` is Hugging Face's: the decoder is the word
-    embeddings whatever the file holds, or else its own tensor. Raises UnmatchedTensorsError as `make_plan` does.
+    embeddings whatever the file holds, or else its own tensor. Raises the errors of `make_plan`.
     """
     model = family.model(architecture)
+    family.refuse_configuration(architecture, configuration)
     match = _Match(family, model.source, configuration, tensors, tie_word_embeddings)
     if problems := match.problems():
         others = _other_targets(family, model.source, configuration, tensors, tie_word_embeddings)

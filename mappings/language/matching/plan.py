@@ -102,8 +102,10 @@ def make_plan(
     """Match the rules of an architecture with the tensors of a checkpoint, strictly.
 
     Raises UnmatchedTensorsError that lists, together, every tensor without a rule (with the nearest rule), every
-    missing tensor, every shape that contradicts the configuration and every element type that is no float.
+    missing tensor, every shape that contradicts the configuration and every element type that is no float, and
+    ConfigurationError for what Hugging Face's class cannot express.
     """
+    family.refuse_configuration(architecture, configuration)
     rules = family.rules(architecture, configuration, is_prefixed(family, tensors))
     problems = misfits(expected_tensors(rules), tensors)
     if problems:
@@ -161,8 +163,6 @@ def fits(
     family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> bool:
     """Whether tensors fit a PaddleNLP class by name, shape and kind of element type."""
-    if family.model(architecture).refusal(configuration) is not None:
-        return False
     rules = family.rules(architecture, configuration, is_prefixed(family, tensors))
     return not misfits(expected_tensors(rules), tensors)
 
@@ -170,10 +170,12 @@ def fits(
 def _better_architecture(
     family: Family, architecture: str, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts]
 ) -> str:
+    """Other classes that tensors fit, in words. Raises ConfigurationError for one whose twin cannot express them."""
     fitting = []
     for model in family.models:
         fields = with_head_sizes(family, model.source, configuration, tensors)
         if model.source != architecture and fits(family, model.source, fields, tensors):
+            family.refuse_configuration(model.source, fields)
             other = {name: value for name, value in fields.items() if configuration.get(name) != value}
             fitting.append(model.source + "".join(f" with {name} {value}" for name, value in other.items()))
     return f" (they fit {' or '.join(fitting)}: choose with --architecture)" if fitting else ""

@@ -39,6 +39,9 @@ CLASSES = (
     wordpiece_class("SkepTokenizer", exact=True, only={"use_bpe_encoder": OnlyValue(False, False, "cuts bytes")}),
     TokenizerClass("PPMiniLMTokenizer", (WORDPIECE,)),
     TokenizerClass("TinyBertTokenizer", (WORDPIECE,)),
+    TokenizerClass("ElectraTokenizer", (WORDPIECE,)),
+    # Its call has other names for the options.
+    TokenizerClass("DistilBertTokenizer", (WORDPIECE,), gives_types=False),
 )
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .fields import Field
+from .limits import NO_LIMITS, PLAIN, LayerForm, Limits
 from .reference import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
@@ -54,7 +55,8 @@ class Model:
     `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value for one row; what
     it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
-    are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
+    are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names; `asks`
+    are arguments that it has to be called with all the same. `limits` are its own where they are not the family's.
     """
 
     source: str
@@ -68,6 +70,8 @@ class Model:
     probabilities: Probabilities | None = None
     needs: Mapping[str, Any] = field(default_factory=dict)
     returns: tuple[str, ...] | None = None
+    asks: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -129,7 +133,8 @@ class Family:
     has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
     themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
     Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
-    PaddleNLP adds to every position, where Hugging Face's class wants the sum. `small` is a configuration for tests
+    PaddleNLP adds to every position, where Hugging Face's class wants the sum. `limits` are what its models cannot take
+    or give then, and `layers` says how states go through their layers. `small` is a configuration for tests
     that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
     `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
     published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
@@ -159,6 +164,8 @@ class Family:
     arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
     target_arguments: tuple[str, ...] | None = None
     first_position: int = 0
+    limits: Limits = NO_LIMITS
+    layers: LayerForm = PLAIN
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -230,6 +237,19 @@ class Family:
     def _wanted_roles(self) -> tuple[str, ...]:
         roles = [role for role in ROLES if role != "positions" or "position_ids" in self.arguments]
         return (*roles, *(("pooler",) if self.pooler else ()))
+
+    def limits_of(self, architecture: str) -> Limits:
+        """What the models of a class cannot take or give when the frameworks are compared."""
+        limits = self.model(architecture).limits
+        return self.limits if limits is None else limits
+
+    def arguments_of(self, side: str, limits: Limits = NO_LIMITS) -> tuple[str, ...]:
+        """The arguments that models with these limits are given on a side, `paddle` or `torch`."""
+        given = self.target_arguments if side == "torch" and self.target_arguments is not None else self.arguments
+        # What PaddleNLP's model does not attend to by itself, Hugging Face's class has to be told.
+        left_out = {"position_ids"} if limits.positions is not None else set()
+        left_out |= {"attention_mask"} if limits.mask is not None and side == "paddle" else set()
+        return tuple(name for name in given if name not in left_out)
 
     def declared(self, architecture: str) -> tuple[DeclaredDifference, ...]:
         """The declared differences that apply to a PaddleNLP class."""

@@ -376,6 +376,29 @@ class Numbered(Row):
             yield from self.row(number).under(configuration)
 
 
+@dataclass(frozen=True)
+class Following(Row):
+    """Rows with sizes that follow from PaddleNLP's configuration without being a field of it: `rows` makes them, `name`
+    stands for them in messages."""
+
+    name: str
+    rows_with: Callable[[Mapping[str, Any]], tuple[Row, ...]]
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        raise MappingError(f"row {self.label} follows from the configuration: its rows have the names")
+
+    def rules(self, place: Place) -> list[Rule]:
+        raise MappingError(f"row {self.label} follows from the configuration: its rows have the rules")
+
+    def under(self, configuration: Mapping[str, Any]) -> Iterator[Row]:
+        for row in self.rows_with(configuration):
+            yield from row.under(configuration)
+
+
 def is_set(field: str) -> Callable[[Mapping[str, Any]], bool]:
     """The condition that a configuration field is true, or a number other than 0."""
     return lambda configuration: bool(configuration.get(field))

@@ -31,12 +31,17 @@ def run_embeddings(context: Context) -> CheckResult:
     pair, session = context.pair, context.models
     family = pair.recognised.family
     rows = all_rows(pair.configuration, pair.padding, family.first_position)
-    inputs = session.save_inputs("embeddings inputs", rows)
+    # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
+    counted = "position_ids" not in family.arguments and "positions" in family.roles
+    if counted:
+        rows = _whole_tables(rows)
+    inputs = session.save_inputs("embeddings inputs", _folded(rows) if counted else rows)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
-    result = check_embeddings(pair.configuration, context.inputs, rows, paddle.outputs, torch.outputs, pair.padding)
+    ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
+    result = check_embeddings(pair.configuration, context.inputs, rows, ours, theirs, pair.padding)
     for table, argument in ARGUMENTS.items():
-        if argument not in family.arguments:
+        if argument not in family.arguments and not (counted and table == "positions"):
             # There is no such table, or no way to choose a row of it.
             result.details["coverage"].pop(table)
     return result
@@ -57,6 +62,25 @@ def all_rows(configuration: Mapping[str, Any], padding: int | None, first_positi
         token_type_ids=steps % types,
         position_ids=steps % positions,
     )
+
+
+def _whole_tables(rows: Inputs) -> Inputs:
+    """One long row, as long as several times the table of positions."""
+    table = int(rows.position_ids.max()) + 1
+    more = -rows.input_ids.shape[1] % table
+    arrays = {name: np.pad(array, ((0, 0), (0, more)), "wrap") for name, array in rows.arrays().items()}
+    return Inputs(**{**arrays, "position_ids": np.arange(rows.input_ids.shape[1] + more)[None] % table})
+
+
+def _folded(rows: Inputs) -> Inputs:
+    """Such a row as many rows, in each of which the positions count from 0 to the last."""
+    table = int(rows.position_ids.max()) + 1
+    return Inputs(**{name: array.reshape(-1, table) for name, array in rows.arrays().items()})
+
+
+def _flat(blocks: Mapping[str, Array]) -> dict[str, Array]:
+    """The embeddings of many rows as those of one long row; no table of positions is longer than a block."""
+    return {name: array.reshape(1, -1, array.shape[-1]) for name, array in blocks.items()}
 
 
 def check_embeddings(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +24,7 @@ from ...converters.formats.pdparams_writer import write_pdparams
 from ...converters.formats.piecewise import Entry
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.family import Model
+from ...mappings.language.limits import NO_LIMITS, Limits
 from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs
 from .client import RunnerProcess
@@ -147,7 +148,7 @@ class Session:
         self.stored_names: Mapping[str, str | None] = {}
         self.tables: dict[str, str] = {}
         self._name = uuid.uuid4().hex
-        self._inputs = self.save_inputs("inputs", inputs)
+        self._inputs = self.save_inputs("inputs", inputs, self.limits)
 
     def paddle(self, dtype: str, operation: str, *, uncast: bool = False, **fields: Any) -> Run:
         """Ask Paddle in `dtype`; `uncast` leaves the weights as they were loaded.
@@ -163,6 +164,7 @@ class Session:
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         if self.model.needs:
             fields["needs"] = dict(self.model.needs)
+        fields["asks"] = dict(self.model.asks)
         return self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields)
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
@@ -196,11 +198,16 @@ class Session:
                 outputs[key.removesuffix(logits) + name] = made.astype(values.dtype)
         return outputs
 
-    def save_inputs(self, name: str, inputs: Inputs) -> dict[str, str]:
-        """Write inputs for a request; returns the path by framework."""
+    @property
+    def limits(self) -> Limits:
+        """What the architecture cannot take or give."""
+        return self.plan.family.limits_of(self.plan.architecture)
+
+    def save_inputs(self, name: str, inputs: Inputs, limits: Limits = NO_LIMITS) -> dict[str, str]:
+        """Write inputs for a request to what has these `limits`; returns the path by framework."""
         paths = {side: self.scratch / f"{name} {side}.safetensors" for side in ("paddle", "torch")}
         for side, path in paths.items():
-            inputs.save(path, self.plan.family, side)
+            inputs.save(path, self.plan.family, side, limits)
         return {side: str(path) for side, path in paths.items()}
 
     def save_tables(self, tables: Mapping[str, Array]) -> None:
@@ -244,6 +251,8 @@ class Session:
             "session": self._name,
             "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
+            "layers": asdict(self.plan.family.layers),
+            "recorded": self.limits.states is not None,
             **fields,
         }
         answer = runner.request(request)

@@ -134,6 +134,8 @@ class PaddleRunner(operations.ModelRunner):
         tensors = {**tensors, **self.needed(request, len(next(iter(tensors.values()))))}
         if returns is None:
             return super().call(request, model, tensors, attentions)
+        if request.get("recorded"):
+            return dict(zip(returns["names"], self.parts(model(**tensors, **request["asks"])), strict=True))
         paddle, _ = self.frameworks()
         own: dict[str, Any] = {}
         parts: list[Any] = []
@@ -160,8 +162,14 @@ class PaddleRunner(operations.ModelRunner):
                 hook.remove()
         if parts:
             own["qa_logits"] = paddle.concat(parts, axis=-1)
-        results = results if isinstance(results, tuple | list) else [results]
-        return {**own, **dict(zip(returns["names"], results, strict=True))}
+        return {**own, **dict(zip(returns["names"], self.parts(results), strict=True))}
+
+    @staticmethod
+    def parts(result: Any) -> list[Any]:
+        """What a model gives, in its order, without names."""
+        if isinstance(result, dict):
+            return [one for one in result.values() if one is not None]
+        return list(result) if isinstance(result, tuple | list) else [result]
 
     def needed(self, request: protocol.Request, rows: int) -> dict[str, Any]:
         """The arguments that a class insists on beside the usual ones, the same for each row."""
@@ -243,12 +251,12 @@ class PaddleRunner(operations.ModelRunner):
         cases = loading_calls.read_cases(request)
         for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd").items():
             modules = (request.get("returns") or {}).get("modules", ())
-            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules)
-            results = result if isinstance(result, tuple | list) else [result]
+            asks = request.get("asks") or {}
+            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules, asks)
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
             arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})
             # A cache for decoding, a tuple that comes back where use_cache is set, follows from the rest.
-            tensors = [tensor for tensor in results if hasattr(tensor, "ndim")]
+            tensors = [tensor for tensor in self.parts(result) if hasattr(tensor, "ndim")]
             arrays.update({f"{case}.{index:02d}": self.to_array(tensor) for index, tensor in enumerate(tensors)})
         save_file(
             {name: np.ascontiguousarray(array) for name, array in arrays.items()}, protocol.field(request, "outputs")

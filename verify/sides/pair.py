@@ -22,10 +22,11 @@ from ...converters.outputs.alterations import UNALTERED, Alterations, altered_pl
 from ...converters.outputs.record import SEED_FILE, own_record, weight_files
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
+from ...mappings.language.limits import Limits
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import PRETRAINED
-from ..inputs import Inputs
+from ..inputs import Inputs, inputs_for
 from .foreign import Foreign, open_foreign
 from .way_back import WayBack, is_paddle_folder, open_way_back, tensors_of_model
 
@@ -98,6 +99,15 @@ class Pair:
     def configuration(self) -> Mapping[str, Any]:
         """PaddleNLP's, with every field."""
         return self.recognised.configuration
+
+    @property
+    def limits(self) -> Limits:
+        """What PaddleNLP's class cannot take or give, so that it is not covered."""
+        return self.recognised.family.limits_of(self.plan.architecture)
+
+    def inputs(self, seed: int = 0) -> Inputs:
+        """The inputs that both sides run on."""
+        return inputs_for(self.recognised.family, self.plan.architecture, self.configuration, seed)
 
     @property
     def declared(self) -> tuple[DeclaredDifference, ...]:

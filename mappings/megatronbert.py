@@ -26,7 +26,7 @@ MLM_HEAD: tuple[Row, ...] = (
         untied="cls.predictions.decoder.weight",
         copies=(("cls.predictions.decoder_bias", "cls.predictions.decoder.bias"),),
     ),
-    encoders.repeated_bias("cls.predictions.decoder_bias"),
+    encoders.repeated_bias("cls.predictions.decoder_bias", foreign=True),
 )
 
 NEXT_SENTENCE = Linear("cls.seq_relationship", "hidden_size", 2)

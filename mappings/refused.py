@@ -75,6 +75,23 @@ _REFUSALS = (
         "transformers 5 has no class of NeZha's any more, and none that adds relative positions to the values as NeZha "
         "does; transformers 4.57 has one, which is not written here",
     ),
+    Refusal(
+        (
+            *("rembert", "RemBertModel"),
+            *(f"RemBertFor{task}" for task in ("MaskedLM", "QuestionAnswering", "SequenceClassification")),
+            *("RemBertForMultipleChoice", "RemBertForTokenClassification"),
+        ),
+        "PaddleNLP 2.8.1 cannot run RemBERT, so that there is nothing to prove a conversion by",
+    ),
+    Refusal(
+        (
+            *("big_bird", "bigbird-base-uncased", "BigBirdModel", "BigBirdForPretraining"),
+            *(f"BigBirdFor{task}" for task in ("SequenceClassification", "QuestionAnswering", "TokenClassification")),
+            *(f"BigBirdFor{task}" for task in ("MultipleChoice", "MaskedLM", "CausalLM")),
+        ),
+        "PaddleNLP's BigBird draws the tokens that it attends to anew in every call, so that it does not even agree "
+        "with itself",
+    ),
 )
 
 REFUSED: Mapping[str, str] = {name: refusal.reason for refusal in _REFUSALS for name in refusal.names}

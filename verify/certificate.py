@@ -112,8 +112,8 @@ def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
         return {
             "tied": [{"source": name, "twin": twin} for name, twin in plan.repeated.items()],
             "dropped": [],
-            "ignored": list(plan.ignored),
-            "made": [name for name, _ in plan.made],
+            "ignored": [name for name, _ in plan.ignored],
+            "made": [name for name, _, _ in plan.made],
             "random": list(plan.random),
         }
     return {

@@ -55,10 +55,11 @@ def backbone(types: Row = TYPES) -> tuple[Row, ...]:
 POOLER: tuple[Row, ...] = (Linear("pooler.dense", "hidden_size", "hidden_size"),)
 
 
-def repeated_bias(bias: str) -> Row:
-    """The bias of a decoder, which Hugging Face's files may hold under a second name."""
+def repeated_bias(bias: str, foreign: bool = False) -> Row:
+    """The bias of a decoder, which Hugging Face's files may hold under a second name: only they do where it is
+    `foreign`."""
     again = "cls.predictions.decoder.bias"
-    return Tied(again, bias, ("vocab_size",), optional=True, repeated=again)
+    return Tied(again, bias, ("vocab_size",), optional=True, repeated=again, foreign=foreign)
 
 
 MLM_HEAD: tuple[Row, ...] = (
@@ -124,6 +125,15 @@ PADDING_ROW = DeclaredDifference(
     padding=True,
 )
 """Of families whose table of words has a `padding_idx` in PaddleNLP."""
+
+ZEROED_PADDING_ROW = DeclaredDifference(
+    "padding_row",
+    "PaddleNLP makes the embedding of the padding id zero, PyTorch reads the stored row, and it reaches attended "
+    "positions: the row is written as zeros, every position is compared, and what a file holds in that row is lost on "
+    "the way, so that it does not come back from Hugging Face's folder either",
+    padding=True,
+)
+"""Of families that mix neighbouring tokens before or beside their attention, with `zero_padding_row`."""
 
 SMALL: Mapping[str, int] = {
     "vocab_size": 50,

@@ -31,6 +31,9 @@ ROLES = (
 """What modules do, in the words of the faults that strike them, `positions` where a family has a table of them.
 Besides, `pooler` where a family has one."""
 
+ATTENTION_ROLES = ("query", "key", "value", "attention_out")
+"""Those of them that a family without heads does not have."""
+
 
 @dataclass(frozen=True)
 class Probabilities:
@@ -56,7 +59,8 @@ class Model:
     it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
     are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names; `asks`
-    are arguments that it has to be called with all the same. `limits` are its own where they are not the family's.
+    are arguments that it has to be called with all the same. `gives_pooled`: what PaddleNLP's class returns ends in
+    the output of a pooler that Hugging Face's does not have. `limits` are its own where they are not the family's.
     """
 
     source: str
@@ -71,6 +75,7 @@ class Model:
     needs: Mapping[str, Any] = field(default_factory=dict)
     returns: tuple[str, ...] | None = None
     asks: Mapping[str, Any] = field(default_factory=dict)
+    gives_pooled: bool = False
     limits: Limits | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
@@ -133,8 +138,11 @@ class Family:
     has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
     themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
     Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
-    PaddleNLP adds to every position, where Hugging Face's class wants the sum. `limits` are what its models cannot take
-    or give then, and `layers` says how states go through their layers. `small` is a configuration for tests
+    PaddleNLP adds to every position, where Hugging Face's class wants the sum, `more_positions` how many rows its table
+    of positions has beyond `max_position_embeddings`. `limits` are what its models cannot take
+    or give then, and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding,
+    which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
+    row is written so, whatever a file holds in it. `small` is a configuration for tests
     that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
     `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
     published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
@@ -164,8 +172,10 @@ class Family:
     arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
     target_arguments: tuple[str, ...] | None = None
     first_position: int = 0
+    more_positions: int = 0
     limits: Limits = NO_LIMITS
     layers: LayerForm = PLAIN
+    zero_padding_row: bool = False
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -235,7 +245,12 @@ class Family:
         return self.target_type or self.name
 
     def _wanted_roles(self) -> tuple[str, ...]:
-        roles = [role for role in ROLES if role != "positions" or "position_ids" in self.arguments]
+        attends = any(entry.name == "num_attention_heads" for entry in self.fields)
+        left_out = {
+            *(() if attends else ATTENTION_ROLES),
+            *(() if "position_ids" in self.arguments else ("positions",)),
+        }
+        roles = [role for role in ROLES if role not in left_out]
         return (*roles, *(("pooler",) if self.pooler else ()))
 
     def limits_of(self, architecture: str) -> Limits:

@@ -283,7 +283,8 @@ class Tied(Row):
 
 @dataclass(frozen=True)
 class Ignored(Row):
-    """A buffer that Hugging Face computes itself; its values must be 0, 1, 2, ... or the conversion fails.
+    """A buffer that Hugging Face computes itself; its values must be `first` and the numbers after it or the
+    conversion fails.
 
     `stored` says that PaddleNLP's own files hold it, as int64.
     """
@@ -291,6 +292,7 @@ class Ignored(Row):
     source: str
     shape: tuple[Size, ...]
     stored: bool = False
+    first: int = 0
 
     @property
     def label(self) -> str:
@@ -304,7 +306,7 @@ class Ignored(Row):
 
     def rules(self, place: Place) -> list[Rule]:
         rule = Rule(Kind.IGNORED, (place.source(self.source),), (), (place.shape(self.shape),), optional=True)
-        return [replace(rule, spare=place.target(self.source), stored=self.stored)]
+        return [replace(rule, spare=place.target(self.source), stored=self.stored, first=self.first)]
 
 
 @dataclass(frozen=True)

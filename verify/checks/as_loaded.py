@@ -298,8 +298,9 @@ class Comparison:
         """PaddleNLP's outputs, which come without names, by transformers' names for those at the same places."""
         outputs = {name: array for name, array in _part(self.paddle, f"{paddle_case}.").items() if name.isdecimal()}
         names = [self._probabilities().get(name, name) for name in self.torch.answer["returned"][torch_case][1]]
-        family = self.pair.recognised.family
-        if self.pair.plan.architecture == family.base and not family.model(family.base).pooler:
+        family, architecture = self.pair.recognised.family, self.pair.plan.architecture
+        model = family.model(architecture)
+        if model.gives_pooled or (architecture == family.base and not model.pooler):
             # PaddleNLP's backbone has one all the same.
             names.append("pooler_output")
         # One more on either side gets a name that the other does not have.

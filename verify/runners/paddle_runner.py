@@ -114,6 +114,10 @@ class PaddleRunner(operations.ModelRunner):
             with suppress(AttributeError):
                 del model_class._load_pretrained_model
         model.eval()
+        for layer in model.sublayers():
+            # Some are made as float32 whatever the default type is, and so would be their gradients.
+            if not layer.sublayers() and any(str(one.dtype) != f"paddle.{self.dtype}" for one in layer.parameters()):
+                layer.to(dtype=self.dtype)
         if request.get("cast"):
             with self.no_gradients():
                 for parameter in model.state_dict().values():
@@ -293,6 +297,8 @@ class PaddleRunner(operations.ModelRunner):
             model = model_class(model_class.config_class(**fields))
         built = time.perf_counter()
         set_seeded_values(paddle, model, seed)
+        if request.get("zero_padding"):
+            zero_padding_rows(paddle, model)
         for name, buffer in model.named_buffers():
             # Otherwise called after a counter of the whole process, which would end up in the file.
             buffer.name = name
@@ -389,11 +395,8 @@ def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
     Biases and LayerNorm gains are random too, and so is the padding row: with zeros and ones there, a wrong
     conversion of them would go unseen.
     """
-    gains = {
-        id(module.weight)
-        for module in model.sublayers(include_self=True)
-        if isinstance(module, paddle.nn.LayerNorm) and module.weight is not None
-    }
+    weights = (getattr(module, "weight", None) for module in model.sublayers(include_self=True))
+    gains = {id(weight) for weight in weights if weight is not None and weight.ndim == 1}
     # A shared parameter is listed once, under its first name, and so stays shared.
     for name, parameter in model.named_parameters():
         key = hashlib.sha256(f"{seed}:{name}".encode()).digest()
@@ -404,6 +407,16 @@ def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
         else:
             values *= np.float32(0.02 if values.ndim > 1 else 0.1)
         parameter.set_value(values)
+
+
+def zero_padding_rows(paddle: ModuleType, model: Any) -> None:
+    """Write zeros into the rows that embeddings read as zeros."""
+    for module in model.sublayers():
+        row = module._padding_idx if isinstance(module, paddle.nn.Embedding) else None
+        if row is not None and row >= 0:
+            values = module.weight.numpy()
+            values[row] = 0
+            module.weight.set_value(values)
 
 
 def main() -> int:

@@ -252,7 +252,7 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
             tensors.update({f"{label}.{index:02d}": one for index, one in enumerate(value)})
         elif isinstance(value, (tuple, list)):
             tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
-        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM")):
+        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM", "Generator")):
             tensors["mlm_logits"] = value
         else:
             tensors[OUTPUT_NAMES.get(key, key)] = value

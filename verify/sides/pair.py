@@ -111,11 +111,15 @@ class Pair:
 
     @property
     def declared(self) -> tuple[DeclaredDifference, ...]:
-        """The declared differences that apply; with a padding row of zeros, both frameworks read zeros, and what was
-        excused is compared."""
+        """The declared differences that apply; where both frameworks read a padding row of zeros, what was excused is
+        compared."""
         declared = self.recognised.family.declared(self.plan.architecture)
-        zeroed = self.alterations.zero_padding_row is not None
-        return tuple(difference for difference in declared if not (zeroed and difference.padding))
+        return tuple(difference for difference in declared if not (self.zeroed and difference.padding))
+
+    @property
+    def zeroed(self) -> bool:
+        """Whether both frameworks read zeros for the padding id, so that every position is compared."""
+        return self.alterations.zero_padding_row is not None or self.recognised.family.zero_padding_row
 
     @property
     def cast(self) -> str | None:
@@ -167,8 +171,7 @@ class Pair:
 
     def compared_positions(self, inputs: Inputs) -> Array:
         """1 where hidden states are compared: everywhere when the padding row is zeros on both sides."""
-        everywhere = self.alterations.zero_padding_row is not None
-        return np.ones_like(inputs.attention_mask) if everywhere else inputs.attention_mask
+        return np.ones_like(inputs.attention_mask) if self.zeroed else inputs.attention_mask
 
 
 def find_pair(source: str | Path, converted: Path, config: Path | None = None) -> Source:

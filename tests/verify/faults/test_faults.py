@@ -70,6 +70,7 @@ ONLY_WITH_FIELDS = {
     **{f"activation {name}": "hidden_act" for name in ("gelu", "gelu_new", "relu", "gelu_fast")},
 }
 ONLY_WITH_ARGUMENTS = {
+    "mask ignored": "attention_mask",
     "positions counted from after the padding": "position_ids",
     "token types ignored": "token_type_ids",
 }
@@ -100,7 +101,8 @@ def without_place(family: Family, tokenizer: bool) -> set[str]:
     if "hidden_act" in fields:
         names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
     names |= set() if family.model(family.base).pooler else {"pooler not transposed"}
-    names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in family.arguments}
+    arguments = family.arguments_of("torch", family.limits_of(family.base))
+    names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in arguments}
     return names | ONLY_WITH_A_TIED_DECODER | (set() if tokenizer else ONLY_WITH_A_TOKENIZER)
 
 

@@ -235,7 +235,9 @@ class PaddleRunner(operations.ModelRunner):
         settings = dict(request.get("settings") or {})
         if request.get("name"):
             settings.update(tokenizer_class.pretrained_init_configuration[request["name"]])
-            settings["model_max_length"] = tokenizer_class.max_model_input_sizes[request["name"]]
+            # Some classes state no length for any name.
+            if (length := tokenizer_class.max_model_input_sizes.get(request["name"])) is not None:
+                settings["model_max_length"] = length
         # AlbertTokenizer asks for the files of both kinds of vocabulary, and never finds the other one in a folder.
         for argument, file in tokenizer_class.resource_files_names.items():
             if not os.path.isfile(os.path.join(folder, file)):

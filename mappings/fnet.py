@@ -15,20 +15,24 @@ from .language.tokenizers import TokenizerClass, TokenizerFacts
 
 PADDLE, TORCH = encoders.PADDLE, encoders.TORCH
 
-MLM_HEAD: tuple[Row, ...] = (
-    Linear("cls.predictions.transform.dense", "hidden_size", "hidden_size"),
-    Norm("cls.predictions.transform.layer_norm", "hidden_size", "cls.predictions.transform.LayerNorm"),
-    Parameter("cls.predictions.bias", ("vocab_size",)),
-    encoders.repeated_bias("cls.predictions.bias"),
-    Tied(
-        "cls.predictions.decoder.weight",
-        BACKBONE + "embeddings.word_embeddings.weight",
-        ("vocab_size", "hidden_size"),
-        untied="cls.predictions.decoder.weight",
-        optional=True,
-        copies=(("cls.predictions.bias", "cls.predictions.decoder.bias"),),
-    ),
-)
+
+def _words(ties: bool) -> tuple[Row, ...]:
+    """The head for masked words; `ties`: PaddleNLP's class ties the decoder to the embeddings itself."""
+    return (
+        Linear("cls.predictions.transform.dense", "hidden_size", "hidden_size"),
+        Norm("cls.predictions.transform.layer_norm", "hidden_size", "cls.predictions.transform.LayerNorm"),
+        Parameter("cls.predictions.bias", ("vocab_size",)),
+        encoders.repeated_bias("cls.predictions.bias"),
+        Tied(
+            "cls.predictions.decoder.weight",
+            BACKBONE + "embeddings.word_embeddings.weight",
+            ("vocab_size", "hidden_size"),
+            untied="cls.predictions.decoder.weight",
+            optional=ties,
+            copies=(("cls.predictions.bias", "cls.predictions.decoder.bias"),),
+        ),
+    )
+
 
 NEXT_SENTENCE = Linear("cls.seq_relationship", "hidden_size", 2)
 
@@ -63,14 +67,14 @@ FNET = Family(
         Model("FNetModel", returns=("last_hidden_state", "pooler_output")),
         Model(
             "FNetForPreTraining",
-            head=(*MLM_HEAD, NEXT_SENTENCE),
+            head=(*_words(ties=False), NEXT_SENTENCE),
             auto_class="AutoModelForPreTraining",
             returns=("mlm_logits", "sequence_relationship_logits"),
             asks=NAMED,
         ),
         Model(
             "FNetForMaskedLM",
-            head=MLM_HEAD,
+            head=_words(ties=True),
             auto_class="AutoModelForMaskedLM",
             returns=("mlm_logits",),
             asks=NAMED,

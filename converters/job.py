@@ -19,7 +19,13 @@ from .formats.dtypes import widest
 from .formats.piecewise import Entry
 from .formats.safetensors_file import compare_safetensors, write_safetensors
 from .formats.shards import INDEX, Shard, index_of, parse_size, split_into_shards
-from .outputs.alterations import Alterations, altered_plan, make_alterations, word_embeddings
+from .outputs.alterations import (
+    Alterations,
+    altered_plan,
+    make_alterations,
+    must_zero_padding_row,
+    word_embeddings,
+)
 from .outputs.card import MODEL_CARD, head_card
 from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
@@ -131,7 +137,8 @@ def _convert_to_torch(
         recognised = recognise(checkpoint, family, architecture)
         plan = settle_values(checkpoint, recognised.plan)
         stored = {checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources}
-        alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row, no_tokenizer)
+        zero_row = zero_padding_row or must_zero_padding_row(plan, recognised.configuration, checkpoint.tensors)
+        alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_row, no_tokenizer)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
         written = settle(checkpoint, recognised, plan, alterations, spread(plan, entries, limit))

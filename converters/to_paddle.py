@@ -78,8 +78,8 @@ def entries_of(checkpoint: TorchCheckpoint, recognised: RecognisedTorch) -> list
         Entry(move.target, tuple(checkpoint.tensors[name] for name in move.sources), move.transform)
         for move in recognised.plan.moves
     ]
-    for name, shape in recognised.plan.made:
-        values = np.arange(np.prod(shape), dtype=np.int64).astype(DTYPES["int64"].storage)
+    for name, shape, first in recognised.plan.made:
+        values = np.arange(first, first + np.prod(shape), dtype=np.int64).astype(DTYPES["int64"].storage)
         source = MemorySource(checkpoint.source.path, values.tobytes())
         entries.append(Entry(name, (Tensor(name, DTYPES["int64"], shape, partial(at_start, source)),)))
     return entries
@@ -102,14 +102,14 @@ def _summary(
         tied=tuple(plan.repeated),
         dropped=(),
         drop_reason=None,
-        ignored=plan.ignored,
+        ignored=tuple(name for name, _ in plan.ignored),
         guesses=recognised.guesses,
         tie_word_embeddings=plan.tie_word_embeddings,
         dtype=", ".join(sorted({tensor.dtype.name for tensor in taken.values()})),
         files=(WEIGHTS,),
         set_aside=checkpoint.source.set_aside,
         to="paddle",
-        made=tuple(name for name, _ in plan.made),
+        made=tuple(name for name, _, _ in plan.made),
         random=plan.random,
         left_out_fields=left_out_fields(recognised.family, checkpoint.configuration),
         notes=recognised.notes,

@@ -18,8 +18,8 @@ What every class of PaddleNLP's becomes, what is known to differ, and what is re
 
 A class in the left column converts to the one beside it; that the two are the same model is proven by running both, in
 transformers 5.24.0 and 4.57.6, or in the latter alone where the family says so. "Declared" are differences that no
-weight can express: they are named, measured and printed in every report. Names are those that `paddle2torch list` shows
-and `fetch`, `convert` and `gate` take.
+weight can express: they are named, measured and printed in every report, as is what is "not covered" because a model
+cannot be given it. Names are those that `paddle2torch list` shows and `fetch`, `convert` and `gate` take.
 """
 
 
@@ -43,6 +43,7 @@ def _section(family: Family) -> str:
             notes.append("not with every configuration")
         if model.beside is not None:
             notes.append(f"{model.beside.reason}: the backbone, and its head beside it in `{HEAD_FILE}`")
+        notes += [f"not covered: {line}" for line in (model.limits.lines() if model.limits is not None else ())]
         notes += dict.fromkeys(reason for row in model.head if (reason := getattr(row, "reason", None)))
         lines.append(f"| `{model.source}` | `{model.target_architecture}` | {_cell('; '.join(notes))} |")
     lines += [f"| `{name}` | refused | {_cell(reason)} |" for name, reason in family.refused.items()]
@@ -62,6 +63,8 @@ def _facts(family: Family) -> Iterator[str]:
     for difference in family.declared_differences:
         concerned = f" ({', '.join(difference.architectures)})" if difference.architectures else ""
         yield f"- declared: {difference.text}{concerned}"
+    for line in family.limits.lines():
+        yield f"- not covered: {line}"
     if family.tokenizer is not None:
         for one in family.tokenizer.classes:
             yield from _tokenizer(one)

@@ -170,6 +170,8 @@ def _proof(proof: Proof) -> list[str]:
         lines += [*(f"- {plain(line)}" for line in evidence.accidents), ""]
     if evidence.not_run:
         lines += [f"Not run: {plain(', '.join(evidence.not_run))}.", ""]
+    for what in evidence.not_covered:
+        lines += [f"Not covered: {plain(what)}.", ""]
     if evidence.differences:
         rows = [[plain(name), _number(measured), plain(text)] for name, text, measured in evidence.differences]
         lines += ["### Declared differences", "", *table(("name", "size here", "what"), rows, right=(1,))]

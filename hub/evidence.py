@@ -49,7 +49,8 @@ class RecordedEnvironment:
 class Evidence:
     """The contents of a certificate. `source_name` is a pretrained name or the last part of a path; None in
     certificates that do not record it. `accidents` are checks that could not be run, in a line each.
-    `differences` are declared ones: name, text and measured size."""
+    `not_covered` is what no check covers, each with the reason. `differences` are declared ones: name, text and
+    measured size."""
 
     created: str
     tool: str
@@ -63,6 +64,7 @@ class Evidence:
     dropped: tuple[tuple[str, str], ...]
     checks: tuple[RecordedCheck, ...]
     not_run: tuple[str, ...]
+    not_covered: tuple[str, ...]
     accidents: tuple[str, ...]
     environments: tuple[RecordedEnvironment, ...]
     differences: tuple[tuple[str, str, float | str | None], ...]
@@ -108,6 +110,8 @@ def read_evidence(certificate: Mapping[str, Any], converted: Path) -> Evidence:
         dropped=tuple((entry["source"], entry["reason"]) for entry in mapping["dropped"]),
         checks=_checks(certificate["checks"]),
         not_run=tuple(certificate["not_run"]),
+        # Older ones have no such entry.
+        not_covered=tuple(certificate.get("not_covered", ())),
         accidents=tuple(accidents(certificate)),
         environments=tuple(
             RecordedEnvironment(entry["name"], entry["versions"], _checks(entry["checks"]))

@@ -65,6 +65,23 @@ _REFUSALS = (
         "ERNIE-Health's discriminator has three heads, one of which scores candidate ids, and no class of Hugging "
         "Face's has them",
     ),
+    Refusal(
+        (
+            *("rembert", "RemBertModel"),
+            *(f"RemBertFor{task}" for task in ("MaskedLM", "QuestionAnswering", "SequenceClassification")),
+            *("RemBertForMultipleChoice", "RemBertForTokenClassification"),
+        ),
+        "PaddleNLP 2.8.1 cannot run RemBERT, so that there is nothing to prove a conversion by",
+    ),
+    Refusal(
+        (
+            *("big_bird", "bigbird-base-uncased", "BigBirdModel", "BigBirdForPretraining"),
+            *(f"BigBirdFor{task}" for task in ("SequenceClassification", "QuestionAnswering", "TokenClassification")),
+            *(f"BigBirdFor{task}" for task in ("MultipleChoice", "MaskedLM", "CausalLM")),
+        ),
+        "PaddleNLP's BigBird draws the tokens that it attends to anew in every call, so that it does not even agree "
+        "with itself",
+    ),
 )
 
 REFUSED: Mapping[str, str] = {name: refusal.reason for refusal in _REFUSALS for name in refusal.names}

@@ -17,6 +17,7 @@ from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.runners.client import RunnerProcess
 from paddle2torch.verify.runners.environments import interpreter_of
 from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.seeding import seed_request
 
 TESTS = Path(__file__).parent
 
@@ -127,15 +128,7 @@ def seeded(paddle_runner: RunnerProcess, tmp_path_factory: pytest.TempPathFactor
         if key not in made:
             folder = tmp_path_factory.mktemp("seeded") / "source"
             configuration = {**small_of(architecture), **fields}
-            paddle_runner.request(
-                {
-                    "operation": "seed",
-                    "architecture": architecture,
-                    "configuration": configuration,
-                    "folder": str(folder),
-                    "seed": 5,
-                }
-            )
+            paddle_runner.request(seed_request(architecture, configuration, folder, 5))
             made[key] = folder
         return made[key]
 

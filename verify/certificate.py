@@ -37,7 +37,6 @@ from ..mappings.language.matching.plan import Plan
 from ..mappings.language.rules import Move
 from .check import Context
 from .checks import all_checks
-from .inputs import make_inputs
 from .reports.result import CheckResult, Report
 from .runners.forward import Runners
 from .sides.pair import find_pair, open_pair, refuse_swapped
@@ -87,6 +86,7 @@ def make_certificate(
         "checks": [{name: value for name, value in check.items() if name != "details"} for check in document["checks"]],
         "not_run": list(report.not_run),
         "could_not_run": dict(report.accidents),
+        "not_covered": list(report.not_covered),
         "environments": report.environments(),
         "declared_differences": document["declared_differences"],
         "inputs_digest": report.inputs_digest,
@@ -113,8 +113,8 @@ def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
         return {
             "tied": [{"source": name, "twin": twin} for name, twin in plan.repeated.items()],
             "dropped": [],
-            "ignored": list(plan.ignored),
-            "made": [name for name, _ in plan.made],
+            "ignored": [name for name, _ in plan.ignored],
+            "made": [name for name, _, _ in plan.made],
             "random": list(plan.random),
         }
     return {
@@ -210,7 +210,7 @@ def _recomputed(
                 problems.append("the recorded mapping is not that of this source")
             context = Context(
                 pair,
-                make_inputs(pair.configuration, first_position=pair.recognised.family.first_position),
+                pair.inputs(),
                 runners,
                 Path(scratch),
             )

@@ -12,7 +12,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from ..converters.formats.dtypes import Array
+from ..errors import ConfigurationError
 from ..mappings.language.family import Family
+from ..mappings.language.limits import NO_LIMITS, Limits
 
 TOKENS = 20
 """Tokens per row, or fewer where the position table is shorter."""
@@ -51,27 +53,54 @@ class Inputs:
             digest.update(f"{name}{list(array.shape)}".encode() + array.tobytes())
         return digest.hexdigest()
 
-    def save(self, path: Path, family: Family | None = None, side: str = "paddle") -> None:
-        """Write the arrays as a safetensors file: for models of `family`, those that they take, as `side` wants
-        them."""
+    def save(self, path: Path, family: Family | None = None, side: str = "paddle", limits: Limits = NO_LIMITS) -> None:
+        """Write the arrays as a safetensors file: for models of `family` with these `limits`, those that they take, as
+        `side` wants them."""
         arrays = self.arrays()
         if family is not None and side == "torch":
-            wanted = family.target_arguments or family.arguments
             given = {**arrays, "position_ids": arrays["position_ids"] + family.first_position}
-            arrays = {name: given[name] if name in family.arguments else np.zeros_like(given[name]) for name in wanted}
+            known = {"attention_mask", *family.arguments}
+            arrays = {
+                name: given[name] if name in known else np.zeros_like(given[name])
+                for name in family.arguments_of(side, limits)
+            }
         elif family is not None:
-            arrays = {name: arrays[name] for name in family.arguments}
+            arrays = {name: arrays[name] for name in family.arguments_of(side, limits)}
         save_file(arrays, str(path))
 
+    def check(self, limits: Limits, padding: int | None) -> None:
+        """Raise ConfigurationError, with the reason, for inputs that models with these `limits` cannot take. `padding`
+        is the padding id."""
+        padded = self.attention_mask == 0
+        reason = None
+        if limits.rows is not None and len(self.input_ids) > 1:
+            reason = limits.rows
+        elif limits.padding is not None and padded.any():
+            reason = limits.padding
+        elif limits.mask is not None and not np.array_equal(padded, self.input_ids == padding):
+            reason = f"{limits.mask}; without one, exactly the padding id may stand where nothing is attended"
+        if reason is not None:
+            raise ConfigurationError(f"these inputs cannot be compared: {reason}")
 
-def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position: int = 0) -> Inputs:
+
+def inputs_for(family: Family, architecture: str, configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
+    """The inputs that both frameworks run a class of PaddleNLP's on; see `make_inputs`."""
+    return make_inputs(configuration, seed, family.first_position, family.limits_of(architecture))
+
+
+def make_inputs(
+    configuration: Mapping[str, Any], seed: int = 0, first_position: int = 0, limits: Limits = NO_LIMITS
+) -> Inputs:
     """Three rows that reach what a short sentence leaves out. `configuration` holds PaddleNLP's complete fields,
-    `first_position` is the family's.
+    `first_position` and `limits` are the model's.
 
     Row 0 is full: ids from the whole vocabulary, the first and the last among them, and every token type. Row 1 is
     text with special tokens, padded on the right. Row 2 stands at the end of the position table, its last position
     included, with a gap in its mask. No row is masked entirely, and the padding id, which PaddleNLP embeds as zero,
     stands at masked positions only.
+
+    A model that takes one row at a time gets row 0, its second half at the end of the position table and with the gap.
+    One that takes no padding gets the same rows full, one that takes no positions the same at the first ones.
     """
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
@@ -85,15 +114,28 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position:
     text = [token for token in _TEXT_IDS.get(vocabulary, ()) if token < vocabulary][: tokens - 1]
     length = len(text) or max(1, 2 * tokens // 3)
     ids[1, : len(text)] = text
-    mask[1, length:] = 0
-    mask[2, tokens // 2 : tokens // 2 + max(1, tokens // 8)] = 0
-    mask[2, -1] = 1
+    gap = slice(tokens // 2, tokens // 2 + max(1, tokens // 8))
+    if limits.padding is None:
+        mask[1, length:] = 0
+        mask[2, gap] = 0
+        mask[2, -1] = 1
     ids[mask == 0] = padding if padding is not None and 0 <= padding < vocabulary else 0
     token_types = np.sort(generator.integers(0, types, (3, tokens)), axis=1)
     token_types[0] = np.arange(tokens) * types // tokens
     position_ids = np.tile(np.arange(tokens), (3, 1))
-    position_ids[2] += positions - tokens
-    return Inputs(ids, mask, token_types.astype(np.int64), position_ids.astype(np.int64))
+    position_ids[2] += positions - tokens if limits.positions is None else 0
+    made = Inputs(ids, mask, token_types.astype(np.int64), position_ids.astype(np.int64))
+    return made if limits.rows is None else _single_row(made, gap)
+
+
+def _single_row(inputs: Inputs, gap: slice) -> Inputs:
+    """Row 0, from its middle on at the positions of row 2, and with the gap of that."""
+    row = {name: array[:1].copy() for name, array in inputs.arrays().items()}
+    half = row["input_ids"].shape[1] // 2
+    row["position_ids"][0, half:] = inputs.position_ids[2, half:]
+    row["input_ids"][0, gap] = inputs.input_ids[2, gap]
+    row["attention_mask"][0, gap] = inputs.attention_mask[2, gap]
+    return Inputs(**row)
 
 
 def needed(needs: Mapping[str, tuple[Any, ...]], inputs: Inputs) -> dict[str, Array]:

@@ -18,7 +18,7 @@ from .certificate import Stamps, check_stamps, find_place, make_certificate, sta
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
-from .inputs import Inputs, make_inputs
+from .inputs import Inputs
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both, stage_source
 from .runners.withdrawn import check_classes
@@ -135,7 +135,8 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
-            inputs = asked.inputs or make_inputs(pair.configuration, asked.seed, pair.recognised.family.first_position)
+            inputs = asked.inputs or pair.inputs(asked.seed)
+            inputs.check(pair.limits, pair.configuration["pad_token_id"])
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse
@@ -332,6 +333,7 @@ class Verification:
             foreign=pair.is_foreign,
             accidents=accidents,
             notes=pair.notes,
+            not_covered=tuple(pair.limits.lines()) if needs.dtypes else (),
         )
 
 

@@ -11,7 +11,7 @@ from ..converters.outputs.folder import new_folder
 from ..converters.outputs.hashes import hash_files
 from ..converters.outputs.record import SEED_FILE, weight_files
 from ..errors import OutputError
-from ..mappings.registry import get_family, get_pretrained
+from ..mappings.registry import family_of_architecture, get_family, get_pretrained
 from .runners.client import RunnerProcess
 
 
@@ -27,8 +27,9 @@ def seed_checkpoint(
 ) -> dict[str, Any]:
     """Let PaddleNLP write a checkpoint of `name` (a pretrained name) into the new folder `output`.
 
-    Values are random but repeatable: matrices and embeddings N(0, 0.02), the padding row included, LayerNorm gains
-    N(1, 0.3), every bias N(0, 0.1), so that no mistake is hidden by zeros and ones. Returns the runner's answer, with
+    Values are random but repeatable: matrices and embeddings N(0, 0.02), the padding row included unless it is written
+    as zeros in any case, LayerNorm gains N(1, 0.3), every bias N(0, 0.1), so that no mistake is hidden by zeros and
+    ones. Returns the runner's answer, with
     `parameters` and `seconds`. Raises UnknownNameError, OutputError, MissingDependencyError or RunnerError.
     """
     output = Path(output)
@@ -43,6 +44,20 @@ def seed_checkpoint(
     return _seed(runner, name, pretrained.configuration, chosen, seed, output, overwrite)
 
 
+def seed_request(architecture: str, configuration: Mapping[str, Any], folder: Path, seed: int) -> dict[str, Any]:
+    """The request by which PaddleNLP writes a model of a class with this configuration, its own, into `folder`."""
+    family = family_of_architecture(architecture)
+    return {
+        "operation": "seed",
+        "architecture": architecture,
+        "configuration": dict(configuration),
+        "folder": str(folder),
+        "seed": seed,
+        # As training leaves it: what stands there otherwise is lost, and nothing depends on it.
+        "zero_padding": family is not None and family.zero_padding_row,
+    }
+
+
 def _seed(
     runner: RunnerProcess,
     name: str,
@@ -53,15 +68,7 @@ def _seed(
     overwrite: bool,
 ) -> dict[str, Any]:
     with new_folder(output, overwrite) as folder:
-        answer = runner.request(
-            {
-                "operation": "seed",
-                "architecture": architecture,
-                "configuration": dict(configuration),
-                "folder": str(folder.resolve()),
-                "seed": seed,
-            }
-        )
+        answer = runner.request(seed_request(architecture, configuration, folder.resolve(), seed))
         files = hash_files(weight_files(folder))
         document = {"name": name, "architecture": architecture, "seed": seed, "files": files}
         (folder / SEED_FILE).write_text(json.dumps(document, indent=2) + "\n", "utf-8")

@@ -43,6 +43,8 @@ class StateDifference:
     @property
     def text(self) -> str:
         """Where, and by how much against which limit, in the measure of the check."""
+        if math.isinf(self.difference) and not self.scale:
+            return f"{describe(self.name)}: no position of it was compared"
         if not self.scale:
             return f"{self.where}: difference {self.difference:.2e} where Paddle's values are 0 throughout"
         return f"{self.where}: relative difference {self.relative:.2e}, limit {self.relative_limit:.2e}"
@@ -89,6 +91,8 @@ def state_difference(
     value there. An attention map is compared for the queries of attended tokens."""
     paddle, torch = _tokens_first(name, paddle), _tokens_first(name, torch)
     attended = attended_positions(name, paddle.shape, mask)
+    if not attended.any():
+        return _nothing(name, paddle.ndim)
     difference = _absolute_difference(paddle, torch, attended)
     scale = float(np.max(np.abs(paddle[attended]).astype(np.float64), initial=0.0))
     # argmax takes a NaN for the largest value, so that a NaN is found and reported.
@@ -99,7 +103,10 @@ def state_difference(
 def token_difference(name: str, paddle: Array, torch: Array, mask: Array, factor: float) -> StateDifference:
     """The attended token of [..., hidden] whose difference is the largest share of its own largest value in Paddle;
     the limit is `factor` times that value."""
-    difference = _absolute_difference(paddle, torch, attended_positions(name, paddle.shape, mask))
+    attended = attended_positions(name, paddle.shape, mask)
+    if not attended.any():
+        return _nothing(name, paddle.ndim)
+    difference = _absolute_difference(paddle, torch, attended)
     scales = np.abs(paddle).astype(np.float64).max(axis=-1)
     largest = difference.max(axis=-1)
     shares = np.divide(largest, scales, out=np.where(largest == 0, 0.0, np.inf), where=scales != 0)
@@ -107,6 +114,11 @@ def token_difference(name: str, paddle: Array, torch: Array, mask: Array, factor
     place = (*token, int(np.argmax(difference[token])))
     scale = float(scales[token])
     return StateDifference(name, float(difference[place]), scale, factor * scale, place)
+
+
+def _nothing(name: str, axes: int) -> StateDifference:
+    """What comparing no position comes to: it never holds."""
+    return StateDifference(name, math.inf, 0.0, 0.0, (0,) * axes)
 
 
 def compare_outputs(

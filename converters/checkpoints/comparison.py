@@ -16,7 +16,7 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
     """The plan after looking at the tensors that it leaves out: twins that differ are untied.
 
     Raises UnmatchedTensorsError when twins differ and Hugging Face holds them as one, or when an ignored buffer holds
-    anything but 0, 1, 2, ....
+    anything but its first number and those after it.
     """
     for rule in plan.tied:
         if rule.twin not in checkpoint.tensors:
@@ -30,12 +30,17 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
             plan = plan.untie(rule)
     for rule in plan.ignored:
         values = checkpoint.tensors[rule.source].read().reshape(-1)
-        if not np.array_equal(values, np.arange(values.size)):
+        if not np.array_equal(values, np.arange(rule.first, rule.first + values.size)):
             raise UnmatchedTensorsError(
-                f"{rule.source} does not hold 0, 1, 2, ...: Hugging Face computes this buffer and has no place for "
-                "other values"
+                f"{rule.source} does not hold {counted(rule.first)}: Hugging Face computes this buffer and has no "
+                "place for other values"
             )
     return plan
+
+
+def counted(first: int) -> str:
+    """What a buffer holds that counts from `first` on, in words."""
+    return f"{first}, {first + 1}, {first + 2}, ..."
 
 
 def bit_equal(one: Tensor, other: Tensor, transform: Transform = IDENTITY) -> bool:

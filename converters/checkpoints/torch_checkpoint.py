@@ -20,7 +20,7 @@ from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.casting import number_of, widened
 from ..formats.tensors import Tensor
 from .checkpoint import Checkpoint, open_files
-from .comparison import bit_equal
+from .comparison import bit_equal, counted
 from .configuration import label_notes
 from .lookalikes import held_instead, program_file
 from .source import TRAINING_FILE, Source, listed_shards
@@ -243,7 +243,9 @@ def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> Non
                 f"{name} does not hold {region.fill:g} in rows {region.top} to {region.bottom - 1} and columns "
                 f"{region.left} to {region.right - 1}: PaddleNLP's model has no place for other values"
             )
-    for name in plan.ignored:
+    for name, first in plan.ignored:
         values = tensors[name].read().reshape(-1)
-        if not np.array_equal(values, np.arange(values.size)):
-            raise UnmatchedTensorsError(f"{name} does not hold 0, 1, 2, ...: transformers computes this buffer itself")
+        if not np.array_equal(values, np.arange(first, first + values.size)):
+            raise UnmatchedTensorsError(
+                f"{name} does not hold {counted(first)}: transformers computes this buffer itself"
+            )

@@ -13,6 +13,7 @@ from ...mappings.language.matching.plan import Plan, is_prefixed
 from ...mappings.language.rules import Kind, Move
 from ..formats.casting import CASTS
 from ..formats.dtypes import DTYPES, DType
+from ..formats.tensors import Tensor
 
 _DTYPE_KEY = "paddle2torch.cast"
 _ROW_KEY = "paddle2torch.zero_padding_row"
@@ -97,6 +98,15 @@ def make_alterations(
     return Alterations(target, int(padding), no_tokenizer)
 
 
+def must_zero_padding_row(plan: Plan, configuration: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the padding row has to be written as zeros for Hugging Face's class to compute the same, and holds
+    something else. `configuration` is PaddleNLP's, `tensors` are the source's."""
+    padding = configuration["pad_token_id"]
+    if not plan.family.zero_padding_row or padding is None:
+        return False
+    return bool(tensors[word_embeddings(plan).source].read()[int(padding)].any())
+
+
 def read_alterations(path: Path, metadata: Mapping[str, str]) -> Alterations:
     """The alterations that the metadata of the file `path` record. Raises UnreadableFileError for an unknown one."""
     dtype, row, tokenizer = (metadata.get(key) for key in (_DTYPE_KEY, _ROW_KEY, _TOKENIZER_KEY))
@@ -136,13 +146,20 @@ def altered_plan(plan: Plan, configuration: Mapping[str, Any], alterations: Alte
 
 
 def with_own_decoder(plan: Plan, configuration: Mapping[str, Any]) -> Plan:
-    """The plan that writes a decoder, which is tied to the word embeddings, as a tensor of its own."""
+    """The plan that writes a decoder, which is tied to the word embeddings, as a tensor of its own. Raises
+    ConfigurationError where Hugging Face's class, or PaddleNLP's on the way back, has no place for one."""
     words = word_embeddings(plan)
     rules = plan.family.rules(
         plan.architecture,
         configuration,
         is_prefixed(plan.family, [name for move in plan.moves for name in move.sources]),
     )
+    if stuck := [rule.source for rule in rules if rule.twin == words.source and not rule.targets]:
+        raise ConfigurationError(
+            f"{words.source} does not hold zeros for the padding id, {stuck[0]} is the same tensor, and PaddleNLP "
+            "reads zeros in the one and the stored row in the other: write zeros into that row with PaddleNLP, and "
+            "convert again; only the logit of the padding id changes"
+        )
     written = {move.target for move in plan.moves}
     decoders = [
         rule

@@ -19,6 +19,9 @@ REPEAT: Mapping[str, str] = {"layer": "num_hidden_layers"}
 POSITION_IDS = Ignored("embeddings.position_ids", (1, "max_position_embeddings"))
 """A buffer that older files of Hugging Face's hold."""
 
+STORED_POSITION_IDS = Ignored("embeddings.position_ids", (1, "max_position_embeddings"), stored=True)
+"""The same buffer where PaddleNLP's files hold it too."""
+
 TYPES = Embedding("embeddings.token_type_embeddings", "type_vocab_size", "hidden_size")
 
 TYPES_IF_ANY = When(
@@ -51,17 +54,19 @@ def backbone(types: Row = TYPES) -> tuple[Row, ...]:
 
 POOLER: tuple[Row, ...] = (Linear("pooler.dense", "hidden_size", "hidden_size"),)
 
+
+def repeated_bias(bias: str, foreign: bool = False) -> Row:
+    """The bias of a decoder, which Hugging Face's files may hold under a second name: only they do where it is
+    `foreign`."""
+    again = "cls.predictions.decoder.bias"
+    return Tied(again, bias, ("vocab_size",), optional=True, repeated=again, foreign=foreign)
+
+
 MLM_HEAD: tuple[Row, ...] = (
     Linear("cls.predictions.transform", "hidden_size", "hidden_size", "cls.predictions.transform.dense"),
     Norm("cls.predictions.layer_norm", "hidden_size", "cls.predictions.transform.LayerNorm"),
     Parameter("cls.predictions.decoder_bias", ("vocab_size",), "cls.predictions.bias"),
-    Tied(
-        "cls.predictions.decoder.bias",
-        "cls.predictions.decoder_bias",
-        ("vocab_size",),
-        optional=True,
-        repeated="cls.predictions.decoder.bias",
-    ),
+    repeated_bias("cls.predictions.decoder_bias"),
     Tied(
         "cls.predictions.decoder.weight",
         BACKBONE + "embeddings.word_embeddings.weight",
@@ -147,6 +152,15 @@ PADDING_ROW = DeclaredDifference(
     padding=True,
 )
 """Of families whose table of words has a `padding_idx` in PaddleNLP."""
+
+ZEROED_PADDING_ROW = DeclaredDifference(
+    "padding_row",
+    "PaddleNLP makes the embedding of the padding id zero, PyTorch reads the stored row, and it reaches attended "
+    "positions: the row is written as zeros, every position is compared, and what a file holds in that row is lost on "
+    "the way, so that it does not come back from Hugging Face's folder either",
+    padding=True,
+)
+"""Of families that mix neighbouring tokens before or beside their attention, with `zero_padding_row`."""
 
 SMALL: Mapping[str, int] = {
     "vocab_size": 50,

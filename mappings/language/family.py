@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .beside import SeparateHead
 from .fields import Field
+from .limits import NO_LIMITS, PLAIN, LayerForm, Limits
 from .reference import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
@@ -30,6 +31,9 @@ ROLES = (
 )
 """What modules do, in the words of the faults that strike them, `positions` where a family has a table of them.
 Besides, `pooler` where a family has one."""
+
+ATTENTION_ROLES = ("query", "key", "value", "attention_out")
+"""Those of them that a family without heads does not have."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ class Model:
     Face's class has no place for: its rows' tensors are written to a file of their own.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
     are neutral names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names,
-    or where its own name does not say what it answers.
+    or where its own name does not say what it answers; `asks` are arguments that it has to be called with all the same.
+    `gives_pooled`: what PaddleNLP's class returns ends in the output of a pooler that Hugging Face's does not have.
+    `limits` are its own where they are not the family's.
     """
 
     source: str
@@ -72,6 +78,9 @@ class Model:
     needs: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     returns: tuple[str, ...] | None = None
     beside: SeparateHead | None = None
+    asks: Mapping[str, Any] = field(default_factory=dict)
+    gives_pooled: bool = False
+    limits: Limits | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -162,7 +171,11 @@ class Family:
     has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
     themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
     Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
-    PaddleNLP adds to every position, where Hugging Face's class wants the sum. `small` is a configuration for tests
+    PaddleNLP adds to every position, where Hugging Face's class wants the sum, `more_positions` how many rows its table
+    of positions has beyond `max_position_embeddings`. `limits` are what its models cannot take
+    or give then, and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding,
+    which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
+    row is written so, whatever a file holds in it. `small` is a configuration for tests
     that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
     `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
     published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
@@ -194,6 +207,10 @@ class Family:
     arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
     target_arguments: tuple[str, ...] | None = None
     first_position: int = 0
+    more_positions: int = 0
+    limits: Limits = NO_LIMITS
+    layers: LayerForm = PLAIN
+    zero_padding_row: bool = False
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -266,8 +283,26 @@ class Family:
         return self.target_type or self.name
 
     def _wanted_roles(self) -> tuple[str, ...]:
-        roles = [role for role in ROLES if role != "positions" or "position_ids" in self.arguments]
+        attends = any(entry.name == "num_attention_heads" for entry in self.fields)
+        left_out = {
+            *(() if attends else ATTENTION_ROLES),
+            *(() if "position_ids" in self.arguments else ("positions",)),
+        }
+        roles = [role for role in ROLES if role not in left_out]
         return (*roles, *(("pooler",) if self.pooler else ()))
+
+    def limits_of(self, architecture: str) -> Limits:
+        """What the models of a class cannot take or give when the frameworks are compared."""
+        limits = self.model(architecture).limits
+        return self.limits if limits is None else limits
+
+    def arguments_of(self, side: str, limits: Limits = NO_LIMITS) -> tuple[str, ...]:
+        """The arguments that models with these limits are given on a side, `paddle` or `torch`."""
+        given = self.target_arguments if side == "torch" and self.target_arguments is not None else self.arguments
+        # What PaddleNLP's model does not attend to by itself, Hugging Face's class has to be told.
+        left_out = {"position_ids"} if limits.positions is not None else set()
+        left_out |= {"attention_mask"} if limits.mask is not None and side == "paddle" else set()
+        return tuple(name for name in given if name not in left_out)
 
     def declared(self, architecture: str) -> tuple[DeclaredDifference, ...]:
         """The declared differences that apply to a PaddleNLP class."""

@@ -283,7 +283,8 @@ class Tied(Row):
 
 @dataclass(frozen=True)
 class Ignored(Row):
-    """A buffer that Hugging Face computes itself; its values must be 0, 1, 2, ... or the conversion fails.
+    """A buffer that Hugging Face computes itself; its values must be `first` and the numbers after it or the
+    conversion fails.
 
     `stored` says that PaddleNLP's own files hold it, as int64.
     """
@@ -291,6 +292,7 @@ class Ignored(Row):
     source: str
     shape: tuple[Size, ...]
     stored: bool = False
+    first: int = 0
 
     @property
     def label(self) -> str:
@@ -304,7 +306,7 @@ class Ignored(Row):
 
     def rules(self, place: Place) -> list[Rule]:
         rule = Rule(Kind.IGNORED, (place.source(self.source),), (), (place.shape(self.shape),), optional=True)
-        return [replace(rule, spare=place.target(self.source), stored=self.stored)]
+        return [replace(rule, spare=place.target(self.source), stored=self.stored, first=self.first)]
 
 
 @dataclass(frozen=True)
@@ -374,6 +376,29 @@ class Numbered(Row):
     def under(self, configuration: Mapping[str, Any]) -> Iterator[Row]:
         for number in range(self.count(configuration)):
             yield from self.row(number).under(configuration)
+
+
+@dataclass(frozen=True)
+class Following(Row):
+    """Rows with sizes that follow from PaddleNLP's configuration without being a field of it: `rows` makes them, `name`
+    stands for them in messages."""
+
+    name: str
+    rows_with: Callable[[Mapping[str, Any]], tuple[Row, ...]]
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        raise MappingError(f"row {self.label} follows from the configuration: its rows have the names")
+
+    def rules(self, place: Place) -> list[Rule]:
+        raise MappingError(f"row {self.label} follows from the configuration: its rows have the rules")
+
+    def under(self, configuration: Mapping[str, Any]) -> Iterator[Row]:
+        for row in self.rows_with(configuration):
+            yield from row.under(configuration)
 
 
 def is_set(field: str) -> Callable[[Mapping[str, Any]], bool]:

@@ -78,7 +78,7 @@ class Rule:
     mapped, and `stored` says of an ignored one that PaddleNLP's own files hold it: both are for the way back. A tied
     tensor is bit-equal to its `twin` after the transform; untied, it takes `copies` along, pairs of a mapped source and
     a further target. `foreign` says of a tied one that only Hugging Face's files hold it, `beside` that the targets lie
-    in a file of their own, as a move says.
+    in a file of their own, as a move says. `first` is what an ignored buffer counts from.
     """
 
     kind: Kind
@@ -94,6 +94,7 @@ class Rule:
     copies: tuple[tuple[str, str], ...] = ()
     foreign: bool = False
     beside: bool = False
+    first: int = 0
 
     @property
     def source(self) -> str:

@@ -2,7 +2,8 @@
 for a mask and for positions.
 
 Runs as a child process that reads {"models": [[architecture, configuration], ...], "defaults": [[architecture,
-configuration], ...], "tables": [[backbone, tokenizer class], ...]} and prints one JSON line.
+configuration, whether it takes a mask of 0 and 1], ...], "tables": [[backbone, tokenizer class], ...]} and prints one
+JSON line.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """What a model takes for a mask and for positions when it is given ids alone."""
+def defaults_of(architecture: str, configuration: dict[str, Any], takes_mask: bool) -> dict[str, Any]:
+    """What a model takes for a mask and for positions when it is given ids alone. One that takes no mask of 0 and 1 is
+    given what is to be added to the scores, or nothing where it takes no mask at all."""
     import paddlenlp.transformers
 
     paddle.seed(3)
@@ -51,9 +53,12 @@ def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, A
     others = [index for index in range(configuration["vocab_size"]) if index != padding]
     ids = np.array([[*others[4:9], padding, padding, padding]])
     attended = ids != padding
-    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+    parameters = inspect.signature(model.forward).parameters
+    takes_positions, masks = "position_ids" in parameters, (False, True) if "attention_mask" in parameters else (None,)
 
     def states(mask: Any = None, positions: Any = None) -> Any:
+        if mask is not None and not takes_mask:
+            mask = ((mask - 1) * 1e4).astype(np.float32)[:, None, None]
         given = {"attention_mask": mask, "position_ids": positions if takes_positions else None}
         stated = {name: paddle.to_tensor(value) for name, value in given.items() if value is not None}
         output = model(paddle.to_tensor(ids), **stated)
@@ -64,8 +69,10 @@ def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, A
     after = np.where(attended, padding + np.cumsum(attended, axis=1), padding)
     everything, masked = np.ones_like(ids), attended.astype(ids.dtype)
     known = {
-        (masks, positions): states(masked if masks else everything, after if positions else from_zero)
-        for masks in (False, True)
+        (bool(hides), positions): states(
+            None if hides is None else masked if hides else everything, after if positions else from_zero
+        )
+        for hides in masks
         for positions in ((False, True) if takes_positions else (False,))
     }
     own = states()
@@ -74,8 +81,10 @@ def defaults_of(architecture: str, configuration: dict[str, Any]) -> dict[str, A
     ids[0, 1] = 0
     attended[:] = ids != 0
     positions = after if found[1] else from_zero
-    masks_first = padding != 0 and np.allclose(
-        states(), states(attended.astype(ids.dtype), positions), rtol=0, atol=1e-5
+    masks_first = (
+        padding != 0
+        and None not in masks
+        and np.allclose(states(), states(attended.astype(ids.dtype), positions), rtol=0, atol=1e-5)
     )
     return {
         "masks_padding": found[0],
@@ -103,7 +112,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     answer = {
         "tables": [tables_of(*asked) for asked in request["tables"]],
-        "defaults": [defaults_of(architecture, configuration) for architecture, configuration in request["defaults"]],
+        "defaults": [defaults_of(*asked) for asked in request["defaults"]],
         "models": [facts_of(architecture, configuration) for architecture, configuration in request["models"]],
     }
     print(json.dumps(answer), flush=True)

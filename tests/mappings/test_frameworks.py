@@ -75,7 +75,7 @@ def test_the_plan_accounts_for_every_tensor_and_leads_back(
         inverse = make_inverse_plan(family, model.source, case.configuration, tensors(torch), tie_word_embeddings=True)
         assert inverse.target_architecture == plan.target_architecture == model.target_architecture
         made = {move.target: list(move.target_shape) for move in inverse.moves}
-        made |= {name: list(shape) for name, shape in inverse.made}
+        made |= {name: list(shape) for name, shape, _ in inverse.made}
         dropped = {rule.source for rule in plan.dropped}
         # A tensor that PaddleNLP's model shares itself may be filled all the same.
         assert made.keys() - paddle["state"].keys() <= {

@@ -11,6 +11,7 @@ import pytest
 
 import paddle2torch
 from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.seeding import seed_request
 
 from ..conftest import small_of
 
@@ -36,14 +37,8 @@ def seed_small(runners: Runners, tmp_path: Path) -> Seed:
     """A function that lets PaddleNLP write a small checkpoint: `seed_small(architecture, seed=0, **fields)`."""
 
     def seed_one(architecture: str, seed: int = 0, folder: str = "source", **fields: Any) -> Path:
-        request = {
-            "operation": "seed",
-            "architecture": architecture,
-            "configuration": {**small_of(architecture), **fields},
-            "folder": str(tmp_path / folder),
-            "seed": seed,
-        }
-        runners.paddle32.request(request)
+        configuration = {**small_of(architecture), **fields}
+        runners.paddle32.request(seed_request(architecture, configuration, tmp_path / folder, seed))
         return tmp_path / folder
 
     return seed_one

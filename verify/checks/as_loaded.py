@@ -13,6 +13,7 @@ import numpy as np
 from ...converters.formats.dtypes import Array, widest
 from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
+from ...mappings.language.limits import NO_LIMITS, Limits
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
@@ -30,7 +31,7 @@ PAIRS = ("At nine", "No")
 TOKENS = 7
 """Tokens per row of ids where the source has no tokenizer."""
 
-PADDED_PAIRS, MASKED_IDS = "pairs", "ids with a mask"
+PADDED_PAIRS, MASKED_IDS, IDS_ALONE = "pairs", "ids with a mask", "ids alone"
 
 MASKED = ", mask asked for"
 """Behind the name of a case: PaddleNLP's tokenizer is asked for the mask that it does not give by default."""
@@ -56,36 +57,42 @@ def _run(context: Context) -> Outcome:
     if not pair.alterations.no_tokenizer:
         vocabulary = int(pair.configuration["vocab_size"])
         tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
-    cases = id_cases(pair) if tokenizer is None else text_cases()
+    cases = id_cases(pair) if tokenizer is None else text_cases(pair.limits)
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
     torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
     return Comparison(pair, paddle, torch).outcome(cases)
 
 
-def text_cases() -> list[Case]:
-    """The calls of a model that has a tokenizer: one text, and pairs of different lengths. There are few of them,
-    because even a short one takes a large model seconds."""
-    pairs: Case = {"name": PADDED_PAIRS, "texts": TEXTS, "pairs": PAIRS}
+def text_cases(limits: Limits = NO_LIMITS) -> list[Case]:
+    """The calls of a model that has a tokenizer: one text, and pairs of different lengths, or one where the model takes
+    no more rows or no padding. There are few of them, because even a short one takes a large model seconds."""
+    rows = len(TEXTS) if limits.rows is None and limits.padding is None else 1
+    pairs: Case = {"name": PADDED_PAIRS, "texts": TEXTS[:rows], "pairs": PAIRS[:rows]}
     return [{"name": "text", "texts": TEXTS[:1], "error_of": PADDED_PAIRS}, pairs]
 
 
 def id_cases(pair: Pair) -> list[Case]:
-    """The calls of a model that has none: ids with a mask, and the same alone, of which one row has no padding."""
+    """The calls of a model that has none: ids with a mask, where it takes one, and the same alone, of which one row has
+    no padding."""
     configuration = pair.configuration
     padding = configuration.get("pad_token_id")
     defaults = pair.recognised.family.defaults
     masked = defaults.masked_id if defaults is not None else None
     allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
+    limits = pair.limits
     tokens = min(TOKENS, configuration["max_position_embeddings"] - pair.recognised.family.first_position)
-    ids = np.random.default_rng(0).choice(allowed, (2, tokens))
-    mask = np.ones((2, tokens), np.int64)
-    mask[1, 1 + tokens // 2 :] = 0
+    ids = np.random.default_rng(0).choice(allowed, (2 if limits.rows is None else 1, tokens))
+    mask = np.ones_like(ids)
+    if limits.padding is None:
+        mask[1:, 1 + tokens // 2 :] = 0
     ids[mask == 0] = padding or 0
     given = {"ids": ids.tolist(), "attended": mask.tolist()}
+    if limits.mask is not None and not _masks_padding(pair):
+        return [{"name": IDS_ALONE, **given}]
     return [
         {"name": MASKED_IDS, **given, "mask": mask.tolist()},
-        {"name": "ids alone", **given, "error_of": MASKED_IDS},
+        {"name": IDS_ALONE, **given, "error_of": MASKED_IDS},
     ]
 
 
@@ -100,10 +107,13 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
     """PaddleNLP's side, made once for all converted folders that are compared with it."""
     if context.runs.paddle_as_loaded is None:
         named = None
+        if context.pair.limits.mask is not None:
+            # It masks the padding by itself, where transformers has to be told.
+            cases = [{name: value for name, value in case.items() if name != "mask"} for case in cases]
         if tokenizer is not None:
             folder = stage_tokenizer(tokenizer, context.scratch / "as_loaded tokenizer")
             named = {"folder": str(folder), **paddle_tokenizer(tokenizer)}
-            if not _masks_padding(context.pair):
+            if not _masks_padding(context.pair) and context.pair.limits.mask is None:
                 padded = next(case for case in cases if case["name"] == PADDED_PAIRS)
                 cases = [*cases, {**padded, "name": PADDED_PAIRS + MASKED, "ask_mask": True}]
         try:
@@ -198,7 +208,7 @@ class Comparison:
         whether the outputs can be compared."""
         name = case["name"]
         paddle, torch = (_part(run, f"{name}.given.") for run in (self.paddle, self.torch))
-        wanted = {**paddle, **({"attention_mask": None} if "texts" in case else {})}
+        wanted = {**paddle, **({"attention_mask": None} if "texts" in case or "mask" in case else {})}
         if torch.keys() != wanted.keys():
             self.problems.append(
                 f"{name}: the tokenizer gives {', '.join(sorted(torch))}, not {', '.join(sorted(wanted))}"
@@ -288,8 +298,9 @@ class Comparison:
         """PaddleNLP's outputs, which come without names, by transformers' names for those at the same places."""
         outputs = {name: array for name, array in _part(self.paddle, f"{paddle_case}.").items() if name.isdecimal()}
         names = [self._probabilities().get(name, name) for name in self.torch.answer["returned"][torch_case][1]]
-        family = self.pair.recognised.family
-        if self.pair.plan.architecture == family.base and not family.model(family.base).pooler:
+        family, architecture = self.pair.recognised.family, self.pair.plan.architecture
+        model = family.model(architecture)
+        if model.gives_pooled or (architecture == family.base and not model.pooler):
             # PaddleNLP's backbone has one all the same.
             names.append("pooler_output")
         # One more on either side gets a name that the other does not have.

@@ -45,6 +45,8 @@ def check_configuration(
         if expected != sides[1]:
             problems.append(f"{name} is {expected} in Paddle and {sides[1]} in torch")
     for name, what in (("heads", "number of attention heads in use"), ("activation", "activation function in use")):
+        if name == "heads" and "num_attention_heads" not in entries:
+            continue
         compared += 1
         if paddle[name] is None or paddle[name] != torch[name]:
             problems.append(f"{what} is {paddle[name]} in Paddle and {torch[name]} in torch")
@@ -54,6 +56,12 @@ def check_configuration(
             problems.append(f"the labels are {paddle['labels']} in Paddle and {torch['labels']} in torch")
     epsilon_problems, epsilons = _epsilons(plan, paddle["layer_norm_eps"], torch["layer_norm_eps"], declared)
     problems += epsilon_problems
+    if not epsilons and "layer_norm_eps" in entries:
+        # None to look at: what the configurations say of it.
+        sides = paddle["configuration"].get("layer_norm_eps"), torch["configuration"].get("layer_norm_eps")
+        compared += 1
+        if sides[0] != sides[1]:
+            problems.append(f"layer_norm_eps is {sides[0]} in Paddle and {sides[1]} in torch")
     return CheckResult(
         name="config",
         passed=not problems,

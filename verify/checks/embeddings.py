@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array
+from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
@@ -31,7 +32,8 @@ def run_embeddings(context: Context) -> CheckResult:
     """Put all rows through both frameworks' embeddings and compare. Raises RunnerAnswerError when one cannot."""
     pair, session = context.pair, context.models
     family = pair.recognised.family
-    rows = all_rows(pair.configuration, pair.padding, family.first_position)
+    sizes = {**pair.configuration, TABLES["positions"]: table_of_positions(family, pair.configuration)}
+    rows = all_rows(sizes, pair.padding, family.first_position)
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
     forward = context.inputs
@@ -44,12 +46,17 @@ def run_embeddings(context: Context) -> CheckResult:
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
-    result = check_embeddings(pair.configuration, forward, rows, ours, theirs, pair.padding)
+    result = check_embeddings(sizes, forward, rows, ours, theirs, pair.padding)
     for table, argument in ARGUMENTS.items():
         if argument not in family.arguments and not (counted and table == "positions"):
             # There is no such table, or no way to choose a row of it.
             result.details["coverage"].pop(table)
     return result
+
+
+def table_of_positions(family: Family, configuration: Mapping[str, Any]) -> int:
+    """The rows of a model's table of positions."""
+    return int(configuration[TABLES["positions"]]) + family.more_positions
 
 
 def all_rows(configuration: Mapping[str, Any], padding: int | None, first_position: int = 0) -> Inputs:

@@ -47,8 +47,10 @@ def _other_tensors(before: Mapping[str, Array], after: Mapping[str, Array]) -> b
 
 
 def _other_inputs(before: Faulted, after: Inputs) -> bool:
-    """Ids that name other rows of a table are other inputs, unless all its rows are equal, or the models take none."""
-    arrays, taken = after.arrays(), before.plan.family.arguments
+    """Ids that name other rows of a table are other inputs, unless all its rows are equal; what torch's model does not
+    get is none."""
+    arrays, plan = after.arrays(), before.plan
+    taken = plan.family.arguments_of("torch", plan.family.limits_of(plan.architecture))
     return any(
         name in taken and not same_bits(array, arrays[name]) and not _equal_rows(before, _READ_BY.get(name))
         for name, array in before.inputs.arrays().items()

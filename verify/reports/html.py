@@ -17,7 +17,7 @@ from .gate_result import GateResult, ModelResult
 from .hints import hint
 from .result import CheckResult, Report
 from .template import STYLE, TEMPLATE
-from .text import headline, tally, verdict, worst
+from .text import headline, said_lines, tally, verdict, worst
 
 ORIGINS = {
     "published": "The published weights.",
@@ -125,7 +125,7 @@ def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
         "seconds": f"{model.seconds:.1f}",
         "error": model.error,
         "report": report is not None,
-        **dict.fromkeys(("facts", "notes", "problems", "charts", "checks", "coverage", "declared", "parts"), ()),
+        **dict.fromkeys(("facts", "said", "problems", "charts", "checks", "coverage", "declared", "parts"), ()),
     }
     if report is None:
         return document
@@ -147,7 +147,7 @@ def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
         "worst32": worst(report.check("float32")),
         "facts": f"{report.architecture}, {report.parameters:,} parameters in {report.tensors} tensors, "
         f"{report.weights} weights",
-        "notes": report.notes,
+        "said": [line[0].upper() + line[1:] for line in said_lines(report)],
         "problems": [
             {
                 "check": check.name,

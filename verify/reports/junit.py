@@ -113,6 +113,7 @@ def _properties(report: Report) -> dict[str, str]:
         "tool": report.tool,
         **{f"version of {name}": version for name, version in report.versions.items()},
         **{f"note {number}": note for number, note in enumerate(report.notes, start=1)},
+        **{f"not covered {number}": what for number, what in enumerate(report.not_covered, start=1)},
     }
 
 

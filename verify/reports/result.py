@@ -84,6 +84,7 @@ class Report:
     `not_run` why it could not be run. `certificate` is the path of the certificate that was written, `no_certificate`
     says why none was although it was asked for. `foreign` says that this package did not write the converted folder.
     `notes` say what of the source was read otherwise than it stands there, and how a framework got it all the same.
+    `not_covered` is what the models of this class could not be given, or asked for, each with the reason.
 
     Checks, versions and all that follows from running a framework are those of one torch environment. Where there are
     several, `others` are the reports of the others; the verdict is that of all of them.
@@ -115,6 +116,7 @@ class Report:
     accidents: Mapping[str, str] = field(default_factory=dict)
     others: tuple[Report, ...] = ()
     notes: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -214,6 +216,7 @@ class Report:
             "certificate": self.certificate,
             "no_certificate": self.no_certificate,
             "notes": list(self.notes),
+            "not_covered": list(self.not_covered),
             "faults": [dict(fault) for fault in self.faults],
             "tool": self.tool,
             "date": self.date,

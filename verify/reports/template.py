@@ -174,8 +174,8 @@ a model, or changes nothing in it, is not injected.</p>
 {%- if model.facts %}
 <p class="muted">{{ model.facts }}</p>
 {%- endif %}
-{%- for note in model.notes %}
-<p>Note: {{ note }}</p>
+{%- for line in model.said %}
+<p>{{ line }}</p>
 {%- endfor %}
 {%- for problem in model.problems %}
 <div class="problems"><p><strong>{{ problem.check }}</strong>: {{ problem.where }}</p>

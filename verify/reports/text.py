@@ -166,7 +166,7 @@ def report_lines(report: Report) -> list[str]:
     back = f", {report.direction}" if report.direction != TO_TORCH else ""
     foreign = ", a foreign folder" if report.foreign else ""
     facts = f"{report.architecture}, {report.weights} weights{back}{foreign}"
-    lines = [f"{report.converted} against {report.source} ({facts})", *(f"  note: {note}" for note in report.notes)]
+    lines = [f"{report.converted} against {report.source} ({facts})", *(f"  {line}" for line in said_lines(report))]
     end = [f"  {report.proof}"] if report.proof else []
     if not report.others:
         return [*lines, *_side_lines(report), *end, f"{report_verdict(report)} ({tally(report)})"]
@@ -177,8 +177,14 @@ def report_lines(report: Report) -> list[str]:
 
 
 def beside_checks(report: Report) -> list[str]:
-    """What a report says beside its checks: how the source was read, and where its certificate is or why not."""
-    return [*(f"note: {note}" for note in report.notes), *([report.proof] if report.proof else [])]
+    """What a report says beside its checks: how the source was read, what is not covered, and where its certificate is
+    or why not."""
+    return [*said_lines(report), *([report.proof] if report.proof else [])]
+
+
+def said_lines(report: Report) -> list[str]:
+    """How the source was read, and what no check covers."""
+    return [*(f"note: {note}" for note in report.notes), *(f"not covered: {what}" for what in report.not_covered)]
 
 
 def _side_lines(report: Report) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +26,7 @@ from ...converters.outputs.card import head_code
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Model
+from ...mappings.language.limits import NO_LIMITS, Limits
 from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs, needed
 from .client import RunnerProcess
@@ -150,7 +151,7 @@ class Session:
         self.tables: dict[str, dict[str, Any]] = {}
         self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
-        self._inputs = self.save_inputs("inputs", inputs)
+        self._inputs = self.save_inputs("inputs", inputs, self.limits)
 
     def paddle(self, dtype: str, operation: str, *, uncast: bool = False, **fields: Any) -> Run:
         """Ask Paddle in `dtype`; `uncast` leaves the weights as they were loaded.
@@ -166,6 +167,7 @@ class Session:
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         if self._needed:
             fields["needs"] = self._as_lists()
+        fields["asks"] = dict(self.model.asks)
         run = self._apart(self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields))
         if any(difference.scores for difference in self.plan.family.declared(self.plan.architecture)):
             run = replace(run, outputs={name: _attention(name, array) for name, array in run.outputs.items()})
@@ -229,11 +231,16 @@ class Session:
         parts = {"logits": np.where(nothing, 0, logits), "masked_logits": np.where(nothing, logits, 0)}
         return replace(run, outputs={**run.outputs, **parts})
 
-    def save_inputs(self, name: str, inputs: Inputs) -> dict[str, str]:
-        """Write inputs for a request; returns the path by framework."""
+    @property
+    def limits(self) -> Limits:
+        """What the architecture cannot take or give."""
+        return self.plan.family.limits_of(self.plan.architecture)
+
+    def save_inputs(self, name: str, inputs: Inputs, limits: Limits = NO_LIMITS) -> dict[str, str]:
+        """Write inputs for a request to what has these `limits`; returns the path by framework."""
         paths = {side: self.scratch / f"{name} {side}.safetensors" for side in ("paddle", "torch")}
         for side, path in paths.items():
-            inputs.save(path, self.plan.family, side)
+            inputs.save(path, self.plan.family, side, limits)
         return {side: str(path) for side, path in paths.items()}
 
     def save_tables(self, tables: Mapping[str, tuple[Array, float | None]]) -> None:
@@ -279,6 +286,8 @@ class Session:
             "session": self._name,
             "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
+            "layers": asdict(self.plan.family.layers),
+            "recorded": self.limits.states is not None,
             **fields,
         }
         answer = runner.request(request)

@@ -1,14 +1,16 @@
 """Watches a running model call by call: feeds its layers given states, and records what its modules take and give.
 
 A layer is what the encoder calls once per hidden state. Layers that share their weights are one module that is called
-several times, so calls are counted, not modules. Both frameworks call a hook in the same way; only the method that
-adds a hook after a module has two names, so the runners hand it over.
+several times, so calls are counted, not modules. What is watched is a layer's `forward`, which some encoders call
+without the module's hooks. Both frameworks call a hook in the same way; only the method that adds a hook after a module
+has two names, so the runners hand it over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,79 @@ else:
 AddHook = Callable[[Any, Callable[..., Any]], Any]
 
 
+@dataclass(frozen=True)
+class LayerForm:
+    """How states go through layers, by default as [batch, tokens, hidden], alone or before other things: with
+    `channels_first` as [batch, hidden, tokens], with `output` as an entry of a dictionary."""
+
+    channels_first: bool = False
+    output: str | None = None
+
+    def state(self, result: Any) -> Any:
+        """The state in what a layer gives."""
+        if self.output is not None:
+            return result[self.output]
+        return result[0] if isinstance(result, (tuple, list)) else result
+
+    def replaced(self, result: Any, state: Any) -> Any:
+        """What a layer gives with another state in it."""
+        if self.output is not None:
+            return {**result, self.output: state}
+        return (state, *result[1:]) if isinstance(result, (tuple, list)) else state
+
+    def turned(self, array: protocol.Array) -> protocol.Array:
+        """A layer's array as [batch, tokens, hidden], and back."""
+        return np.ascontiguousarray(array.swapaxes(1, 2)) if self.channels_first else array
+
+
+@contextmanager
+def watching(
+    layers: Sequence[Any], before: Callable[[tuple[Any, ...]], tuple[Any, ...]], after: Callable[[Any], Any]
+) -> Iterator[None]:
+    """Let `before` replace the positional arguments of each call of these layers, and `after` what it gives."""
+
+    def watched(plain: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **named: after(plain(*before(given), **named))
+
+    with ExitStack() as undone:
+        for layer in layers:
+            # Not by assignment, which PaddleNLP intercepts.
+            undone.callback(vars(layer).pop, "forward")
+            vars(layer)["forward"] = watched(layer.forward)
+        yield
+
+
+class LayerStates:
+    """Records the states of a running encoder: what its first layer call takes, and what each gives."""
+
+    def __init__(self, form: LayerForm, to_array: Callable[[Any], Any]) -> None:
+        self.states: list[protocol.Array] = []
+        self._form = form
+        self._to_array = to_array
+
+    def recording(self, layers: Sequence[Any]) -> AbstractContextManager[None]:
+        """Record while the model runs within this context."""
+        return watching(layers, self._before, self._after)
+
+    def _before(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not self.states:
+            self.states.append(self._copied(_input(given)))
+        return given
+
+    def _after(self, result: Any) -> Any:
+        self.states.append(self._copied(self._form.state(result)))
+        return result
+
+    def _copied(self, tensor: Any) -> protocol.Array:
+        return copied(self._form.turned(self._to_array(tensor)))
+
+
+def _input(given: tuple[Any, ...]) -> Any:
+    if not given:
+        raise protocol.RequestError("a layer is called without its input as the first argument")
+    return given[0]
+
+
 class LayerCalls:
     """Replaces the input of each layer call, and the output of the last one, by given states.
 
@@ -32,54 +107,50 @@ class LayerCalls:
     """
 
     def __init__(
-        self, states: Sequence[protocol.Array], to_array: Callable[[Any], Any], from_array: Callable[[Any], Any]
+        self,
+        states: Sequence[protocol.Array],
+        form: LayerForm,
+        to_array: Callable[[Any], Any],
+        from_array: Callable[[Any], Any],
     ) -> None:
         self.states = states
         self.own: list[protocol.Array] = []
         self.stage = 0
+        self._form = form
         self._to_array = to_array
         self._from_array = from_array
 
-    @contextmanager
-    def feeding(self, layers: Sequence[Any], add_hook: AddHook) -> Iterator[None]:
+    def feeding(self, layers: Sequence[Any]) -> AbstractContextManager[None]:
         """Feed these layer modules while the model runs within this context."""
-        hooks = [hook for layer in layers for hook in self._hooks(layer, add_hook)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        return watching(layers, self._before, self._after)
 
-    def _hooks(self, layer: Any, add_hook: AddHook) -> tuple[Any, Any]:
-        return layer.register_forward_pre_hook(self._before), add_hook(layer, self._after)
-
-    def _before(self, layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if not given:
-            raise protocol.RequestError("a layer is called without its input as the first argument")
+    def _before(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        state = _input(given)
         call = max(len(self.own) - 1, 0)
         if call == 0:
-            self.own.append(copied(self._to_array(given[0])))
+            self.own.append(self._copied(state))
         self.stage = call + 1
         # One call too many has nothing to be fed; counting the states shows it.
-        return None if call >= len(self.states) - 1 else (self._fed(call, given[0]), *given[1:])
+        return given if call >= len(self.states) - 1 else (self._fed(call, state), *given[1:])
 
-    def _after(self, layer: Any, given: Any, result: Any) -> Any:
-        whole = isinstance(result, (tuple, list))
-        state = result[0] if whole else result
-        self.own.append(copied(self._to_array(state)))
+    def _after(self, result: Any) -> Any:
+        state = self._form.state(result)
+        self.own.append(self._copied(state))
         if len(self.own) != len(self.states):
-            return None
+            return result
         self.stage += 1
-        fed = self._fed(len(self.states) - 1, state)
-        return (fed, *result[1:]) if whole else fed
+        return self._form.replaced(result, self._fed(len(self.states) - 1, state))
+
+    def _copied(self, tensor: Any) -> protocol.Array:
+        return copied(self._form.turned(self._to_array(tensor)))
 
     def _fed(self, index: int, replaced: Any) -> Any:
-        wanted, found = self.states[index].shape, tuple(replaced.shape)
-        if wanted != found:
+        state = self._form.turned(self.states[index])
+        if state.shape != tuple(replaced.shape):
             raise protocol.RequestError(
-                f"hidden state {index} has shape {list(wanted)} in Paddle and {list(found)} in torch"
+                f"hidden state {index} has shape {list(state.shape)} in Paddle and {list(replaced.shape)} in torch"
             )
-        return self._from_array(self.states[index])
+        return self._from_array(state)
 
 
 class ModuleRecorder:

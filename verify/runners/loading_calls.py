@@ -88,10 +88,11 @@ def call_model(
     architecture: str,
     given: Mapping[str, protocol.Array],
     head: Sequence[str] = (),
+    asks: Mapping[str, Any] | None = None,
 ) -> tuple[Any, dict[str, protocol.Array]]:
-    """What a model answers when called with `given` alone, and what its parts gave on the way: the backbone's
-    `last_hidden_state` and `pooler_output` and, for question answering, the `qa_logits` of the head, which is the
-    modules `head` side by side where they are named."""
+    """What a model answers when called with `given`, and nothing else but `asks`, and what its parts gave on the way:
+    the backbone's `last_hidden_state` and `pooler_output` and, for question answering, the `qa_logits` of the head,
+    which is the modules `head` side by side where they are named."""
     choices = architecture.endswith("ForMultipleChoice")
     tensors = {name: runner.from_array(array[None] if choices else array) for name, array in given.items()}
     recorded: dict[str, list[protocol.Array]] = {}
@@ -111,7 +112,7 @@ def call_model(
     hooks += [runner.add_hook(getattr(model, name), on_head) for name in head]
     try:
         with runner.no_gradients():
-            result = model(**tensors)
+            result = model(**tensors, **(asks or {}))
         return result, {name: np.concatenate(parts, axis=-1) for name, parts in recorded.items()}
     finally:
         for hook in hooks:

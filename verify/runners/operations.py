@@ -113,7 +113,10 @@ class ModelRunner(ABC):
     def call(
         self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
     ) -> dict[str, Any]:
-        """Call a model and return what it puts out, all hidden states included, by the framework's names."""
+        """Call a model and return what it puts out, all hidden states included, by the framework's names; where these
+        are `recorded`, it is not asked for them."""
+        if request.get("recorded"):
+            return dict(model(**tensors, return_dict=True).items())
         asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
         return dict(model(**tensors, **asked).items())
 
@@ -194,7 +197,7 @@ class ModelRunner(ABC):
         loaded = self._loaded(request)
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
-        inputs.pop("attention_mask")
+        inputs.pop("attention_mask", None)
         module = loaded.model.base_model.embeddings
         arrays = {}
         with self.no_gradients():
@@ -293,18 +296,19 @@ class ModelRunner(ABC):
         self, request: protocol.Request, loaded: Loaded, stage: int, modules: Mapping[str, Any]
     ) -> tuple[layer_calls.LayerCalls, layer_calls.ModuleRecorder, dict[str, Any]]:
         states = layer_calls.read_states(load_file(protocol.field(request, "states")))
-        calls = layer_calls.LayerCalls(states, self.to_array, self.from_array)
+        calls = layer_calls.LayerCalls(states, _layer_form(request), self.to_array, self.from_array)
         recorder = layer_calls.ModuleRecorder(calls, stage, self.to_array)
         layers = self._layer_modules(loaded.model)
         with (
             self.no_gradients(),
-            calls.feeding(layers, self.add_hook),
+            calls.feeding(layers),
             recorder.recording(modules, self.add_hook),
         ):
-            return calls, recorder, self._run(request, loaded, False)
+            return calls, recorder, self._run(request, loaded, False, fed=True)
 
-    def _run(self, request: protocol.Request, loaded: Loaded, attentions: bool) -> dict[str, Any]:
-        """Run a model once and return every tensor it puts out, with those of its backbone, by neutral names."""
+    def _run(self, request: protocol.Request, loaded: Loaded, attentions: bool, fed: bool = False) -> dict[str, Any]:
+        """Run a model once and return every tensor it puts out, with those of its backbone, by neutral names. The
+        hidden states are those of its layers' calls where the request wants them `recorded`, unless they are `fed`."""
         model = loaded.model
         inputs = protocol.read_inputs(request, loaded.architecture)
         self.prepare(model, inputs)
@@ -317,17 +321,26 @@ class ModelRunner(ABC):
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result
 
+        recorded = layer_calls.LayerStates(_layer_form(request), self.to_array)
+        layers = self._layer_modules(model) if request.get("recorded") and not fed else []
         hooks = [self.add_hook(model.base_model, on_backbone)]
         if loaded.architecture.endswith("ForQuestionAnswering"):
             linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
             hooks.append(self.add_hook(linear, on_question_answering))
         try:
             tensors = {name: self.from_array(array) for name, array in inputs.items()}
-            own = self.call(request, model, tensors, attentions)
+            with recorded.recording(layers):
+                own = self.call(request, model, tensors, attentions)
         finally:
             for hook in hooks:
                 hook.remove()
         if own.get("hidden_states") is not None:
             own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
+        elif recorded.states:
+            own["hidden_states"] = [self.from_array(state) for state in recorded.states]
         # The task's own tensors come last so that the backbone's never replace them.
         return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture)
+
+
+def _layer_form(request: protocol.Request) -> layer_calls.LayerForm:
+    return layer_calls.LayerForm(**(request.get("layers") or {}))

@@ -13,8 +13,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,14 @@ import numpy as np
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
-    from . import loading_calls, operations, protocol, tokenizer_calls
+    from . import loading_calls, operations, paddle_loading, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
     import loading_calls
     import operations
+    import paddle_loading
     import protocol
     import tokenizer_calls
-
-PART_ELEMENTS = 1 << 20
-"""At least so many elements are cast and assigned at a time."""
 
 
 class PaddleRunner(operations.ModelRunner):
@@ -107,15 +105,22 @@ class PaddleRunner(operations.ModelRunner):
         model_class._load_pretrained_model = classmethod(recording)
         try:
             # A parameter that the folder lacks stays NaN, and so does all that is computed from it.
-            with initial_values(paddle, math.nan), doubling(paddle) if self.dtype == "float64" else nullcontext():
+            with (
+                paddle_loading.initial_values(paddle, math.nan),
+                paddle_loading.doubling(paddle) if self.dtype == "float64" else nullcontext(),
+            ):
                 # The folder's configuration may name a type of its own, which would win over the default type.
                 model = model_class.from_pretrained(folder, dtype=self.dtype)
                 if self.dtype == "float64":
-                    widen_buffers(paddle, model)
+                    paddle_loading.widen_buffers(paddle, model)
         finally:
             with suppress(AttributeError):
                 del model_class._load_pretrained_model
         model.eval()
+        for layer in model.sublayers():
+            # Some are made as float32 whatever the default type is, and so would be their gradients.
+            if not layer.sublayers() and any(str(one.dtype) != f"paddle.{self.dtype}" for one in layer.parameters()):
+                layer.to(dtype=self.dtype)
         if request.get("cast"):
             with self.no_gradients():
                 for parameter in model.state_dict().values():
@@ -136,6 +141,8 @@ class PaddleRunner(operations.ModelRunner):
         tensors = {**tensors, **self.needed(request)}
         if returns is None:
             return super().call(request, model, tensors, attentions)
+        if request.get("recorded"):
+            return dict(zip(returns["names"], self.parts(model(**tensors, **request["asks"])), strict=True))
         paddle, _ = self.frameworks()
         own: dict[str, Any] = {}
         parts: list[Any] = []
@@ -162,8 +169,14 @@ class PaddleRunner(operations.ModelRunner):
                 hook.remove()
         if parts:
             own["qa_logits"] = paddle.concat(parts, axis=-1)
-        results = results if isinstance(results, tuple | list) else [results]
-        return {**own, **dict(zip(returns["names"], results, strict=True))}
+        return {**own, **dict(zip(returns["names"], self.parts(results), strict=True))}
+
+    @staticmethod
+    def parts(result: Any) -> list[Any]:
+        """What a model gives, in its order, without names."""
+        if isinstance(result, dict):
+            return [one for one in result.values() if one is not None]
+        return list(result) if isinstance(result, tuple | list) else [result]
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
@@ -221,7 +234,9 @@ class PaddleRunner(operations.ModelRunner):
         settings = dict(request.get("settings") or {})
         if request.get("name"):
             settings.update(tokenizer_class.pretrained_init_configuration[request["name"]])
-            settings["model_max_length"] = tokenizer_class.max_model_input_sizes[request["name"]]
+            # Some classes state no length for any name.
+            if (length := tokenizer_class.max_model_input_sizes.get(request["name"])) is not None:
+                settings["model_max_length"] = length
         # AlbertTokenizer asks for the files of both kinds of vocabulary, and never finds the other one in a folder.
         for argument, file in tokenizer_class.resource_files_names.items():
             if not os.path.isfile(os.path.join(folder, file)):
@@ -242,12 +257,12 @@ class PaddleRunner(operations.ModelRunner):
         typed = bool((named or {}).get("token_types", True))
         for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd", typed).items():
             modules = (request.get("returns") or {}).get("modules", ())
-            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules)
-            results = result if isinstance(result, tuple | list) else [result]
+            asks = request.get("asks") or {}
+            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules, asks)
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
             arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})
             # A cache for decoding, a tuple that comes back where use_cache is set, follows from the rest.
-            tensors = [tensor for tensor in results if hasattr(tensor, "ndim")]
+            tensors = [tensor for tensor in self.parts(result) if hasattr(tensor, "ndim")]
             arrays.update({f"{case}.{index:02d}": self.to_array(tensor) for index, tensor in enumerate(tensors)})
         save_file(
             {name: np.ascontiguousarray(array) for name, array in arrays.items()}, protocol.field(request, "outputs")
@@ -280,10 +295,12 @@ class PaddleRunner(operations.ModelRunner):
 
         started = time.perf_counter()
         # Paddle numbers its layers, and saves those names too: starting over makes equal seeds give equal files.
-        with initial_values(paddle, math.nan), paddle.utils.unique_name.guard():
+        with paddle_loading.initial_values(paddle, math.nan), paddle.utils.unique_name.guard():
             model = model_class(model_class.config_class(**fields))
         built = time.perf_counter()
         set_seeded_values(paddle, model, seed)
+        if request.get("zero_padding"):
+            zero_padding_rows(paddle, model)
         for name, buffer in model.named_buffers():
             # Otherwise called after a counter of the whole process, which would end up in the file.
             buffer.name = name
@@ -311,105 +328,14 @@ def parameter_sizes(model: Any) -> list[int]:
     return [int(parameter.size) for _, parameter in model.named_parameters()]
 
 
-@contextmanager
-def initial_values(paddle: ModuleType, value: float) -> Iterator[None]:
-    """Let models start from one value instead of random ones, which take longer to draw than a file to load.
-
-    PaddleNLP's own initialisation still runs: in some families it sets more than values.
-    """
-    drawn = paddle.tensor.normal
-
-    filled: list[Any] = []
-
-    def constant(mean: float = 0.0, std: float = 1.0, shape: Any = None, name: Any = None) -> Any:
-        if shape is None:
-            return drawn(mean, std, shape, name)
-        # The last one serves again, as most layers have sisters of their size: fresh memory costs more than filling it.
-        size = math.prod(int(length) for length in shape)
-        if not filled or filled[0].size != size:
-            filled.clear()
-            filled.append(paddle.full([size], value, paddle.get_default_dtype()))
-        return paddle.reshape(filled[0], shape)
-
-    initializer = paddle.nn.initializer.Constant(value)
-    paddle.nn.initializer.set_global_initializer(initializer, initializer)
-    paddle.tensor.normal = constant
-    try:
-        yield
-    finally:
-        paddle.tensor.normal = drawn
-        paddle.nn.initializer.set_global_initializer(None)
-
-
-@contextmanager
-def doubling(paddle: ModuleType) -> Iterator[None]:
-    """Let PaddleNLP make a float64 model where it would fail or take twice the memory.
-
-    `one_hot` follows the default type; what PaddleNLP multiplies it with is a float32 table in any case.
-    """
-    functional = paddle.nn.functional
-    original = functional.one_hot
-    functional.one_hot = lambda *arguments, **keywords: original(*arguments, **keywords).astype("float32")
-    try:
-        with casting_in_parts():
-            yield
-    finally:
-        functional.one_hot = original
-
-
-def widen_buffers(paddle: ModuleType, model: Any) -> None:
-    """Make float64 the buffers that layers of a float64 model computed in float32."""
-    for layer in model.sublayers(include_self=True):
-        for name, _ in layer.named_buffers(include_sublayers=False):
-            buffer = getattr(layer, name)
-            if buffer.dtype == paddle.float32:
-                setattr(layer, name, buffer.astype("float64"))
-
-
-@contextmanager
-def casting_in_parts() -> Iterator[None]:
-    """Let PaddleNLP cast and assign the tensors of a file a few at a time instead of all at once.
-
-    Otherwise a float64 model is in memory twice while it is loaded: as cast tensors and as parameters. A PaddleNLP
-    that loads in another way is left alone.
-    """
-    from paddlenlp.transformers import model_utils
-
-    original = getattr(model_utils, "_load_state_dict_into_model", None)
-    if original is None:
-        yield
-        return
-
-    def in_parts(model: Any, state: dict[str, Any], *arguments: Any, **keywords: Any) -> list[str]:
-        messages: list[str] = []
-        part: dict[str, Any] = {}
-        size = 0
-        for name in list(state):
-            part[name] = state.pop(name)
-            size += int(part[name].size)
-            if size >= PART_ELEMENTS or not state:
-                messages += original(model, part, *arguments, **keywords)
-                part, size = {}, 0
-        return messages
-
-    model_utils._load_state_dict_into_model = in_parts
-    try:
-        yield
-    finally:
-        model_utils._load_state_dict_into_model = original
-
-
 def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
     """Give every parameter values that depend on the seed and its name only.
 
     Biases and LayerNorm gains are random too, and so is the padding row: with zeros and ones there, a wrong
     conversion of them would go unseen.
     """
-    gains = {
-        id(module.weight)
-        for module in model.sublayers(include_self=True)
-        if isinstance(module, paddle.nn.LayerNorm) and module.weight is not None
-    }
+    weights = (getattr(module, "weight", None) for module in model.sublayers(include_self=True))
+    gains = {id(weight) for weight in weights if weight is not None and weight.ndim == 1}
     # A shared parameter is listed once, under its first name, and so stays shared.
     for name, parameter in model.named_parameters():
         key = hashlib.sha256(f"{seed}:{name}".encode()).digest()
@@ -420,6 +346,16 @@ def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
         else:
             values *= np.float32(0.02 if values.ndim > 1 else 0.1)
         parameter.set_value(values)
+
+
+def zero_padding_rows(paddle: ModuleType, model: Any) -> None:
+    """Write zeros into the rows that embeddings read as zeros."""
+    for module in model.sublayers():
+        row = module._padding_idx if isinstance(module, paddle.nn.Embedding) else None
+        if row is not None and row >= 0:
+            values = module.weight.numpy()
+            values[row] = 0
+            module.weight.set_value(values)
 
 
 def main() -> int:

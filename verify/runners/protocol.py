@@ -30,8 +30,8 @@ Request = dict[str, Any]
 Answer = dict[str, Any]
 Operation = Callable[[Request], Answer]
 
-INPUT_NAMES = ("input_ids", "attention_mask")
-"""The inputs that every model takes."""
+IDS = "input_ids"
+"""The input that every model takes."""
 
 
 CONFIGURATION_FIELDS = (
@@ -53,6 +53,7 @@ CONFIGURATION_FIELDS = (
 )
 
 ACTIVATION_ATTRIBUTES = (
+    "act",
     "activation",
     "activation_fn",
     "intermediate_act_fn",
@@ -220,9 +221,8 @@ def peak_memory_bytes() -> int:
 def read_inputs(request: Request, architecture: str) -> dict[str, Array]:
     """Read the input tensors; for multiple choice, the whole batch becomes the choices of one example."""
     arrays = load_file(field(request, "inputs"))
-    missing = [name for name in INPUT_NAMES if name not in arrays]
-    if missing:
-        raise RequestError(f"the inputs lack {', '.join(missing)}")
+    if IDS not in arrays:
+        raise RequestError(f"the inputs lack {IDS}")
     inputs: dict[str, Array] = {name: np.asarray(array, dtype=np.int64) for name, array in arrays.items()}
     shapes = {array.shape for array in inputs.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
@@ -253,7 +253,7 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
             tensors.update({f"{label}.{index:02d}": one for index, one in enumerate(value)})
         elif isinstance(value, (tuple, list)):
             tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
-        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM")):
+        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM", "Generator")):
             tensors["mlm_logits"] = value
         elif key == "logits" and architecture.endswith("ForPreTraining"):
             # Whether a token was replaced: one number for each.
@@ -267,8 +267,9 @@ def of_backbone(result: Any) -> dict[str, Any]:
     """What a backbone puts out, by neutral names; the pooler's is None where it has none."""
     if hasattr(result, "ndim"):
         return {"last_hidden_state": result, "pooler_output": None}
-    pooled = result[1] if isinstance(result, tuple) else result.get("pooler_output")
-    return {"last_hidden_state": result[0], "pooler_output": pooled}
+    if isinstance(result, tuple):
+        return {"last_hidden_state": result[0], "pooler_output": result[1] if len(result) > 1 else None}
+    return {name: result.get(name) for name in ("last_hidden_state", "pooler_output")}
 
 
 def digest(array: Array) -> dict[str, Any]:

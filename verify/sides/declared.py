@@ -47,7 +47,7 @@ def _measured(difference: DeclaredDifference, runs: Runs, inputs: Inputs) -> flo
         names = [name for name in paddle if name.startswith("hidden_state.")]
     elif difference.outputs:
         names = list(difference.outputs)
-    shared = [name for name in names if name in paddle and name in torch]
+    shared = [name for name in names if name in paddle and name in torch and mask.any()]
     return max((largest_difference(name, paddle[name], torch[name], mask) for name in shared), default=None)
 
 

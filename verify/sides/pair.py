@@ -22,10 +22,11 @@ from ...converters.outputs.alterations import UNALTERED, Alterations, altered_pl
 from ...converters.outputs.record import SEED_FILE, own_record, weight_files
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import DeclaredDifference
+from ...mappings.language.limits import Limits
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import is_published
-from ..inputs import Inputs
+from ..inputs import Inputs, inputs_for
 from .foreign import Foreign, open_foreign
 from .way_back import WayBack, is_paddle_folder, open_way_back, tensors_of_model
 
@@ -100,16 +101,29 @@ class Pair:
         return self.recognised.configuration
 
     @property
+    def limits(self) -> Limits:
+        """What PaddleNLP's class cannot take or give, so that it is not covered."""
+        return self.recognised.family.limits_of(self.plan.architecture)
+
+    def inputs(self, seed: int = 0) -> Inputs:
+        """The inputs that both sides run on."""
+        return inputs_for(self.recognised.family, self.plan.architecture, self.configuration, seed)
+
+    @property
     def declared(self) -> tuple[DeclaredDifference, ...]:
-        """The declared differences that apply; with a padding row of zeros, both frameworks read zeros, and what was
-        excused is compared."""
+        """The declared differences that apply; where both frameworks read a padding row of zeros, what was excused is
+        compared."""
         declared = self.recognised.family.declared(self.plan.architecture)
-        zeroed = self.alterations.zero_padding_row is not None
         return tuple(
             difference
             for difference in declared
-            if difference.applies(self.configuration) and not (zeroed and difference.padding)
+            if difference.applies(self.configuration) and not (self.zeroed and difference.padding)
         )
+
+    @property
+    def zeroed(self) -> bool:
+        """Whether both frameworks read zeros for the padding id, so that every position is compared."""
+        return self.alterations.zero_padding_row is not None or self.recognised.family.zero_padding_row
 
     @property
     def cast(self) -> str | None:
@@ -170,8 +184,7 @@ class Pair:
 
     def compared_positions(self, inputs: Inputs) -> Array:
         """1 where hidden states are compared: everywhere when the padding row is zeros on both sides."""
-        everywhere = self.alterations.zero_padding_row is not None
-        return np.ones_like(inputs.attention_mask) if everywhere else inputs.attention_mask
+        return np.ones_like(inputs.attention_mask) if self.zeroed else inputs.attention_mask
 
 
 def find_pair(source: str | Path, converted: Path, config: Path | None = None) -> Source:

@@ -67,7 +67,7 @@ def names_in_model(stored_names: Mapping[str, str], recognised: RecognisedTorch)
     """Names in the files of a Hugging Face folder -> names in Hugging Face's model, None for what it has no place for;
     only those that differ. `stored_names` leads from the names of the checkpoint's tensors to those in the files."""
     inverse = recognised.plan
-    absent = {*inverse.ignored, *inverse.beyond}
+    absent = {*(name for name, _ in inverse.ignored), *inverse.beyond}
     names = {
         stored: None if name in absent else name.removeprefix(inverse.prefix) for name, stored in stored_names.items()
     }
@@ -123,7 +123,7 @@ class WayBack:
                     problems.append(f"{move.target} differs from {' and '.join(move.sources)}")
         problems += [
             f"{name} is missing in the converted weights"
-            for name, _ in self.inverse.made
+            for name, _, _ in self.inverse.made
             if name not in self.paddle.tensors
         ]
         return problems

@@ -20,12 +20,12 @@ class InversePlan:
 
     `moves` fill PaddleNLP's; a tensor that PaddleNLP stores twice has two. `repeated` leads from tensors that a file
     holds again to their twins, to which they must be bit-equal. `constant` names regions of tensors that come from no
-    tensor of PaddleNLP's and must hold their fill. `ignored` are buffers that must hold 0, 1, 2, ...; `made` are such
-    buffers, with their shapes, that PaddleNLP's files hold and Hugging Face's do not. `random` are tensors of
-    PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond` are tensors
-    that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands before the
-    names of a base model that was saved as part of a task model. `renamed` leads from names in the file to those of
-    Hugging Face's model that stand here, where they differ.
+    tensor of PaddleNLP's and must hold their fill. `ignored` are buffers that must hold a first number and those after
+    it; `made` are such, with shapes and first numbers, that PaddleNLP's files hold and Hugging Face's do not. `random`
+    are tensors of PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond`
+    are tensors that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands
+    before the names of a base model that was saved as part of a task model. `renamed` leads from names in the file to
+    those of Hugging Face's model that stand here, where they differ.
     """
 
     family: Family
@@ -34,8 +34,8 @@ class InversePlan:
     moves: tuple[Move, ...]
     repeated: Mapping[str, str]
     constant: tuple[tuple[str, Region, float], ...]
-    ignored: tuple[str, ...]
-    made: tuple[tuple[str, tuple[int, ...]], ...]
+    ignored: tuple[tuple[str, int], ...]
+    made: tuple[tuple[str, tuple[int, ...], int], ...]
     random: tuple[str, ...]
     beyond: tuple[str, ...]
     prefix: str
@@ -48,7 +48,7 @@ class InversePlan:
         """The names of the file's tensors that no move takes along."""
         moved = {name for move in self.moves for name in move.sources}
         made = dict.fromkeys(name for name, _, _ in self.constant if name not in moved)
-        return (*self.repeated, *self.ignored, *made)
+        return (*self.repeated, *(name for name, _ in self.ignored), *made)
 
 
 def make_inverse_plan(
@@ -79,8 +79,8 @@ def make_inverse_plan(
         moves=match.moves(),
         repeated=match.repeated(),
         constant=match.constant(),
-        ignored=tuple(match.names[rule.source] for rule in match.present(Kind.IGNORED)),
-        made=tuple((rule.source, rule.shape) for rule in match.rules if rule.stored),
+        ignored=tuple((match.names[rule.source], rule.first) for rule in match.present(Kind.IGNORED)),
+        made=tuple((rule.source, rule.shape, rule.first) for rule in match.rules if rule.stored),
         random=match.random(),
         beyond=tuple(match.names[rule.source] for rule in match.present(Kind.DROPPED)),
         prefix=match.prefix,

@@ -28,9 +28,9 @@ class Plan:
     """What happens to every tensor of a source.
 
     `moves` fill the target; `tied` tensors are left out once they are seen to be bit-equal to their twin; `dropped`
-    have no place in the target class; `ignored` are buffers that must hold 0, 1, 2, .... `renamed` leads from names in
-    the file to those of PaddleNLP's model that stand here, where they differ; `old` leads from the latter to old names
-    that PaddleNLP once stored.
+    have no place in the target class; `ignored` are buffers that must count from a first number. `renamed` leads from
+    names in the file to those of PaddleNLP's model that stand here, where they differ; `old` leads from the latter to
+    old names that PaddleNLP once stored.
     """
 
     family: Family

@@ -75,6 +75,7 @@ ONLY_WITH_FIELDS = {
     **{f"activation {name}": "hidden_act" for name in ("gelu", "gelu_new", "relu", "gelu_fast")},
 }
 ONLY_WITH_ARGUMENTS = {
+    "mask ignored": "attention_mask",
     "positions counted from after the padding": "position_ids",
     "token types ignored": "token_type_ids",
 }
@@ -103,7 +104,8 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     if "hidden_act" in fields:
         names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
     names |= set() if model.pooler and not model.takes_pooler else {"pooler not transposed"}
-    names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in family.arguments}
+    arguments = family.arguments_of("torch", family.limits_of(model.source))
+    names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in arguments}
     tied = any(isinstance(row, Tied) and row.untied is not None and row.optional for row in model.head)
     names |= set() if tied else ONLY_WITH_A_TIED_DECODER
     names |= set() if model.beside else ONLY_WITH_A_HEAD_BESIDE

@@ -159,18 +159,21 @@ def test_faults_are_shown_and_an_escaped_one_is_a_failure() -> None:
 def test_how_the_source_was_read_is_said_in_every_report() -> None:
     """A note is what a reader of the verdict must know, whichever report is kept."""
     note = "every name begins with `module.` in <the file>, which is a guess"
-    report = make_report(notes=(note, "a second one"), no_certificate="not asked for")
+    uncovered = "a mask: <the model> takes none"
+    report = make_report(notes=(note, "a second one"), not_covered=(uncovered,), no_certificate="not asked for")
     result = make_result(("noted", report), ("plain", make_report()))
     assert f"  note: {note}" in report_lines(report)
     summary = re.sub(r"\\(.)", r"\1", markdown(result))
-    assert f"- noted: note: {note}\n- noted: note: a second one\n- noted: no certificate: not asked for\n" in summary
+    said = (f"note: {note}", "note: a second one", f"not covered: {uncovered}", "no certificate: not asked for")
+    assert "".join(f"- noted: {line}\n" for line in said) in summary
     assert "plain: note" not in summary
     page = html_page(result)
     assert page.count("<p>Note: ") == 2
     assert f"<p>Note: {html.escape(note)}</p>" in page
+    assert f"<p>Not covered: {html.escape(uncovered)}</p>" in page
     suites = {suite.get("name"): suite for suite in ElementTree.fromstring(junit_xml(result))}
     noted = {one.get("name"): one.get("value") for one in suites["noted"].iter("property")}
-    assert (noted["note 1"], noted["note 2"]) == (note, "a second one")
+    assert (noted["note 1"], noted["note 2"], noted["not covered 1"]) == (note, "a second one", uncovered)
     assert not [one for one in suites["plain"].iter("property") if str(one.get("name")).startswith("note")]
 
 

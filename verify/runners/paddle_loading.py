@@ -1,0 +1,100 @@
+"""How PaddleNLP makes and fills a model while a runner loads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+PART_ELEMENTS = 1 << 20
+"""At least so many elements are cast and assigned at a time."""
+
+
+@contextmanager
+def initial_values(paddle: ModuleType, value: float) -> Iterator[None]:
+    """Let models start from one value instead of random ones, which take longer to draw than a file to load.
+
+    PaddleNLP's own initialisation still runs: in some families it sets more than values.
+    """
+    drawn = paddle.tensor.normal
+
+    filled: list[Any] = []
+
+    def constant(mean: float = 0.0, std: float = 1.0, shape: Any = None, name: Any = None) -> Any:
+        if shape is None:
+            return drawn(mean, std, shape, name)
+        # The last one serves again, as most layers have sisters of their size: fresh memory costs more than filling it.
+        size = math.prod(int(length) for length in shape)
+        if not filled or filled[0].size != size:
+            filled.clear()
+            filled.append(paddle.full([size], value, paddle.get_default_dtype()))
+        return paddle.reshape(filled[0], shape)
+
+    initializer = paddle.nn.initializer.Constant(value)
+    paddle.nn.initializer.set_global_initializer(initializer, initializer)
+    paddle.tensor.normal = constant
+    try:
+        yield
+    finally:
+        paddle.tensor.normal = drawn
+        paddle.nn.initializer.set_global_initializer(None)
+
+
+@contextmanager
+def doubling(paddle: ModuleType) -> Iterator[None]:
+    """Let PaddleNLP make a float64 model where it would fail or take twice the memory.
+
+    `one_hot` follows the default type; what PaddleNLP multiplies it with is a float32 table in any case.
+    """
+    functional = paddle.nn.functional
+    original = functional.one_hot
+    functional.one_hot = lambda *arguments, **keywords: original(*arguments, **keywords).astype("float32")
+    try:
+        with casting_in_parts():
+            yield
+    finally:
+        functional.one_hot = original
+
+
+def widen_buffers(paddle: ModuleType, model: Any) -> None:
+    """Make float64 the buffers that layers of a float64 model computed in float32."""
+    for layer in model.sublayers(include_self=True):
+        for name, _ in layer.named_buffers(include_sublayers=False):
+            buffer = getattr(layer, name)
+            if buffer.dtype == paddle.float32:
+                setattr(layer, name, buffer.astype("float64"))
+
+
+@contextmanager
+def casting_in_parts() -> Iterator[None]:
+    """Let PaddleNLP cast and assign the tensors of a file a few at a time instead of all at once.
+
+    Otherwise a float64 model is in memory twice while it is loaded: as cast tensors and as parameters. A PaddleNLP
+    that loads in another way is left alone.
+    """
+    from paddlenlp.transformers import model_utils
+
+    original = getattr(model_utils, "_load_state_dict_into_model", None)
+    if original is None:
+        yield
+        return
+
+    def in_parts(model: Any, state: dict[str, Any], *arguments: Any, **keywords: Any) -> list[str]:
+        messages: list[str] = []
+        part: dict[str, Any] = {}
+        size = 0
+        for name in list(state):
+            part[name] = state.pop(name)
+            size += int(part[name].size)
+            if size >= PART_ELEMENTS or not state:
+                messages += original(model, part, *arguments, **keywords)
+                part, size = {}, 0
+        return messages
+
+    model_utils._load_state_dict_into_model = in_parts
+    try:
+        yield
+    finally:
+        model_utils._load_state_dict_into_model = original

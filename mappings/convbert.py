@@ -134,9 +134,11 @@ CONVBERT = Family(
         "backbone alone converts: save it with PaddleNLP's model.convbert.save_pretrained and convert that folder",
         "ConvBertDiscriminator": "PaddleNLP 2.8.1 cannot run it; the backbone alone converts: save it with PaddleNLP's "
         "model.convbert.save_pretrained and convert that folder",
-        "ConvBertForTotalPretraining": "it is two models in one, a generator and a discriminator, and PaddleNLP 2.8.1 "
-        "cannot run the latter; save the generator with PaddleNLP's model.generator.save_pretrained and convert that "
-        "folder",
+        **dict.fromkeys(
+            ("ConvBertForTotalPretraining", "ConvBertForPretraining"),
+            "it is two models in one, a generator and a discriminator, and PaddleNLP 2.8.1 cannot run the latter; save "
+            "the generator with PaddleNLP's model.generator.save_pretrained and convert that folder",
+        ),
     },
     fields=(
         Field("vocab_size", 30522),

@@ -57,11 +57,16 @@ WITHOUT_TYPES = {"DistilBertModel"}
 OF_SEVERAL_FILES = {"ernie-m-base", "ernie-m-large", "uie-m-base", "uie-m-large", "skep_roberta_large_en"}
 
 WITHOUT_WEIGHTS = {
+    "convbert": {
+        f"convbert-{size}-{part}"
+        for size in ("base", "medium-small", "small")
+        for part in ("generator", "discriminator")
+    },
     "electra": {
         f"{name}-{part}"
         for name in ("electra-small", "electra-base", "electra-large", "ernie-health-chinese")
         for part in ("generator", "discriminator")
-    }
+    },
 }
 """Names of which PaddleNLP has a configuration and no address."""
 

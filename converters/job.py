@@ -176,7 +176,8 @@ def settle(
     tokenizer = None
     if not alterations.no_tokenizer:
         vocab_size = recognised.configuration["vocab_size"]
-        tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
+        longest = recognised.family.longest(recognised.configuration)
+        tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size, longest)
     return Written(shards, metadata_of(alterations), configuration, tokenizer)
 
 

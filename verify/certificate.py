@@ -36,7 +36,7 @@ from ..mappings.language.matching.plan import Plan
 from ..mappings.language.rules import Move
 from .check import Context
 from .checks import all_checks
-from .inputs import make_inputs
+from .inputs import inputs_of
 from .reports.result import CheckResult, Report
 from .runners.forward import Runners
 from .sides.pair import find_pair, open_pair, refuse_swapped
@@ -207,12 +207,8 @@ def _recomputed(
         ):
             if mapping != json.loads(json.dumps(_mapping(pair.certified))):
                 problems.append("the recorded mapping is not that of this source")
-            context = Context(
-                pair,
-                make_inputs(pair.configuration, first_position=pair.recognised.family.first_position),
-                runners,
-                Path(scratch),
-            )
+            inputs = inputs_of(pair.recognised.family, pair.configuration)
+            context = Context(pair, inputs, runners, Path(scratch))
             for check in checks:
                 result = check.run(context).result
                 if result is not None and not result.passed:

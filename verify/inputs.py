@@ -64,9 +64,9 @@ class Inputs:
         save_file(arrays, str(path))
 
 
-def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position: int = 0) -> Inputs:
+def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position: int = 0, start: int = 0) -> Inputs:
     """Three rows that reach what a short sentence leaves out. `configuration` holds PaddleNLP's complete fields,
-    `first_position` is the family's.
+    `first_position` and `start` are the family's.
 
     Row 0 is full: ids from the whole vocabulary, the first and the last among them, and every token type. Row 1 is
     text with special tokens, padded on the right. Row 2 stands at the end of the position table, its last position
@@ -77,7 +77,7 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position:
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
     positions = configuration["max_position_embeddings"] - first_position
     types = max(1, configuration["type_vocab_size"])
-    tokens = min(TOKENS, positions)
+    tokens = min(TOKENS, positions - start)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     ids = generator.choice(allowed, (3, tokens))
     mask = np.ones((3, tokens), np.int64)
@@ -91,9 +91,14 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position:
     ids[mask == 0] = padding if padding is not None and 0 <= padding < vocabulary else 0
     token_types = np.sort(generator.integers(0, types, (3, tokens)), axis=1)
     token_types[0] = np.arange(tokens) * types // tokens
-    position_ids = np.tile(np.arange(tokens), (3, 1))
-    position_ids[2] += positions - tokens
+    position_ids = np.tile(np.arange(start, start + tokens), (3, 1))
+    position_ids[2] += positions - tokens - start
     return Inputs(ids, mask, token_types.astype(np.int64), position_ids.astype(np.int64))
+
+
+def inputs_of(family: Family, configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
+    """The inputs of a family's models. `configuration` holds PaddleNLP's complete fields."""
+    return make_inputs(configuration, seed, family.first_position, family.start(configuration))
 
 
 def inputs_from_rows(rows: list[list[int]], padding: int) -> Inputs:

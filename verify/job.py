@@ -18,7 +18,7 @@ from .certificate import Stamps, check_stamps, find_place, make_certificate, sta
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
-from .inputs import Inputs, make_inputs
+from .inputs import Inputs, inputs_of
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both, stage_source
 from .sides.declared import declared_seen
@@ -134,7 +134,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             open_pair(found, converted, asked.family, asked.architecture) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
-            inputs = asked.inputs or make_inputs(pair.configuration, asked.seed, pair.recognised.family.first_position)
+            inputs = asked.inputs or inputs_of(pair.recognised.family, pair.configuration, asked.seed)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse

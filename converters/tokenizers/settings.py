@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import ConfigurationError
@@ -26,7 +26,8 @@ _SIDES = ("right", "left")
 @dataclass(frozen=True)
 class TokenizerSettings:
     """What PaddleNLP does with a vocabulary. `special` holds the special tokens by role, `additional` those without
-    one, `added` the ids of tokens beyond the vocabulary; `name` is the pretrained name that settings came from."""
+    one, `added` the ids of tokens beyond the vocabulary; `name` is the pretrained name that settings came from.
+    `stated_length` is what PaddleNLP says in place of `model_max_length`, where its model takes less."""
 
     kind: str
     paddle_class: TokenizerClass
@@ -43,6 +44,7 @@ class TokenizerSettings:
     truncation_side: str
     name: str | None
     guess: str | None
+    stated_length: int | None = None
 
     @property
     def strips_accents(self) -> bool:
@@ -50,6 +52,12 @@ class TokenizerSettings:
         if self.kind == SENTENCEPIECE:
             return not self.keep_accents
         return self.do_lower_case if self.strip_accents is None else self.strip_accents
+
+    def within(self, longest: int | None) -> TokenizerSettings:
+        """The settings for a model that takes `longest` tokens; None stands for as many as PaddleNLP says."""
+        if longest is None or self.model_max_length <= longest:
+            return self
+        return replace(self, model_max_length=longest, stated_length=self.model_max_length)
 
     @property
     def all_special(self) -> tuple[str, ...]:

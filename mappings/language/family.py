@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -11,7 +11,7 @@ from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .fields import Field
 from .reference import Reference
 from .rows import MappedRow, Row
-from .rules import Place, Rule, refuse_duplicates, size_of
+from .rules import BACKBONE, Place, Rule, refuse_duplicates, size_of
 from .tables import Formula
 from .tokenizers import TokenizerFacts
 
@@ -44,6 +44,19 @@ class Probabilities:
 
 
 @dataclass(frozen=True)
+class Former:
+    """What a class of the same name saved in earlier versions of PaddleNLP: it is told by `tensors`, which lie in its
+    file together, and refused for the `reason`."""
+
+    tensors: tuple[str, ...]
+    reason: str
+
+    def is_held(self, names: Collection[str], prefix: str) -> bool:
+        """Whether a file holds these tensors, the backbone's with this `prefix`."""
+        return all(name.replace(BACKBONE, prefix) in names for name in self.tensors)
+
+
+@dataclass(frozen=True)
 class Model:
     """One architecture: PaddleNLP's class, Hugging Face's class when its name differs, and the task head's rows.
 
@@ -55,6 +68,7 @@ class Model:
     it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
     `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
     are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
+    `former` is what the class was in earlier versions, if that was another model.
     """
 
     source: str
@@ -68,6 +82,7 @@ class Model:
     probabilities: Probabilities | None = None
     needs: Mapping[str, Any] = field(default_factory=dict)
     returns: tuple[str, ...] | None = None
+    former: Former | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -221,6 +236,17 @@ class Family:
         twice = [name for name in self.repeat.values() if self.small and int(self.small.get(name, 0)) < 2]
         questions |= {f"a small configuration with 2 or more {name} (small)": False for name in twice}
         return [question for question, answered in questions.items() if not answered]
+
+    def start(self, configuration: Mapping[str, Any]) -> int:
+        """Where positions begin that both models are handed: from the padding id on by one where they count so
+        themselves, as the classes of Hugging Face's that do give the rows before it no gradient."""
+        after = self.defaults is not None and self.defaults.positions_after_padding
+        return int(configuration["pad_token_id"]) + 1 if after else 0
+
+    def longest(self, configuration: Mapping[str, Any]) -> int | None:
+        """How many tokens the models take by themselves, where that is not all that their table of positions holds."""
+        start = self.start(configuration)
+        return int(configuration["max_position_embeddings"]) - start if start else None
 
     @property
     def model_type(self) -> str:

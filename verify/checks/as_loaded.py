@@ -55,7 +55,7 @@ def _run(context: Context) -> Outcome:
     tokenizer = None
     if not pair.alterations.no_tokenizer:
         vocabulary = int(pair.configuration["vocab_size"])
-        tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
+        tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary, pair.longest)
     cases = id_cases(pair) if tokenizer is None else text_cases()
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
@@ -77,7 +77,8 @@ def id_cases(pair: Pair) -> list[Case]:
     defaults = pair.recognised.family.defaults
     masked = defaults.masked_id if defaults is not None else None
     allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
-    tokens = min(TOKENS, configuration["max_position_embeddings"] - pair.recognised.family.first_position)
+    family = pair.recognised.family
+    tokens = min(TOKENS, configuration["max_position_embeddings"] - family.first_position - family.start(configuration))
     ids = np.random.default_rng(0).choice(allowed, (2, tokens))
     mask = np.ones((2, tokens), np.int64)
     mask[1, 1 + tokens // 2 :] = 0

@@ -27,7 +27,7 @@ from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
 from ...mappings.language.matching.plan import Plan
 from ..check import Context, Needs
 from ..checks import all_checks
-from ..inputs import Inputs, make_inputs
+from ..inputs import Inputs, inputs_of
 from ..job import compare, open_session, results_of
 from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
@@ -158,7 +158,7 @@ def run_faults(
                 f"{converted}: faults are injected into plain conversions only, and this one was {lines[0]}"
             )
         plan = settle_values(checkpoint, recognised.plan)
-        inputs = make_inputs(recognised.configuration, seed, recognised.family.first_position)
+        inputs = inputs_of(recognised.family, recognised.configuration, seed)
         staged = stage_source(checkpoint, recognised, scratch / "source")
         seeing = [check for check in all_checks() if check.sees_faults]
         clean, shards = _clean(converted, inputs, plan)

@@ -220,10 +220,11 @@ class PaddleRunner(operations.ModelRunner):
         tokenizer_class = getattr(transformers, name, None)
         if tokenizer_class is None:
             raise protocol.RequestError(f"PaddleNLP has no tokenizer {name!r}")
-        settings = dict(request.get("settings") or {})
+        settings: dict[str, Any] = {}
         if request.get("name"):
             settings.update(tokenizer_class.pretrained_init_configuration[request["name"]])
             settings["model_max_length"] = tokenizer_class.max_model_input_sizes[request["name"]]
+        settings.update(request.get("settings") or {})
         # AlbertTokenizer asks for the files of both kinds of vocabulary, and never finds the other one in a folder.
         for argument, file in tokenizer_class.resource_files_names.items():
             if not os.path.isfile(os.path.join(folder, file)):

@@ -108,6 +108,12 @@ class Pair:
         return tuple(difference for difference in declared if not (zeroed and difference.padding))
 
     @property
+    def longest(self) -> int | None:
+        """The number of tokens that the tokenizer must not exceed, whatever PaddleNLP's says; None for what it says, as
+        on the way back, on which nothing is shortened."""
+        return self.recognised.family.longest(self.configuration) if self.way_back is None else None
+
+    @property
     def cast(self) -> str | None:
         """The element type that Paddle's weights are rounded to before they are compared."""
         return self.alterations.dtype.name if self.alterations.dtype is not None else None

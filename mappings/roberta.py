@@ -1,0 +1,133 @@
+"""RoBERTa: from PaddleNLP's models and tokenizers to Hugging Face's.
+
+The published weights are BERTs by origin, whose authors count positions from 0, as PaddleNLP up to 2.4 did.
+PaddleNLP 2.8.1 counts from behind the padding id, as Hugging Face's RoBERTa does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigurationError
+from .language import encoders
+from .language.checks import check_heads
+from .language.family import Defaults, Family, Former, Model
+from .language.fields import Field
+from .language.rows import Dropped, Linear, Norm, Parameter, Row, Tied
+from .language.rules import BACKBONE
+from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
+
+_NO_POOLER = Dropped(
+    Linear(f"{BACKBONE}pooler.dense", "hidden_size", "hidden_size"),
+    "PaddleNLP up to 2.4 saved a pooler, which the task does not use",
+    former=True,
+)
+
+_LM_HEAD = (
+    Linear("lm_head.dense", "hidden_size", "hidden_size"),
+    Norm("lm_head.layer_norm", "hidden_size"),
+    Parameter("lm_head.bias", ("vocab_size",)),
+    Tied("lm_head.decoder.bias", "lm_head.bias", ("vocab_size",), optional=True, repeated="lm_head.decoder.bias"),
+    Tied(
+        "lm_head.decoder.weight",
+        f"{BACKBONE}embeddings.word_embeddings.weight",
+        ("vocab_size", "hidden_size"),
+        untied="lm_head.decoder.weight",
+        optional=True,
+        copies=(("lm_head.bias", "lm_head.decoder.bias"),),
+    ),
+)
+
+
+def _without_pooler(task: str, *head: Row, labels: int | None = None, former: Former | None = None) -> Model:
+    """A class that has no pooler in either library; old files hold one."""
+    return Model(
+        f"RobertaFor{task}",
+        takes_pooler=True,
+        head=(_NO_POOLER, *head),
+        auto_class=f"AutoModelFor{task}",
+        labels=labels,
+        former=former,
+    )
+
+
+def _check(configuration: Mapping[str, Any]) -> None:
+    check_heads(configuration)
+    padding, rows = configuration["pad_token_id"], configuration["max_position_embeddings"]
+    if padding is None:
+        raise ConfigurationError("pad_token_id is null; positions count from behind it")
+    if rows <= padding + 1:
+        raise ConfigurationError(
+            f"max_position_embeddings is {rows} and pad_token_id {padding}: positions count from behind the padding "
+            "id, so that not a single token has one"
+        )
+
+
+ROBERTA = Family(
+    name="roberta",
+    base="RobertaModel",
+    source_prefix="roberta.",
+    target_prefix="roberta.",
+    repeat=encoders.REPEAT,
+    backbone=(encoders.POSITION_IDS, *encoders.backbone()),
+    pooler=encoders.POOLER,
+    models=(
+        encoders.base("Roberta", "Roberta"),
+        _without_pooler("MaskedLM", *_LM_HEAD),
+        # It attends in both directions in PaddleNLP, and in Hugging Face's class as long as that is no decoder.
+        _without_pooler("CausalLM", *_LM_HEAD),
+        _without_pooler(
+            "SequenceClassification",
+            Linear("classifier.dense", "hidden_size", "hidden_size"),
+            Linear("classifier.out_proj", "hidden_size", "num_labels"),
+            former=Former(
+                (f"{BACKBONE}pooler.dense.weight", "classifier.weight"),
+                "PaddleNLP up to 2.4 saved it, with a pooler and a classifier of one layer; PaddleNLP 2.8.1 loads it "
+                "with a random head in place of that, so that it cannot be the reference; the backbone alone converts: "
+                "save it with PaddleNLP's model.roberta.save_pretrained and convert that folder",
+            ),
+        ),
+        _without_pooler("TokenClassification", Linear("classifier", "hidden_size", "num_labels")),
+        _without_pooler("QuestionAnswering", Linear("classifier", "hidden_size", 2, "qa_outputs"), labels=2),
+        encoders.multiple_choice("Roberta", "Roberta"),
+    ),
+    fields=encoders.fields(
+        Field("vocab_size", 21128, 50265),
+        Field("type_vocab_size", 16, 2),
+        Field("pad_token_id", 0, 1),
+        Field("bos_token_id", None, 0, counts=False),
+        Field("eos_token_id", None, 2, counts=False),
+    ),
+    constants={"position_embedding_type": "absolute", "use_cache": True, "is_decoder": False},
+    left_out=("cls_token_id",),
+    activations=encoders.ACTIVATIONS,
+    roles=encoders.ROLES,
+    check_configuration=_check,
+    declared_differences=(encoders.PADDING_ROW,),
+    defaults=Defaults(masks_padding=True, positions_after_padding=True),
+    tokenizer=TokenizerFacts(
+        (
+            TokenizerClass("RobertaChineseTokenizer", (WORDPIECE,)),
+            TokenizerClass(
+                "RobertaBPETokenizer",
+                (),
+                refused="cuts words by byte pairs, from vocab.json and merges.txt, which is not written yet",
+            ),
+        ),
+        "RobertaChineseTokenizer",
+        settings={"do_lower_case": True},
+    ),
+    small=encoders.SMALL,
+    variants={**encoders.VARIANTS, "another padding id": {"pad_token_id": 1}},
+    citation=(
+        "@article{liu2019roberta,",
+        "  title   = {{RoBERTa}: A Robustly Optimized {BERT} Pretraining Approach},",
+        "  author  = {Liu, Yinhan and Ott, Myle and Goyal, Naman and Du, Jingfei and Joshi, Mandar and Chen, Danqi and",
+        "             Levy, Omer and Lewis, Mike and Zettlemoyer, Luke and Stoyanov, Veselin},",
+        "  journal = {arXiv preprint arXiv:1907.11692},",
+        "  year    = {2019},",
+        "  url     = {https://arxiv.org/abs/1907.11692}",
+        "}",
+    ),
+)

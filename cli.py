@@ -42,9 +42,8 @@ checks_option = click.option("--check", "checks", metavar="NAMES", help="Only th
 report_dir_option = click.option(
     "--report-dir", type=FOLDER, help="Also write the report there: HTML, JSON, JUnit XML, Markdown."
 )
-architecture_option = click.option(
-    "--architecture", metavar="A", help="PaddleNLP's class, in place of the recorded one."
-)
+architecture_option = click.option("--architecture", metavar="A", help="PaddleNLP's class, in place of that recorded.")
+target_option = click.option("--target", metavar="T", help="Another model than the usual one: bert, of a RoBERTa.")
 
 
 def family_option(text: str) -> Callable[[F], F]:
@@ -106,6 +105,7 @@ recognition_options = bundle(
     "recognition",
     family=family_option("Model family, when the configuration does not say it."),
     architecture=architecture_option,
+    target=target_option,
     config=click.option("--config", type=FOLDER, metavar="FILE", help="Read PaddleNLP's configuration from FILE."),
 )
 
@@ -397,6 +397,7 @@ def verify(
 @seed_option("weights")
 @bundle(
     "run",
+    target=target_option,
     jobs=jobs_option("Names"),
     checks=checks_option,
     report_dir=report_dir_option,

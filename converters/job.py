@@ -14,6 +14,7 @@ from ..mappings.language.matching.plan import Plan
 from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .checkpoints.comparison import settle_values
 from .checkpoints.configuration import translate_configuration
+from .checkpoints.targets import target_metadata
 from .formats.dtypes import widest
 from .formats.piecewise import Entry
 from .formats.safetensors_file import compare_safetensors, write_safetensors
@@ -46,6 +47,7 @@ def convert_checkpoint(
     to: str = "torch",
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     dtype: str | None = None,
     max_shard_size: int | str | None = None,
@@ -59,6 +61,9 @@ def convert_checkpoint(
 
     With `to="paddle"`, convert a Hugging Face folder into a PaddleNLP one instead, as `convert_to_paddle` does; the
     options that change values or spread the weights are refused then.
+
+    `target` is one of the family's alternatives, where the weights may become several models of Hugging Face's; on the
+    way to Paddle, the one that the source holds, where its weights do not record it.
 
     `source` is a pretrained name, a folder or a file, and `config` a file that is its configuration whatever lies
     beside it. Every weight keeps its element type and its bits, unless `dtype` ("float32", "float16" or "bfloat16")
@@ -78,7 +83,13 @@ def convert_checkpoint(
         if config is not None:
             raise ConfigurationError("config goes with the way to torch only: a Hugging Face folder has its own")
         to_paddle = partial(
-            convert_to_paddle, source, output, family=family, architecture=architecture, progress=progress
+            convert_to_paddle,
+            source,
+            output,
+            family=family,
+            architecture=architecture,
+            target=target,
+            progress=progress,
         )
         return _convert(to_paddle, output, overwrite, resume)
     limit = parse_size(max_shard_size) if isinstance(max_shard_size, str) else max_shard_size
@@ -88,6 +99,7 @@ def convert_checkpoint(
         output,
         family=family,
         architecture=architecture,
+        target=target,
         config=config,
         dtype=dtype,
         limit=limit,
@@ -115,6 +127,7 @@ def _convert_to_torch(
     *,
     family: str | None,
     architecture: str | None,
+    target: str | None,
     config: Path | None,
     dtype: str | None,
     limit: int | None,
@@ -126,7 +139,7 @@ def _convert_to_torch(
 ) -> Conversion:
     with open_checkpoint(source, config) as checkpoint:
         check_output(output, checkpoint.source.path, overwrite, keep)
-        recognised = recognise(checkpoint, family, architecture)
+        recognised = recognise(checkpoint, family, architecture, target)
         plan = settle_values(checkpoint, recognised.plan)
         stored = {checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources}
         alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_padding_row, no_tokenizer)
@@ -178,7 +191,7 @@ def settle(
         vocab_size = recognised.configuration["vocab_size"]
         longest = recognised.family.longest(recognised.configuration)
         tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size, longest)
-    return Written(shards, metadata_of(alterations), configuration, tokenizer)
+    return Written(shards, {**metadata_of(alterations), **target_metadata(recognised.family)}, configuration, tokenizer)
 
 
 def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
@@ -248,5 +261,6 @@ def _summary(
         set_aside=checkpoint.source.set_aside,
         tokenizer=tokenizer,
         no_tokenizer=alterations.no_tokenizer,
-        notes=recognised.notes,
+        notes=(*recognised.notes, *recognised.family.target_notes(plan.target_architecture)),
+        target=recognised.family.target,
     )

@@ -110,7 +110,8 @@ def _altering(proof: Proof) -> list[str]:
     done = proof.alterations
     cast = [f"--dtype {done.dtype.name}"] if done.dtype is not None else []
     row = ["--zero-padding-row"] if done.zero_padding_row is not None else []
-    return [*cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else [])]
+    target = [f"--target {proof.family.target}"] if proof.family.target is not None else []
+    return [*target, *cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else [])]
 
 
 def _as_argument(evidence: Evidence) -> str:

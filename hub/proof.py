@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.checkpoints.source import find_weights
+from ..converters.checkpoints.targets import recorded_family
 from ..converters.formats.safetensors_file import open_safetensors
 from ..converters.outputs.alterations import UNALTERED, Alterations, read_alterations
 from ..converters.outputs.certificate import (
@@ -80,7 +81,7 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
     if evidence is not None:
         # A certificate of other bytes would only mislead.
         hashes |= hash_files([converted / CERTIFICATE])
-    family, model = (recorded.family, recorded.model) if recorded is not None else _model_of(converted / "config.json")
+    family, model = (recorded.family, recorded.model) if recorded is not None else _model_of(converted)
     return Proof(converted, evidence, tuple(doubts), recorded_files(hashes), family, model, alterations)
 
 
@@ -167,11 +168,15 @@ def _alterations_of(weights: Sequence[Path]) -> Alterations:
     return read_alterations(weights[0], opened.metadata)
 
 
-def _model_of(config: Path) -> tuple[Family, Model]:
-    """Family and model that a config.json names by its architecture."""
+def _model_of(converted: Path) -> tuple[Family, Model]:
+    """The model that a folder's config.json names by its architecture, and its family, as far as the weights record no
+    other one."""
+    config = converted / "config.json"
     named = architectures(config)
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
-    family = family_of_architecture(architecture) if architecture is not None else None
+    family = recorded_family(weight_files(converted))
+    if family is None and architecture is not None:
+        family = family_of_architecture(architecture)
     if family is None or architecture is None:
         raise UnreadableFileError(f"{config}: names the architectures {named}, which belong to no known family")
     return family, family.model(architecture)

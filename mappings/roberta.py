@@ -11,8 +11,9 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
+from .language.alternative import Alternative
 from .language.checks import check_heads
-from .language.family import Defaults, Family, Former, Model
+from .language.family import DeclaredDifference, Defaults, Family, Former, Model
 from .language.fields import Field
 from .language.rows import Dropped, Linear, Norm, Parameter, Row, Tied
 from .language.rules import BACKBONE
@@ -40,16 +41,56 @@ _LM_HEAD = (
 )
 
 
-def _without_pooler(task: str, *head: Row, labels: int | None = None, former: Former | None = None) -> Model:
+_ANSWERS = (Linear("classifier", "hidden_size", 2, "qa_outputs"),)
+
+
+def _without_pooler(
+    task: str, *head: Row, labels: int | None = None, former: Former | None = None, target: str = "Roberta"
+) -> Model:
     """A class that has no pooler in either library; old files hold one."""
     return Model(
         f"RobertaFor{task}",
+        f"{target}For{task}",
         takes_pooler=True,
         head=(_NO_POOLER, *head),
         auto_class=f"AutoModelFor{task}",
         labels=labels,
         former=former,
     )
+
+
+_AS_BERT = Alternative(
+    name="bert",
+    target_type="bert",
+    target_prefix="bert.",
+    models=(
+        encoders.base("Roberta", "Bert"),
+        _without_pooler("TokenClassification", Linear("classifier", "hidden_size", "num_labels"), target="Bert"),
+        _without_pooler("QuestionAnswering", *_ANSWERS, labels=2, target="Bert"),
+        encoders.multiple_choice("Roberta", "Bert"),
+    ),
+    becomes="positions count from 0, as in PaddleNLP up to 2.4 and in the model of the authors; PaddleNLP 2.8.1 gives "
+    "the same when it is called with such positions, which is what was compared",
+    difference=DeclaredDifference(
+        "positions_from_0",
+        "PaddleNLP 2.8.1 counts positions from behind the padding id unless it is told otherwise, Hugging Face's BERT "
+        "from 0: the two are the same model where both are given positions from 0, and that was compared",
+    ),
+    constants={"position_embedding_type": "absolute", "use_cache": True},
+    # The defaults of Hugging Face's BERT.
+    fields=(
+        Field("vocab_size", 21128, 30522),
+        Field("pad_token_id", 0),
+        Field("bos_token_id", None, counts=False),
+        Field("eos_token_id", None, counts=False),
+    ),
+    refused={
+        f"RobertaFor{task}": f"the head of this class has no shape in a BERT of Hugging Face's; without --target it "
+        f"converts to RobertaFor{task}"
+        for task in ("MaskedLM", "CausalLM", "SequenceClassification")
+    },
+    stated_positions=True,
+)
 
 
 def _check(configuration: Mapping[str, Any]) -> None:
@@ -89,7 +130,7 @@ ROBERTA = Family(
             ),
         ),
         _without_pooler("TokenClassification", Linear("classifier", "hidden_size", "num_labels")),
-        _without_pooler("QuestionAnswering", Linear("classifier", "hidden_size", 2, "qa_outputs"), labels=2),
+        _without_pooler("QuestionAnswering", *_ANSWERS, labels=2),
         encoders.multiple_choice("Roberta", "Roberta"),
     ),
     fields=encoders.fields(
@@ -119,6 +160,9 @@ ROBERTA = Family(
         settings={"do_lower_case": True},
     ),
     small=encoders.SMALL,
+    becomes="equal to PaddleNLP 2.8.1 as it is called by default, whose positions count from behind the padding id; "
+    "--target bert makes the model whose positions count from 0",
+    alternatives=(_AS_BERT,),
     variants={**encoders.VARIANTS, "another padding id": {"pad_token_id": 1}},
     citation=(
         "@article{liu2019roberta,",

@@ -99,6 +99,7 @@ def _mapping(plan: Plan | InversePlan) -> dict[str, Any]:
         "family": plan.family.name,
         "architecture": plan.architecture,
         "target_architecture": plan.target_architecture,
+        **({"target": plan.family.target} if plan.family.target is not None else {}),
         "tie_word_embeddings": plan.tie_word_embeddings,
         **({"renamed": dict(plan.renamed)} if plan.renamed else {}),
         "moves": [{**_sources(move), "target": move.target, "transform": move.transform.name} for move in plan.moves],

@@ -51,6 +51,7 @@ class Asked:
     checks: tuple[str, ...] = CHECKS
     family: str | None = None
     architecture: str | None = None
+    target: str | None = None
     config: Path | None = None
     seed: int = 0
     inputs: Inputs | None = None
@@ -85,6 +86,7 @@ def verify_checkpoint(
     checks: Sequence[str] = CHECKS,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
@@ -100,17 +102,19 @@ def verify_checkpoint(
 
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. PaddleNLP runs once and is compared with each of `torch_python`; see
-    `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP source. A
-    difference is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that a
-    check could not be run and no other found a difference. `certificate` writes parity.json into `converted` when all
-    of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
-    parity.json goes into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report
-    says where it is, or why there is none.
+    `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP source, `target`
+    the alternative of the family that the Hugging Face folder holds, where its weights do not record it. A difference
+    is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that a check could not
+    be run and no other found a difference. `certificate` writes parity.json into `converted` when all of CHECKS ran,
+    whether they hold or not; into a folder that this package did not write nothing is written, and parity.json goes
+    into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report says where it
+    is, or why there is none.
     """
     asked = Asked(
         tuple(checks),
         family=family,
         architecture=architecture,
+        target=target,
         config=config,
         seed=seed,
         inputs=inputs,
@@ -131,7 +135,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
     plan: Plan | InversePlan
     try:
         with (
-            open_pair(found, converted, asked.family, asked.architecture) as pair,
+            open_pair(found, converted, asked.family, asked.architecture, asked.target) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
             inputs = asked.inputs or inputs_of(pair.recognised.family, pair.configuration, asked.seed)

@@ -24,7 +24,7 @@ class Conversion:
     `no_tokenizer`: the weights alone were asked for. `kept`: the output was there already, equal to what would have
     been written, and nothing was. `notes` say what of the source was read otherwise than it stands there.
     `drop_reasons` leads from each reason to the tensors that are dropped for it; `drop_reason` is all of them in one
-    text.
+    text. `target` is the family's alternative that was asked for, or recorded, None for the usual one.
     """
 
     source: Path
@@ -54,6 +54,7 @@ class Conversion:
     kept: bool = False
     notes: tuple[str, ...] = ()
     drop_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    target: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""

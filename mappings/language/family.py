@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
+from .alternative import Alternative, becoming
 from .fields import Field
 from .reference import Reference
 from .rows import MappedRow, Row
@@ -148,7 +149,9 @@ class Family:
     that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
     `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
     published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
-    those that the rows have, both with wildcards.
+    those that the rows have, both with wildcards. `alternatives` are other models that the weights may become; in the
+    family that one of them makes, `target` is its name. Where there are any, `becomes` says what is proven of the
+    usual one. `stated_positions`: PaddleNLP's model is given positions from 0 although it counts otherwise by itself.
     """
 
     name: str
@@ -180,6 +183,10 @@ class Family:
     citation: tuple[str, ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
     old_names: Mapping[str, str] = field(default_factory=dict)
+    alternatives: tuple[Alternative, ...] = ()
+    target: str | None = None
+    becomes: str = ""
+    stated_positions: bool = False
     _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -192,6 +199,8 @@ class Family:
             raise MappingError(f"{self.name}: the base {self.base} is none of its models")
         self.check_rows(self.samples()[0])
         self._check_old_names()
+        for one in self.alternatives:
+            becoming(self, one.name)
 
     def check_rows(self, configuration: Mapping[str, Any]) -> None:
         """Raise MappingError where the rows are faulty with this configuration, which is PaddleNLP's."""
@@ -240,13 +249,19 @@ class Family:
     def start(self, configuration: Mapping[str, Any]) -> int:
         """Where positions begin that both models are handed: from the padding id on by one where they count so
         themselves, as the classes of Hugging Face's that do give the rows before it no gradient."""
-        after = self.defaults is not None and self.defaults.positions_after_padding
+        after = self.defaults is not None and self.defaults.positions_after_padding and not self.stated_positions
         return int(configuration["pad_token_id"]) + 1 if after else 0
 
     def longest(self, configuration: Mapping[str, Any]) -> int | None:
         """How many tokens the models take by themselves, where that is not all that their table of positions holds."""
         start = self.start(configuration)
         return int(configuration["max_position_embeddings"]) - start if start else None
+
+    def target_notes(self, target_architecture: str) -> tuple[str, ...]:
+        """Which of several models the weights became, in a line, where there is a choice."""
+        if not self.becomes:
+            return ()
+        return (f"target {self.target or 'as usual'}, {target_architecture}: {self.becomes}",)
 
     @property
     def model_type(self) -> str:

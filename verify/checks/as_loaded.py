@@ -35,7 +35,11 @@ PADDED_PAIRS, MASKED_IDS = "pairs", "ids with a mask"
 MASKED = ", mask asked for"
 """Behind the name of a case: PaddleNLP's tokenizer is asked for the mask that it does not give by default."""
 
+UNSTATED = ", positions left to it"
+"""Behind the name of a case: PaddleNLP's model is not given the positions that it is given otherwise."""
+
 DEFAULT_MASK = "default_mask"
+DEFAULT_POSITIONS = "default_positions"
 
 MEASURE = "facts that differ, else the largest difference of an output over its largest value"
 
@@ -107,6 +111,9 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
             if not _masks_padding(context.pair):
                 padded = next(case for case in cases if case["name"] == PADDED_PAIRS)
                 cases = [*cases, {**padded, "name": PADDED_PAIRS + MASKED, "ask_mask": True}]
+        if context.pair.recognised.family.stated_positions:
+            unstated = {**cases[0], "name": cases[0]["name"] + UNSTATED}
+            cases = [*({**case, "state_positions": True} for case in cases), unstated]
         try:
             run = context.models.paddle("float32", "as_loaded", **_fields(context, "paddle", cases, named))
         except RunnerAnswerError as error:
@@ -147,7 +154,22 @@ class Comparison:
                 self.compare_case(case)
         self.problems += [f"{name}: {state.text}" for name, state in self.states if not state.holds]
         seen = DeclaredDifferenceSeen(DEFAULT_MASK, self._excuse(cases), max(self.excused, default=None))
-        return Outcome(self._result(self.problems), (seen,) if self.excused else ())
+        declared = ((seen,) if self.excused else ()) + self._unstated(cases[0]["name"])
+        return Outcome(self._result(self.problems), declared)
+
+    def _unstated(self, name: str) -> tuple[DeclaredDifferenceSeen, ...]:
+        """What PaddleNLP's own numbers of positions make of the first case, where it is given others in all cases."""
+        if name + UNSTATED not in self._paddle_cases():
+            return ()
+        paddle, torch = self._named(name + UNSTATED, name), self._torch(name)
+        mask = _part(self.torch, f"{name}.given.").get("attention_mask", np.ones_like(self._ids(name)))
+        shared = sorted((paddle.keys() & torch.keys()) - self.pair.left_out)
+        text = (
+            "PaddleNLP's model is given positions from 0, as Hugging Face's counts by itself; measured is the "
+            "difference where PaddleNLP's counts by itself too"
+        )
+        measured = max(largest_difference(one, paddle[one], torch[one], mask) for one in shared)
+        return (DeclaredDifferenceSeen(DEFAULT_POSITIONS, text, measured),)
 
     def compare_facts(self) -> None:
         """The classes, the element type, what did not fit, and the names of labels and special tokens."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...converters.checkpoints.checkpoint import open_checkpoint, recognise
+from ...converters.checkpoints.checkpoint import open_checkpoint
 from ...converters.checkpoints.comparison import settle_values
 from ...converters.checkpoints.source import find_weights
 from ...converters.formats.byte_source import MemorySource, at_start
@@ -31,7 +31,7 @@ from ..inputs import Inputs, inputs_of
 from ..job import compare, open_session, results_of
 from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
-from ..sides.pair import Pair, open_converted, recorded_alterations
+from ..sides.pair import Pair, open_converted, recognise_as, recorded_alterations
 from .effect import NO_EFFECT, has_effect
 from .known import Fault, all_faults
 from .state import Faulted
@@ -93,6 +93,7 @@ def with_faults(
     *,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     seed: int = 0,
     runners: Runners,
@@ -106,6 +107,7 @@ def with_faults(
             converted,
             family=family,
             architecture=architecture,
+            target=target,
             config=config,
             seed=seed,
             runners=one,
@@ -122,6 +124,7 @@ def run_faults(
     faults: Sequence[Fault] | None = None,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     seed: int = 0,
     runners: Runners | None = None,
@@ -140,6 +143,7 @@ def run_faults(
                 faults=faults,
                 family=family,
                 architecture=architecture,
+                target=target,
                 config=config,
                 seed=seed,
                 runners=own,
@@ -148,11 +152,11 @@ def run_faults(
     converted = Path(converted)
     with open_checkpoint(source, config) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
         scratch = Path(name)
-        recognised = recognise(checkpoint, family, architecture)
         if not own_record(converted):
             raise UnreadableFileError(
                 f"{converted}: faults are injected into what this package wrote, and this is a foreign folder"
             )
+        recognised = recognise_as(checkpoint, converted, family, architecture, target)
         if lines := recorded_alterations(converted).lines():
             raise UnreadableFileError(
                 f"{converted}: faults are injected into plain conversions only, and this one was {lines[0]}"

@@ -242,9 +242,11 @@ class PaddleRunner(operations.ModelRunner):
         tokenizer = self.tokenizer(named) if named else None
         arrays: dict[str, protocol.Array] = {}
         cases = loading_calls.read_cases(request)
+        stated = {case["name"] for case in cases if case.get("state_positions")}
         for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd").items():
             modules = (request.get("returns") or {}).get("modules", ())
-            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules)
+            taken = given if case not in stated else {**given, "position_ids": positions_of(given["input_ids"])}
+            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, taken, modules)
             results = result if isinstance(result, tuple | list) else [result]
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
             arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})
@@ -306,6 +308,11 @@ class PaddleRunner(operations.ModelRunner):
         del model
         self.release(request)
         return answer
+
+
+def positions_of(ids: protocol.Array) -> protocol.Array:
+    """Positions from 0 for ids of shape [rows, tokens]."""
+    return np.tile(np.arange(ids.shape[1], dtype=np.int64), (len(ids), 1))
 
 
 def parameter_sizes(model: Any) -> list[int]:

@@ -13,9 +13,14 @@ from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.rows import Tied, When
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ..conftest import TINY, TORCH_PYTHON, run_child
+from ..conftest import TARGETS, TINY, TORCH_PYTHON, run_child
 
 Facts = dict[str, Any]
+
+
+def label(family: Family, model: Model) -> str:
+    """An architecture by PaddleNLP's name, and what it becomes where that is not the usual class."""
+    return model.source if family.target is None else f"{model.source} to {family.target}"
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Case:
     @property
     def key(self) -> tuple[str, str]:
         """What the facts are kept under."""
-        return self.model.source, self.variant
+        return label(self.family, self.model), self.variant
 
     @property
     def given(self) -> dict[str, Any]:
@@ -56,11 +61,11 @@ def cases_of(family: Family, model: Model) -> list[Case]:
     return [Case(family, model, name) for name in ("small", *(family.variants if varies else ()))]
 
 
-MODELS = [(family, model) for family in FAMILIES.values() for model in family.models]
+MODELS = [(family, model) for family in TARGETS.values() for model in family.models]
 
 CASES = [case for family, model in MODELS for case in cases_of(family, model)]
 
-models = pytest.mark.parametrize(("family", "model"), MODELS, ids=[model.source for _, model in MODELS])
+models = pytest.mark.parametrize(("family", "model"), MODELS, ids=[label(*pair) for pair in MODELS])
 """Asks every registered architecture."""
 
 
@@ -90,5 +95,5 @@ def torch_facts() -> Facts:
     answer = run_child(Path(__file__).with_name("torch_facts.py"), request, python=TORCH_PYTHON)
     return {
         "models": dict(zip([case.key for case in CASES], answer["models"], strict=True)),
-        "auto_classes": {model.source: found for (_, model), found in zip(MODELS, answer["auto_classes"], strict=True)},
+        "auto_classes": {label(*pair): found for pair, found in zip(MODELS, answer["auto_classes"], strict=True)},
     }

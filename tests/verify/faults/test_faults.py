@@ -21,6 +21,7 @@ from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
+from ...conftest import TARGETS
 from ...tokenizer_files import SPECIAL, write_lines
 from ..conftest import Seed
 
@@ -112,7 +113,7 @@ def give_words(source: Path, family: Family) -> bool:
     return known
 
 
-families = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+families = pytest.mark.parametrize("family", TARGETS.values(), ids=list(TARGETS))
 
 DECODING = [
     model.source
@@ -131,7 +132,7 @@ def test_every_fault_is_caught_on_a_small_model(
     longer = {"max_position_embeddings": 60} if "max_position_embeddings" in family.small else {}
     source = seed_small(family.base, **longer)
     tokenizer = give_words(source, family)
-    convert_checkpoint(source, tmp_path / "converted", max_shard_size="8KB")
+    convert_checkpoint(source, tmp_path / "converted", target=family.target, max_shard_size="8KB")
     assert_all_caught(run_faults(source, tmp_path / "converted", runners=runners), without_place(family, tokenizer))
 
 
@@ -179,7 +180,7 @@ def test_without_a_fault_every_check_stays_green(
     architecture = next(tied, family.base)
     for seed in range(CONTROL_SEEDS):
         source, converted = seed_small(architecture, seed=seed, folder=f"source{seed}"), tmp_path / f"converted{seed}"
-        convert_checkpoint(source, converted)
+        convert_checkpoint(source, converted, target=family.target)
         verify_checkpoint(source, converted, checks=QUICK, seed=seed, runners=runners).assert_passed()
 
 

@@ -43,7 +43,7 @@ report_dir_option = click.option(
     "--report-dir", type=FOLDER, help="Also write the report there: HTML, JSON, JUnit XML, Markdown."
 )
 architecture_option = click.option("--architecture", metavar="A", help="PaddleNLP's class, in place of that recorded.")
-target_option = click.option("--target", metavar="T", help="Another model than the usual one: bert, of a RoBERTa.")
+target_option = click.option("--target", metavar="T", help="Another target of the family than the usual one.")
 
 
 def family_option(text: str) -> Callable[[F], F]:

@@ -90,6 +90,7 @@ def _conversion(proof: Proof) -> list[str]:
     lines += [
         f"- {evidence.model.source} of PaddleNLP, {evidence.model.target_architecture} of Hugging Face, "
         f"{evidence.tensors} tensors",
+        *(f"- {plain(note)}" for note in evidence.family.target_notes(evidence.model.target_architecture)),
         *([f"- Tied, bit-equal to their twins: {plain(', '.join(evidence.tied))}"] if evidence.tied else []),
         *(f"- Dropped: {plain(name)}: {plain(reason)}" for name, reason in evidence.dropped),
         *(f"- Altered: {plain(line)}" for line in proof.alterations.lines()),

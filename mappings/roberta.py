@@ -7,6 +7,7 @@ PaddleNLP 2.8.1 counts from behind the padding id, as Hugging Face's RoBERTa doe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -25,37 +26,64 @@ _NO_POOLER = Dropped(
     former=True,
 )
 
-_LM_HEAD = (
-    Linear("lm_head.dense", "hidden_size", "hidden_size"),
-    Norm("lm_head.layer_norm", "hidden_size"),
-    Parameter("lm_head.bias", ("vocab_size",)),
-    Tied("lm_head.decoder.bias", "lm_head.bias", ("vocab_size",), optional=True, repeated="lm_head.decoder.bias"),
-    Tied(
-        "lm_head.decoder.weight",
-        f"{BACKBONE}embeddings.word_embeddings.weight",
-        ("vocab_size", "hidden_size"),
-        untied="lm_head.decoder.weight",
-        optional=True,
-        copies=(("lm_head.bias", "lm_head.decoder.bias"),),
-    ),
-)
+
+def _lm_head(dense: str, norm: str, predictions: str) -> tuple[Row, ...]:
+    """Hugging Face's names for the head of the masked words, which both libraries tie to the table of words."""
+    return (
+        Linear("lm_head.dense", "hidden_size", "hidden_size", dense),
+        Norm("lm_head.layer_norm", "hidden_size", norm),
+        Parameter("lm_head.bias", ("vocab_size",), f"{predictions}.bias"),
+        Tied(
+            "lm_head.decoder.bias",
+            "lm_head.bias",
+            ("vocab_size",),
+            optional=True,
+            repeated=f"{predictions}.decoder.bias",
+        ),
+        Tied(
+            "lm_head.decoder.weight",
+            f"{BACKBONE}embeddings.word_embeddings.weight",
+            ("vocab_size", "hidden_size"),
+            untied=f"{predictions}.decoder.weight",
+            optional=True,
+            copies=(("lm_head.bias", f"{predictions}.decoder.bias"),),
+        ),
+    )
 
 
+_LM_HEAD = _lm_head("lm_head.dense", "lm_head.layer_norm", "lm_head")
+_LM_HEAD_OF_BERT = _lm_head("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions")
+
+_LABELS = (Linear("classifier", "hidden_size", "num_labels"),)
 _ANSWERS = (Linear("classifier", "hidden_size", 2, "qa_outputs"),)
 
 
-def _without_pooler(
-    task: str, *head: Row, labels: int | None = None, former: Former | None = None, target: str = "Roberta"
-) -> Model:
+def _without_pooler(task: str, *head: Row, labels: int | None = None, former: Former | None = None) -> Model:
     """A class that has no pooler in either library; old files hold one."""
     return Model(
         f"RobertaFor{task}",
-        f"{target}For{task}",
         takes_pooler=True,
         head=(_NO_POOLER, *head),
         auto_class=f"AutoModelFor{task}",
         labels=labels,
         former=former,
+    )
+
+
+_OLD_CLASSIFIER = Former(
+    (f"{BACKBONE}pooler.dense.weight", "classifier.weight"),
+    "PaddleNLP up to 2.4 saved it, with a pooler and a classifier of one layer; PaddleNLP 2.8.1 loads it with a random "
+    "head in place of that, so that it cannot be the reference; the backbone alone converts: save it with PaddleNLP's "
+    "model.roberta.save_pretrained and convert that folder",
+)
+
+
+def _other_activation(configuration: Mapping[str, Any]) -> str | None:
+    if configuration["hidden_act"] == "gelu":
+        return None
+    return (
+        f"PaddleNLP's head applies gelu whatever hidden_act says, Hugging Face's hidden_act, which is "
+        f"{configuration['hidden_act']}; without --target it converts"
     )
 
 
@@ -65,8 +93,26 @@ _AS_BERT = Alternative(
     target_prefix="bert.",
     models=(
         encoders.base("Roberta", "Bert"),
-        _without_pooler("TokenClassification", Linear("classifier", "hidden_size", "num_labels"), target="Bert"),
-        _without_pooler("QuestionAnswering", *_ANSWERS, labels=2, target="Bert"),
+        replace(_without_pooler("MaskedLM", *_LM_HEAD_OF_BERT), target="BertForMaskedLM", refuses=_other_activation),
+        # It attends in both directions.
+        replace(
+            _without_pooler("MaskedLM", *_LM_HEAD_OF_BERT),
+            source="RobertaForCausalLM",
+            target="BertForMaskedLM",
+            refuses=_other_activation,
+        ),
+        # What the head does to the first token is a BERT's pooler, and a classifier behind it.
+        replace(
+            _without_pooler(
+                "SequenceClassification",
+                Linear("classifier.dense", "hidden_size", "hidden_size", "bert.pooler.dense"),
+                Linear("classifier.out_proj", "hidden_size", "num_labels", "classifier"),
+                former=_OLD_CLASSIFIER,
+            ),
+            target="BertForSequenceClassification",
+        ),
+        replace(_without_pooler("TokenClassification", *_LABELS), target="BertForTokenClassification"),
+        replace(_without_pooler("QuestionAnswering", *_ANSWERS, labels=2), target="BertForQuestionAnswering"),
         encoders.multiple_choice("Roberta", "Bert"),
     ),
     becomes="positions count from 0, as in PaddleNLP up to 2.4 and in the model of the authors; PaddleNLP 2.8.1 gives "
@@ -84,11 +130,6 @@ _AS_BERT = Alternative(
         Field("bos_token_id", None, counts=False),
         Field("eos_token_id", None, counts=False),
     ),
-    refused={
-        f"RobertaFor{task}": f"the head of this class has no shape in a BERT of Hugging Face's; without --target it "
-        f"converts to RobertaFor{task}"
-        for task in ("MaskedLM", "CausalLM", "SequenceClassification")
-    },
     stated_positions=True,
 )
 
@@ -122,14 +163,9 @@ ROBERTA = Family(
             "SequenceClassification",
             Linear("classifier.dense", "hidden_size", "hidden_size"),
             Linear("classifier.out_proj", "hidden_size", "num_labels"),
-            former=Former(
-                (f"{BACKBONE}pooler.dense.weight", "classifier.weight"),
-                "PaddleNLP up to 2.4 saved it, with a pooler and a classifier of one layer; PaddleNLP 2.8.1 loads it "
-                "with a random head in place of that, so that it cannot be the reference; the backbone alone converts: "
-                "save it with PaddleNLP's model.roberta.save_pretrained and convert that folder",
-            ),
+            former=_OLD_CLASSIFIER,
         ),
-        _without_pooler("TokenClassification", Linear("classifier", "hidden_size", "num_labels")),
+        _without_pooler("TokenClassification", *_LABELS),
         _without_pooler("QuestionAnswering", *_ANSWERS, labels=2),
         encoders.multiple_choice("Roberta", "Roberta"),
     ),

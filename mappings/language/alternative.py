@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UnknownNameError
@@ -18,8 +18,8 @@ class Alternative:
     """Another model of Hugging Face's that a family's weights become.
 
     `name` is what `--target` takes; `becomes` says in a line of every report what was proven with it, and `difference`
-    is declared. `target_type`, `target_prefix`, `models`, `constants` and `refused` are what a family has under these
-    names, `fields` those that differ. `stated_positions`: PaddleNLP's model, which counts positions otherwise by
+    is declared. `target_type`, `target_prefix`, `models` and `constants` are what a family has under these names,
+    `fields` those that differ. `stated_positions`: PaddleNLP's model, which counts positions otherwise by
     itself, is given them from 0, as Hugging Face's counts.
     """
 
@@ -31,7 +31,6 @@ class Alternative:
     difference: DeclaredDifference
     constants: Mapping[str, Any]
     fields: tuple[Field, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
     stated_positions: bool = False
 
     def of(self, family: Family) -> Family:
@@ -45,7 +44,6 @@ class Alternative:
             models=self.models,
             constants=self.constants,
             fields=tuple({entry.name: entry for entry in (*family.fields, *self.fields)}.values()),
-            refused={**family.refused, **self.refused},
             declared_differences=(*family.declared_differences, self.difference),
             stated_positions=self.stated_positions,
             alternatives=(),

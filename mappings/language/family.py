@@ -62,14 +62,14 @@ class Model:
     """One architecture: PaddleNLP's class, Hugging Face's class when its name differs, and the task head's rows.
 
     `pooler` says whether the Hugging Face class has one; where it has none the source's pooler is dropped by name,
-    unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
-    converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
-    has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
-    `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value for one row; what
-    it answers by them is the work of a head that has no place in Hugging Face's class, and is not compared.
-    `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
-    are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names.
-    `former` is what the class was in earlier versions, if that was another model.
+    unless the head's rows take it along, or say what becomes of it (`takes_pooler`). `auto_class` is the class of
+    transformers that loads the converted folder. `labels` is the number of labels that the Hugging Face class must be
+    given where PaddleNLP's head has a fixed size whatever its configuration says. `probabilities` are for a class that
+    returns those. `needs` are arguments that PaddleNLP's class insists on beside the usual ones, each with its value
+    for one row; what it answers by them is the work of a head that has no place in Hugging Face's class, and is not
+    compared. `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot.
+    `returns` are names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for
+    names. `former` is what the class was in earlier versions, if that was another model.
     """
 
     source: str

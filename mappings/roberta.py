@@ -12,9 +12,8 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
-from .language.alternative import Alternative
 from .language.checks import check_heads
-from .language.family import DeclaredDifference, Defaults, Family, Former, Model
+from .language.family import Alternative, DeclaredDifference, Defaults, Family, Former, Model
 from .language.fields import Field
 from .language.rows import Dropped, Linear, Norm, Parameter, Row, Tied
 from .language.rules import BACKBONE

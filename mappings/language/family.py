@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
-from .alternative import Alternative, becoming
 from .fields import Field
 from .reference import Reference
 from .rows import MappedRow, Row
@@ -135,6 +134,43 @@ class Defaults:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another model of Hugging Face's that a family's weights become.
+
+    `name` is what `--target` takes; `becomes` says in a line of every report what was proven with it, and `difference`
+    is declared. `target_type`, `target_prefix`, `models` and `constants` are what a family has under these names,
+    `fields` those that differ. `stated_positions`: PaddleNLP's model, which counts positions otherwise by
+    itself, is given them from 0, as Hugging Face's counts.
+    """
+
+    name: str
+    target_type: str
+    target_prefix: str
+    models: tuple[Model, ...]
+    becomes: str
+    difference: DeclaredDifference
+    constants: Mapping[str, Any]
+    fields: tuple[Field, ...] = ()
+    stated_positions: bool = False
+
+    def of(self, family: Family) -> Family:
+        """The family whose target is this one."""
+        return replace(
+            family,
+            target=self.name,
+            becomes=self.becomes,
+            target_type=self.target_type,
+            target_prefix=self.target_prefix,
+            models=self.models,
+            constants=self.constants,
+            fields=tuple({entry.name: entry for entry in (*family.fields, *self.fields)}.values()),
+            declared_differences=(*family.declared_differences, self.difference),
+            stated_positions=self.stated_positions,
+            alternatives=(),
+        )
+
+
+@dataclass(frozen=True)
 class Family:
     """All that is known of one model family. Building one checks its rows; a faulty mapping raises MappingError.
 
@@ -200,7 +236,7 @@ class Family:
         self.check_rows(self.samples()[0])
         self._check_old_names()
         for one in self.alternatives:
-            becoming(self, one.name)
+            one.of(self)
 
     def check_rows(self, configuration: Mapping[str, Any]) -> None:
         """Raise MappingError where the rows are faulty with this configuration, which is PaddleNLP's."""

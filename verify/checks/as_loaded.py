@@ -149,17 +149,18 @@ class Comparison:
         if refused := self.torch.answer.get("refused"):
             return Outcome(self._result([f"transformers refuses the folder: {refused}"]))
         self.compare_facts()
-        for case in cases:
-            if self.compare_given(case):
-                self.compare_case(case)
+        comparable = [case for case in cases if self.compare_given(case)]
+        for case in comparable:
+            self.compare_case(case)
         self.problems += [f"{name}: {state.text}" for name, state in self.states if not state.holds]
         seen = DeclaredDifferenceSeen(DEFAULT_MASK, self._excuse(cases), max(self.excused, default=None))
-        declared = ((seen,) if self.excused else ()) + self._unstated(cases[0]["name"])
+        declared = ((seen,) if self.excused else ()) + self._unstated(comparable)
         return Outcome(self._result(self.problems), declared)
 
-    def _unstated(self, name: str) -> tuple[DeclaredDifferenceSeen, ...]:
-        """What PaddleNLP's own numbers of positions make of the first case, where it is given others in all cases."""
-        if name + UNSTATED not in self._paddle_cases():
+    def _unstated(self, comparable: list[Case]) -> tuple[DeclaredDifferenceSeen, ...]:
+        """What PaddleNLP's own numbers of positions make of the case that was run with them too, if one was."""
+        name = next((case["name"] for case in comparable if case["name"] + UNSTATED in self._paddle_cases()), None)
+        if name is None:
             return ()
         paddle, torch = self._named(name + UNSTATED, name), self._torch(name)
         mask = _part(self.torch, f"{name}.given.").get("attention_mask", np.ones_like(self._ids(name)))
@@ -168,7 +169,7 @@ class Comparison:
             "PaddleNLP's model is given positions from 0, as Hugging Face's counts by itself; measured is the "
             "difference where PaddleNLP's counts by itself too"
         )
-        measured = max(largest_difference(one, paddle[one], torch[one], mask) for one in shared)
+        measured = max((largest_difference(one, paddle[one], torch[one], mask) for one in shared), default=None)
         return (DeclaredDifferenceSeen(DEFAULT_POSITIONS, text, measured),)
 
     def compare_facts(self) -> None:

@@ -120,7 +120,10 @@ class _Reading:
         return not self._problems(architecture, tensors)
 
     def _problems(self, architecture: str, tensors: Mapping[str, TensorFacts]) -> list[str]:
-        rules = self.family.rules(architecture, self.fields(architecture, tensors), is_prefixed(self.family, tensors))
+        fields = self.fields(architecture, tensors)
+        if architecture != self.named and (reason := self.family.model(architecture).refusal(fields)) is not None:
+            return [reason]
+        rules = self.family.rules(architecture, fields, is_prefixed(self.family, tensors))
         return misfits(expected_tensors(rules), tensors)
 
     def guess(self, tensors: Mapping[str, TensorFacts], path: Path) -> str:

@@ -135,6 +135,17 @@ def test_a_head_that_a_bert_computes_otherwise(task: str, seed_small: Seed, tmp_
     assert not (tmp_path / "converted").exists()
 
 
+def test_a_class_that_is_refused_hides_no_other(seed_small: Seed, tmp_path: Path) -> None:
+    """Classes are tried one after the other where none is named, and on the way back."""
+    source = seed_small("RobertaForTokenClassification", hidden_act="relu")
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps({**config, "architectures": None}))
+    done = convert_checkpoint(source, tmp_path / "converted", target="bert")
+    assert done.target_architecture == "BertForTokenClassification"
+    back = convert_checkpoint(tmp_path / "converted", tmp_path / "back", to="paddle")
+    assert back.target_architecture == "RobertaForTokenClassification"
+
+
 def test_a_target_that_a_family_lacks(seed_small: Seed, tmp_path: Path) -> None:
     with pytest.raises(
         UnknownNameError, match="family roberta has no target 'bart'; its targets are bert, and without"

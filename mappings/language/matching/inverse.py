@@ -95,7 +95,8 @@ def fitting_targets(
     return [
         model.target_architecture
         for model in family.models
-        if not _Match(family, model.source, configuration, tensors, tie_word_embeddings).problems()
+        if model.refusal(configuration) is None
+        and not _Match(family, model.source, configuration, tensors, tie_word_embeddings).problems()
     ]
 
 
@@ -118,6 +119,8 @@ def _other_targets(
         ]
         for more in said if model.source != architecture else ():
             fields = {**configuration, **more}
+            if model.refusal(fields) is not None:
+                continue
             if not _Match(family, model.source, fields, tensors, tie_word_embeddings).problems():
                 found.append(model.target_architecture + "".join(f" with {name} {more[name]}" for name in more))
                 break

@@ -137,7 +137,7 @@ def test_a_head_that_a_bert_computes_otherwise(task: str, seed_small: Seed, tmp_
 
 def test_a_class_that_is_refused_hides_no_other(seed_small: Seed, tmp_path: Path) -> None:
     """Classes are tried one after the other where none is named, and on the way back."""
-    source = seed_small("RobertaForTokenClassification", hidden_act="relu")
+    source = seed_small("RobertaForTokenClassification", hidden_act="relu", num_labels=3)
     config = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps({**config, "architectures": None}))
     done = convert_checkpoint(source, tmp_path / "converted", target="bert")

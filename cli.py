@@ -39,12 +39,9 @@ FOLDER = _Folder(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output folder that this program wrote.")
 checks_option = click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
-report_dir_option = click.option(
-    "--report-dir", type=FOLDER, help="Also write the report there: HTML, JSON, JUnit XML, Markdown."
-)
-architecture_option = click.option(
-    "--architecture", metavar="A", help="PaddleNLP's class, in place of the recorded one."
-)
+report_dir_option = click.option("--report-dir", type=FOLDER, help="Reports go there: HTML, JSON, JUnit XML, Markdown.")
+architecture_option = click.option("--architecture", metavar="A", help="PaddleNLP's class, in place of that recorded.")
+target_option = click.option("--target", metavar="T", help="Another target of the family than the usual one.")
 
 
 def family_option(text: str) -> Callable[[F], F]:
@@ -106,6 +103,7 @@ recognition_options = bundle(
     "recognition",
     family=family_option("Model family, when the configuration does not say it."),
     architecture=architecture_option,
+    target=target_option,
     config=click.option("--config", type=FOLDER, metavar="FILE", help="Read PaddleNLP's configuration from FILE."),
 )
 
@@ -398,6 +396,7 @@ def verify(
 @seed_option("weights")
 @bundle(
     "run",
+    target=target_option,
     jobs=jobs_option("Names"),
     checks=checks_option,
     report_dir=report_dir_option,

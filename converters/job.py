@@ -15,6 +15,7 @@ from ..mappings.language.matching.plan import Plan
 from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .checkpoints.comparison import settle_values
 from .checkpoints.configuration import translate_configuration
+from .checkpoints.targets import target_metadata
 from .formats.dtypes import widest
 from .formats.piecewise import Entry
 from .formats.safetensors_file import compare_safetensors, write_safetensors
@@ -54,6 +55,7 @@ def convert_checkpoint(
     to: str = "torch",
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     dtype: str | None = None,
     max_shard_size: int | str | None = None,
@@ -67,6 +69,9 @@ def convert_checkpoint(
 
     With `to="paddle"`, convert a Hugging Face folder into a PaddleNLP one instead, as `convert_to_paddle` does; the
     options that change values or spread the weights are refused then.
+
+    `target` is one of the family's alternatives, where the weights may become several models of Hugging Face's; on the
+    way to Paddle, the one that the source holds, where its weights do not record it.
 
     `source` is a pretrained name, a folder or a file, and `config` a file that is its configuration whatever lies
     beside it. Every weight keeps its element type and its bits, unless `dtype` ("float32", "float16" or "bfloat16")
@@ -86,7 +91,13 @@ def convert_checkpoint(
         if config is not None:
             raise ConfigurationError("config goes with the way to torch only: a Hugging Face folder has its own")
         to_paddle = partial(
-            convert_to_paddle, source, output, family=family, architecture=architecture, progress=progress
+            convert_to_paddle,
+            source,
+            output,
+            family=family,
+            architecture=architecture,
+            target=target,
+            progress=progress,
         )
         return _convert(to_paddle, output, overwrite, resume)
     limit = parse_size(max_shard_size) if isinstance(max_shard_size, str) else max_shard_size
@@ -96,6 +107,7 @@ def convert_checkpoint(
         output,
         family=family,
         architecture=architecture,
+        target=target,
         config=config,
         dtype=dtype,
         limit=limit,
@@ -123,6 +135,7 @@ def _convert_to_torch(
     *,
     family: str | None,
     architecture: str | None,
+    target: str | None,
     config: Path | None,
     dtype: str | None,
     limit: int | None,
@@ -134,7 +147,7 @@ def _convert_to_torch(
 ) -> Conversion:
     with open_checkpoint(source, config) as checkpoint:
         check_output(output, checkpoint.source.path, overwrite, keep)
-        recognised = recognise(checkpoint, family, architecture)
+        recognised = recognise(checkpoint, family, architecture, target)
         plan = settle_values(checkpoint, recognised.plan)
         stored = {checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources}
         zero_row = zero_padding_row or must_zero_padding_row(plan, recognised.configuration, checkpoint.tensors)
@@ -190,8 +203,10 @@ def settle(
     tokenizer = None
     if not alterations.no_tokenizer:
         vocab_size = recognised.configuration["vocab_size"]
-        tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size)
+        longest = recognised.family.longest(recognised.configuration)
+        tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size, longest)
     metadata = metadata_of(alterations, plan.architecture if plan.beside is not None else None)
+    metadata |= target_metadata(recognised.family)
     return Written(shards, metadata, configuration, tokenizer, head_card(plan.model))
 
 
@@ -270,7 +285,8 @@ def _summary(
         set_aside=checkpoint.source.set_aside,
         tokenizer=tokenizer,
         no_tokenizer=alterations.no_tokenizer,
-        notes=recognised.notes,
+        notes=(*recognised.notes, *recognised.family.target_notes(plan.target_architecture)),
         beside=tuple(move.target for move in plan.moves if move.beside),
         cautions=(withdrawn.text(),) if (withdrawn := recognised.family.withdrawn) is not None else (),
+        target=recognised.family.target,
     )

@@ -31,6 +31,7 @@ def convert_to_paddle(
     *,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     overwrite: bool = False,
     keep: bool = False,
     progress: Progress | None = None,
@@ -45,7 +46,7 @@ def convert_to_paddle(
     report = progress or (lambda stage, done, total: None)
     with open_torch_checkpoint(source) as checkpoint:
         check_output(output, checkpoint.source.path, overwrite, keep)
-        recognised = recognise_torch(checkpoint, family, architecture)
+        recognised = recognise_torch(checkpoint, family, architecture, target)
         entries = entries_of(checkpoint, recognised)
         total = sum(entry.nbytes for entry in entries)
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
@@ -112,5 +113,6 @@ def _summary(
         made=tuple(name for name, _, _ in plan.made),
         random=plan.random,
         left_out_fields=left_out_fields(recognised.family, checkpoint.configuration),
-        notes=recognised.notes,
+        notes=(*recognised.notes, *recognised.family.target_notes(plan.target_architecture)),
+        target=recognised.family.target,
     )

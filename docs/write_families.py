@@ -35,7 +35,7 @@ def _section(family: Family) -> str:
         notes = []
         if family.pooler and not model.pooler:
             notes.append("the pooler is dropped: there is no place for it")
-        if model.takes_pooler:
+        if model.takes_pooler and not any(getattr(row, "former", False) for row in model.head):
             notes.append("the pooler becomes part of the head")
         if model.probabilities is not None:
             notes.append("PaddleNLP's probabilities are the sigmoids of the logits")
@@ -47,8 +47,17 @@ def _section(family: Family) -> str:
         notes += dict.fromkeys(reason for row in model.head if (reason := getattr(row, "reason", None)))
         lines.append(f"| `{model.source}` | `{model.target_architecture}` | {_cell('; '.join(notes))} |")
     lines += [f"| `{name}` | refused | {_cell(reason)} |" for name, reason in family.refused.items()]
-    lines += ["", *_facts(family), ""]
+    lines += ["", *_facts(family), *_targets(family), ""]
     return "\n".join(lines)
+
+
+def _targets(family: Family) -> Iterator[str]:
+    if family.alternatives:
+        yield f"- the usual target: {family.becomes}"
+    for one in family.alternatives:
+        classes = ", ".join(f"`{model.source}` becomes `{model.target_architecture}`" for model in one.models)
+        yield f"- `--target {one.name}`: {classes}; {one.becomes}"
+        yield f"- declared with `--target {one.name}`: {one.difference.text}"
 
 
 def _facts(family: Family) -> Iterator[str]:

@@ -110,6 +110,7 @@ def _conversion(proof: Proof) -> list[str]:
     lines += [
         f"- {evidence.model.source} of PaddleNLP, {evidence.model.target_architecture} of Hugging Face, "
         f"{evidence.tensors} tensors",
+        *(f"- {plain(note)}" for note in evidence.family.target_notes(evidence.model.target_architecture)),
         *([f"- Tied, bit-equal to their twins: {plain(', '.join(evidence.tied))}"] if evidence.tied else []),
         *(f"- Dropped: {plain(name)}: {plain(reason)}" for name, reason in evidence.dropped),
         *(f"- Altered: {plain(line)}" for line in proof.alterations.lines()),
@@ -130,7 +131,8 @@ def _altering(proof: Proof) -> list[str]:
     done = proof.alterations
     cast = [f"--dtype {done.dtype.name}"] if done.dtype is not None else []
     row = ["--zero-padding-row"] if done.zero_padding_row is not None else []
-    return [*cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else [])]
+    target = [f"--target {proof.family.target}"] if proof.family.target is not None else []
+    return [*target, *cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else [])]
 
 
 def _as_argument(evidence: Evidence) -> str:

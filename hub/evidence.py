@@ -9,6 +9,7 @@ from typing import Any
 
 from ..converters.outputs.certificate import CERTIFICATE, accidents
 from ..errors import UnknownNameError, UnreadableFileError
+from ..mappings.language.alternative import becoming
 from ..mappings.language.community import MARK
 from ..mappings.language.family import Family, Model
 from ..mappings.language.pretrained import Pretrained
@@ -87,7 +88,7 @@ def read_evidence(certificate: Mapping[str, Any], converted: Path) -> Evidence:
     UnreadableFileError for one that names a class that is not known here."""
     mapping = certificate["mapping"]
     try:
-        family = get_family(mapping["family"])
+        family = becoming(get_family(mapping["family"]), mapping.get("target"))
         model = family.model(mapping["architecture"])
     except UnknownNameError as error:
         raise UnreadableFileError(f"{converted / CERTIFICATE}: {error}") from error

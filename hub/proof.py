@@ -9,6 +9,7 @@ from typing import Any
 
 from ..converters.checkpoints.checkpoint import HEAD_KEY
 from ..converters.checkpoints.source import find_weights
+from ..converters.checkpoints.targets import recorded_family
 from ..converters.formats.safetensors_file import open_safetensors
 from ..converters.outputs.alterations import UNALTERED, Alterations, read_alterations
 from ..converters.outputs.certificate import (
@@ -170,11 +171,14 @@ def _metadata_of(weights: Sequence[Path]) -> Mapping[str, str]:
 
 
 def _model_of(converted: Path, metadata: Mapping[str, str]) -> tuple[Family, Model]:
-    """Family and model that a config.json names by its architecture, or the weights by the head that lies beside."""
+    """The model that a folder's config.json names by its architecture, or the weights by the head that lies beside, and
+    its family, as far as the weights record no other one."""
     config = converted / "config.json"
     named = [metadata[HEAD_KEY]] if HEAD_KEY in metadata else architectures(config)
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
-    family = family_of_architecture(architecture) if architecture is not None else None
+    family = recorded_family(weight_files(converted))
+    if family is None and architecture is not None:
+        family = family_of_architecture(architecture)
     if family is None or architecture is None:
         raise UnreadableFileError(f"{config}: names the architectures {named}, which belong to no known family")
     return family, family.model(architecture)

@@ -9,7 +9,7 @@ from ..errors import ConfigurationError
 from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
-from .language.reference import HiddenSlice, Reference, TextIds, TopWords
+from .language.pretrained import HiddenSlice, Reference, TextIds, TopWords
 from .language.rows import Embedding, Ignored, Linear, Norm, Parameter, Row, Tied
 from .language.rules import BACKBONE
 from .language.tokenizers import SENTENCEPIECE, WORDPIECE, TokenizerClass, TokenizerFacts

@@ -9,8 +9,9 @@ from typing import Any
 from ..errors import ConfigurationError
 from .language import encoders
 from .language.checks import check_heads
-from .language.family import DeclaredDifference, Defaults, Family, Withdrawn
+from .language.family import DeclaredDifference, Defaults, Family
 from .language.fields import Field
+from .language.limits import Withdrawn
 from .language.rows import Embedding, Linear, Norm
 from .language.tokenizers import TokenizerFacts, wordpiece_class
 

@@ -17,8 +17,7 @@ from typing import Any
 from ..errors import ConfigurationError, MappingError, UnknownNameError
 from .language.community import MARK, Community, read_community, unlisted
 from .language.family import Family
-from .language.pretrained import Pretrained, read_names
-from .language.reference import Reference
+from .language.pretrained import Pretrained, Reference, read_names
 from .language.tokenizers import TokenizerClass, TokenizerFacts
 from .refused import REFUSED
 

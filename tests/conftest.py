@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 from paddle2torch.verify.runners.client import RunnerProcess
 from paddle2torch.verify.runners.environments import interpreter_of
@@ -31,6 +31,19 @@ TORCH_PYTHONS = tuple(dict.fromkeys([TORCH_PYTHON, OLDER_TORCH_PYTHON]))
 """The interpreters of the environments of torch's side, one per version of transformers."""
 
 TINY = "albert-chinese-tiny"
+
+TARGETS: dict[str, Family] = {
+    name if one.target is None else f"{name} to {one.target}": one
+    for name, family in FAMILIES.items()
+    for one in (family, *(alternative.of(family) for alternative in family.alternatives))
+}
+"""Every family, and once more with each of its alternatives as target."""
+
+
+def label(family: Family, model: Model) -> str:
+    """An architecture by PaddleNLP's name, and what it becomes where that is not the usual class."""
+    return model.source if family.target is None else f"{model.source} to {family.target}"
+
 
 SMALL: dict[str, dict[str, Any]] = {name: dict(family.small) for name, family in FAMILIES.items()}
 """A configuration per family that is small and has every repeated part twice or more."""

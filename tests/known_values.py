@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
+from paddle2torch.mappings.language.pretrained import HiddenSlice, Reference, TextIds, TopWords
 from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.runners.client import RunnerProcess
 

@@ -100,6 +100,7 @@ def _mapping(plan: Plan | InversePlan) -> dict[str, Any]:
         "family": plan.family.name,
         "architecture": plan.architecture,
         "target_architecture": plan.target_architecture,
+        **({"target": plan.family.target} if plan.family.target is not None else {}),
         "tie_word_embeddings": plan.tie_word_embeddings,
         **({"renamed": dict(plan.renamed)} if plan.renamed else {}),
         "moves": [{**_sources(move), "target": move.target, "transform": move.transform.name} for move in plan.moves],
@@ -208,12 +209,7 @@ def _recomputed(
         ):
             if mapping != json.loads(json.dumps(_mapping(pair.certified))):
                 problems.append("the recorded mapping is not that of this source")
-            context = Context(
-                pair,
-                pair.inputs(),
-                runners,
-                Path(scratch),
-            )
+            context = Context(pair, pair.inputs(), runners, Path(scratch))
             for check in checks:
                 result = check.run(context).result
                 if result is not None and not result.passed:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..converters.formats.dtypes import Array
-from ..mappings.language.reference import Reference
+from ..mappings.language.pretrained import Reference
 from .inputs import Inputs
 from .reports.result import CheckResult, DeclaredDifferenceSeen
 from .runners.forward import Run, Runners, Runs, Session

@@ -80,6 +80,7 @@ def gate_names(
     report_dir: Path | None,
     keep: Path | None,
     faults: bool,
+    target: str | None,
     obtain: Callable[[str], None] | None,
     pythons: Mapping[str, Any],
     quiet: bool,
@@ -97,6 +98,7 @@ def gate_names(
             "seeded": seeded,
             "seed": seed or None,
             "faults": faults,
+            "target": target,
             "check": checks,
             **pythons,
         }
@@ -113,6 +115,7 @@ def gate_names(
             jobs=jobs,
             keep=keep,
             faults=faults,
+            target=target,
             **pythons,
             obtain=obtain,
             repeat=repeat,
@@ -126,6 +129,7 @@ def gate_found(
     found: Found,
     arguments: Sequence[str],
     *,
+    target: str | None,
     jobs: int,
     checks: str | None,
     report_dir: Path | None,
@@ -137,7 +141,7 @@ def gate_found(
     errors, are those of `verify_many` and `Reports`, and `checks` is as typed."""
     for left_out, reason in found.left_out:
         note(f"left out: {left_out}: {reason}")
-    command = command_line(arguments, {"check": checks, **pythons})
+    command = command_line(arguments, {"target": target, "check": checks, **pythons})
     reports = Reports(report_dir, [name_of_item(item) for item in found.items], command, gate=True, quiet=quiet)
     with reports.guard():
         result = verify_many(
@@ -145,6 +149,7 @@ def gate_found(
             jobs=jobs,
             keep=keep,
             checks=chosen_checks(checks),
+            target=target,
             **pythons,
             command=command,
             on_result=reports.model,

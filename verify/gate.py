@@ -18,7 +18,8 @@ from ..converters.checkpoints.cache import own_cache, paddlenlp_cache
 from ..converters.checkpoints.source import cached_folder
 from ..converters.job import convert_checkpoint
 from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError, WithdrawnError
-from ..mappings.language.reference import Reference
+from ..mappings.language.alternative import becoming
+from ..mappings.language.pretrained import Reference
 from ..mappings.registry import get_family, get_pretrained
 from .admission import MemoryBudget, available_memory, memory_needed
 from .check import Needs
@@ -43,6 +44,7 @@ def run_gate(
     jobs: int = 1,
     keep: str | Path | None = None,
     faults: bool = False,
+    target: str | None = None,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
     obtain: Callable[[str], None] | None = None,
@@ -59,13 +61,16 @@ def run_gate(
     there beforehand; a name for which it raises a Paddle2TorchError is not run. `references` say what published weights
     compute; with all default checks these are compared too. `keep` is a folder that keeps source and converted weights
     of each name; without it they go to a temporary folder and are deleted.
-    `faults` also injects every fault into the smallest of the models, where a check must catch each.
+    `faults` also injects every fault into the smallest of the models, where a check must catch each. `target` is an
+    alternative that the family of each of the names has.
     `repeat(names)` gives the command that repeats the run for these names, for the reports.
     `on_stage(name, stage)` and `on_result` are called as work goes on, `on_wait(text)` when a job is held back for lack
     of memory; `memory` is the number of bytes for all jobs, by default what the machine says is available.
     Raises UnknownNameError for an unknown name and UnreadableFileError when published weights are absent; later errors
     are outcomes of their name.
     """
+    for name in names if target is not None else ():
+        becoming(get_family(get_pretrained(name).family), target)
     sizes = {name: max(get_pretrained(name).parameters.values()) for name in names}
     failures: dict[str, ModelResult] = {}
     if Needs.of(named(*checks)).frameworks:
@@ -108,7 +113,9 @@ def run_gate(
                         command = repeat([name]) if repeat is not None else None
                         tell = on_stage or (lambda n, s: None)
                         inject = name == injected
-                        result = _run_one(name, runners, seeded, seed, checks, keep, inject, references, command, tell)
+                        result = _run_one(
+                            name, runners, seeded, seed, checks, keep, inject, target, references, command, tell
+                        )
                         result = replace(result, stages={**fetched.get(name, {}), **result.stages})
                 results[name] = result
                 if on_result is not None and not interrupted.is_set():
@@ -194,6 +201,7 @@ def _run_one(
     checks: Sequence[str],
     keep: str | Path | None,
     inject: bool,
+    target: str | None,
     references: Mapping[str, Reference],
     command: str | None,
     on_stage: Callable[[str, str], None],
@@ -221,7 +229,7 @@ def _run_one(
                     seeding = seed_checkpoint(name, source, seed=seed, overwrite=True, runner=runners.paddle32)
                 memory["paddle seeding"] = int(seeding["peak_memory_bytes"])
             with stage("converting"):
-                convert_checkpoint(source, folder / "converted", overwrite=True)
+                convert_checkpoint(source, folder / "converted", target=target, overwrite=True)
             on_stage(name, "verifying")
             report = verify_asked(
                 source,

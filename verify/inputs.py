@@ -85,14 +85,19 @@ class Inputs:
 
 def inputs_for(family: Family, architecture: str, configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
     """The inputs that both frameworks run a class of PaddleNLP's on; see `make_inputs`."""
-    return make_inputs(configuration, seed, family.first_position, family.limits_of(architecture))
+    limits, start = family.limits_of(architecture), family.start(configuration)
+    return make_inputs(configuration, seed, family.first_position, start, limits)
 
 
 def make_inputs(
-    configuration: Mapping[str, Any], seed: int = 0, first_position: int = 0, limits: Limits = NO_LIMITS
+    configuration: Mapping[str, Any],
+    seed: int = 0,
+    first_position: int = 0,
+    start: int = 0,
+    limits: Limits = NO_LIMITS,
 ) -> Inputs:
     """Three rows that reach what a short sentence leaves out. `configuration` holds PaddleNLP's complete fields,
-    `first_position` and `limits` are the model's.
+    `first_position`, `start` and `limits` are the model's.
 
     Row 0 is full: ids from the whole vocabulary, the first and the last among them, and every token type. Row 1 is
     text with special tokens, padded on the right. Row 2 stands at the end of the position table, its last position
@@ -106,7 +111,7 @@ def make_inputs(
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
     positions = configuration["max_position_embeddings"] - first_position
     types = max(1, configuration.get("type_vocab_size", 1))
-    tokens = min(TOKENS, positions)
+    tokens = min(TOKENS, positions - start)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     ids = generator.choice(allowed, (3, tokens))
     mask = np.ones((3, tokens), np.int64)
@@ -122,8 +127,8 @@ def make_inputs(
     ids[mask == 0] = padding if padding is not None and 0 <= padding < vocabulary else 0
     token_types = np.sort(generator.integers(0, types, (3, tokens)), axis=1)
     token_types[0] = np.arange(tokens) * types // tokens
-    position_ids = np.tile(np.arange(tokens), (3, 1))
-    position_ids[2] += positions - tokens if limits.positions is None else 0
+    position_ids = np.tile(np.arange(start, start + tokens), (3, 1))
+    position_ids[2] += positions - tokens - start if limits.positions is None else 0
     made = Inputs(ids, mask, token_types.astype(np.int64), position_ids.astype(np.int64))
     return made if limits.rows is None else _single_row(made, gap)
 

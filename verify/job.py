@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.language.matching.inverse import InversePlan
 from ..mappings.language.matching.plan import Plan
-from ..mappings.language.reference import Reference
+from ..mappings.language.pretrained import Reference
 from .certificate import Stamps, check_stamps, find_place, make_certificate, stamp_files, write_certificate
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
@@ -52,6 +52,7 @@ class Asked:
     checks: tuple[str, ...] = CHECKS
     family: str | None = None
     architecture: str | None = None
+    target: str | None = None
     config: Path | None = None
     seed: int = 0
     inputs: Inputs | None = None
@@ -86,6 +87,7 @@ def verify_checkpoint(
     checks: Sequence[str] = CHECKS,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
@@ -101,17 +103,19 @@ def verify_checkpoint(
 
     `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
     from the configuration and `seed`. PaddleNLP runs once and is compared with each of `torch_python`; see
-    `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP source. A
-    difference is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that a
-    check could not be run and no other found a difference. `certificate` writes parity.json into `converted` when all
-    of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
-    parity.json goes into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report
-    says where it is, or why there is none.
+    `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP source, `target`
+    the alternative of the family that the Hugging Face folder holds, where its weights do not record it. A difference
+    is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that a check could not
+    be run and no other found a difference. `certificate` writes parity.json into `converted` when all of CHECKS ran,
+    whether they hold or not; into a folder that this package did not write nothing is written, and parity.json goes
+    into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report says where it
+    is, or why there is none.
     """
     asked = Asked(
         tuple(checks),
         family=family,
         architecture=architecture,
+        target=target,
         config=config,
         seed=seed,
         inputs=inputs,
@@ -132,7 +136,7 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
     plan: Plan | InversePlan
     try:
         with (
-            open_pair(found, converted, asked.family, asked.architecture) as pair,
+            open_pair(found, converted, asked.family, asked.architecture, asked.target) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
             inputs = asked.inputs or pair.inputs(asked.seed)

@@ -45,6 +45,7 @@ def verify_many(
     checks: Sequence[str] = CHECKS,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     seed: int = 0,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
@@ -69,6 +70,7 @@ def verify_many(
         "checks": tuple(checks),
         "family": family,
         "architecture": architecture,
+        "target": target,
         "seed": seed,
         "paddle_python": paddle_python,
         "torch_python": torch_python if torch_python is None or isinstance(torch_python, str) else tuple(torch_python),
@@ -107,7 +109,7 @@ def name_of_item(item: Item) -> str:
 def verify_item(name: str, source: str, keep: str | None, options: Mapping[str, Any], run: str) -> ModelResult:
     """Convert and verify one of many; this is what runs on a worker. `run` is the same for all items of a run."""
     started = time.perf_counter()
-    chosen = {key: options[key] for key in ("family", "architecture")}
+    chosen = {key: options[key] for key in ("family", "architecture", "target")}
     report, error = None, None
     try:
         with (

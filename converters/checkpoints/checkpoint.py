@@ -17,6 +17,7 @@ from ...errors import (
     UnmatchedTensorsError,
     UnreadableFileError,
 )
+from ...mappings.language.alternative import becoming, of_type
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Family
 from ...mappings.language.matching.inverse import fitting_targets
@@ -207,12 +208,19 @@ class Recognised:
     measured: Mapping[str, int] = field(default_factory=dict)
 
 
-def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: str | None = None) -> Recognised:
+def recognise(
+    checkpoint: Checkpoint,
+    family: str | None = None,
+    architecture: str | None = None,
+    target: str | None = None,
+    target_type: str | None = None,
+) -> Recognised:
     """Settle family, architecture, configuration and the names of a checkpoint's tensors, call them by these names, and
     plan its conversion.
 
-    `family` and `architecture` override what the configuration says. Raises UnknownNameError, ConfigurationError or
-    UnmatchedTensorsError.
+    `family` and `architecture` override what the configuration says. `target` is one of the family's alternatives; for
+    None the only one that becomes Hugging Face's `target_type`, if there is one, else the usual one. Raises
+    UnknownNameError, ConfigurationError or UnmatchedTensorsError.
     """
     checkpoint.check_model()
     source = checkpoint.source
@@ -224,6 +232,7 @@ def recognise(checkpoint: Checkpoint, family: str | None = None, architecture: s
         )
     configuration = found or SourceConfiguration({}, str(source.path))
     known = _family(family, architecture, configuration.model_type, configuration.architecture, configuration.origin)
+    known = becoming(known, target) if target is not None else of_type(known, target_type)
     # A file that names no model is no configuration of PaddleNLP's, in which what is left out has PaddleNLP's default.
     partial = source.given is not None and configuration.architecture is None and configuration.model_type is None
     understood = understand(

@@ -12,6 +12,7 @@ import numpy as np
 from ...workers.console import Table
 from .checkpoint import Recognised, open_checkpoint, recognise
 from .lookalikes import lookalike
+from .targets import recorded_family
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,12 @@ class Inspection:
         ]
 
 
-def _recognised(source: str | Path, family: str | None, architecture: str | None, config: Path | None) -> Recognised:
+def _recognised(
+    source: str | Path, family: str | None, architecture: str | None, target: str | None, config: Path | None
+) -> Recognised:
     # Opened once more: from then on the tensors have other names.
     with open_checkpoint(source, config) as checkpoint:
-        return recognise(checkpoint, family, architecture)
+        return recognise(checkpoint, family, architecture, target)
 
 
 def inspect_checkpoint(
@@ -77,6 +80,7 @@ def inspect_checkpoint(
     *,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
 ) -> Inspection:
     """Name, dtype, shape and bytes of every tensor in the order of the file; with `with_hash` also the sha256 of its
@@ -96,5 +100,7 @@ def inspect_checkpoint(
         # Of what is no model, it is said what it is.
         odd = lookalike(list(checkpoint.tensors))
         notes = (*checkpoint.notes, *([odd] if odd is not None else []))
-    asked = (family, architecture, config)
+        if (recorded := recorded_family(checkpoint.source.files)) is not None:
+            notes += (f"converted from {recorded.name} with --target {recorded.target}: {recorded.becomes}",)
+    asked = (family, architecture, target, config)
     return Inspection(tensors, with_hash, notes, _recognised(path, *asked) if any(asked) else None)

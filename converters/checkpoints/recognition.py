@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import ConfigurationError
 from ...mappings.language.family import Family
 from ...mappings.language.matching.naming import Naming, settle_names, with_old_names
-from ...mappings.language.matching.plan import TensorFacts, expected_tensors, is_prefixed, misfits
+from ...mappings.language.matching.plan import TensorFacts, expected_tensors, former_of, is_prefixed, misfits
 from ...mappings.language.matching.sizes import head_fields, measured_sizes, unsaid_fields
 from .configuration import SourceConfiguration, complete_fields
 
@@ -127,6 +127,12 @@ class _Reading:
         """The only class that the tensors fit, or the nearest one. Raises ConfigurationError where they fit several."""
         problems = {model.source: self._problems(model.source, tensors) for model in self.family.models}
         fitting = [name for name, found in problems.items() if not found]
+        former = [name for name in problems if former_of(self.family, name, tensors) is not None]
+        if fitting and former:
+            raise ConfigurationError(
+                f"{path}: the tensors fit {' and '.join(fitting)}, and {former[0]} of earlier versions, which is "
+                "refused; the configuration names no architecture: choose with --architecture"
+            )
         if len(fitting) > 1:
             raise ConfigurationError(
                 f"{path}: the tensors fit {' and '.join(fitting)}, and the configuration names no architecture; choose "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError, UnreadableFileError
+from ...mappings.language.alternative import becoming, of_type
 from ...mappings.language.family import Family
 from ...mappings.language.matching.inverse import InversePlan, backbone_targets, fitting_targets, make_inverse_plan
 from ...mappings.language.matching.naming import Naming, settle_names
@@ -24,6 +25,7 @@ from .comparison import bit_equal, counted
 from .configuration import label_notes
 from .lookalikes import held_instead, program_file
 from .source import TRAINING_FILE, Source, listed_shards
+from .targets import check_asked, recorded_family
 from .torch_configuration import TorchConfiguration, complete_torch_fields, read_torch_configuration
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -127,18 +129,24 @@ class RecognisedTorch:
 
 
 def recognise_torch(
-    checkpoint: TorchCheckpoint, family: str | None = None, architecture: str | None = None, *, rename: bool = True
+    checkpoint: TorchCheckpoint,
+    family: str | None = None,
+    architecture: str | None = None,
+    target: str | None = None,
+    *,
+    rename: bool = True,
 ) -> RecognisedTorch:
     """Settle family, architecture, configuration and the names of the tensors, call them by these names, plan the way
     to PaddleNLP, and look at the values that the plan leaves out.
 
-    `family` and `architecture` override what the configuration says. Without `rename`, tensors must have the names
+    `family` and `architecture` override what the configuration says. `target` is the alternative of the family that the
+    folder holds, where its weights do not record it. Without `rename`, tensors must have the names
     under which transformers finds them. Raises UnknownNameError for a class that PaddleNLP lacks, ConfigurationError,
     and UnmatchedTensorsError.
     """
     checkpoint.check_model()
     configuration = checkpoint.configuration
-    known = _family(family, architecture or checkpoint.head, configuration)
+    known = _of_target(checkpoint, family, architecture or checkpoint.head, target)
     fields = complete_torch_fields(known, configuration)
     tie = bool(fields["tie_word_embeddings"])
     # Of the classes that become the one which the configuration names, the one whose head lies beside.
@@ -186,6 +194,16 @@ def _settle_names(
         return [name for name in found if name in named] or found
 
     return settle_names(facts, backbone_targets(family, fields), family.target_prefix, fitting)
+
+
+def _of_target(checkpoint: TorchCheckpoint, family: str | None, architecture: str | None, target: str | None) -> Family:
+    """The family, with the target that is recorded, asked for, or the only one of the configuration's model_type."""
+    recorded = recorded_family(checkpoint.source.files)
+    if recorded is not None and family in (None, recorded.name):
+        check_asked(checkpoint.folder, recorded.target, target)
+        return recorded
+    known = _family(family, architecture, checkpoint.configuration)
+    return of_type(known, checkpoint.configuration.model_type) if target is None else becoming(known, target)
 
 
 def _family(family: str | None, architecture: str | None, configuration: TorchConfiguration) -> Family:

@@ -27,7 +27,8 @@ class Conversion:
     been written, and nothing was. `notes` say what of the source was read otherwise than it stands there.
     `drop_reasons` leads from each reason to the tensors that are dropped for it; `drop_reason` is all of them in one
     text. `beside` are the tensors of a head that Hugging Face's class has no place for, in a file of their own.
-    `cautions` say what the output cannot be used with.
+    `cautions` say what the output cannot be used with. `target` is the family's alternative that was asked for, or
+    recorded, None for the usual one.
     """
 
     source: Path
@@ -59,6 +60,7 @@ class Conversion:
     drop_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    target: str | None = None
 
     @property
     def remarks(self) -> list[str]:

@@ -91,22 +91,42 @@ class TokenizerWritten:
         return [written, *(f"warning: {note}" for note in self.notes)]
 
 
-def read_tokenizer(source: Source, family: str, vocab_size: int | None = None) -> SourceTokenizer | None:
+def read_tokenizer(
+    source: Source, family: str, vocab_size: int | None = None, longest: int | None = None
+) -> SourceTokenizer | None:
     """The tokenizer in a source's folder or beside its file, None when there is none.
 
-    `vocab_size` is the number of rows of the model's word embeddings. Raises UnreadableFileError for a vocabulary that
+    `vocab_size` is the number of rows of the model's word embeddings, and `longest` the number of tokens that the model
+    takes, where that may be less than PaddleNLP says. Raises UnreadableFileError for a vocabulary that
     is damaged, far larger than the model's, or lacks a special token; ConfigurationError for settings that cannot hold.
     """
     with naming("`convert --no-tokenizer` converts the weights alone"):
         files = find_tokenizer_files(source)
         if files is None:
             return None
-        tokenizer = _read_vocabulary(files, read_settings(files, family))
+        tokenizer = _read_vocabulary(files, read_settings(files, family).within(longest))
         added, more = settle_added(files.folder / ADDED_TOKENS, tokenizer.settings, tokenizer.ids)
         settings = replace(tokenizer.settings, added=added)
         tokenizer = replace(tokenizer, settings=settings, notes=(*tokenizer.notes, *more))
         beyond = check_tokenizer(tokenizer, vocab_size)
-    return replace(tokenizer, notes=(*tokenizer.notes, *beyond))
+    return replace(tokenizer, notes=(*tokenizer.notes, *beyond, *_shorter(settings)))
+
+
+def length_text(settings: TokenizerSettings) -> str | None:
+    """Why the length of the settings is not the one that PaddleNLP says, None where it is."""
+    stated = settings.stated_length
+    if stated is None:
+        return None
+    said = "no length" if stated >= UNLIMITED else f"model_max_length {stated}"
+    return (
+        f"PaddleNLP says {said}, but its model counts positions from behind the padding id and takes "
+        f"{settings.model_max_length} tokens: model_max_length is written as {settings.model_max_length}"
+    )
+
+
+def _shorter(settings: TokenizerSettings) -> tuple[str, ...]:
+    text = length_text(settings)
+    return () if text is None else (text,)
 
 
 def _read_vocabulary(files: TokenizerFiles, settings: TokenizerSettings) -> SourceTokenizer:

@@ -19,6 +19,7 @@ from ...mappings.language.tokenizers import (
     VOCABULARY_FILES,
     WORDPIECE,
     Strips,
+    TokenizerClass,
 )
 from ...mappings.registry import target_tokenizers, tokenizer_facts
 from .byte_pairs import Merges, byte_pairs_of, merges_text, read_byte_pairs
@@ -107,7 +108,7 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
     present = {kind: folder / name for kind, name in VOCABULARY_FILES.items() if (folder / name).is_file()}
     if not present and not fast:
         return None
-    kind = _kind(folder, family, config, fast, present)
+    kind, paddle_class = _kind_and_class(folder, family, config, fast, present)
     if kind == SENTENCEPIECE and kind not in present:
         raise TokenizerError(
             f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
@@ -123,16 +124,16 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
         )
     mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
     settings = _settings(
-        str(config_path or folder), family, kind, config, mapped, fast, _added(folder, config, fast, ids)
+        str(config_path or folder), paddle_class, kind, config, mapped, fast, _added(folder, config, fast, ids)
     )
     files = TokenizerFiles(folder, present or {kind: folder / TOKENIZER}, None, config_path)
     tokenizer = SourceTokenizer(files, settings, ids, model, notes, merges)
     return replace(tokenizer, notes=(*notes, *check_tokenizer(tokenizer, vocab_size)))
 
 
-def _kind(
+def _kind_and_class(
     folder: Path, family: str, config: Mapping[str, Any], fast: Mapping[str, Any], present: Mapping[str, Path]
-) -> str:
+) -> tuple[str, TokenizerClass]:
     named = config.get("tokenizer_class")
     plain = str(named or "PreTrainedTokenizer").removesuffix("Fast")
     kinds = target_tokenizers()
@@ -151,9 +152,10 @@ def _kind(
         kind = next(iter(present))
     if kind not in present and model_type not in ("Unigram", "WordPiece", "BPE"):
         raise TokenizerError(f"{folder}: holds no {VOCABULARY_FILES[kind]} for its tokenizer")
-    if kind not in tokenizer_facts(family).default_class.kinds:
+    found = tokenizer_facts(family).class_of(kind)
+    if found is None:
         raise TokenizerError(f"{folder}: a {kind} tokenizer has no counterpart for family {family} in PaddleNLP")
-    return kind
+    return kind, found
 
 
 def _byte_pairs(
@@ -227,7 +229,7 @@ def _added(folder: Path, config: Mapping[str, Any], fast: Mapping[str, Any], ids
 
 def _settings(
     origin: str,
-    family: str,
+    paddle_class: TokenizerClass,
     kind: str,
     config: Mapping[str, Any],
     mapped: Mapping[str, Any],
@@ -235,7 +237,6 @@ def _settings(
     added: Mapping[str, int],
 ) -> TokenizerSettings:
     refuse(origin, config)
-    paddle_class = tokenizer_facts(family).default_class
     defaults = default_tokens(paddle_class, kind)
     special: dict[str, str] = {}
     for role in SPECIAL_TOKENS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import ConfigurationError
@@ -32,7 +32,8 @@ _SIDES = ("right", "left")
 class TokenizerSettings:
     """What PaddleNLP does with a vocabulary. `special` holds the special tokens by role, `additional` those without
     one, `added` the ids of tokens beyond the vocabulary; `name` is the pretrained name that settings came from.
-    `strips`, of byte pairs only, says which white space beside them the special tokens take."""
+    `strips`, of byte pairs only, says which white space beside them the special tokens take. `stated_length` is what
+    PaddleNLP says in place of `model_max_length`, where its model takes less."""
 
     kind: str
     paddle_class: TokenizerClass
@@ -50,6 +51,7 @@ class TokenizerSettings:
     name: str | None
     guess: str | None
     strips: Mapping[str, Strips] = field(default_factory=dict)
+    stated_length: int | None = None
 
     @property
     def layout(self) -> Layout:
@@ -68,6 +70,12 @@ class TokenizerSettings:
         if self.kind == SENTENCEPIECE:
             return not self.keep_accents
         return self.do_lower_case if self.strip_accents is None else self.strip_accents
+
+    def within(self, longest: int | None) -> TokenizerSettings:
+        """The settings for a model that takes `longest` tokens; None stands for as many as PaddleNLP says."""
+        if longest is None or self.model_max_length <= longest:
+            return self
+        return replace(self, model_max_length=longest, stated_length=self.model_max_length)
 
     @property
     def all_special(self) -> tuple[str, ...]:

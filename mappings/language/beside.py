@@ -1,9 +1,9 @@
-"""A task head that no class of Hugging Face's has: its tensors lie in a file of their own beside the backbone, and a
-function says how its output is computed."""
+"""Task heads that no class of Hugging Face's has as they are. The tensors of one lie in a file of their own beside the
+backbone, and a function says how its output is computed; others answer with probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,3 +27,15 @@ class SeparateHead:
     logits: Callable[..., Tensor]
     reason: str
     masked: str | None = None
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """What a PaddleNLP class returns that answers with probabilities, as a plain tuple.
+
+    `outputs` leads from names for them, in PaddleNLP's order, to the outputs of the Hugging Face class of which they
+    are the sigmoids. `modules` are PaddleNLP's modules whose outputs, side by side, are those of Hugging Face's head.
+    """
+
+    outputs: Mapping[str, str]
+    modules: tuple[str, ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .family import DeclaredDifference, Model, Probabilities
+from .beside import Probabilities
+from .family import DeclaredDifference, Model
 from .fields import Field
 from .rows import Embedding, Ignored, Joined, Linear, Made, Norm, Parameter, Row, Tied, When, is_set
 from .rules import BACKBONE

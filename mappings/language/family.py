@@ -8,10 +8,10 @@ from itertools import product
 from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
-from .beside import SeparateHead
+from .beside import Probabilities, SeparateHead
 from .fields import Field
-from .limits import NO_LIMITS, PLAIN, LayerForm, Limits
-from .reference import Reference
+from .limits import NO_LIMITS, PLAIN, Former, LayerForm, Limits, Withdrawn
+from .pretrained import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
 from .tables import Formula
@@ -37,33 +37,21 @@ ATTENTION_ROLES = ("query", "key", "value", "attention_out")
 
 
 @dataclass(frozen=True)
-class Probabilities:
-    """What a PaddleNLP class returns that answers with probabilities, as a plain tuple.
-
-    `outputs` leads from names for them, in PaddleNLP's order, to the outputs of the Hugging Face class of which they
-    are the sigmoids. `modules` are PaddleNLP's modules whose outputs, side by side, are those of Hugging Face's head.
-    """
-
-    outputs: Mapping[str, str]
-    modules: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Model:
     """One architecture: PaddleNLP's class, Hugging Face's class when its name differs, and the task head's rows.
 
     `pooler` says whether the Hugging Face class has one; where it has none the source's pooler is dropped by name,
-    unless the head's rows take it along (`takes_pooler`). `auto_class` is the class of transformers that loads the
-    converted folder. `labels` is the number of labels that the Hugging Face class must be given where PaddleNLP's head
-    has a fixed size whatever its configuration says. `probabilities` are for a class that returns those.
-    `needs` are arguments that PaddleNLP's class insists on beside the usual ones: positions, for each a value for one
-    row after the other, and from the first on again where there are more rows. `beside` is for a head that Hugging
-    Face's class has no place for: its rows' tensors are written to a file of their own.
-    `refuses` says of a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns`
-    are neutral names for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names,
-    or where its own name does not say what it answers; `asks` are arguments that it has to be called with all the same.
-    `gives_pooled`: what PaddleNLP's class returns ends in the output of a pooler that Hugging Face's does not have.
-    `limits` are its own where they are not the family's.
+    unless the head's rows take it along, or say what becomes of it (`takes_pooler`). `auto_class` is the class of
+    transformers that loads the converted folder. `labels` is the number of labels that the Hugging Face class must be
+    given where PaddleNLP's head has a fixed size whatever its configuration says. `probabilities` are for a class that
+    returns those. `needs` are arguments that PaddleNLP's class insists on beside the usual ones: positions, for each a
+    value for one row after the other, and from the first on again where there are more rows. `beside` is for a head
+    that Hugging Face's class has no place for: its rows' tensors are written to a file of their own. `refuses` says of
+    a configuration, PaddleNLP's, why Hugging Face's class cannot express it, if it cannot. `returns` are neutral names
+    for what PaddleNLP's class returns where it cannot be asked for its hidden states, nor for names, or where its own
+    name does not say what it answers; `asks` are arguments that it has to be called with all the same. `gives_pooled`:
+    what PaddleNLP's class returns ends in the output of a pooler that Hugging Face's does not have. `limits` are its
+    own where they are not the family's. `former` is what the class was in earlier versions, if that was another model.
     """
 
     source: str
@@ -81,6 +69,7 @@ class Model:
     asks: Mapping[str, Any] = field(default_factory=dict)
     gives_pooled: bool = False
     limits: Limits | None = None
+    former: Former | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -128,24 +117,6 @@ class DeclaredDifference:
 
 
 @dataclass(frozen=True)
-class Withdrawn:
-    """That a family's classes have left transformers: the major version `since` which they are gone, the `last` version
-    that has them, which is the one that was tested, and the `reason` why no other class stands in for them."""
-
-    since: int
-    last: str
-    reason: str
-
-    def lacks(self, version: str) -> bool:
-        """Whether a version of transformers, such as "5.24.0", lacks the classes."""
-        return int(version.partition(".")[0]) >= self.since
-
-    def text(self, what: str = "it") -> str:
-        """Which versions cannot load `what`, and why, in words."""
-        return f"transformers {self.since} cannot load {what}: {self.reason}; the last version that can is {self.last}"
-
-
-@dataclass(frozen=True)
 class Defaults:
     """What PaddleNLP's model takes where the caller gives nothing but ids.
 
@@ -158,6 +129,43 @@ class Defaults:
     masks_padding: bool
     positions_after_padding: bool = False
     masked_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another model of Hugging Face's that a family's weights become.
+
+    `name` is what `--target` takes; `becomes` says in a line of every report what was proven with it, and `difference`
+    is declared. `target_type`, `target_prefix`, `models` and `constants` are what a family has under these names,
+    `fields` those that differ. `stated_positions`: PaddleNLP's model, which counts positions otherwise by
+    itself, is given them from 0, as Hugging Face's counts.
+    """
+
+    name: str
+    target_type: str
+    target_prefix: str
+    models: tuple[Model, ...]
+    becomes: str
+    difference: DeclaredDifference
+    constants: Mapping[str, Any]
+    fields: tuple[Field, ...] = ()
+    stated_positions: bool = False
+
+    def of(self, family: Family) -> Family:
+        """The family whose target is this one."""
+        return replace(
+            family,
+            target=self.name,
+            becomes=self.becomes,
+            target_type=self.target_type,
+            target_prefix=self.target_prefix,
+            models=self.models,
+            constants=self.constants,
+            fields=tuple({entry.name: entry for entry in (*family.fields, *self.fields)}.values()),
+            declared_differences=(*family.declared_differences, self.difference),
+            stated_positions=self.stated_positions,
+            alternatives=(),
+        )
 
 
 @dataclass(frozen=True)
@@ -182,6 +190,9 @@ class Family:
     those that the rows have, both with wildcards. `withdrawn` is for a family whose classes transformers no longer has.
     `buffers` is how many numbers its models hold beside their parameters, by PaddleNLP's configuration, where they are
     many. `widened`: Hugging Face's class cannot be built in double precision: it is built in single, and widened.
+    `alternatives` are other models that the weights may become; in the family that one of them makes, `target` is its
+    name. Where there are any, `becomes` says what is proven of the usual one. `stated_positions`: PaddleNLP's model is
+    given positions from 0 although it counts otherwise by itself.
     """
 
     name: str
@@ -220,6 +231,10 @@ class Family:
     withdrawn: Withdrawn | None = None
     buffers: Callable[[Mapping[str, Any]], int] | None = None
     widened: bool = False
+    alternatives: tuple[Alternative, ...] = ()
+    target: str | None = None
+    becomes: str = ""
+    stated_positions: bool = False
     _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -232,6 +247,8 @@ class Family:
             raise MappingError(f"{self.name}: the base {self.base} is none of its models")
         self.check_rows(self.samples()[0])
         self._check_old_names()
+        for one in self.alternatives:
+            one.of(self)
 
     def check_rows(self, configuration: Mapping[str, Any]) -> None:
         """Raise MappingError where the rows are faulty with this configuration, which is PaddleNLP's."""
@@ -276,6 +293,23 @@ class Family:
         twice = [name for name in self.repeat.values() if self.small and int(self.small.get(name, 0)) < 2]
         questions |= {f"a small configuration with 2 or more {name} (small)": False for name in twice}
         return [question for question, answered in questions.items() if not answered]
+
+    def start(self, configuration: Mapping[str, Any]) -> int:
+        """Where positions begin that both models are handed: from the padding id on by one where they count so
+        themselves, as the classes of Hugging Face's that do give the rows before it no gradient."""
+        after = self.defaults is not None and self.defaults.positions_after_padding and not self.stated_positions
+        return int(configuration["pad_token_id"]) + 1 if after else 0
+
+    def longest(self, configuration: Mapping[str, Any]) -> int | None:
+        """How many tokens the models take by themselves, where that is not all that their table of positions holds."""
+        start = self.start(configuration)
+        return int(configuration["max_position_embeddings"]) - start if start else None
+
+    def target_notes(self, target_architecture: str) -> tuple[str, ...]:
+        """Which of several models the weights became, in a line, where there is a choice."""
+        if not self.becomes:
+            return ()
+        return (f"target {self.target or 'as usual'}, {target_architecture}: {self.becomes}",)
 
     @property
     def model_type(self) -> str:

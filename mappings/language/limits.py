@@ -1,9 +1,12 @@
-"""What PaddleNLP's models cannot be given, or asked for, when the frameworks are compared."""
+"""What PaddleNLP's models cannot be given, or asked for, when the frameworks are compared, and what other versions of
+the two libraries lack or had otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+
+from .rules import BACKBONE
 
 _NOT_COVERED = {
     "mask": "an attention mask",
@@ -55,3 +58,34 @@ class LayerForm:
 
 PLAIN = LayerForm()
 """The form of nearly all."""
+
+
+@dataclass(frozen=True)
+class Former:
+    """What a class of the same name saved in earlier versions of PaddleNLP: it is told by `tensors`, which lie in its
+    file together, and refused for the `reason`."""
+
+    tensors: tuple[str, ...]
+    reason: str
+
+    def is_held(self, names: Collection[str], prefix: str) -> bool:
+        """Whether a file holds these tensors, the backbone's with this `prefix`."""
+        return all(name.replace(BACKBONE, prefix) in names for name in self.tensors)
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """That a family's classes have left transformers: the major version `since` which they are gone, the `last` version
+    that has them, which is the one that was tested, and the `reason` why no other class stands in for them."""
+
+    since: int
+    last: str
+    reason: str
+
+    def lacks(self, version: str) -> bool:
+        """Whether a version of transformers, such as "5.24.0", lacks the classes."""
+        return int(version.partition(".")[0]) >= self.since
+
+    def text(self, what: str = "it") -> str:
+        """Which versions cannot load `what`, and why, in words."""
+        return f"transformers {self.since} cannot load {what}: {self.reason}; the last version that can is {self.last}"

@@ -1,11 +1,12 @@
-"""What is known of one set of published weights, and the tables that hold it."""
+"""What is known of one set of published weights, the tables that hold it, and what independent sources say that the
+weights compute: acceptance data for a machine that has them."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import MappingError
@@ -57,6 +58,51 @@ class Pretrained:
     def weights_file(self) -> str:
         """What its file of weights is called in that folder."""
         return f"{self.stem}.pdparams"
+
+
+@dataclass(frozen=True)
+class HiddenSlice:
+    """Values of the last hidden state of one row of ids: of positions and of channels from `first` on, float32.
+
+    `tolerance` is absolute.
+    """
+
+    input_ids: tuple[int, ...]
+    attention_mask: tuple[int, ...]
+    first: tuple[int, int]
+    values: tuple[tuple[float, ...], ...]
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class TopWords:
+    """The most probable words for the mask in a text, best first."""
+
+    text: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TextIds:
+    """The ids of a text, with or without the special tokens around it."""
+
+    text: str
+    ids: tuple[int, ...]
+    special: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of one set of published weights; empty where nothing is.
+
+    `pieces` is the number of pieces of the tokenizer, `special_ids` are ids by role, such as "cls".
+    """
+
+    hidden: HiddenSlice | None = None
+    words: tuple[TopWords, ...] = ()
+    ids: tuple[TextIds, ...] = ()
+    pieces: int | None = None
+    special_ids: Mapping[str, int] = field(default_factory=dict)
 
 
 def stem_of(name: str) -> str:

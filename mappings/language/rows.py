@@ -311,10 +311,12 @@ class Ignored(Row):
 
 @dataclass(frozen=True)
 class Dropped(Row):
-    """Tensors of a row that Hugging Face's class has no place for, with the reason that is printed."""
+    """Tensors of a row that Hugging Face's class has no place for, with the reason that is printed. `former`: files of
+    earlier versions hold them, and PaddleNLP's class of today has no such ones either."""
 
     row: MappedRow
     reason: str
+    former: bool = False
 
     @property
     def label(self) -> str:
@@ -329,7 +331,7 @@ class Dropped(Row):
     def rules(self, place: Place) -> list[Rule]:
         dropped = self.row.rules(replace(place, drop_reason=self.reason))
         # Hugging Face has no name for it.
-        return [replace(rule, spare=None) for rule in dropped]
+        return [replace(rule, spare=None, foreign=self.former) for rule in dropped]
 
 
 @dataclass(frozen=True)

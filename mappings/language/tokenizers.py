@@ -158,11 +158,11 @@ class TokenizerFacts:
     """PaddleNLP's tokenizers of one family, one class or several.
 
     `default` is the class that PaddleNLP's `AutoTokenizer` takes when a folder names none, and the one that a folder
-    written for PaddleNLP names. `published` are the settings by pretrained name, PaddleNLP's
-    `pretrained_init_configuration`, and `settings` those of all names of the family that it leaves out. `target_kinds`
-    are kinds of vocabulary by Hugging Face's class, for folders that
-    others made. `without_settings`, by kind of vocabulary, are settings for a folder that states none, where
-    PaddleNLP's own defaults would not load, and whose settings they are.
+    written for PaddleNLP names, unless only another one reads its vocabulary. `published` are the settings by
+    pretrained name, PaddleNLP's `pretrained_init_configuration`, and `settings` those of all names of the family that
+    it leaves out. `target_kinds` are kinds of vocabulary by Hugging Face's class, for folders that others made.
+    `without_settings`, by kind of vocabulary, are settings for a folder that states none, where PaddleNLP's own
+    defaults would not load, and whose settings they are.
     """
 
     classes: tuple[TokenizerClass, ...]
@@ -176,3 +176,8 @@ class TokenizerFacts:
     def default_class(self) -> TokenizerClass:
         """The class of the name `default`."""
         return next(entry for entry in self.classes if entry.name == self.default)
+
+    def class_of(self, kind: str) -> TokenizerClass | None:
+        """The class for a folder that holds a kind of vocabulary and names none of PaddleNLP's: the default one where
+        that reads the kind, else the first that does; None where none does."""
+        return next((entry for entry in (self.default_class, *self.classes) if kind in entry.kinds), None)

@@ -281,7 +281,7 @@ def test_a_configuration_without_a_class_is_settled_by_the_tensors(make: Make) -
         ("bert-gelu_new", {}, ConfigurationError, "hidden_act 'gelu_new' is not known to be equal"),
         ("BertModel", {"tie_word_embeddings": 1}, ConfigurationError, "tie_word_embeddings is 1"),
         ("BertModel", {"hidden_size": -1}, ConfigurationError, "hidden_size"),
-        ("BertModel", {"model_type": "roberta", "architectures": ["RobertaModel"]}, UnknownNameError, "'RobertaModel'"),
+        ("BertModel", {"model_type": "xlm", "architectures": ["XLMModel"]}, UnknownNameError, "'XLMModel'"),
         ("BertModel", {"model_type": None, "architectures": None}, ConfigurationError, "names neither model_type"),
     ],
 )

@@ -20,7 +20,7 @@ from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import Fetcher
 from paddle2torch.hub.proof import examine
 from paddle2torch.mappings.albert import ALBERT
-from paddle2torch.mappings.language.reference import Reference
+from paddle2torch.mappings.language.pretrained import Reference
 from paddle2torch.verify.gate import run_gate
 from paddle2torch.verify.job import CHECKS
 from paddle2torch.verify.reports.gate_result import GateResult

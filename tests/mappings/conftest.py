@@ -13,7 +13,7 @@ from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.rows import Tied, When
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
-from ..conftest import TINY, TORCH_PYTHONS, run_child, torch_python_of
+from ..conftest import TARGETS, TINY, TORCH_PYTHONS, label, run_child, torch_python_of
 
 Facts = dict[str, Any]
 
@@ -29,7 +29,7 @@ class Case:
     @property
     def key(self) -> tuple[str, str]:
         """What the facts are kept under."""
-        return self.model.source, self.variant
+        return label(self.family, self.model), self.variant
 
     @property
     def given(self) -> dict[str, Any]:
@@ -56,11 +56,11 @@ def cases_of(family: Family, model: Model) -> list[Case]:
     return [Case(family, model, name) for name in ("small", *(family.variants if varies else ()))]
 
 
-MODELS = [(family, model) for family in FAMILIES.values() for model in family.models]
+MODELS = [(family, model) for family in TARGETS.values() for model in family.models]
 
 CASES = [case for family, model in MODELS for case in cases_of(family, model)]
 
-models = pytest.mark.parametrize(("family", "model"), MODELS, ids=[model.source for _, model in MODELS])
+models = pytest.mark.parametrize(("family", "model"), MODELS, ids=[label(*pair) for pair in MODELS])
 """Asks every registered architecture."""
 
 
@@ -86,12 +86,12 @@ def torch_facts() -> Facts:
     facts: Facts = {"models": {}, "auto_classes": {}}
     for python in TORCH_PYTHONS:
         cases = [case for case in CASES if torch_python_of(case.family) == python]
-        asked = [model for family, model in MODELS if torch_python_of(family) == python]
+        asked = [(family, model) for family, model in MODELS if torch_python_of(family) == python]
         request = {
             "models": [[case.model.target_architecture, case.target] for case in cases],
-            "auto_classes": [[model.auto_class, model.target_architecture] for model in asked],
+            "auto_classes": [[model.auto_class, model.target_architecture] for _, model in asked],
         }
         answer = run_child(Path(__file__).with_name("torch_facts.py"), request, python=python)
         facts["models"] |= dict(zip([case.key for case in cases], answer["models"], strict=True))
-        facts["auto_classes"] |= dict(zip([model.source for model in asked], answer["auto_classes"], strict=True))
+        facts["auto_classes"] |= dict(zip([label(*pair) for pair in asked], answer["auto_classes"], strict=True))
     return facts

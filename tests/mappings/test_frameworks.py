@@ -14,12 +14,12 @@ from paddle2torch.mappings.language.matching.inverse import make_inverse_plan
 from paddle2torch.mappings.language.matching.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.rules import Kind, Rule
 from paddle2torch.mappings.language.transforms import IDENTITY, Split
-from paddle2torch.mappings.registry import FAMILIES
 
+from ..conftest import TARGETS, label
 from .conftest import Case, Facts, cases_of, models
 from .questions import QUESTIONS, exchanged_roles, mapped, module_of, torn_vectors
 
-families = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+families = pytest.mark.parametrize("family", TARGETS.values(), ids=list(TARGETS))
 
 Both = tuple[Facts, Facts]
 
@@ -88,7 +88,7 @@ def test_the_plan_accounts_for_every_tensor_and_leads_back(
 
 @models
 def test_the_auto_class_loads_the_target_architecture(family: Family, model: Model, torch_facts: Facts) -> None:
-    assert torch_facts["auto_classes"][model.source] == model.target_architecture
+    assert torch_facts["auto_classes"][label(family, model)] == model.target_architecture
 
 
 @models

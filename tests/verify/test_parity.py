@@ -23,11 +23,11 @@ from paddle2torch.verify.reports.result import CheckResult, Report
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.sides.pair import open_converted
 
-from ..conftest import fitting
+from ..conftest import TARGETS, fitting
 from .conftest import Seed
 
-ARCHITECTURES = [(family.name, model.source) for family in FAMILIES.values() for model in family.models]
-"""What is tested here: all of the registry."""
+ARCHITECTURES = [(name, model.source) for name, family in TARGETS.items() for model in family.models]
+"""What is tested here: all of the registry, with every target."""
 
 
 DECODING = [
@@ -43,9 +43,11 @@ DECODING = [
 """Of each family with an epsilon the first class with a decoder, which has norms of its own, or else the backbone."""
 
 
-def convert_and_verify(source: Path, runners: Runners, checks: Sequence[str] = CHECKS) -> Report:
+def convert_and_verify(
+    source: Path, runners: Runners, checks: Sequence[str] = CHECKS, target: str | None = None
+) -> Report:
     converted = source.parent / "converted"
-    convert_checkpoint(source, converted)
+    convert_checkpoint(source, converted, target=target)
     return verify_checkpoint(source, converted, checks=checks, runners=runners)
 
 
@@ -53,9 +55,9 @@ def convert_and_verify(source: Path, runners: Runners, checks: Sequence[str] = C
 def test_every_architecture_is_the_same_model(family: str, architecture: str, seed_small: Seed, both: Runners) -> None:
     """By every check, those included that must be asked for, with today's transformers and the older one, or with the
     older one alone where today's has no such class."""
-    source, known = seed_small(architecture), FAMILIES[family]
+    source, known = seed_small(architecture), TARGETS[family]
     model = known.model(architecture)
-    report = convert_and_verify(source, fitting(both, known), ALL_CHECKS).assert_passed()
+    report = convert_and_verify(source, fitting(both, known), ALL_CHECKS, known.target).assert_passed()
     assert len(report.sides) == (2 if known.withdrawn is None else 1)
     # A class that insists on more than a tokenizer gives has no default call.
     left_out = ["as_loaded"] if model.needs else []

@@ -36,7 +36,11 @@ PADDED_PAIRS, MASKED_IDS, IDS_ALONE = "pairs", "ids with a mask", "ids alone"
 MASKED = ", mask asked for"
 """Behind the name of a case: PaddleNLP's tokenizer is asked for the mask that it does not give by default."""
 
+UNSTATED = ", positions left to it"
+"""Behind the name of a case: PaddleNLP's model is not given the positions that it is given otherwise."""
+
 DEFAULT_MASK = "default_mask"
+DEFAULT_POSITIONS = "default_positions"
 
 MEASURE = "facts that differ, else the largest difference of an output over its largest value"
 
@@ -56,7 +60,7 @@ def _run(context: Context) -> Outcome:
     tokenizer = None
     if not pair.alterations.no_tokenizer:
         vocabulary = int(pair.configuration["vocab_size"])
-        tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary)
+        tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary, pair.longest)
     cases = id_cases(pair) if tokenizer is None else text_cases(pair.limits)
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
@@ -80,8 +84,8 @@ def id_cases(pair: Pair) -> list[Case]:
     defaults = pair.recognised.family.defaults
     masked = defaults.masked_id if defaults is not None else None
     allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
-    limits = pair.limits
-    tokens = min(TOKENS, configuration["max_position_embeddings"] - pair.recognised.family.first_position)
+    limits, family = pair.limits, pair.recognised.family
+    tokens = min(TOKENS, configuration["max_position_embeddings"] - family.first_position - family.start(configuration))
     ids = np.random.default_rng(0).choice(allowed, (2 if limits.rows is None else 1, tokens))
     mask = np.ones_like(ids)
     if limits.padding is None:
@@ -116,6 +120,9 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
             if not _masks_padding(context.pair) and context.pair.limits.mask is None:
                 padded = next(case for case in cases if case["name"] == PADDED_PAIRS)
                 cases = [*cases, {**padded, "name": PADDED_PAIRS + MASKED, "ask_mask": True}]
+        if context.pair.recognised.family.stated_positions:
+            unstated = {**cases[0], "name": cases[0]["name"] + UNSTATED}
+            cases = [*({**case, "state_positions": True} for case in cases), unstated]
         try:
             run = context.models.paddle("float32", "as_loaded", **_fields(context, "paddle", cases, named))
         except RunnerAnswerError as error:
@@ -151,12 +158,28 @@ class Comparison:
         if refused := self.torch.answer.get("refused"):
             return Outcome(self._result([f"transformers refuses the folder: {refused}"]))
         self.compare_facts()
-        for case in cases:
-            if self.compare_given(case):
-                self.compare_case(case)
+        comparable = [case for case in cases if self.compare_given(case)]
+        for case in comparable:
+            self.compare_case(case)
         self.problems += [f"{name}: {state.text}" for name, state in self.states if not state.holds]
         seen = DeclaredDifferenceSeen(DEFAULT_MASK, self._excuse(cases), max(self.excused, default=None))
-        return Outcome(self._result(self.problems), (seen,) if self.excused else ())
+        declared = ((seen,) if self.excused else ()) + self._unstated(comparable)
+        return Outcome(self._result(self.problems), declared)
+
+    def _unstated(self, comparable: list[Case]) -> tuple[DeclaredDifferenceSeen, ...]:
+        """What PaddleNLP's own numbers of positions make of the case that was run with them too, if one was."""
+        name = next((case["name"] for case in comparable if case["name"] + UNSTATED in self._paddle_cases()), None)
+        if name is None:
+            return ()
+        paddle, torch = self._named(name + UNSTATED, name), self._torch(name)
+        mask = _part(self.torch, f"{name}.given.").get("attention_mask", np.ones_like(self._ids(name)))
+        shared = sorted((paddle.keys() & torch.keys()) - self.pair.left_out)
+        text = (
+            "PaddleNLP's model is given positions from 0, as Hugging Face's counts by itself; measured is the "
+            "difference where PaddleNLP's counts by itself too"
+        )
+        measured = max((largest_difference(one, paddle[one], torch[one], mask) for one in shared), default=None)
+        return (DeclaredDifferenceSeen(DEFAULT_POSITIONS, text, measured),)
 
     def compare_facts(self) -> None:
         """The classes, the element type, what did not fit, and the names of labels and special tokens."""

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from ...converters.formats.dtypes import Array
 from ...converters.tokenizers.files import TOKENIZER
 from ...errors import RunnerAnswerError
-from ...mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
+from ...mappings.language.pretrained import HiddenSlice, Reference, TextIds, TopWords
 from ...mappings.registry import references as known_references
 from ..check import Check, Context, Needs, Outcome
 from ..inputs import Inputs

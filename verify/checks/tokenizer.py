@@ -23,7 +23,7 @@ from ...converters.tokenizers.files import (
     plain_tokenizer_paths,
     read_json_object,
 )
-from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens, read_tokenizer
+from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens, length_text, read_tokenizer
 from ...converters.tokenizers.paddle import read_huggingface_tokenizer
 from ...errors import Paddle2TorchError
 from ...mappings.language.tokenizers import BYTE_PAIRS, SENTENCEPIECE, WORDPIECE
@@ -67,7 +67,7 @@ def _run(context: Context) -> Outcome:
     if pair.alterations.no_tokenizer:
         # A tokenizer that lies there all the same is what the check of the files finds.
         return Outcome(reason=NO_TOKENIZER)
-    tokenizer = read_tokenizer(source, family, int(pair.configuration["vocab_size"]))
+    tokenizer = read_tokenizer(source, family, int(pair.configuration["vocab_size"]), pair.longest)
     if tokenizer is None and not has_tokenizer(converted):
         return Outcome(reason="the source has no tokenizer")
     if tokenizer is None or not has_tokenizer(converted):
@@ -189,9 +189,12 @@ def paddle_tokenizer(tokenizer: SourceTokenizer) -> dict[str, Any]:
     settings = tokenizer.settings
     fields: dict[str, Any] = {"tokenizer_class": settings.paddle_class.name, "name": settings.name}
     fields["token_types"] = settings.layout.types is not None
+    own: dict[str, Any] = {}
     if settings.guess is not None and settings.paddle_class.wraps and settings.kind == WORDPIECE:
-        fields["settings"] = {"do_lower_case": settings.do_lower_case, **settings.special}
-    return fields
+        own = {"do_lower_case": settings.do_lower_case, **settings.special}
+    if settings.stated_length is not None:
+        own["model_max_length"] = settings.model_max_length
+    return {**fields, "settings": own} if own else fields
 
 
 class _RefusedError(Exception):
@@ -284,8 +287,11 @@ def _check(comparison: Comparison, lines: int) -> CheckResult:
 
 
 def _seen(comparison: Comparison) -> tuple[DeclaredDifferenceSeen, ...]:
-    """What concerns at least one row, with its size in rows in the text."""
-    return tuple(
+    """What concerns at least one row, with its size in rows in the text; and a length that is not PaddleNLP's."""
+    shorter = length_text(comparison.tokenizer.settings)
+    said = f"{shorter}, and PaddleNLP's tokenizer is compared at that length"
+    length = () if shorter is None else (DeclaredDifferenceSeen("tokenizer: length", said),)
+    return length + tuple(
         DeclaredDifferenceSeen(
             f"tokenizer: {name}",
             f"{text} ({comparison.seen[name]} of {comparison.compared} rows differ, each as it must by this alone)",

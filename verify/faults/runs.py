@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...converters.checkpoints.checkpoint import open_checkpoint, recognise
+from ...converters.checkpoints.checkpoint import open_checkpoint
 from ...converters.checkpoints.comparison import settle_values
 from ...converters.checkpoints.source import find_converted
 from ...converters.formats.byte_source import MemorySource, at_start
@@ -33,7 +33,7 @@ from ..job import compare, open_session, results_of
 from ..reports.result import CheckResult, Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
 from ..runners.withdrawn import check_classes
-from ..sides.pair import Pair, open_converted, recorded_alterations
+from ..sides.pair import Pair, open_converted, recognise_as, recorded_alterations
 from .effect import NO_EFFECT, has_effect
 from .known import Fault, all_faults
 from .state import Faulted
@@ -95,6 +95,7 @@ def with_faults(
     *,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     seed: int = 0,
     runners: Runners,
@@ -108,6 +109,7 @@ def with_faults(
             converted,
             family=family,
             architecture=architecture,
+            target=target,
             config=config,
             seed=seed,
             runners=one,
@@ -124,6 +126,7 @@ def run_faults(
     faults: Sequence[Fault] | None = None,
     family: str | None = None,
     architecture: str | None = None,
+    target: str | None = None,
     config: Path | None = None,
     seed: int = 0,
     runners: Runners | None = None,
@@ -142,6 +145,7 @@ def run_faults(
                 faults=faults,
                 family=family,
                 architecture=architecture,
+                target=target,
                 config=config,
                 seed=seed,
                 runners=own,
@@ -150,12 +154,12 @@ def run_faults(
     converted = Path(converted)
     with open_checkpoint(source, config) as checkpoint, tempfile.TemporaryDirectory(prefix="paddle2torch-") as name:
         scratch = Path(name)
-        recognised = recognise(checkpoint, family, architecture)
-        check_classes(recognised.family, runners)
         if not own_record(converted):
             raise UnreadableFileError(
                 f"{converted}: faults are injected into what this package wrote, and this is a foreign folder"
             )
+        recognised = recognise_as(checkpoint, converted, family, architecture, target)
+        check_classes(recognised.family, runners)
         if lines := recorded_alterations(converted).lines():
             raise UnreadableFileError(
                 f"{converted}: faults are injected into plain conversions only, and this one was {lines[0]}"

@@ -2,7 +2,8 @@
 tokenizer gives and nothing else.
 
 A request names a JSON file of `cases`. Each has a name and either `texts`, perhaps with `pairs` (as many second texts),
-or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokenizer for a mask too. A case with
+or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokenizer for a mask too, and with
+`state_positions` PaddleNLP's model is given positions from 0, which are none of the tokenizer's fields. A case with
 `error_of`, the name of another, is not run in float64.
 """
 

@@ -231,12 +231,13 @@ class PaddleRunner(operations.ModelRunner):
         tokenizer_class = getattr(transformers, name, None)
         if tokenizer_class is None:
             raise protocol.RequestError(f"PaddleNLP has no tokenizer {name!r}")
-        settings = dict(request.get("settings") or {})
+        settings: dict[str, Any] = {}
         if request.get("name"):
             settings.update(tokenizer_class.pretrained_init_configuration[request["name"]])
             # Some classes state no length for any name.
             if (length := tokenizer_class.max_model_input_sizes.get(request["name"])) is not None:
                 settings["model_max_length"] = length
+        settings.update(request.get("settings") or {})
         # AlbertTokenizer asks for the files of both kinds of vocabulary, and never finds the other one in a folder.
         for argument, file in tokenizer_class.resource_files_names.items():
             if not os.path.isfile(os.path.join(folder, file)):
@@ -255,10 +256,12 @@ class PaddleRunner(operations.ModelRunner):
         arrays: dict[str, protocol.Array] = {}
         cases = loading_calls.read_cases(request)
         typed = bool((named or {}).get("token_types", True))
+        stated = {case["name"] for case in cases if case.get("state_positions")}
         for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd", typed).items():
             modules = (request.get("returns") or {}).get("modules", ())
             asks = request.get("asks") or {}
-            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, given, modules, asks)
+            taken = given if case not in stated else {**given, "position_ids": positions_of(given["input_ids"])}
+            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, taken, modules, asks)
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
             arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})
             # A cache for decoding, a tuple that comes back where use_cache is set, follows from the rest.
@@ -321,6 +324,11 @@ class PaddleRunner(operations.ModelRunner):
         del model
         self.release(request)
         return answer
+
+
+def positions_of(ids: protocol.Array) -> protocol.Array:
+    """Positions from 0 for ids of shape [rows, tokens]."""
+    return np.tile(np.arange(ids.shape[1], dtype=np.int64), (len(ids), 1))
 
 
 def parameter_sizes(model: Any) -> list[int]:

@@ -74,7 +74,9 @@ def open_foreign(converted: Path, plan: Plan) -> Iterator[Foreign]:
     with open_torch_checkpoint(converted) as torch:
         recognised, reason = None, None
         try:
-            recognised = recognise_torch(torch, plan.family.name, plan.target_architecture, rename=False)
+            recognised = recognise_torch(
+                torch, plan.family.name, plan.target_architecture, plan.family.target, rename=False
+            )
         except (ConfigurationError, UnknownNameError, UnmatchedTensorsError) as error:
             reason = str(error)
         yield Foreign(torch, recognised, reason)

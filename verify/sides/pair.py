@@ -14,7 +14,9 @@ import numpy as np
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_files, recognise
 from ...converters.checkpoints.comparison import settle_values
 from ...converters.checkpoints.source import Source, find_converted, find_source, find_weights
+from ...converters.checkpoints.targets import check_asked, recorded_family
 from ...converters.checkpoints.torch_checkpoint import find_torch_source
+from ...converters.checkpoints.torch_configuration import read_torch_configuration
 from ...converters.formats.dtypes import Array
 from ...converters.formats.safetensors_file import open_safetensors
 from ...converters.formats.tensors import Tensor
@@ -77,7 +79,8 @@ class Pair:
             framework, given = "transformers", bool(self.way_back.inverse.renamed)
         staged = f"{framework} got the same tensors under the names of its own model, and not the source's file"
         guesses = (f"guessed: {guess}" for guess in source.guesses)
-        return (*guesses, *source.notes, *([staged] if given else []))
+        became = self.recognised.family.target_notes(self.plan.target_architecture)
+        return (*guesses, *source.notes, *became, *([staged] if given else []))
 
     @property
     def weights(self) -> str:
@@ -124,6 +127,12 @@ class Pair:
     def zeroed(self) -> bool:
         """Whether both frameworks read zeros for the padding id, so that every position is compared."""
         return self.alterations.zero_padding_row is not None or self.recognised.family.zero_padding_row
+
+    @property
+    def longest(self) -> int | None:
+        """The number of tokens that the tokenizer must not exceed, whatever PaddleNLP's says; None for what it says, as
+        on the way back, on which nothing is shortened."""
+        return self.recognised.family.longest(self.configuration) if self.way_back is None else None
 
     @property
     def cast(self) -> str | None:
@@ -218,21 +227,24 @@ def refuse_swapped(source: str | Path, converted: Path) -> None:
 
 
 @contextmanager
-def open_pair(found: Source, converted: Path, family: str | None, architecture: str | None) -> Iterator[Pair]:
-    """Open what `find_pair` found and the converted folder, in either direction.
+def open_pair(
+    found: Source, converted: Path, family: str | None, architecture: str | None, target: str | None = None
+) -> Iterator[Pair]:
+    """Open what `find_pair` found and the converted folder, in either direction. `target` is the alternative of the
+    family that the Hugging Face folder holds, where its weights do not record it and it is not the only one possible.
 
     Raises a Paddle2TorchError when a side cannot be read or recognised, or a file of the source changed in the
     meantime, and UnfitOutputError when a converted PaddleNLP folder holds another model.
     """
     if is_paddle_folder(converted):
-        with open_way_back(found.path, converted, family, architecture) as back:
+        with open_way_back(found.path, converted, family, architecture, target) as back:
             written = tensors_of_model(back.torch, back.source, back.plan)
             yield Pair(back.paddle, back.recognised, back.plan, back.loaded, written, way_back=back)
             back.paddle.check_unchanged()
         return
     with ExitStack() as opened:
         checkpoint = opened.enter_context(open_files(found))
-        recognised = recognise(checkpoint, family, architecture)
+        recognised = recognise_as(checkpoint, converted, family, architecture, target)
         alterations = recorded_alterations(converted)
         plan = settle_values(checkpoint, recognised.plan)
         check_recorded(converted, alterations, plan, recognised.configuration)
@@ -244,6 +256,18 @@ def open_pair(found: Source, converted: Path, family: str | None, architecture: 
             plan = foreign.plan(plan, recognised.configuration)
             yield Pair(checkpoint, recognised, plan, converted, foreign.written(plan), alterations, foreign=foreign)
         checkpoint.check_unchanged()
+
+
+def recognise_as(
+    checkpoint: Checkpoint, converted: Path, family: str | None, architecture: str | None, target: str | None
+) -> Recognised:
+    """Recognise a PaddleNLP source as what became the Hugging Face folder `converted`; raises as `recognise`, and
+    ConfigurationError where another `target` is asked for than a folder of this package's has."""
+    recorded = recorded_family(find_weights(converted))
+    if own_record(converted):
+        check_asked(converted, None if recorded is None else recorded.target, target)
+        return recognise(checkpoint, family, architecture, None if recorded is None else recorded.target)
+    return recognise(checkpoint, family, architecture, target, read_torch_configuration(converted).model_type)
 
 
 def open_converted(folder: Path) -> dict[str, Tensor]:

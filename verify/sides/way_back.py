@@ -28,6 +28,7 @@ from ...converters.formats.safetensors_file import write_safetensors
 from ...converters.formats.tensors import Tensor
 from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
+from ...mappings.language.alternative import of_type
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.language.matching.plan import Plan
@@ -131,17 +132,17 @@ class WayBack:
 
 @contextmanager
 def open_way_back(
-    source: str | Path, converted: Path, family: str | None, architecture: str | None
+    source: str | Path, converted: Path, family: str | None, architecture: str | None, target: str | None = None
 ) -> Iterator[WayBack]:
     """Open both folders. Raises a Paddle2TorchError when the source cannot be converted or a file cannot be read, and
     UnfitOutputError when the converted folder holds another model."""
     with open_torch_checkpoint(source) as torch, open_checkpoint(converted) as paddle:
         if family is None and architecture is None:
             family, architecture = _named(torch, paddle)
-        source_side = recognise_torch(torch, family, architecture)
+        source_side = recognise_torch(torch, family, architecture, target)
         inverse = source_side.plan
         try:
-            recognised = recognise(paddle)
+            recognised = recognise(paddle, target=source_side.family.target)
             plan = settle_values(paddle, recognised.plan)
             if not inverse.tie_word_embeddings:
                 for rule in plan.tied:
@@ -182,6 +183,7 @@ def _named(torch: TorchCheckpoint, paddle: Checkpoint) -> tuple[str | None, str 
     configuration = paddle.source.configuration
     named = configuration.architecture if configuration is not None else None
     family = family_of_architecture(named) if named is not None else None
+    family = of_type(family, torch.configuration.model_type) if family is not None else None
     models = family.models if family is not None else ()
     target = next((model.target_architecture for model in models if model.source == named), None)
     if family is None or target is None or target != torch.configuration.architecture:

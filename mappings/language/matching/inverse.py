@@ -227,7 +227,7 @@ class _Match:
     def random(self) -> tuple[str, ...]:
         """The tensors of PaddleNLP's class that no file of Hugging Face's class has."""
         no_pooler = not self.has_pooler and self.family.pooler_field is None
-        dropped = [rule for rule in self.rules if rule.kind is Kind.DROPPED]
+        dropped = [rule for rule in self.rules if rule.kind is Kind.DROPPED and not rule.foreign]
         return tuple(rule.source for rule in dropped if no_pooler or self._is_nowhere(rule))
 
     def constant(self) -> tuple[tuple[str, Region, float], ...]:

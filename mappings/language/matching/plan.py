@@ -10,6 +10,7 @@ from typing import Any
 from ....errors import UnmatchedTensorsError
 from ..beside import SeparateHead
 from ..family import Family, Model
+from ..limits import Former
 from ..rules import Kind, Move, Rule
 from .folding import fold_names
 from .sizes import LABELS, head_fields, measured_sizes
@@ -101,11 +102,14 @@ def make_plan(
 ) -> Plan:
     """Match the rules of an architecture with the tensors of a checkpoint, strictly.
 
-    Raises UnmatchedTensorsError that lists, together, every tensor without a rule (with the nearest rule), every
-    missing tensor, every shape that contradicts the configuration and every element type that is no float, and
-    ConfigurationError for what Hugging Face's class cannot express.
+    Raises UnmatchedTensorsError for what an earlier version's class saved that is refused, and one that lists,
+    together, every tensor without a rule (with the nearest rule), every missing tensor, every shape that contradicts
+    the configuration and every element type that is no float, and ConfigurationError for what Hugging Face's class
+    cannot express.
     """
     family.refuse_configuration(architecture, configuration)
+    if (former := former_of(family, architecture, tensors)) is not None:
+        raise UnmatchedTensorsError(f"{architecture} is refused: {former.reason}")
     rules = family.rules(architecture, configuration, is_prefixed(family, tensors))
     problems = misfits(expected_tensors(rules), tensors)
     if problems:
@@ -121,6 +125,12 @@ def make_plan(
         dropped=tuple(rule for rule in present if rule.kind is Kind.DROPPED),
         ignored=tuple(rule for rule in present if rule.kind is Kind.IGNORED),
     )
+
+
+def former_of(family: Family, architecture: str, names: Collection[str]) -> Former | None:
+    """What a class was in earlier versions, if that is what holds tensors of these names."""
+    former = family.model(architecture).former
+    return former if former is not None and former.is_held(names, family.source_prefix) else None
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def test_what_is_asked_for_overrides_the_configuration(checkpoints: Path) -> Non
         with pytest.raises(UnknownNameError, match="unknown architecture 'BertModell'"):
             recognise(checkpoint, architecture="BertModell")
         with pytest.raises(UnknownNameError, match="unknown family"):
-            recognise(checkpoint, family="roberta")
+            recognise(checkpoint, family="camembert")
 
 
 def test_an_unknown_architecture_gets_the_near_ones(checkpoints: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from paddle2torch.mappings.language.tokenizers import (
     TokenizerClass,
     TokenizerFacts,
 )
+from paddle2torch.mappings.registry import tokenizer_facts
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.reports.result import CheckResult
 from paddle2torch.verify.runners.forward import Runners
@@ -42,16 +43,7 @@ SKEP = {
 }
 
 TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-ROLES = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "sep": "</s>", "pad": "<pad>", "cls": "<s>", "mask": "<mask>"}
-FAIRSEQ = BytePairs(
-    tokens={f"{role}_token": token for role, token in ROLES.items()},
-    strips={f"{role}_token": (role == "mask", False) for role in ROLES},
-    layout=Layout(
-        pair=("cls_token", "A", "sep_token", "sep_token", "B", "sep_token"),
-        types=(0, 0, 0, 0, 0, 0),
-    ),
-    only=PREFIX_SPACE,
-)
+(FAIRSEQ,) = (one.byte_pairs for one in tokenizer_facts("roberta").classes if one.name == "RobertaBPETokenizer")
 END = "<|endoftext|>"
 GPT = BytePairs(
     tokens={f"{role}_token": END for role in ("bos", "eos", "unk", "pad")},

@@ -11,7 +11,7 @@ import pytest
 
 from paddle2torch import convert_checkpoint
 from paddle2torch.mappings.albert import ALBERT
-from paddle2torch.mappings.language.reference import HiddenSlice, Reference, TextIds, TopWords
+from paddle2torch.mappings.language.pretrained import HiddenSlice, Reference, TextIds, TopWords
 from paddle2torch.mappings.registry import PRETRAINED, names_of_family
 from paddle2torch.verify.checks.reference import check_reference, run_reference
 from paddle2torch.verify.job import CHECKS, Asked, verify_asked

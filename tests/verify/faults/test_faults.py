@@ -13,14 +13,13 @@ from paddle2torch.errors import ParityError, UnreadableFileError
 from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.rows import Tied
 from paddle2torch.mappings.language.tokenizers import VOCABULARY_FILES, WORDPIECE
-from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.faults.known import all_faults
 from paddle2torch.verify.faults.runs import FaultResult, run_faults
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
-from ...conftest import fitting
+from ...conftest import TARGETS, fitting, label
 from ...tokenizer_files import SPECIAL, write_lines
 from ..conftest import Seed
 
@@ -120,18 +119,20 @@ def give_words(source: Path, family: Family) -> bool:
     return known
 
 
-families = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+families = pytest.mark.parametrize("family", TARGETS.values(), ids=list(TARGETS))
 
 STRUCK = [
     (family, model)
-    for family in FAMILIES.values()
+    for family in TARGETS.values()
     for model in family.models
-    if model.source == family.base or model.beside is not None or any(isinstance(row, Tied) for row in model.head)
+    if model.source == family.base
+    or (family.target is None and (model.beside is not None or any(isinstance(row, Tied) for row in model.head)))
 ]
-"""The backbone of each family, and its classes with a decoder or with a head in a file of its own."""
+"""The backbone of each family, and its classes with a decoder or with a head in a file of its own; with another target,
+the backbone alone."""
 
 
-@pytest.mark.parametrize(("family", "model"), STRUCK, ids=[model.source for _, model in STRUCK])
+@pytest.mark.parametrize(("family", "model"), STRUCK, ids=[label(*pair) for pair in STRUCK])
 def test_every_fault_is_caught_on_a_small_model(
     family: Family, model: Model, seed_small: Seed, tmp_path: Path, both: Runners
 ) -> None:
@@ -140,7 +141,7 @@ def test_every_fault_is_caught_on_a_small_model(
     longer = {"max_position_embeddings": 60} if "max_position_embeddings" in family.small else {}
     source = seed_small(model.source, **longer)
     tokenizer = give_words(source, family)
-    convert_checkpoint(source, tmp_path / "converted", max_shard_size="8KB")
+    convert_checkpoint(source, tmp_path / "converted", target=family.target, max_shard_size="8KB")
     results = run_faults(source, tmp_path / "converted", runners=runners)
     assert_all_caught(results, without_place(family, model, tokenizer))
 
@@ -172,7 +173,7 @@ def test_without_a_fault_every_check_stays_green(
     architecture, runners = next(tied, family.base), fitting(both, family).sides()[0]
     for seed in range(CONTROL_SEEDS):
         source, converted = seed_small(architecture, seed=seed, folder=f"source{seed}"), tmp_path / f"converted{seed}"
-        convert_checkpoint(source, converted)
+        convert_checkpoint(source, converted, target=family.target)
         verify_checkpoint(source, converted, seed=seed, runners=runners).assert_passed()
 
 

@@ -2,8 +2,8 @@
 for a mask and for positions.
 
 Runs as a child process that reads {"models": [[architecture, configuration], ...], "defaults": [[architecture,
-configuration, whether it takes a mask of 0 and 1], ...], "tables": [[backbone, tokenizer class], ...]} and prints one
-JSON line.
+configuration, whether it takes a mask of 0 and 1, whether it heeds positions], ...], "tables": [[backbone, tokenizer
+class], ...]} and prints one JSON line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def defaults_of(architecture: str, configuration: dict[str, Any], takes_mask: bool) -> dict[str, Any]:
+def defaults_of(
+    architecture: str, configuration: dict[str, Any], takes_mask: bool, takes_positions: bool
+) -> dict[str, Any]:
     """What a model takes for a mask and for positions when it is given ids alone. One that takes no mask of 0 and 1 is
     given what is to be added to the scores, or nothing where it takes no mask at all."""
     import paddlenlp.transformers
@@ -53,8 +55,7 @@ def defaults_of(architecture: str, configuration: dict[str, Any], takes_mask: bo
     others = [index for index in range(configuration["vocab_size"]) if index != padding]
     ids = np.array([[*others[4:9], padding, padding, padding]])
     attended = ids != padding
-    parameters = inspect.signature(model.forward).parameters
-    takes_positions, masks = "position_ids" in parameters, (False, True) if "attention_mask" in parameters else (None,)
+    masks = (False, True) if "attention_mask" in inspect.signature(model.forward).parameters else (None,)
 
     def states(mask: Any = None, positions: Any = None) -> Any:
         if mask is not None and not takes_mask:

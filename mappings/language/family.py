@@ -152,12 +152,13 @@ class Defaults:
     `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
     those that hold `masked_id`, if there is such an id.
     `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
-    0 over all of them.
+    `first` over all of them.
     """
 
     masks_padding: bool
     positions_after_padding: bool = False
     masked_id: int | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -284,10 +285,8 @@ class Family:
 
     def _wanted_roles(self) -> tuple[str, ...]:
         attends = any(entry.name == "num_attention_heads" for entry in self.fields)
-        left_out = {
-            *(() if attends else ATTENTION_ROLES),
-            *(() if "position_ids" in self.arguments else ("positions",)),
-        }
+        has_table = "position_ids" in self.arguments or self.limits.positions is not None
+        left_out = {*(() if attends else ATTENTION_ROLES), *(() if has_table else ("positions",))}
         roles = [role for role in ROLES if role not in left_out]
         return (*roles, *(("pooler",) if self.pooler else ()))
 

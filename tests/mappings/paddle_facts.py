@@ -69,19 +69,27 @@ def defaults_of(
     from_zero = np.arange(ids.shape[1])[None]
     after = np.where(attended, padding + np.cumsum(attended, axis=1), padding)
     everything, masked = np.ones_like(ids), attended.astype(ids.dtype)
-    known = {
-        (bool(hides), positions): states(
-            None if hides is None else masked if hides else everything, after if positions else from_zero
-        )
-        for hides in masks
-        for positions in ((False, True) if takes_positions else (False,))
-    }
+    places = {"from 0": from_zero, "after padding": after} if takes_positions else {"from 0": from_zero}
     own = states()
-    (found,) = [key for key, value in known.items() if np.allclose(own, value, rtol=0, atol=1e-5)]
+
+    def fitting(places: dict[str, Any]) -> list[tuple[bool, str]]:
+        return [
+            (bool(hides), place)
+            for hides in masks
+            for place, numbers in places.items()
+            if np.allclose(
+                own,
+                states(None if hides is None else masked if hides else everything, numbers),
+                rtol=0,
+                atol=1e-5,
+            )
+        ]
+
+    (found,) = fitting(places) or fitting({"from 2": from_zero + 2})
     # Whether it attends to an id, the first of the vocabulary, that is not the padding's.
     ids[0, 1] = 0
     attended[:] = ids != 0
-    positions = after if found[1] else from_zero
+    positions = {**places, "from 2": from_zero + 2}[found[1]]
     masks_first = (
         padding != 0
         and None not in masks
@@ -89,8 +97,9 @@ def defaults_of(
     )
     return {
         "masks_padding": found[0],
-        "positions_after_padding": found[1],
+        "positions_after_padding": found[1] == "after padding",
         "masked_id": 0 if masks_first else None,
+        "first": 2 if found[1] == "from 2" else 0,
     }
 
 

@@ -13,6 +13,9 @@ from typing import Any
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.language.tokenizers import WORDPIECE
+
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 ENGLISH = (
@@ -189,6 +192,17 @@ def make_vocabulary(spiece: Path) -> list[str]:
     cased = [word.capitalize() for word in words[:100]]
     tokens = [*SPECIAL, *characters, *(f"##{one}" for one in characters), *words, *endings, *cased]
     return list(dict.fromkeys(tokens))
+
+
+def special_tokens(family: Family) -> list[str]:
+    """The special tokens of a family's own tokenizer with vocab.txt, the padding's at the id that its models take for
+    padding."""
+    assert family.tokenizer is not None
+    tokens = family.tokenizer.default_class.default_tokens(WORDPIECE)
+    padding, others = tokens["pad_token"], list(dict.fromkeys(tokens.values()))
+    others.remove(padding)
+    (place,) = (entry.default for entry in family.fields if entry.name == "pad_token_id")
+    return [*others[:place], padding, *others[place:]]
 
 
 def real_vocabulary() -> Path:

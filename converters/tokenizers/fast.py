@@ -48,7 +48,7 @@ def wordpiece_json(vocabulary: Mapping[str, int], settings: TokenizerSettings, a
     }
     ids = {**vocabulary, **settings.added}
     return _document(
-        added, steps, {"type": "Sequence", "pretokenizers": splits}, _template(settings.special, ids),
+        added, steps, {"type": "Sequence", "pretokenizers": splits}, _template(settings, ids),
         {"type": "WordPiece", "prefix": "##", "cleanup": True}, model,
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ def sentencepiece_json(model: SentencePieceModel, settings: TokenizerSettings, a
         "byte_fallback": False,
     }
     decoder = {**metaspace}
-    return _document(added, steps, metaspace, _template(settings.special, {**ids, **settings.added}), decoder, unigram)
+    return _document(added, steps, metaspace, _template(settings, {**ids, **settings.added}), decoder, unigram)
 
 
 def piece_scores(model: SentencePieceModel) -> list[float]:
@@ -158,18 +158,21 @@ def _document(
     }
 
 
-def _template(special: Mapping[str, str], ids: Mapping[str, int]) -> Json:
-    cls, sep = special["cls_token"], special["sep_token"]
+def _template(settings: TokenizerSettings, ids: Mapping[str, int]) -> Json:
+    cls, sep = settings.special["cls_token"], settings.special["sep_token"]
+    paddle_class = settings.paddle_class
 
     def token(content: str, kind: int) -> Json:
         return {"SpecialToken": {"id": content, "type_id": kind}}
 
-    first, second = ({"Sequence": {"id": name, "type_id": kind}} for kind, name in enumerate("AB"))
+    kinds = {"A": 0, "B": paddle_class.second_type}
+    first, second = ({"Sequence": {"id": name, "type_id": kind}} for name, kind in kinds.items())
     single = [token(cls, 0), first, token(sep, 0)]
+    between = [token(sep, 0)] * (paddle_class.separators - 1)
     return {
         "type": "TemplateProcessing",
         "single": single,
-        "pair": [*single, second, token(sep, 1)],
+        "pair": [*single, *between, second, token(sep, paddle_class.second_type)],
         "special_tokens": {
             content: {"id": content, "ids": [ids[content]], "tokens": [content]}
             for content in dict.fromkeys((cls, sep))

@@ -241,7 +241,11 @@ def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any
         "clean_up_tokenization_spaces": True,
         "do_lower_case": settings.do_lower_case,
         # Of the class below, a call gives no token types in transformers 5 unless they are asked for here.
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "model_input_names": [
+            "input_ids",
+            *(["token_type_ids"] if settings.paddle_class.gives_types else []),
+            "attention_mask",
+        ],
         "model_max_length": settings.model_max_length if settings.model_max_length < UNLIMITED else UNLIMITED,
         "padding_side": settings.padding_side,
         "tokenizer_class": HUGGING_FACE_CLASS,

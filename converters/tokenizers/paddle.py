@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,10 @@ from typing import Any
 from ...errors import ConfigurationError, TokenizerError, UnreadableFileError
 from ...mappings.language.tokenizers import (
     SENTENCEPIECE,
-    SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
     UNLIMITED,
     VOCABULARY_FILES,
     WORDPIECE,
-    WORDPIECE_TOKENS,
 )
 from ...mappings.registry import target_tokenizers, tokenizer_facts
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
@@ -87,9 +85,10 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
         read_pieces(present[kind], kind) if kind in present else (_wordpiece_vocabulary(folder, fast), None, ())
     )
     mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
-    settings = _settings(
-        str(config_path or folder), family, kind, config, mapped, fast, _added(folder, config, fast, ids)
-    )
+    entries = _added_entries(folder, config, fast)
+    settings = _settings(str(config_path or folder), family, kind, config, mapped, fast, _added(folder, entries, ids))
+    unnamed = _without_role(entries, settings, ids)
+    settings = replace(settings, additional=(*settings.additional, *unnamed))
     files = TokenizerFiles(folder, present or {kind: folder / TOKENIZER}, None, config_path)
     tokenizer = SourceTokenizer(files, settings, ids, model, notes)
     return replace(tokenizer, notes=(*notes, *check_tokenizer(tokenizer, vocab_size)))
@@ -132,20 +131,37 @@ def _wordpiece_vocabulary(folder: Path, fast: Mapping[str, Any]) -> dict[str, in
     return ids
 
 
-def _added(folder: Path, config: Mapping[str, Any], fast: Mapping[str, Any], ids: Mapping[str, int]) -> dict[str, int]:
-    """Tokens beyond the vocabulary, from whichever file holds them."""
-    path = _existing(folder / ADDED_TOKENS)
-    found: dict[str, int] = dict(read_json_object(path))
+Entry = tuple[str, Any, bool]
+"""A token that transformers looks for in a text, its id, and whether it is special."""
+
+
+def _added_entries(folder: Path, config: Mapping[str, Any], fast: Mapping[str, Any]) -> list[Entry]:
+    """The tokens that transformers looks for, from the files that list them with their flags."""
     decoder = config.get("added_tokens_decoder")
-    entries = [
+    listed = [
         *((index, value) for index, value in (decoder if isinstance(decoder, dict) else {}).items()),
         *((entry.get("id"), entry) for entry in fast.get("added_tokens") or [] if isinstance(entry, dict)),
     ]
-    for index, entry in entries:
-        token = token_text(folder, "an added token", entry)
+    return [
+        (token_text(folder, "an added token", entry), index, isinstance(entry, dict) and entry.get("special") is True)
+        for index, entry in listed
+    ]
+
+
+def _added(folder: Path, entries: Iterable[Entry], ids: Mapping[str, int]) -> dict[str, int]:
+    """Tokens beyond the vocabulary, from whichever file holds them."""
+    path = _existing(folder / ADDED_TOKENS)
+    found: dict[str, int] = dict(read_json_object(path))
+    for token, index, _ in entries:
         if token not in ids:
             found.setdefault(token, int(index))
     return checked_added(path or folder, {token: index for token, index in found.items() if token not in ids})
+
+
+def _without_role(entries: Iterable[Entry], settings: TokenizerSettings, ids: Mapping[str, int]) -> tuple[str, ...]:
+    """Special tokens of the vocabulary that no other file names: transformers finds them in a text all the same."""
+    named = {*settings.special.values(), *settings.additional}
+    return tuple(dict.fromkeys(token for token, _, special in entries if special and token in ids.keys() - named))
 
 
 def _settings(
@@ -158,7 +174,8 @@ def _settings(
     added: Mapping[str, int],
 ) -> TokenizerSettings:
     refuse(origin, config)
-    defaults = SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    paddle_class = tokenizer_facts(family).default_class
+    defaults = paddle_class.default_tokens(kind)
     special: dict[str, str] = {}
     for role in SPECIAL_TOKENS:
         # With added_tokens_decoder, transformers no longer reads special_tokens_map.json.
@@ -172,7 +189,7 @@ def _settings(
         config = {**config, **_flags(fast.get("normalizer"))}
     return TokenizerSettings(
         kind=kind,
-        paddle_class=tokenizer_facts(family).default_class,
+        paddle_class=paddle_class,
         special=special,
         additional=_additional(origin, config, mapped),
         added=added,

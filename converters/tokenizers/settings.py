@@ -14,7 +14,6 @@ from ...mappings.language.tokenizers import (
     SPECIAL_TOKENS,
     UNLIMITED,
     WORDPIECE,
-    WORDPIECE_TOKENS,
     TokenizerClass,
 )
 from ...mappings.registry import PRETRAINED, published_tokenizers, tokenizer_classes, tokenizer_facts
@@ -138,7 +137,7 @@ def _special_tokens(
     files: TokenizerFiles, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]
 ) -> dict[str, str]:
     """The special tokens by role. An inner tokenizer never sees special_tokens_map.json, so the two must agree."""
-    defaults = SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
+    defaults = tokenizer_class.default_tokens(kind)
     if tokenizer_class.wraps:
         defaults = {**SENTENCEPIECE_TOKENS, **defaults}
     mapped = read_json_object(files.special_tokens_map)

@@ -60,7 +60,9 @@ class TokenizerClass:
     text to an inner tokenizer that knows no special and no added tokens, so those are not found in a text; `exact`:
     they are found as they are written only, whatever becomes of the case of the text; `ignores`: settings of other
     classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name;
-    `refused`: why no fast tokenizer gives what it gives; such a class has no kinds."""
+    `refused`: why no fast tokenizer gives what it gives; such a class has no kinds. `tokens` are its special tokens by
+    role where they are not those of the kind, `separators` how many stand between the texts of a pair, `second_type`
+    the token type of the second text, and `gives_types` says whether a call gives token types unasked."""
 
     name: str
     kinds: tuple[str, ...]
@@ -69,6 +71,14 @@ class TokenizerClass:
     ignores: frozenset[str] = frozenset()
     only: Mapping[str, OnlyValue] = field(default_factory=dict)
     refused: str | None = None
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    separators: int = 1
+    second_type: int = 1
+    gives_types: bool = True
+
+    def default_tokens(self, kind: str) -> dict[str, Any]:
+        """The special tokens by role where a folder names none."""
+        return {**(SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS), **self.tokens}
 
 
 BASIC_SETTINGS = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})

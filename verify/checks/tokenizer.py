@@ -28,7 +28,7 @@ from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners
-from ..tokenizers.comparison import FIELDS, Case, Comparison, Encoded, Lines
+from ..tokenizers.comparison import FIELDS, Case, Comparison, Encoded, Lines, fields_given
 from ..tokenizers.corpus import make_lines, with_every_piece
 from ..tokenizers.differences import DECLARED, Planner
 
@@ -38,7 +38,11 @@ LINES = 400
 BATCH = 8
 
 LENGTHS = (15, 16)
-"""Lengths that texts are truncated to: with three special tokens, one leaves an even and one an odd room for pairs."""
+"""Lengths that texts are truncated to: whatever tokens stand around, one leaves an even and one an odd room for
+pairs."""
+
+SPECIAL_OF_ONE = 2
+"""Tokens around a single text."""
 
 LONGEST = 10_000
 """A `model_max_length` above this is none: no text of the corpus reaches it."""
@@ -108,7 +112,7 @@ def check_tokenizer(
     if not original:
         comparison.problems += _beside(tokenizer, family, converted)
     try:
-        _compare(comparison, [*lines, *pieces], len(lines), _Asking(tokenizer, converted, runners, scratch))
+        _compare(comparison, [*lines, *pieces], len(lines), _Asking(tokenizer, converted, runners, scratch, original))
     except _RefusedError as error:
         comparison.problems.append(f"transformers refuses it: {error}")
     return _check(comparison, len(lines) + len(pieces)), _seen(comparison)
@@ -124,7 +128,9 @@ def _compare(comparison: Comparison, lines: list[str], first: int, asking: _Aski
     places = {part: place for place, part in enumerate(parts)}
     equal = [one for one in comparison.compare_lines(Lines(singles[0], plans, places), wanted, found) if one < first]
     if equal:
-        cases = _other_cases([lines[index] for index in equal], asking.tokenizer.settings.model_max_length)
+        lengths = [len(wanted.row("single", index)["input_ids"]) - SPECIAL_OF_ONE for index in equal]
+        longest = asking.tokenizer.settings.model_max_length
+        cases = _other_cases([lines[index] for index in equal], lengths, longest)
         wanted, found = asking.run(cases)
         for case in cases:
             comparison.compare_rows(case, wanted, found)
@@ -180,8 +186,12 @@ class _RefusedError(Exception):
 class _Asking:
     """The requests of one check, PaddleNLP's beside transformers'."""
 
-    def __init__(self, tokenizer: SourceTokenizer, converted: Path, runners: Runners, scratch: Path) -> None:
+    def __init__(
+        self, tokenizer: SourceTokenizer, converted: Path, runners: Runners, scratch: Path, original: bool
+    ) -> None:
         self.tokenizer = tokenizer
+        # Types that no call gives unasked are what we wrote, or else of no concern.
+        self.fields = fields_given(tokenizer) if original else FIELDS
         self.converted = converted
         self.runners = runners
         self.scratch = scratch
@@ -212,16 +222,17 @@ class _Asking:
                 ends = np.cumsum(lengths)[:-1]
                 rows[case] = {one: np.split(arrays[f"{case}.{one}"], ends) for one in FIELDS}
         tokens = json.loads(Path(files["vocabulary"]).read_text("utf-8"))
-        return Encoded(rows, answer["decoded"], tokens, answer["settings"])
+        return Encoded(rows, answer["decoded"], tokens, answer["settings"], self.fields)
 
 
 def _case(name: str, texts: Sequence[str], **fields: Any) -> Case:
     return {"name": name, "texts": list(texts), "options": {}, **fields}
 
 
-def _other_cases(texts: list[str], longest: int) -> list[Case]:
-    """Pairs, padding and truncation of texts that come out equal on their own."""
+def _other_cases(texts: list[str], lengths: list[int], longest: int) -> list[Case]:
+    """Pairs, padding and truncation of texts that come out equal on their own, with so many tokens each."""
     second = texts[1:] + texts[:1]
+    both = list(zip(lengths, lengths[1:] + lengths[:1], strict=True))
     to_length = {"padding": "max_length", "truncation": True, "max_length": LENGTHS[1]}
     cases = [
         _case("pair", texts, pairs=second),
@@ -231,7 +242,9 @@ def _other_cases(texts: list[str], longest: int) -> list[Case]:
     for length in LENGTHS:
         options: dict[str, Any] = {"truncation": True, "max_length": length}
         cases.append(_case(f"truncated to {length}", texts, options=options))
-        cases.append(_case(f"pair truncated to {length}", texts, pairs=second, options=options, whole="pair"))
+        cases.append(
+            _case(f"pair truncated to {length}", texts, pairs=second, options=options, whole="pair", lengths=both)
+        )
     if longest <= LONGEST:
         long = " ".join(text for text in texts if len(text) < 200)
         options = {"truncation": True, "padding": "max_length"}

@@ -8,6 +8,7 @@ or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokeni
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,19 +61,31 @@ def encode_cases(runner: operations.ModelRunner, cases: list[Case], tokenizer: A
     for case in cases:
         name = case["name"]
         if "texts" in case:
-            asked = {"return_attention_mask": True} if case.get("ask_mask") else {}
+            asked: dict[str, Any] = {"return_attention_mask": True} if case.get("ask_mask") else {}
+            if makes_tensors(tokenizer):
+                asked["return_tensors"] = tensors
             texts = (case["texts"], case["pairs"]) if "pairs" in case else (case["texts"],)
 
-            def call(texts: tuple[list[str], ...] = texts, asked: Mapping[str, bool] = asked) -> Any:
-                return tokenizer(*texts, padding=True, return_tensors=tensors, **asked)
+            def call(texts: tuple[list[str], ...] = texts, asked: Mapping[str, Any] = asked) -> Any:
+                return tokenizer(*texts, padding=True, **asked)
 
             encoded = step(f"calling the tokenizer with {name}", call)
-            given[name] = {field: runner.to_array(tensor) for field, tensor in encoded.items()}
+            given[name] = {
+                field: runner.to_array(rows) if "return_tensors" in asked else np.asarray(rows, np.int64)
+                for field, rows in encoded.items()
+            }
         else:
             given[name] = {"input_ids": np.asarray(case["ids"], np.int64)}
             if "mask" in case:
                 given[name]["attention_mask"] = np.asarray(case["mask"], np.int64)
     return given
+
+
+def makes_tensors(tokenizer: Any) -> bool:
+    """Whether a call takes `return_tensors`; a few of PaddleNLP's classes leave making tensors of lists to the
+    caller."""
+    parameters = inspect.signature(tokenizer.__call__).parameters.values()
+    return any(one.name == "return_tensors" or one.kind is one.VAR_KEYWORD for one in parameters)
 
 
 def call_model(

@@ -16,8 +16,6 @@ from .differences import NORMALIZED_TOKENS, NUMBER_COMMA, PAIR_TRUNCATION, TIES,
 
 FIELDS = ("input_ids", "token_type_ids", "attention_mask")
 
-SPECIAL_OF_PAIR = 3
-
 Case = dict[str, Any]
 
 Row = dict[str, Array]
@@ -26,16 +24,17 @@ Row = dict[str, Array]
 @dataclass(frozen=True)
 class Encoded:
     """What one tokenizer made of the cases: rows by case and field, the texts that decoding gave back of those cases
-    that were to be decoded, its tokens by id, its settings."""
+    that were to be decoded, its tokens by id, its settings. `fields` are those of its rows that are compared."""
 
     rows: Mapping[str, Mapping[str, list[Array]]]
     decoded: Mapping[str, list[str]]
     tokens: list[str]
     settings: Mapping[str, Any]
+    fields: Sequence[str] = FIELDS
 
     def row(self, case: str, index: int) -> Row:
         """One row with all fields."""
-        return {name: self.rows[case][name][index] for name in FIELDS}
+        return {name: self.rows[case][name][index] for name in self.fields}
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Comparison:
     def compare_settings(self, wanted: Encoded, found: Encoded) -> None:
         """Compare settings and, id by id, tokens."""
         # A call of PaddleNLP gives no mask; that of transformers must give all that the model takes.
-        settings = {**wanted.settings, "fields of a call": sorted(FIELDS)}
+        settings = {**wanted.settings, "fields of a call": sorted(fields_given(self.tokenizer))}
         for name in sorted(settings.keys() | found.settings.keys()):
             one, other = settings.get(name), found.settings.get(name)
             if one != other:
@@ -193,13 +192,13 @@ def are_equal(scores: Scores) -> bool:
 def odd_token_moved(case: Case, index: int, wanted: Encoded, row: Row) -> bool:
     """Whether transformers' truncated pair is PaddleNLP's with the odd token left to the second text.
 
-    Both texts must be longer than half of the room, and the row exactly what the whole pair, of the case named by
-    `whole`, gives when cut so.
+    Both texts, whose `lengths` the case has, must be longer than half of the room, and the row exactly what the whole
+    pair, of the case named by `whole`, gives when cut so.
     """
-    room = int(case["options"]["max_length"]) - SPECIAL_OF_PAIR
     whole = wanted.row(case["whole"], index)
-    ids, types = whole["input_ids"], whole["token_type_ids"]
-    first, second = int((types == 0).sum()) - 2, int((types == 1).sum()) - 1
+    places = np.arange(len(whole["input_ids"]))
+    first, second = case["lengths"][index]
+    room = int(case["options"]["max_length"]) - (len(places) - first - second)
     if room % 2 == 0 or first > second or first <= room // 2:
         return False
     left = wanted.settings["truncation_side"] == "left"
@@ -207,13 +206,15 @@ def odd_token_moved(case: Case, index: int, wanted: Encoded, row: Row) -> bool:
     def cut(row: Array, length: int) -> Array:
         return row[len(row) - length :] if left else row[:length]
 
-    one, other = cut(ids[1 : 1 + first], room // 2), cut(ids[first + 2 : -1], room // 2 + 1)
-    expected = {
-        "input_ids": np.concatenate([ids[:1], one, ids[first + 1 : first + 2], other, ids[-1:]]),
-        "token_type_ids": np.repeat(np.asarray([0, 1]), [len(one) + 2, len(other) + 1]),
-        "attention_mask": np.ones(room + SPECIAL_OF_PAIR, dtype=np.int64),
-    }
-    return _same(row, expected)
+    second_start = len(places) - 1 - second
+    one, other = cut(places[1 : 1 + first], room // 2), cut(places[second_start:-1], room // 2 + 1)
+    kept = np.concatenate([places[:1], one, places[1 + first : second_start], other, places[-1:]])
+    return _same(row, {name: values[kept] for name, values in whole.items()})
+
+
+def fields_given(tokenizer: SourceTokenizer) -> list[str]:
+    """What a call that asks for nothing gives."""
+    return [name for name in FIELDS if name != "token_type_ids" or tokenizer.settings.paddle_class.gives_types]
 
 
 def _row(frame: Row, plan: Plan, ids: Callable[[Part], list[int]]) -> Row:
@@ -224,11 +225,15 @@ def _row(frame: Row, plan: Plan, ids: Callable[[Part], list[int]]) -> Row:
 
 
 def _same(one: Row, other: Row) -> bool:
-    return all(np.array_equal(one[name], other[name]) for name in FIELDS)
+    return all(np.array_equal(one[name], other[name]) for name in _compared(one, other))
+
+
+def _compared(one: Row, other: Row) -> list[str]:
+    return [name for name in FIELDS if name in one and name in other]
 
 
 def _first_difference(expected: Row, row: Row) -> str:
-    for name in FIELDS:
+    for name in _compared(expected, row):
         one, other = expected[name], row[name]
         if not np.array_equal(one, other):
             shared = min(len(one), len(other))

@@ -136,7 +136,7 @@ def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
         return Encoded(arrays, {}, [], {"truncation_side": "right"})
 
     def moved(row: list[int], first: int, length: int = 8) -> bool:
-        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}}
+        case = {"name": "cut", "whole": "pair", "lengths": [(3, 4)], "options": {"max_length": length}}
         return odd_token_moved(case, 0, encoded([2, 10, 11, 12, 3, 20, 21, 3], 5), encoded(row, first).row("cut", 0))
 
     assert moved([2, 10, 11, 3, 20, 21, 22, 3], 4)
@@ -144,3 +144,21 @@ def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
     assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 5)
     assert not moved([2, 10, 3, 20, 21, 22, 23, 3], 3)
     assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 4, length=9)
+
+
+def test_the_odd_token_moves_likewise_between_two_separators_and_without_types() -> None:
+    whole = [0, 10, 11, 12, 2, 2, 20, 21, 22, 23, 2]
+
+    def row(ids: list[int]) -> dict[str, Any]:
+        return {
+            "input_ids": np.asarray(ids),
+            "token_type_ids": np.zeros(len(ids), int),
+            "attention_mask": np.ones(len(ids), int),
+        }
+
+    rows = {name: [values] for name, values in row(whole).items()}
+    wanted = Encoded({"pair": rows}, {}, [], {"truncation_side": "right"})
+    case = {"name": "cut", "whole": "pair", "lengths": [(3, 4)], "options": {"max_length": 9}}
+    assert odd_token_moved(case, 0, wanted, row([0, 10, 11, 2, 2, 20, 21, 22, 2]))
+    assert not odd_token_moved(case, 0, wanted, row([0, 10, 11, 12, 2, 2, 20, 21, 2]))
+    assert not odd_token_moved(case, 0, wanted, row([0, 10, 11, 2, 20, 21, 22, 23, 2]))

@@ -55,12 +55,13 @@ class Inputs:
         """Write the arrays as a safetensors file: for models of `family`, those that they take, as `side` wants
         them."""
         arrays = self.arrays()
-        if family is not None and side == "torch":
-            wanted = family.target_arguments or family.arguments
-            given = {**arrays, "position_ids": arrays["position_ids"] + family.first_position}
-            arrays = {name: given[name] if name in family.arguments else np.zeros_like(given[name]) for name in wanted}
-        elif family is not None:
-            arrays = {name: arrays[name] for name in family.arguments}
+        if family is not None:
+            added = 0 if side == "paddle" and family.adds_first_position else family.first_position
+            arrays["position_ids"] = arrays["position_ids"] + added
+            wanted = family.arguments if side == "paddle" else family.target_arguments or family.arguments
+            arrays = {
+                name: arrays[name] if name in family.arguments else np.zeros_like(arrays[name]) for name in wanted
+            }
         save_file(arrays, str(path))
 
 
@@ -76,7 +77,7 @@ def make_inputs(configuration: Mapping[str, Any], seed: int = 0, first_position:
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
     positions = configuration["max_position_embeddings"] - first_position
-    types = max(1, configuration["type_vocab_size"])
+    types = max(1, configuration.get("type_vocab_size", 1))
     tokens = min(TOKENS, positions)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     ids = generator.choice(allowed, (3, tokens))

@@ -46,7 +46,7 @@ def all_rows(configuration: Mapping[str, Any], padding: int | None, first_positi
     """One long row of ids that holds each row of each table at least once, as inputs of shape [1, tokens], all of
     them attended. The id `padding` is left out, and so are the rows before `first_position`.
     """
-    vocabulary, positions, types = (int(configuration[field]) for field in TABLES.values())
+    vocabulary, positions, types = (int(configuration.get(field, 0)) for field in TABLES.values())
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     # Without token types, PaddleNLP looks at none of these ids; before the first position, it reads none.
     types, positions = max(1, types), positions - first_position
@@ -103,7 +103,7 @@ def check_embeddings(
         details={
             "coverage": {
                 table: {
-                    "rows": int(configuration[field]),
+                    "rows": int(configuration.get(field, 0)),
                     "forward": _touched(forward, table),
                     "check": _touched(rows, table),
                 }

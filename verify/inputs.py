@@ -55,12 +55,13 @@ class Inputs:
         """Write the arrays as a safetensors file: for models of `family`, those that they take, as `side` wants
         them."""
         arrays = self.arrays()
-        if family is not None and side == "torch":
-            wanted = family.target_arguments or family.arguments
-            given = {**arrays, "position_ids": arrays["position_ids"] + family.first_position}
-            arrays = {name: given[name] if name in family.arguments else np.zeros_like(given[name]) for name in wanted}
-        elif family is not None:
-            arrays = {name: arrays[name] for name in family.arguments}
+        if family is not None:
+            added = 0 if side == "paddle" and family.adds_first_position else family.first_position
+            arrays["position_ids"] = arrays["position_ids"] + added
+            wanted = family.arguments if side == "paddle" else family.target_arguments or family.arguments
+            arrays = {
+                name: arrays[name] if name in family.arguments else np.zeros_like(arrays[name]) for name in wanted
+            }
         save_file(arrays, str(path))
 
 

@@ -161,8 +161,10 @@ class Family:
     Hugging Face's model_type where that is not the family's name. `refused` are PaddleNLP's classes that Hugging Face
     has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
     themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
-    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
-    PaddleNLP adds to every position, where Hugging Face's class wants the sum. `small` is a configuration for tests
+    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing). `first_position` is the
+    position of the first token, and `adds_first_position` says that PaddleNLP adds it to what it is given, where
+    Hugging Face's class wants the sum. `encoder_gives` names what PaddleNLP's encoder returns where it cannot be asked
+    for more: `hidden_states`, and `attention_scores` before the softmax. `small` is a configuration for tests
     that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
     `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
     published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
@@ -194,6 +196,8 @@ class Family:
     arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
     target_arguments: tuple[str, ...] | None = None
     first_position: int = 0
+    adds_first_position: bool = False
+    encoder_gives: tuple[str, ...] | None = None
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -171,9 +171,11 @@ class Family:
     Hugging Face's model_type where that is not the family's name. `refused` are PaddleNLP's classes that Hugging Face
     has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
     themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
-    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
-    PaddleNLP adds to every position, where Hugging Face's class wants the sum, `more_positions` how many rows its table
-    of positions has beyond `max_position_embeddings`. `limits` are what its models cannot take
+    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing). `first_position` is the
+    position of the first token, and `adds_first_position` says that PaddleNLP adds it to what it is given, where
+    Hugging Face's class wants the sum; `more_positions` says how many rows the table of positions has beyond
+    `max_position_embeddings`. `encoder_gives` names what PaddleNLP's encoder returns where it cannot be asked for more:
+    `hidden_states`, and `attention_scores` before the softmax. `limits` are what its models cannot take
     or give then, and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding,
     which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
     row is written so, whatever a file holds in it. `small` is a configuration for tests
@@ -212,6 +214,8 @@ class Family:
     limits: Limits = NO_LIMITS
     layers: LayerForm = PLAIN
     zero_padding_row: bool = False
+    adds_first_position: bool = False
+    encoder_gives: tuple[str, ...] | None = None
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -77,8 +77,9 @@ class Rule:
     untied. `reason` explains a drop. `spare` is the name under which a Hugging Face file may hold a tensor that is not
     mapped, and `stored` says of an ignored one that PaddleNLP's own files hold it: both are for the way back. A tied
     tensor is bit-equal to its `twin` after the transform; untied, it takes `copies` along, pairs of a mapped source and
-    a further target. `foreign` says of a tied one that only Hugging Face's files hold it, `beside` that the targets lie
-    in a file of their own, as a move says. `first` is what an ignored buffer counts from.
+    a further target. `foreign` says of a tied one that only Hugging Face's files hold it, and `one` that PaddleNLP's
+    model has one parameter for both; `beside` that the targets lie in a file of their own, as a move says. `first` is
+    what an ignored buffer counts from.
     """
 
     kind: Kind
@@ -95,6 +96,7 @@ class Rule:
     foreign: bool = False
     beside: bool = False
     first: int = 0
+    one: bool = False
 
     @property
     def source(self) -> str:

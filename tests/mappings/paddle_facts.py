@@ -104,7 +104,7 @@ def defaults_of(
 
 
 def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
-    """PaddleNLP's tables of the pretrained names of a backbone's family."""
+    """PaddleNLP's tables of the pretrained names of a backbone's family, and the defaults of its configuration."""
     import paddlenlp.transformers
 
     model_class = getattr(paddlenlp.transformers, architecture)
@@ -113,6 +113,7 @@ def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
         "weights": model_class.pretrained_resource_files_map["model_state"],
         "tokenizers": getattr(paddlenlp.transformers, tokenizer).pretrained_resource_files_map,
         "names": sorted(model_class.config_class.pretrained_init_configuration),
+        "defaults": model_class.config_class().to_dict(),
     }
 
 

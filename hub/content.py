@@ -13,7 +13,8 @@ from ..converters.tokenizers.spiece import read_spiece
 from ..converters.tokenizers.vocabulary import read_vocabulary
 from ..errors import FetchError, Paddle2TorchError
 from ..mappings.language.pretrained import Pretrained
-from ..mappings.language.tokenizers import NEEDED_TOKENS, SENTENCEPIECE_TOKENS, WORDPIECE_TOKENS
+from ..mappings.language.tokenizers import NEEDED_TOKENS, SENTENCEPIECE, WORDPIECE
+from ..mappings.registry import tokenizer_facts
 
 
 def check_weights(path: Path, pretrained: Pretrained) -> None:
@@ -43,9 +44,9 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
         return
     try:
         if pretrained.tokenizer_urls[0].endswith("spiece.model"):
-            tokens, special = {piece.text for piece in read_spiece(path).pieces}, SENTENCEPIECE_TOKENS
+            tokens, kind = {piece.text for piece in read_spiece(path).pieces}, SENTENCEPIECE
         else:
-            tokens, special = set(read_vocabulary(path)[0]), WORDPIECE_TOKENS
+            tokens, kind = set(read_vocabulary(path)[0]), WORDPIECE
     except Paddle2TorchError as error:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {error}{_page(path)}") from error
     # Whether a token too many can be converted is for the conversion to say.
@@ -55,6 +56,7 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
             f"what came is not the vocabulary of {pretrained.name}: {path} holds {len(tokens):,} tokens, the model has "
             f"{embeddings:,}{_page(path)}"
         )
+    special = tokenizer_facts(pretrained.family).default_class.default_tokens(kind)
     if missing := [special[role] for role in NEEDED_TOKENS if special[role] not in tokens]:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {path} lacks {', '.join(missing)}")
 

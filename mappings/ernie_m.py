@@ -89,6 +89,7 @@ ERNIE_M = Family(
     arguments=("input_ids", "attention_mask", "position_ids"),
     target_arguments=("input_ids", "attention_mask", "position_ids", "token_type_ids"),
     first_position=2,
+    adds_first_position=True,
     tokenizer=TokenizerFacts(
         (
             TokenizerClass(

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from .language import encoders
 from .language.family import Defaults, Family, Model
-from .language.fields import Field, never
+from .language.fields import Field
 from .language.rows import Embedding, Following, Linear, Norm, Parameter, Row, Tied, When, is_set
 from .language.rules import BACKBONE
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
@@ -38,6 +38,11 @@ def _check(configuration: Mapping[str, Any]) -> None:
         raise ConfigurationError(f"{NARROW} {narrow} is not a multiple of num_attention_heads {heads}")
     if configuration["embedding_size"] >= configuration[HIDDEN]:
         raise ConfigurationError("embedding_size is not smaller than hidden_size, which the decoder of words needs")
+
+
+def _narrow(configuration: Mapping[str, Any]) -> int:
+    """The width of the bottleneck, in which the layers compute."""
+    return int(configuration[NARROW])
 
 
 def _trigram(configuration: Mapping[str, Any]) -> tuple[Row, ...]:
@@ -158,8 +163,8 @@ MOBILEBERT = Family(
         Field("layer_norm_eps", 1e-12),
         Field("pad_token_id", 0),
         Field("embedding_size", 128),
-        # PaddleNLP's class overwrites it with the width of the bottleneck, as Hugging Face's does.
-        Field("true_hidden_size", 128, when=never, counts=False),
+        # Both libraries overwrite it.
+        Field("true_hidden_size", 128, runs=_narrow),
         Field("intra_bottleneck_size", 128),
         Field("num_feedforward_networks", 4),
         *(Field(name, value) for name, value in ONLY.items()),

@@ -147,7 +147,7 @@ NYSTROMFORMER = Family(
     },
     check_configuration=_check,
     declared_differences=(encoders.ZEROED_PADDING_ROW,),
-    defaults=Defaults(masks_padding=False),
+    defaults=Defaults(masks_padding=False, first=FIRST),
     more_positions=FIRST,
     zero_padding_row=True,
     tokenizer=TokenizerFacts(

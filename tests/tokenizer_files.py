@@ -14,6 +14,9 @@ import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import ByteLevelBPETokenizer
 
+from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.language.tokenizers import WORDPIECE
+
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 ENGLISH = (
@@ -211,6 +214,17 @@ def train_byte_pairs(
     if counted is not None:
         write_lines(folder / counted, sorted(ids, key=lambda token: ids[token]))
     return ids
+
+
+def special_tokens(family: Family) -> list[str]:
+    """The special tokens of a family's own tokenizer with vocab.txt, the padding's at the id that its models take for
+    padding."""
+    assert family.tokenizer is not None
+    tokens = family.tokenizer.default_class.default_tokens(WORDPIECE)
+    padding, others = tokens["pad_token"], list(dict.fromkeys(tokens.values()))
+    others.remove(padding)
+    (place,) = (entry.default for entry in family.fields if entry.name == "pad_token_id")
+    return [*others[:place], padding, *others[place:]]
 
 
 def real_vocabulary() -> Path:

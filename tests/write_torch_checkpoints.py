@@ -1,9 +1,10 @@
 """Lets transformers write small checkpoints in all its forms.
 
 Runs as a child process that reads {"folder": ..., "models": [[name, architecture, configuration], ...],
-"every_form": [name, ...], "pickles": ...} and writes FOLDER/NAME/FORM/: safetensors files, or with "pickles" true
-PyTorch's own, which transformers 4 was the last to write; only names in "every_form" are written in more than one.
-Every parameter is random, so that no mistake is hidden by zeros and ones.
+"every_form": [name, ...], "pickles": ..., "zeroed": [model type, ...]} and writes FOLDER/NAME/FORM/: safetensors files,
+or with "pickles" true PyTorch's own, which transformers 4 was the last to write; only names in "every_form" are written
+in more than one. Every parameter is random, so that no mistake is hidden by zeros and ones, but for the padding row of
+"zeroed" types.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import transformers
 SHARD = "9KB"
 
 
-def write(folder: Path, architecture: str, configuration: dict[str, Any], every_form: bool, pickles: bool) -> None:
+def write(
+    folder: Path, architecture: str, configuration: dict[str, Any], every_form: bool, pickles: bool, zeroed: bool
+) -> None:
     model_class = getattr(transformers, architecture)
     model = model_class(model_class.config_class.from_dict(configuration))
     with torch.no_grad():
@@ -30,6 +33,8 @@ def write(folder: Path, architecture: str, configuration: dict[str, Any], every_
         if configuration.get("type_vocab_size") == 1:
             # Of a model that knows no types.
             model.base_model.embeddings.token_type_embeddings.weight.zero_()
+        if zeroed:
+            model.get_input_embeddings().weight[configuration["pad_token_id"]].zero_()
         parameters = dict(model.named_parameters())
         for name in parameters:
             # transformers 5 has two for an untied decoder and computes with this one; before, they were one.
@@ -57,6 +62,7 @@ def main() -> None:
             configuration,
             name in request["every_form"],
             request["pickles"],
+            configuration["model_type"] in request["zeroed"],
         )
     print("{}", flush=True)
 

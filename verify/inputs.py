@@ -57,15 +57,14 @@ class Inputs:
         """Write the arrays as a safetensors file: for models of `family` with these `limits`, those that they take, as
         `side` wants them."""
         arrays = self.arrays()
-        if family is not None and side == "torch":
-            given = {**arrays, "position_ids": arrays["position_ids"] + family.first_position}
+        if family is not None:
+            added = 0 if side == "paddle" and family.adds_first_position else family.first_position
+            given = {**arrays, "position_ids": arrays["position_ids"] + added}
             known = {"attention_mask", *family.arguments}
             arrays = {
                 name: given[name] if name in known else np.zeros_like(given[name])
                 for name in family.arguments_of(side, limits)
             }
-        elif family is not None:
-            arrays = {name: arrays[name] for name in family.arguments_of(side, limits)}
         save_file(arrays, str(path))
 
     def check(self, limits: Limits, padding: int | None) -> None:

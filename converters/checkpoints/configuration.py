@@ -118,6 +118,10 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
             raise ConfigurationError(f"configuration field {name} is {value!r}; a whole number from 1 on is needed")
     for entry in family.fields:
         _check_number(entry, complete[entry.name])
+        if entry.only is not None and complete[entry.name] != entry.only[0]:
+            raise ConfigurationError(
+                f"{entry.name} is {complete[entry.name]!r}, and only {entry.only[0]!r} converts: {entry.only[1]}"
+            )
     if "layer_norm_eps" in names and complete["layer_norm_eps"] == 0:
         raise ConfigurationError("layer_norm_eps is 0; a positive number is expected")
     padding = complete.get("pad_token_id")

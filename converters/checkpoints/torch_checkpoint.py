@@ -174,10 +174,26 @@ def recognise_torch(
             raise UnmatchedTensorsError(f"{checkpoint.source.path}: {naming.reading}; read so, {error}") from error
         raise
     settle_torch_values(checkpoint.tensors, plan)
+    _check_padding_row(checkpoint.tensors, plan, fields["pad_token_id"])
     if naming.reading is not None:
         guesses.append(f"{naming.reading}; read so, they fit {plan.target_architecture}")
         plan = replace(plan, renamed={stored: name for stored, name in naming.names.items() if stored != name})
     return RecognisedTorch(known, fields, plan, tuple(guesses), label_notes(fields))
+
+
+def _check_padding_row(tensors: Mapping[str, Tensor], plan: InversePlan, padding: int | None) -> None:
+    """Raise UnmatchedTensorsError where Hugging Face's model reads a padding row that reaches attended positions, and
+    PaddleNLP's would read zeros."""
+    if not plan.family.zero_padding_row or padding is None:
+        return
+    table = f"{plan.family.roles['words']}.weight"
+    words = next(move.sources[0] for move in plan.moves if move.target.endswith(table))
+    if tensors[words].read()[padding].any():
+        raise UnmatchedTensorsError(
+            f"{words} does not hold zeros for the padding id {padding}: PaddleNLP reads zeros there whatever a file "
+            "holds, and next to padding its model would compute something else; where that may be, write zeros into "
+            "that row with transformers, save the model, and convert again"
+        )
 
 
 def _settle_names(

@@ -28,7 +28,6 @@ from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, nam
 from .settings import (
     TokenizerSettings,
     checked_added,
-    default_tokens,
     flag,
     length_of,
     optional_flag,
@@ -123,9 +122,10 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
             read_pieces(present[kind], kind) if kind in present else (_wordpiece_vocabulary(folder, fast), None, ())
         )
     mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
-    settings = _settings(
-        str(config_path or folder), paddle_class, kind, config, mapped, fast, _added(folder, config, fast, ids)
-    )
+    entries = _added_entries(folder, config, fast)
+    found = tuple(token for token, _, is_special in entries if is_special and token in ids)
+    added = _added(folder, entries, ids)
+    settings = _settings(str(config_path or folder), paddle_class, kind, config, mapped, fast, found, added)
     files = TokenizerFiles(folder, present or {kind: folder / TOKENIZER}, None, config_path)
     tokenizer = SourceTokenizer(files, settings, ids, model, notes, merges)
     return replace(tokenizer, notes=(*notes, *check_tokenizer(tokenizer, vocab_size)))
@@ -211,17 +211,28 @@ def _wordpiece_vocabulary(folder: Path, fast: Mapping[str, Any]) -> dict[str, in
     return ids
 
 
-def _added(folder: Path, config: Mapping[str, Any], fast: Mapping[str, Any], ids: Mapping[str, int]) -> dict[str, int]:
-    """Tokens beyond the vocabulary, from whichever file holds them."""
-    path = _existing(folder / ADDED_TOKENS)
-    found: dict[str, int] = dict(read_json_object(path))
+Entry = tuple[str, Any, bool]
+"""A token that transformers looks for in a text, its id, and whether it is special."""
+
+
+def _added_entries(folder: Path, config: Mapping[str, Any], fast: Mapping[str, Any]) -> list[Entry]:
+    """The tokens that transformers looks for, from the files that list them with their flags."""
     decoder = config.get("added_tokens_decoder")
-    entries = [
+    listed = [
         *((index, value) for index, value in (decoder if isinstance(decoder, dict) else {}).items()),
         *((entry.get("id"), entry) for entry in fast.get("added_tokens") or [] if isinstance(entry, dict)),
     ]
-    for index, entry in entries:
-        token = token_text(folder, "an added token", entry)
+    return [
+        (token_text(folder, "an added token", entry), index, isinstance(entry, dict) and entry.get("special") is True)
+        for index, entry in listed
+    ]
+
+
+def _added(folder: Path, entries: Iterable[Entry], ids: Mapping[str, int]) -> dict[str, int]:
+    """Tokens beyond the vocabulary, from whichever file holds them."""
+    path = _existing(folder / ADDED_TOKENS)
+    found: dict[str, int] = dict(read_json_object(path))
+    for token, index, _ in entries:
         if token not in ids:
             found.setdefault(token, int(index))
     return checked_added(path or folder, {token: index for token, index in found.items() if token not in ids})
@@ -234,10 +245,13 @@ def _settings(
     config: Mapping[str, Any],
     mapped: Mapping[str, Any],
     fast: Mapping[str, Any],
+    found: Iterable[str],
     added: Mapping[str, int],
 ) -> TokenizerSettings:
+    """The settings; `found` are the special tokens of the vocabulary that transformers finds in a text, though perhaps
+    no file names them otherwise."""
     refuse(origin, config)
-    defaults = default_tokens(paddle_class, kind)
+    defaults = paddle_class.default_tokens(kind)
     special: dict[str, str] = {}
     for role in SPECIAL_TOKENS:
         # With added_tokens_decoder, transformers no longer reads special_tokens_map.json.
@@ -250,6 +264,7 @@ def _settings(
     if str(config.get("tokenizer_class") or "").removesuffix("Fast") not in target_tokenizers():
         config = {**config, **_flags(fast.get("normalizer"))}
     additional = _additional(origin, config, mapped)
+    additional += tuple(token for token in dict.fromkeys(found) if token not in {*special.values(), *additional})
     of_pairs: dict[str, Strips] = {}
     if kind == BYTE_PAIRS:
         known = {*special.values(), *additional}

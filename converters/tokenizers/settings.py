@@ -17,7 +17,6 @@ from ...mappings.language.tokenizers import (
     SPECIAL_TOKENS,
     UNLIMITED,
     WORDPIECE,
-    WORDPIECE_TOKENS,
     Layout,
     Strips,
     TokenizerClass,
@@ -179,13 +178,6 @@ def _kinds(files: TokenizerFiles, found: TokenizerClass, config: Mapping[str, An
     return tuple(kind for kind in found.kinds if (kind == BYTE_PAIRS) is chosen)
 
 
-def default_tokens(tokenizer_class: TokenizerClass, kind: str) -> Mapping[str, Any]:
-    """The special tokens by role of a folder that names none."""
-    if kind == BYTE_PAIRS and tokenizer_class.byte_pairs is not None:
-        return tokenizer_class.byte_pairs.tokens
-    return SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS
-
-
 def _special_tokens(
     files: TokenizerFiles,
     tokenizer_class: TokenizerClass,
@@ -195,7 +187,7 @@ def _special_tokens(
 ) -> dict[str, str]:
     """The special tokens by role. An inner tokenizer never sees special_tokens_map.json, so the two must agree; nor
     does what joins byte pairs, which knows what stands for the unknown."""
-    defaults = default_tokens(tokenizer_class, kind)
+    defaults = tokenizer_class.default_tokens(kind)
     if tokenizer_class.wraps:
         defaults = {**SENTENCEPIECE_TOKENS, **defaults}
     tokens: dict[str, str] = {}

@@ -157,8 +157,8 @@ PADDING_ROW = DeclaredDifference(
 ZEROED_PADDING_ROW = DeclaredDifference(
     "padding_row",
     "PaddleNLP makes the embedding of the padding id zero, PyTorch reads the stored row, and it reaches attended "
-    "positions: the row is written as zeros, every position is compared, and what a file holds in that row is lost on "
-    "the way, so that it does not come back from Hugging Face's folder either",
+    "positions: the row is written as zeros, every position is compared, and what a file holds in that row is lost and "
+    "does not come back; on the way to PaddleNLP a row that holds anything else is refused",
     padding=True,
 )
 """Of families that mix neighbouring tokens before or beside their attention, with `zero_padding_row`."""

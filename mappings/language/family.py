@@ -123,12 +123,13 @@ class Defaults:
     `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
     those that hold `masked_id`, if there is such an id.
     `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
-    0 over all of them.
+    `first` over all of them.
     """
 
     masks_padding: bool
     positions_after_padding: bool = False
     masked_id: int | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,11 @@ class Family:
     Hugging Face's model_type where that is not the family's name. `refused` are PaddleNLP's classes that Hugging Face
     has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
     themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
-    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing), and `first_position` is what
-    PaddleNLP adds to every position, where Hugging Face's class wants the sum, `more_positions` how many rows its table
-    of positions has beyond `max_position_embeddings`. `limits` are what its models cannot take
+    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing). `first_position` is the
+    position of the first token, and `adds_first_position` says that PaddleNLP adds it to what it is given, where
+    Hugging Face's class wants the sum; `more_positions` says how many rows the table of positions has beyond
+    `max_position_embeddings`. `encoder_gives` names what PaddleNLP's encoder returns where it cannot be asked for more:
+    `hidden_states`, and `attention_scores` before the softmax. `limits` are what its models cannot take
     or give then, and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding,
     which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
     row is written so, whatever a file holds in it. `small` is a configuration for tests
@@ -222,6 +225,8 @@ class Family:
     limits: Limits = NO_LIMITS
     layers: LayerForm = PLAIN
     zero_padding_row: bool = False
+    adds_first_position: bool = False
+    encoder_gives: tuple[str, ...] | None = None
     tokenizer: TokenizerFacts | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -295,10 +300,11 @@ class Family:
         return [question for question, answered in questions.items() if not answered]
 
     def start(self, configuration: Mapping[str, Any]) -> int:
-        """Where positions begin that both models are handed: from the padding id on by one where they count so
-        themselves, as the classes of Hugging Face's that do give the rows before it no gradient."""
-        after = self.defaults is not None and self.defaults.positions_after_padding and not self.stated_positions
-        return int(configuration["pad_token_id"]) + 1 if after else 0
+        """Where positions begin that both models are handed, beside `first_position`: from the padding id on by one
+        where they count so themselves, as the classes of Hugging Face's that do give the rows before it no gradient."""
+        after = self.defaults is not None and self.defaults.positions_after_padding
+        counts = after and not self.stated_positions and not self.first_position
+        return int(configuration["pad_token_id"]) + 1 if counts else 0
 
     def longest(self, configuration: Mapping[str, Any]) -> int | None:
         """How many tokens the models take by themselves, where that is not all that their table of positions holds."""
@@ -318,10 +324,8 @@ class Family:
 
     def _wanted_roles(self) -> tuple[str, ...]:
         attends = any(entry.name == "num_attention_heads" for entry in self.fields)
-        left_out = {
-            *(() if attends else ATTENTION_ROLES),
-            *(() if "position_ids" in self.arguments else ("positions",)),
-        }
+        has_table = "position_ids" in self.arguments or self.limits.positions is not None
+        left_out = {*(() if attends else ATTENTION_ROLES), *(() if has_table else ("positions",))}
         roles = [role for role in ROLES if role not in left_out]
         return (*roles, *(("pooler",) if self.pooler else ()))
 

@@ -26,7 +26,8 @@ class Field:
     such a field, one with `runs`, or one that the tensors tell, may be left unsaid where a checkpoint has no
     configuration. `runs` is the value that PaddleNLP's model computes with whatever its configuration says of it, or
     what makes that value of the other fields. `least` is the smallest value that Hugging Face's class takes,
-    `target_like` the field whose value Hugging Face's has where it is not stated.
+    `target_like` the field whose value Hugging Face's has where it is not stated. `only` is the one value with which
+    the two compute the same, with what becomes of any other.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Field:
     runs: Any = UNFIXED
     least: int | None = None
     target_like: str | None = None
+    only: tuple[Any, str] | None = None
 
     @property
     def has_default(self) -> bool:

@@ -242,6 +242,8 @@ class Tied(Row):
     untied: where decoders are untied, transformers 5 has no bias for one unless the file does. `optional`: PaddleNLP
     ties the two itself, so a file may lack this one. `repeated` is the name under which a Hugging Face file may hold it
     all the same; default is `untied`. `foreign`: only Hugging Face's files hold it, PaddleNLP's model has no such one.
+    `one`: PaddleNLP's model has one parameter for both, so that twins which differ fail all the same, and `untied` is
+    for what an alteration makes differ.
     """
 
     source: str
@@ -253,6 +255,7 @@ class Tied(Row):
     transform: Transform = IDENTITY
     copies: tuple[tuple[str, str], ...] = ()
     foreign: bool = False
+    one: bool = False
 
     @property
     def label(self) -> str:
@@ -277,6 +280,7 @@ class Tied(Row):
                 spare=self.repeated or self.untied,
                 copies=tuple((place.source(source), target) for source, target in self.copies),
                 foreign=self.foreign,
+                one=self.one,
             )
         ]
 

@@ -78,7 +78,8 @@ class Rule:
     mapped, and `stored` says of an ignored one that PaddleNLP's own files hold it: both are for the way back. A tied
     tensor is bit-equal to its `twin` after the transform; untied, it takes `copies` along, pairs of a mapped source and
     a further target. `foreign` says that PaddleNLP's model has no such tensor: only Hugging Face's files hold it, or
-    those of earlier versions. `beside` says that the targets lie in a file of their own, as a move says. `first` is
+    those of earlier versions; `one` says of a tied one that PaddleNLP's model has one parameter for both; `beside` that
+    the targets lie in a file of their own, as a move says. `first` is
     what an ignored buffer counts from.
     """
 
@@ -96,6 +97,7 @@ class Rule:
     foreign: bool = False
     beside: bool = False
     first: int = 0
+    one: bool = False
 
     @property
     def source(self) -> str:

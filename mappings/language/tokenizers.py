@@ -118,7 +118,8 @@ class TokenizerClass:
     classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name,
     with kinds other than byte pairs; `byte_pairs`: how it uses a vocabulary of that kind, where it reads one;
     `refused`: why no fast tokenizer gives what it gives; such a class has no kinds; `gives_types`: whether a call gives
-    token types unasked, which no call of byte pairs does in transformers."""
+    token types unasked, which no call of byte pairs does in transformers; `tokens`: its special tokens by role where
+    they are not those of the kind; `layout`: what it puts around texts, both with kinds other than byte pairs."""
 
     name: str
     kinds: tuple[str, ...]
@@ -129,6 +130,8 @@ class TokenizerClass:
     byte_pairs: BytePairs | None = None
     refused: str | None = None
     gives_types: bool = True
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
 
     def only_with(self, kind: str) -> Mapping[str, OnlyValue]:
         """Its own settings with a kind of vocabulary, the one that chooses the kind among them."""
@@ -141,7 +144,13 @@ class TokenizerClass:
 
     def layout_with(self, kind: str) -> Layout:
         """What it puts around texts with a kind of vocabulary."""
-        return self.byte_pairs.layout if self.byte_pairs is not None and kind == BYTE_PAIRS else Layout()
+        return self.byte_pairs.layout if self.byte_pairs is not None and kind == BYTE_PAIRS else self.layout
+
+    def default_tokens(self, kind: str) -> Mapping[str, Any]:
+        """The special tokens by role of a folder that names none."""
+        if self.byte_pairs is not None and kind == BYTE_PAIRS:
+            return self.byte_pairs.tokens
+        return {**(SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS), **self.tokens}
 
 
 BASIC_SETTINGS = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})

@@ -72,7 +72,15 @@ def paddle_facts() -> Facts:
     asked = [[case.model.source, case.given] for case in CASES]
     asked += [[architecture, dict(tiny.configuration)] for architecture in tiny.parameters]
     bases = [Case(family, family.model(family.base), "small") for family in FAMILIES.values()]
-    defaults = [[case.model.source, case.configuration, case.family.limits.mask is None] for case in bases]
+    defaults = [
+        [
+            case.model.source,
+            case.configuration,
+            case.family.limits.mask is None,
+            "position_ids" in case.family.arguments,
+        ]
+        for case in bases
+    ]
     request = {"models": asked, "tables": [], "defaults": defaults}
     answer = run_child(Path(__file__).with_name("paddle_facts.py"), request)
     answer["defaults"] = dict(zip(FAMILIES, answer["defaults"], strict=True))

@@ -2,8 +2,8 @@
 for a mask and for positions.
 
 Runs as a child process that reads {"models": [[architecture, configuration], ...], "defaults": [[architecture,
-configuration, whether it takes a mask of 0 and 1], ...], "tables": [[backbone, tokenizer class], ...]} and prints one
-JSON line.
+configuration, whether it takes a mask of 0 and 1, whether it heeds positions], ...], "tables": [[backbone, tokenizer
+class], ...]} and prints one JSON line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def defaults_of(architecture: str, configuration: dict[str, Any], takes_mask: bool) -> dict[str, Any]:
+def defaults_of(
+    architecture: str, configuration: dict[str, Any], takes_mask: bool, takes_positions: bool
+) -> dict[str, Any]:
     """What a model takes for a mask and for positions when it is given ids alone. One that takes no mask of 0 and 1 is
     given what is to be added to the scores, or nothing where it takes no mask at all."""
     import paddlenlp.transformers
@@ -53,8 +55,7 @@ def defaults_of(architecture: str, configuration: dict[str, Any], takes_mask: bo
     others = [index for index in range(configuration["vocab_size"]) if index != padding]
     ids = np.array([[*others[4:9], padding, padding, padding]])
     attended = ids != padding
-    parameters = inspect.signature(model.forward).parameters
-    takes_positions, masks = "position_ids" in parameters, (False, True) if "attention_mask" in parameters else (None,)
+    masks = (False, True) if "attention_mask" in inspect.signature(model.forward).parameters else (None,)
 
     def states(mask: Any = None, positions: Any = None) -> Any:
         if mask is not None and not takes_mask:
@@ -68,19 +69,27 @@ def defaults_of(architecture: str, configuration: dict[str, Any], takes_mask: bo
     from_zero = np.arange(ids.shape[1])[None]
     after = np.where(attended, padding + np.cumsum(attended, axis=1), padding)
     everything, masked = np.ones_like(ids), attended.astype(ids.dtype)
-    known = {
-        (bool(hides), positions): states(
-            None if hides is None else masked if hides else everything, after if positions else from_zero
-        )
-        for hides in masks
-        for positions in ((False, True) if takes_positions else (False,))
-    }
+    places = {"from 0": from_zero, "after padding": after} if takes_positions else {"from 0": from_zero}
     own = states()
-    (found,) = [key for key, value in known.items() if np.allclose(own, value, rtol=0, atol=1e-5)]
+
+    def fitting(places: dict[str, Any]) -> list[tuple[bool, str]]:
+        return [
+            (bool(hides), place)
+            for hides in masks
+            for place, numbers in places.items()
+            if np.allclose(
+                own,
+                states(None if hides is None else masked if hides else everything, numbers),
+                rtol=0,
+                atol=1e-5,
+            )
+        ]
+
+    (found,) = fitting(places) or fitting({"from 2": from_zero + 2})
     # Whether it attends to an id, the first of the vocabulary, that is not the padding's.
     ids[0, 1] = 0
     attended[:] = ids != 0
-    positions = after if found[1] else from_zero
+    positions = {**places, "from 2": from_zero + 2}[found[1]]
     masks_first = (
         padding != 0
         and None not in masks
@@ -88,13 +97,14 @@ def defaults_of(architecture: str, configuration: dict[str, Any], takes_mask: bo
     )
     return {
         "masks_padding": found[0],
-        "positions_after_padding": found[1],
+        "positions_after_padding": found[1] == "after padding",
         "masked_id": 0 if masks_first else None,
+        "first": 2 if found[1] == "from 2" else 0,
     }
 
 
 def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
-    """PaddleNLP's tables of the pretrained names of a backbone's family."""
+    """PaddleNLP's tables of the pretrained names of a backbone's family, and the defaults of its configuration."""
     import paddlenlp.transformers
 
     model_class = getattr(paddlenlp.transformers, architecture)
@@ -103,6 +113,7 @@ def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
         "weights": model_class.pretrained_resource_files_map["model_state"],
         "tokenizers": getattr(paddlenlp.transformers, tokenizer).pretrained_resource_files_map,
         "names": sorted(model_class.config_class.pretrained_init_configuration),
+        "defaults": model_class.config_class().to_dict(),
     }
 
 

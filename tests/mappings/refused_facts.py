@@ -18,7 +18,8 @@ from paddlenlp.utils.log import logger
 
 def facts_of(folder: str) -> tuple[set[str], set[str]]:
     """The models of a folder of PaddleNLP's, without the abstract ones, and the names of their weights and types."""
-    classes, names = set(), {folder}
+    classes: set[str] = set()
+    names = {folder}
     for part in ("modeling", "tokenizer"):
         place = f"paddlenlp.transformers.{folder}.{part}"
         try:
@@ -32,7 +33,8 @@ def facts_of(folder: str) -> tuple[set[str], set[str]]:
             if own and issubclass(found, PretrainedModel | PretrainedTokenizer):
                 names |= _names_of(found)
                 if issubclass(found, PretrainedModel) and not name.endswith("PretrainedModel"):
-                    classes.add(name)
+                    # A second name of a class is one of its names.
+                    (classes if name == found.__name__ else names).add(name)
     return classes, names
 
 

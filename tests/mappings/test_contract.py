@@ -40,8 +40,9 @@ def test_an_open_question_is_named(family: Family, left_out: dict[str, Any], que
 def test_a_missing_role_and_a_part_that_is_there_only_once_are_named(family: Family) -> None:
     for role in set(ROLES) & set(family.roles):
         roles = {name: module for name, module in family.roles.items() if name != role}
-        # A table of positions that no argument chooses from need not be told.
-        wanted = role != "positions" or "position_ids" in family.arguments
+        # A table of positions that no argument chooses from need not be told, unless that is what is not covered.
+        heeded = "position_ids" in family.arguments or family.limits.positions is not None
+        wanted = role != "positions" or heeded
         expected = [f"the module with the role {role} (roles)"] if wanted else []
         assert replace(family, roles=roles).unanswered() == expected
     assert "a small configuration for tests (small)" in replace(family, small={}).unanswered()

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch.converters.job import convert_checkpoint
-from paddle2torch.errors import ConfigurationError
+from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.language.limits import NO_LIMITS, Limits
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.inputs import Inputs, inputs_from_rows, make_inputs
@@ -192,3 +192,18 @@ def test_limits_of_a_class_stand_in_place_of_the_familys() -> None:
     bert = replace(FAMILIES["bert"], limits=Limits(positions="x", mask="y"))
     assert bert.arguments_of("paddle", bert.limits) == ("input_ids", "token_type_ids")
     assert bert.arguments_of("torch", bert.limits) == ("input_ids", "attention_mask", "token_type_ids")
+
+
+def test_a_padding_row_that_paddlenlp_would_not_read_is_refused_on_the_way_to_paddle(
+    seed_small: Seed, tmp_path: Path
+) -> None:
+    torch = tmp_path / "torch"
+    convert_checkpoint(seed_small("NystromformerModel"), torch)
+    tensors = load_file(torch / "model.safetensors")
+    tensors["embeddings.word_embeddings.weight"] = tensors["embeddings.word_embeddings.weight"] + np.float32(0.25)
+    save_file(tensors, torch / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        UnmatchedTensorsError, match=r"word_embeddings\.weight does not hold zeros for the padding id 0"
+    ):
+        convert_checkpoint(torch, tmp_path / "paddle", to="paddle")
+    assert not (tmp_path / "paddle").exists()

@@ -47,7 +47,10 @@ def ties_of(model: Model) -> list[Tied]:
     return [row for row in model.head if isinstance(row, Tied) and row.untied is not None]
 
 
-UNTIED = [model.target_architecture for _, model in ARRIVING if ties_of(model)]
+UNTIED = [
+    model.target_architecture for _, model in ARRIVING if ties_of(model) and not any(row.one for row in ties_of(model))
+]
+"""The classes whose decoders PaddleNLP can hold apart, too."""
 
 NAMES = [*IDS, *(f"untied-{name}" for name in UNTIED)]
 
@@ -81,7 +84,7 @@ def fields_of(family: Family, model: Model, **changed: Any) -> dict[str, Any]:
     permitted = [name for name in family.activations if model.refusal({**small, "hidden_act": name}) is None]
     labels = {} if model.labels else {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
     beside = {"hidden_act": permitted[-1], "layer_norm_eps": 1e-7, "pad_token_id": 3}
-    known = {entry.name for entry in family.fields if entry.runs is UNFIXED}
+    known = {entry.name for entry in family.fields if entry.runs is UNFIXED and entry.only is None}
     return {
         **family.small,
         **{name: value for name, value in beside.items() if name in known},

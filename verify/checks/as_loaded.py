@@ -318,12 +318,15 @@ class Comparison:
         return {**_part(self.torch, f"{case}.loaded."), **changed}
 
     def _named(self, paddle_case: str, torch_case: str) -> dict[str, Array]:
-        """PaddleNLP's outputs, which come without names, by transformers' names for those at the same places."""
+        """PaddleNLP's outputs, which come without names, by those that the family has for them, or else by
+        transformers' names for those at the same places."""
         outputs = {name: array for name, array in _part(self.paddle, f"{paddle_case}.").items() if name.isdecimal()}
         names = [self._probabilities().get(name, name) for name in self.torch.answer["returned"][torch_case][1]]
         family, architecture = self.pair.recognised.family, self.pair.plan.architecture
         model = family.model(architecture)
-        if model.gives_pooled or (architecture == family.base and not model.pooler):
+        if model.returns is not None:
+            names = list(model.returns)
+        elif model.gives_pooled or (architecture == family.base and not model.pooler):
             # PaddleNLP's backbone has one all the same.
             names.append("pooler_output")
         # One more on either side gets a name that the other does not have.

@@ -31,7 +31,7 @@ from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners
-from ..tokenizers.comparison import FIELDS, Case, Comparison, Encoded, Lines
+from ..tokenizers.comparison import FIELDS, Case, Comparison, Encoded, Lines, fields_with
 from ..tokenizers.corpus import make_lines, with_every_piece
 from ..tokenizers.differences import DECLARED, Planner
 
@@ -41,7 +41,8 @@ LINES = 400
 BATCH = 8
 
 LENGTHS = (15, 16)
-"""Lengths that texts are truncated to: with three special tokens, one leaves an even and one an odd room for pairs."""
+"""Lengths that texts are truncated to: whatever tokens stand around, one leaves an even and one an odd room for
+pairs."""
 
 LONGEST = 10_000
 """A `model_max_length` above this is none: no text of the corpus reaches it."""
@@ -113,7 +114,7 @@ def check_tokenizer(
     if not original:
         comparison.problems += _beside(tokenizer, family, converted)
     try:
-        _compare(comparison, [*lines, *pieces], len(lines), _Asking(tokenizer, converted, runners, scratch))
+        _compare(comparison, [*lines, *pieces], len(lines), _Asking(tokenizer, converted, runners, scratch, original))
     except _RefusedError as error:
         comparison.problems.append(f"transformers refuses it: {error}")
     return _check(comparison, len(lines) + len(pieces)), _seen(comparison)
@@ -204,8 +205,12 @@ class _RefusedError(Exception):
 class _Asking:
     """The requests of one check, PaddleNLP's beside transformers'."""
 
-    def __init__(self, tokenizer: SourceTokenizer, converted: Path, runners: Runners, scratch: Path) -> None:
+    def __init__(
+        self, tokenizer: SourceTokenizer, converted: Path, runners: Runners, scratch: Path, original: bool
+    ) -> None:
         self.tokenizer = tokenizer
+        # Types that no call gives unasked are what we wrote, or else of no concern.
+        self.fields = fields_with(not original or tokenizer.settings.paddle_class.gives_types)
         self.converted = converted
         self.runners = runners
         self.scratch = scratch
@@ -236,7 +241,7 @@ class _Asking:
                 ends = np.cumsum(lengths)[:-1]
                 rows[case] = {one: np.split(arrays[f"{case}.{one}"], ends) for one in FIELDS}
         tokens = json.loads(Path(files["vocabulary"]).read_text("utf-8"))
-        return Encoded(rows, answer["decoded"], tokens, answer["settings"])
+        return Encoded(rows, answer["decoded"], tokens, answer["settings"], self.fields)
 
 
 def _case(name: str, texts: Sequence[str], **fields: Any) -> Case:

@@ -160,10 +160,12 @@ class Session:
         """
         if self.cast is not None and not uncast:
             fields["cast"] = self.cast
+        encoder = self.plan.family.encoder_gives
         if (probabilities := self.model.probabilities) is not None:
-            fields["returns"] = {"names": list(probabilities.outputs), "modules": list(probabilities.modules)}
+            names, modules = list(probabilities.outputs), list(probabilities.modules)
+            fields["returns"] = {"names": names, "modules": modules, "encoder": encoder}
         elif (returns := self.model.returns) is not None:
-            fields["returns"] = {"names": list(returns), "modules": []}
+            fields["returns"] = {"names": list(returns), "modules": [], "encoder": encoder}
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         if self._needed:
             fields["needs"] = self._as_lists()

@@ -136,7 +136,8 @@ class PaddleRunner(operations.ModelRunner):
     def call(
         self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
     ) -> dict[str, Any]:
-        """As for all models; one that `returns` plain tensors cannot be asked for its states, its encoder can."""
+        """As for all models; one that `returns` plain tensors cannot be asked for its states: its encoder can, or gives
+        them unasked."""
         returns = request.get("returns")
         tensors = {**tensors, **self.needed(request)}
         if returns is None:
@@ -150,6 +151,10 @@ class PaddleRunner(operations.ModelRunner):
         plain = encoder.forward
 
         def asked(*given: Any, **named: Any) -> Any:
+            if returns["encoder"] is not None:
+                result = plain(*given, **named)
+                own.update(zip(returns["encoder"], result, strict=True))
+                return result
             named.update(output_hidden_states=True, output_attentions=attentions, return_dict=True)
             result = plain(*given, **named)
             own.update(result.items())
@@ -167,6 +172,8 @@ class PaddleRunner(operations.ModelRunner):
             del vars(encoder)["forward"]
             for hook in hooks:
                 hook.remove()
+        if (scores := own.pop("attention_scores", None)) is not None and attentions:
+            own["attentions"] = [paddle.nn.functional.softmax(one, axis=-1) for one in scores]
         if parts:
             own["qa_logits"] = paddle.concat(parts, axis=-1)
         return {**own, **dict(zip(returns["names"], self.parts(results), strict=True))}

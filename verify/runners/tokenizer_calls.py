@@ -36,8 +36,9 @@ OLDER_NAMES = {
 
 def call(tokenizer: Any, *texts: Any, **options: Any) -> Any:
     """What a tokenizer gives for texts and perhaps second ones, whatever its class calls the options."""
-    if "pad_to_max_seq_len" in inspect.signature(type(tokenizer).__call__).parameters:
-        named = {OLDER_NAMES.get(name, name): value for name, value in options.items()}
+    known = inspect.signature(type(tokenizer).__call__).parameters
+    if "pad_to_max_seq_len" in known:
+        named = {name if name in known else OLDER_NAMES.get(name, name): value for name, value in options.items()}
         options = {name: value for name, value in named.items() if name is not None}
     return tokenizer(*texts, **options)
 
@@ -105,9 +106,11 @@ def settings_of(tokenizer: Any) -> dict[str, Any]:
         token = tokenizer.special_tokens_map.get(f"{role}_token")
         settings[f"{role}_token"] = None if token is None else str(token)
         settings[f"{role}_token_id"] = None if token is None else int(tokenizer.convert_tokens_to_ids(str(token)))
-    # transformers 5 calls those without a role otherwise.
+    # transformers 5 calls those without a role otherwise; some that transformers finds in a text it lists nowhere else.
     roles = {settings[f"{role}_token"] for role in ROLES}
-    settings["other special tokens"] = sorted({str(token) for token in tokenizer.all_special_tokens} - roles)
+    found = [token for token in tokenizer.added_tokens_decoder.values() if getattr(token, "special", False)]
+    special = {str(token) for token in (*tokenizer.all_special_tokens, *found)}
+    settings["other special tokens"] = sorted(special - roles)
     settings["model_max_length"] = int(tokenizer.model_max_length)
     settings["pad_token_type_id"] = int(tokenizer.pad_token_type_id)
     for name in ("padding_side", "truncation_side"):

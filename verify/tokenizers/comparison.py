@@ -35,16 +35,17 @@ Row = dict[str, Array]
 @dataclass(frozen=True)
 class Encoded:
     """What one tokenizer made of the cases: rows by case and field, the texts that decoding gave back of those cases
-    that were to be decoded, its tokens by id, its settings."""
+    that were to be decoded, its tokens by id, its settings. `fields` are those of its rows that are compared."""
 
     rows: Mapping[str, Mapping[str, list[Array]]]
     decoded: Mapping[str, list[str]]
     tokens: list[str]
     settings: Mapping[str, Any]
+    fields: Sequence[str] = FIELDS
 
     def row(self, case: str, index: int) -> Row:
         """One row with all fields."""
-        return {name: self.rows[case][name][index] for name in FIELDS}
+        return {name: self.rows[case][name][index] for name in self.fields}
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,7 @@ class Comparison:
         # A call of PaddleNLP gives no mask; that of transformers must give all that the model takes, which is no types
         # where byte pairs are read.
         read = self.tokenizer.settings
-        typed = read.kind != BYTE_PAIRS and read.paddle_class.gives_types
-        fields = [name for name in FIELDS if typed or name != "token_type_ids"]
+        fields = fields_with(read.kind != BYTE_PAIRS and read.paddle_class.gives_types)
         settings = {**wanted.settings, "fields of a call": sorted(fields)}
         for name in sorted(settings.keys() | found.settings.keys()):
             one, other = settings.get(name), found.settings.get(name)
@@ -239,6 +239,11 @@ def odd_token_moved(case: Case, index: int, wanted: Encoded, row: Row, layout: L
     return start == len(whole) and _same(row, {**expected, "attention_mask": np.ones(len(ids), dtype=np.int64)})
 
 
+def fields_with(types: bool) -> list[str]:
+    """The fields of a row, with or without token types."""
+    return [name for name in FIELDS if types or name != "token_type_ids"]
+
+
 def _row(frame: Row, plan: Plan, ends: tuple[int, int], ids: Callable[[Part], list[int]]) -> Row:
     """The row of a single line by its parts, between the special tokens at the `ends` of `frame`."""
     inner = [one for part in plan.parts for one in ([part.token] if part.token is not None else ids(part))]
@@ -248,11 +253,15 @@ def _row(frame: Row, plan: Plan, ends: tuple[int, int], ids: Callable[[Part], li
 
 
 def _same(one: Row, other: Row) -> bool:
-    return all(np.array_equal(one[name], other[name]) for name in FIELDS)
+    return all(np.array_equal(one[name], other[name]) for name in _compared(one, other))
+
+
+def _compared(one: Row, other: Row) -> list[str]:
+    return [name for name in FIELDS if name in one and name in other]
 
 
 def _first_difference(expected: Row, row: Row) -> str:
-    for name in FIELDS:
+    for name in _compared(expected, row):
         one, other = expected[name], row[name]
         if not np.array_equal(one, other):
             shared = min(len(one), len(other))

@@ -25,6 +25,7 @@ UNASSIGNED = "unassigned characters"
 MARKS = "combining marks"
 FINAL_SIGMA = "final sigma"
 SYMBOLS = "symbols"
+OTHER_FORM = "tokens in another form"
 NUMBER_COMMA = "number before a comma"
 TIES = "equal scores"
 PAIR_TRUNCATION = "pair truncation"
@@ -48,6 +49,8 @@ DECLARED = {
     "in the word, transformers does not",
     SYMBOLS: "a word with a symbol inside: PaddleNLP makes it a token of its own, BERT's tokenizer of transformers "
     "does so with punctuation only",
+    OTHER_FORM: "a special token written in another case or with accents: PaddleNLP looks for tokens once both are "
+    "gone, transformers' own tokenizer as they are written",
     NUMBER_COMMA: "a piece that ends in a digit and a comma: PaddleNLP cuts it in two after the text was cut into "
     "pieces, the converted tokenizer avoids it by a penalty on its score, and the rest of the number may be cut "
     "elsewhere",
@@ -97,8 +100,12 @@ class Planner:
         entries = added_tokens(tokenizer)
         self._strips: dict[int | None, tuple[bool, bool]] = {None: (False, False)}
         self._strips |= {entry["id"]: (entry["lstrip"], entry["rstrip"]) for entry in entries}
-        self._exact = {entry["content"]: entry["id"] for entry in entries if not entry["normalized"]}
-        self._loose = {entry["content"]: entry["id"] for entry in entries if entry["normalized"]}
+        loose = {entry["content"] for entry in entries if entry["normalized"]}
+        self._of_any_form = {entry["content"] for entry in entries if entry["special"]} & loose if original else set()
+        """Tokens that PaddleNLP finds however they are written, and transformers' own tokenizer does not."""
+        loose -= self._of_any_form
+        self._exact = {entry["content"]: entry["id"] for entry in entries if entry["content"] not in loose}
+        self._loose = {entry["content"]: entry["id"] for entry in entries if entry["content"] in loose}
         self._normal = {self.normalized(content): index for content, index in self._loose.items()}
         self.given_back = {
             index: (content, normal)
@@ -194,7 +201,10 @@ class Planner:
         if self.unigram is None:
             # With spaces around, a symbol is a token of its own on both sides.
             plain = len(word) == 1 and is_symbol(word) and _folded(word) == word
-            return SYMBOLS if not plain and any(map(_holds_symbol, word)) else None
+            if not plain and any(map(_holds_symbol, word)):
+                return SYMBOLS
+            normal = self.normalized(word)
+            return OTHER_FORM if any(normal.count(one) > word.count(one) for one in self._of_any_form) else None
         if any(unicodedata.category(character) == "Cn" for character in word):
             return UNASSIGNED
         return MARKS if self.settings.keep_accents and _holds_mark(word) else None

@@ -164,7 +164,7 @@ class _Match:
 
     def _is_tied(self, rule: Rule) -> bool:
         """Whether Hugging Face's model holds the tensor as one with its twin."""
-        return rule.kind is Kind.TIED and (not rule.targets or self.tie)
+        return rule.kind is Kind.TIED and (not rule.targets or self.tie or rule.one)
 
     @staticmethod
     def _is_nowhere(rule: Rule) -> bool:

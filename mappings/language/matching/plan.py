@@ -76,8 +76,13 @@ class Plan:
     def untie(self, rule: Rule) -> Plan:
         """The plan for a tied tensor that differs from its twin: it is written under its own name.
 
-        Raises UnmatchedTensorsError when Hugging Face has no place for it.
+        Raises UnmatchedTensorsError when Hugging Face has no place for it, and when PaddleNLP's model has none either.
         """
+        if rule.one:
+            raise UnmatchedTensorsError(
+                f"{rule.source} differs from {rule.twin}, but PaddleNLP's model has one parameter for both; load the "
+                "model with PaddleNLP and save it again"
+            )
         if rule.target is None:
             raise UnmatchedTensorsError(
                 f"{rule.source} differs from {rule.twin}, but Hugging Face holds the two as one tensor"

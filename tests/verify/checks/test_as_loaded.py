@@ -20,7 +20,7 @@ from paddle2torch.verify.reports.result import CheckResult, Report
 from paddle2torch.verify.runners.forward import Runners
 
 from ...conftest import OLDER_TORCH_PYTHON, TESTS, run_child
-from ...tokenizer_files import make_vocabulary, train_spiece, write_config, write_lines
+from ...tokenizer_files import SPECIAL, make_vocabulary, special_tokens, train_spiece, write_config, write_lines
 from ..conftest import Seed
 
 WITH_TOKENIZER = [
@@ -70,9 +70,13 @@ def seed_text(seed_small: Seed, vocabularies: dict[str, Path]) -> SeedText:
         assert facts is not None
         vocabulary = vocabularies[KINDS.get(kind, facts.default_class.kinds[0])]
         words = vocabulary.suffix == ".txt"
-        size = len(vocabulary.read_text("utf-8").splitlines()) if words else 700
-        source = seed_small(architecture, vocab_size=size, **fields)
-        shutil.copy(vocabulary, source)
+        lines = vocabulary.read_text("utf-8").splitlines() if words else []
+        lines = [*special_tokens(FAMILIES[kind.split(" ")[0]]), *lines[len(SPECIAL) :]]
+        source = seed_small(architecture, vocab_size=len(lines) if words else 700, **fields)
+        if words:
+            write_lines(source / vocabulary.name, lines)
+        else:
+            shutil.copy(vocabulary, source)
         write_config(source, **SETTINGS.get(kind, {"tokenizer_class": facts.default}))
         return source
 

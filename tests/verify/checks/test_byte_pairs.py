@@ -283,3 +283,26 @@ def test_there_and_back(skep: Pair, tmp_path: Path, each_torch: Runners) -> None
     assert (tokenizer.ids, tokenizer.merges) == (skep[0].ids, skep[0].merges)
     check, _ = run((tokenizer, converted), each_torch, corpus(120))
     assert check.passed, check.problems
+
+
+def test_the_way_back_of_a_token_without_a_role(skep: Pair, tmp_path: Path, each_torch: Runners) -> None:
+    """transformers finds it as its entry says, and no other file names it."""
+    converted, back = skep[1], tmp_path / "again" / "source"
+    back.mkdir(parents=True)
+    (token, index), *_ = ((token, index) for token, index in skep[0].ids.items() if token.isalpha() and len(token) > 3)
+    flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    edit(converted / "tokenizer.json", lambda one: one["added_tokens"].append({"id": index, "content": token, **flags}))
+    edit(
+        converted / "tokenizer_config.json",
+        lambda one: one["added_tokens_decoder"].update({str(index): {"content": token, **flags}}),
+    )
+    assert write_paddle_tokenizer(converted, back, "skep") is not None
+    tokenizer = read_tokenizer(Source(back, ()), "skep")
+    assert tokenizer is not None
+    assert tokenizer.settings.additional == (token,)
+    assert tokenizer.settings.strips[token] == (False, False)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    lines = [*corpus(60), f"a  {token}  b", f"x{token}y, {token}."]
+    check, _ = check_tokenizer(tokenizer, "skep", converted, each_torch, scratch, lines, original=True)
+    assert check.passed, check.problems

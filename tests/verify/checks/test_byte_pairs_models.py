@@ -41,9 +41,9 @@ def source(seed_small: Seed) -> Path:
     return folder
 
 
-def proven(source: Path, converted: Path, runners: Runners) -> Report:
+def proven(source: Path, converted: Path, runners: Runners, family: str = "skep") -> Report:
     checks = ("as_loaded", "files", "tokenizer")
-    return verify_checkpoint(source, converted, checks=checks, family="skep", runners=runners)
+    return verify_checkpoint(source, converted, checks=checks, family=family, runners=runners)
 
 
 def test_there_and_back(source: Path, tmp_path: Path, runners: Runners) -> None:
@@ -73,6 +73,23 @@ def unstripped(folder: Path) -> None:
     for entry in document["added_tokens"]:
         entry["lstrip"] = False
     path.write_text(json.dumps(document), "utf-8")
+
+
+@pytest.mark.parametrize("target", [None, "bert"])
+def test_a_roberta_there_and_back(target: str | None, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+    """Its usual tokenizer reads another vocabulary: on the way back, the class is that of this one."""
+    source = seed_small("RobertaForSequenceClassification", vocab_size=800, pad_token_id=1)
+    converted, paddle = tmp_path / "converted", tmp_path / "paddle"
+    train_byte_pairs(source, ("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
+    write_config(source, tokenizer_class="RobertaBPETokenizer")
+    convert_checkpoint(source, converted, target=target)
+    report = proven(source, converted, runners, "roberta")
+    assert report.passed, [check.problems for check in report.checks]
+    assert {check.name for check in report.checks} == {"as_loaded", "files", "tokenizer"}
+    convert_checkpoint(converted, paddle, to="paddle")
+    assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "RobertaBPETokenizer"
+    report = proven(converted, paddle, runners, "roberta")
+    assert report.passed, [check.problems for check in report.checks]
 
 
 @pytest.mark.parametrize("change", [spaced, unstripped])

@@ -20,7 +20,7 @@ from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
 from ...conftest import TARGETS, fitting, label
-from ...tokenizer_files import SPECIAL, write_lines
+from ...tokenizer_files import special_tokens, write_lines
 from ..conftest import Seed
 
 ONLY_WITH_A_TIED_DECODER = {"decoder untied"}
@@ -115,7 +115,7 @@ def give_words(source: Path, family: Family) -> bool:
     """Put a vocabulary beside the weights, where the family's tokenizer reads a plain one."""
     known = family.tokenizer is not None and WORDPIECE in family.tokenizer.default_class.kinds
     if known:
-        write_lines(source / VOCABULARY_FILES[WORDPIECE], [*SPECIAL, *"abcdefgh"])
+        write_lines(source / VOCABULARY_FILES[WORDPIECE], [*special_tokens(family), *"abcdefgh"])
     return known
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from paddle2torch.converters.checkpoints.source import Source
 from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer
-from paddle2torch.mappings.language.tokenizers import Layout
+from paddle2torch.mappings.language.tokenizers import WORDPIECE, Layout
+from paddle2torch.mappings.mpnet import MPNET
 from paddle2torch.verify.tokenizers.comparison import Encoded, are_equal, odd_token_moved, scores_of_same_text
 from paddle2torch.verify.tokenizers.corpus import make_lines, with_every_piece
 from paddle2torch.verify.tokenizers.differences import (
@@ -146,3 +147,23 @@ def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
     assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 5)
     assert not moved([2, 10, 3, 20, 21, 22, 23, 3], 3)
     assert not moved([2, 10, 11, 3, 20, 21, 22, 3], 4, length=9)
+
+
+def test_the_odd_token_moves_likewise_between_two_separators_and_without_types() -> None:
+    whole = [0, 10, 11, 12, 2, 2, 20, 21, 22, 23, 2]
+
+    def row(ids: list[int]) -> dict[str, Any]:
+        return {
+            "input_ids": np.asarray(ids),
+            "token_type_ids": np.zeros(len(ids), int),
+            "attention_mask": np.ones(len(ids), int),
+        }
+
+    rows = {name: [values] for name, values in row(whole).items()}
+    wanted = Encoded({"pair": rows}, {}, [], {"truncation_side": "right"})
+    case = {"name": "cut", "whole": "pair", "lengths": [(3, 4)], "options": {"max_length": 9}}
+    assert MPNET.tokenizer is not None
+    layout = MPNET.tokenizer.default_class.layout_with(WORDPIECE)
+    assert odd_token_moved(case, 0, wanted, row([0, 10, 11, 2, 2, 20, 21, 22, 2]), layout)
+    assert not odd_token_moved(case, 0, wanted, row([0, 10, 11, 12, 2, 2, 20, 21, 2]), layout)
+    assert not odd_token_moved(case, 0, wanted, row([0, 10, 11, 2, 20, 21, 22, 23, 2]), layout)

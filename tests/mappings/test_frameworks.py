@@ -30,7 +30,18 @@ def rules_of(case: Case) -> tuple[Rule, ...]:
 
 
 def facts_of(case: Case, paddle: Facts, torch: Facts) -> Both:
-    return paddle["models"][case.key], torch["models"][case.key]
+    known, found = paddle["models"][case.key], torch["models"][case.key]
+    return known, found if case.model.beside is None else with_head_beside(case, known, found)
+
+
+def with_head_beside(case: Case, paddle: Facts, torch: Facts) -> Facts:
+    """Hugging Face's class, which has no place for the head, with that beside it: PaddleNLP's layers as torch has
+    them."""
+    head = {name: shape for name, shape in paddle["state"].items() if not name.startswith(case.family.source_prefix)}
+    kinds = {name: kind for name, kind in paddle["kinds"].items() if name in head}
+    turned = {name: shape[::-1] if kinds.get(name) == "linear" else shape for name, shape in head.items()}
+    assert turned.keys().isdisjoint(torch["state"])
+    return {**torch, "state": {**torch["state"], **turned}, "kinds": {**torch["kinds"], **kinds}}
 
 
 def tensors(facts: Facts) -> dict[str, TensorFacts]:

@@ -14,6 +14,7 @@ from ...converters.formats.dtypes import Array, widest
 from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
 from ...mappings.language.limits import NO_LIMITS, Limits
+from ...mappings.language.tokenizers import BYTE_PAIRS
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
@@ -38,6 +39,8 @@ MASKED = ", mask asked for"
 
 UNSTATED = ", positions left to it"
 """Behind the name of a case: PaddleNLP's model is not given the positions that it is given otherwise."""
+
+TYPES = "token_type_ids"
 
 DEFAULT_MASK = "default_mask"
 DEFAULT_POSITIONS = "default_positions"
@@ -65,7 +68,8 @@ def _run(context: Context) -> Outcome:
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
     torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
-    return Comparison(pair, paddle, torch).outcome(cases)
+    untyped = tokenizer is not None and tokenizer.settings.kind == BYTE_PAIRS
+    return Comparison(pair, paddle, torch, untyped).outcome(cases)
 
 
 def text_cases(limits: Limits = NO_LIMITS) -> list[Case]:
@@ -144,11 +148,13 @@ def _masks_padding(pair: Pair) -> bool:
 
 @dataclass
 class Comparison:
-    """PaddleNLP's side beside transformers', and what differs."""
+    """PaddleNLP's side beside transformers', and what differs. `untyped`: transformers' tokenizer gives no token types,
+    for which its model takes zeros."""
 
     pair: Pair
     paddle: Run
     torch: Run
+    untyped: bool = False
     problems: list[str] = field(default_factory=list)
     states: list[tuple[str, StateDifference]] = field(default_factory=list)
     excused: list[float] = field(default_factory=list)
@@ -232,6 +238,8 @@ class Comparison:
         name = case["name"]
         paddle, torch = (_part(run, f"{name}.given.") for run in (self.paddle, self.torch))
         wanted = {**paddle, **({"attention_mask": None} if "texts" in case or "mask" in case else {})}
+        if self.untyped and TYPES not in torch and TYPES in paddle and not paddle[TYPES].any():
+            del wanted[TYPES]
         if torch.keys() != wanted.keys():
             self.problems.append(
                 f"{name}: the tokenizer gives {', '.join(sorted(torch))}, not {', '.join(sorted(wanted))}"

@@ -150,7 +150,9 @@ def _convert_to_torch(
         recognised = recognise(checkpoint, family, architecture, target)
         plan = settle_values(checkpoint, recognised.plan)
         stored = {checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources}
-        zero_row = zero_padding_row or must_zero_padding_row(plan, recognised.configuration, checkpoint.tensors)
+        # Of a family whose row has to hold zeros, asking for them changes nothing.
+        asked = zero_padding_row and not plan.family.zero_padding_row
+        zero_row = asked or must_zero_padding_row(plan, recognised.configuration, checkpoint.tensors)
         alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_row, no_tokenizer)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)

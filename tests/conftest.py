@@ -86,7 +86,7 @@ def write_torch_checkpoints(folder: Path, models: Any, every_form: Sequence[str]
         [one for one in models if one[0] in (every_form or [one[0]])],
     )
     # Their padding row has to be zeros, as training leaves it.
-    zeroed = [family.model_type for family in FAMILIES.values() if family.zero_padding_row]
+    zeroed = [one[0] for one in models if _family_of(one[1]).zero_padding_row]
     request = {"folder": str(folder), "models": models, "every_form": [one[0] for one in typical], "zeroed": zeroed}
     for python in TORCH_PYTHONS:
         wanted = [one for one in models if torch_python_of(_family_of(one[1])) == python]

@@ -62,7 +62,7 @@ def main() -> None:
             configuration,
             name in request["every_form"],
             request["pickles"],
-            configuration["model_type"] in request["zeroed"],
+            name in request["zeroed"],
         )
     print("{}", flush=True)
 

@@ -23,8 +23,8 @@ PIPELINE_TAGS = {
     "AutoModelForTokenClassification": "token-classification",
     "AutoModelForQuestionAnswering": "question-answering",
 }
-"""The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice, and what
-AutoModelForCausalLM loads here attends in both directions, so that it generates no text."""
+"""The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice and the next
+sentence, and what AutoModelForCausalLM loads here attends in both directions, so that it generates no text."""
 
 
 def make_card(proof: Proof, repo_id: str) -> str:

@@ -27,7 +27,8 @@ def recorded_family(files: Iterable[Path]) -> Family | None:
     found: dict[str | None, Path] = {}
     for path in files:
         if path.suffix == ".safetensors":
-            opened = open_safetensors(path)
+            # Only the metadata are read: PaddleNLP's own files may hold types that others may not.
+            opened = open_safetensors(path, of_paddle=True)
             opened.source.close()
             found.setdefault(opened.metadata.get(_KEY), path)
     if len(found) > 1:

@@ -86,10 +86,11 @@ def write_torch_checkpoints(folder: Path, models: Any, every_form: Sequence[str]
         [one for one in models if one[0] in (every_form or [one[0]])],
     )
     # Their padding row has to be zeros, as training leaves it.
-    zeroed = [one[0] for one in models if _family_of(one[1]).zero_padding_row]
+    families = {name: family_of_architecture(architecture) for name, architecture, _ in models}
+    zeroed = [name for name, family in families.items() if family is not None and family.zero_padding_row]
     request = {"folder": str(folder), "models": models, "every_form": [one[0] for one in typical], "zeroed": zeroed}
     for python in TORCH_PYTHONS:
-        wanted = [one for one in models if torch_python_of(_family_of(one[1])) == python]
+        wanted = [one for one in models if torch_python_of(families[one[0]]) == python]
         run_child(script, {**request, "models": wanted, "pickles": False}, python=python)
     run_child(script, {**request, "models": typical, "pickles": True}, python=OLDER_TORCH_PYTHON)
 
@@ -110,9 +111,9 @@ def fitting(both: Runners, family: Family) -> Runners:
     return older
 
 
-def torch_python_of(family: Family) -> str:
-    """The interpreter with the newest transformers that has the classes of a family."""
-    return TORCH_PYTHON if family.withdrawn is None else OLDER_TORCH_PYTHON
+def torch_python_of(family: Family | None) -> str:
+    """The interpreter with the newest transformers that has the classes of a family, or of none that is known."""
+    return TORCH_PYTHON if family is None or family.withdrawn is None else OLDER_TORCH_PYTHON
 
 
 @pytest.fixture(scope="session")

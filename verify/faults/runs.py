@@ -61,8 +61,8 @@ class FaultResult:
 
     @property
     def caught(self) -> bool:
-        """Whether it was injected and one check of every assigned set caught it."""
-        return self.injected and all(set(self.caught_by) & checks for checks in self.assigned)
+        """Whether it was injected and a check caught it, one of every assigned set."""
+        return self.injected and bool(self.caught_by) and all({*self.caught_by} & checks for checks in self.assigned)
 
     @property
     def escaped(self) -> bool:
@@ -196,18 +196,21 @@ def run_faults(
                 f"{red[0].where}"
             )
         results = []
+        # A check that does not apply to this class, as the report says, can see none.
+        applying = {one.name for one in control}
         for number, fault in enumerate(all_faults() if faults is None else faults):
+            assigned = tuple(checks for checks in fault.assigned if checks & applying)
             state = fault.inject(clean)
             if state is None or not has_effect(clean, state):
                 reason = NO_PLACE if state is None else NO_EFFECT
-                results.append(FaultResult(fault.name, False, fault.assigned, (), reason))
+                results.append(FaultResult(fault.name, False, assigned, (), reason))
             else:
                 folder = scratch / f"fault{number}"
                 checks, _ = check(state, folder, reference, fault.only)
                 red = [one for one in checks if not one.passed]
                 where = f"{red[0].name}: {red[0].where}" if red else "nowhere"
                 caught_by = tuple(one.name for one in red)
-                results.append(FaultResult(fault.name, True, fault.assigned, caught_by, where))
+                results.append(FaultResult(fault.name, True, assigned, caught_by, where))
                 shutil.rmtree(folder)
                 shutil.rmtree(folder.parent / f"{folder.name}.runs")
             if on_result is not None:

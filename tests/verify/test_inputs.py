@@ -42,7 +42,8 @@ def test_inputs_exercise_what_they_promise(configuration: dict[str, int], first_
     attended_positions = inputs.position_ids[mask == 1]
     assert attended_positions.max() == positions - 1
     assert attended_positions.min() == 0
-    assert set(np.unique(inputs.token_type_ids[mask == 1])) == set(range(max(1, configuration["type_vocab_size"])))
+    types = max(1, configuration.get("type_vocab_size", 1))
+    assert set(np.unique(inputs.token_type_ids[mask == 1])) == set(range(types))
     last = configuration["vocab_size"] - 1
     assert (last if last != configuration["pad_token_id"] else last - 1) in ids[mask == 1]
 

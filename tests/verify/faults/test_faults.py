@@ -103,7 +103,8 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     if "hidden_act" in fields:
         names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
     names |= set() if model.pooler and not model.takes_pooler else {"pooler not transposed"}
-    arguments = family.arguments_of("torch", family.limits_of(model.source))
+    # What PaddleNLP's model does not take is handed to the other as zeros, if at all.
+    arguments = {*family.arguments_of("torch", family.limits_of(model.source))} & {*family.arguments}
     names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in arguments}
     tied = any(isinstance(row, Tied) and row.untied is not None and row.optional for row in model.head)
     names |= set() if tied else ONLY_WITH_A_TIED_DECODER

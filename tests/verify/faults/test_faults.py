@@ -1,4 +1,4 @@
-"""The verifier verified: every fault turns a check red that can see it, and without a fault all stay green."""
+"""The verifier verified: every fault turns a check red that can see it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from paddle2torch.mappings.language.rows import Tied
 from paddle2torch.mappings.language.tokenizers import VOCABULARY_FILES, WORDPIECE
 from paddle2torch.verify.faults.known import all_faults
 from paddle2torch.verify.faults.runs import FaultResult, run_faults
-from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
@@ -79,8 +78,6 @@ ONLY_WITH_ARGUMENTS = {
     "token types ignored": "token_type_ids",
 }
 
-CONTROL_SEEDS = 20
-
 
 def assert_all_caught(results: list[FaultResult], placeless: set[str]) -> None:
     assert [result.name for result in results] == [fault.name for fault in all_faults()]
@@ -119,8 +116,6 @@ def give_words(source: Path, family: Family) -> bool:
         write_lines(source / VOCABULARY_FILES[WORDPIECE], [*special_tokens(family), *"abcdefgh"])
     return known
 
-
-families = pytest.mark.parametrize("family", TARGETS.values(), ids=list(TARGETS))
 
 STRUCK = [
     (family, model)
@@ -163,19 +158,6 @@ def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runne
     activation = "gelu" if name == "albert-chinese-tiny" else "gelu_new"
     placeless = ONLY_WITH_A_TIED_DECODER | ONLY_WITH_A_HEAD_BESIDE | ONLY_WITH_A_TOKENIZER | ONLY_WITH_SHARDS
     assert_all_caught(results, placeless | no_other_spelling(activation))
-
-
-@families
-def test_without_a_fault_every_check_stays_green(
-    family: Family, seed_small: Seed, tmp_path: Path, both: Runners
-) -> None:
-    """Of the first class with a decoder, which has norms of its own, or else of the backbone."""
-    tied = (model.source for model in family.models if any(isinstance(row, Tied) for row in model.head))
-    architecture, runners = next(tied, family.base), fitting(both, family).sides()[0]
-    for seed in range(CONTROL_SEEDS):
-        source, converted = seed_small(architecture, seed=seed, folder=f"source{seed}"), tmp_path / f"converted{seed}"
-        convert_checkpoint(source, converted, target=family.target)
-        verify_checkpoint(source, converted, seed=seed, runners=runners).assert_passed()
 
 
 def test_faults_are_not_injected_into_a_pair_that_differs(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:

@@ -11,8 +11,7 @@ from .language.checks import check_heads
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
 from .language.limits import Limits
-from .language.rows import Embedding, Following, Linear, Norm, Parameter, Row, Tied, When
-from .language.rules import BACKBONE
+from .language.rows import Following, Linear, Norm, Parameter, Row
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 from .language.transforms import Reshape
 
@@ -77,10 +76,6 @@ def _feed_forward(configuration: Mapping[str, Any]) -> tuple[Row, ...]:
     )
 
 
-def _unlike_embeddings(configuration: Mapping[str, Any]) -> bool:
-    return bool(configuration["embedding_size"] != configuration["hidden_size"])
-
-
 CONVBERT = Family(
     name="convbert",
     base="ConvBertModel",
@@ -88,11 +83,9 @@ CONVBERT = Family(
     target_prefix="convbert.",
     repeat=encoders.REPEAT,
     backbone=(
-        Embedding("embeddings.word_embeddings", "vocab_size", "embedding_size"),
-        Embedding("embeddings.position_embeddings", "max_position_embeddings", "embedding_size"),
-        Embedding("embeddings.token_type_embeddings", "type_vocab_size", "embedding_size"),
+        *encoders.tables("embedding_size"),
         Norm("embeddings.layer_norm", "embedding_size", "embeddings.LayerNorm"),
-        When(_unlike_embeddings, (Linear("embeddings_project", "embedding_size", "hidden_size"),)),
+        encoders.PROJECTION,
         Following("encoder.layers.{layer}.self_attn", _attention),
         Linear(f"{ATTENTION}.out_proj", "hidden_size", "hidden_size", f"{TORCH}.attention.output.dense"),
         Norm(f"{PADDLE}.norm1", "hidden_size", f"{TORCH}.attention.output.LayerNorm"),
@@ -106,20 +99,7 @@ CONVBERT = Family(
             "ConvBertGenerator",
             "ConvBertForMaskedLM",
             pooler=False,
-            head=(
-                Linear("generator_predictions.dense", "hidden_size", "embedding_size"),
-                Norm("generator_predictions.layer_norm", "embedding_size", "generator_predictions.LayerNorm"),
-                Parameter("generator_lm_head_bias", ("vocab_size",), "generator_lm_head.bias"),
-                # PaddleNLP's class computes with the table itself.
-                Tied(
-                    "generator_lm_head.weight",
-                    BACKBONE + "embeddings.word_embeddings.weight",
-                    ("vocab_size", "embedding_size"),
-                    optional=True,
-                    repeated="generator_lm_head.weight",
-                    foreign=True,
-                ),
-            ),
+            head=encoders.GENERATOR_HEAD,
             auto_class="AutoModelForMaskedLM",
             gives_pooled=True,
         ),
@@ -140,19 +120,7 @@ CONVBERT = Family(
             "the generator with PaddleNLP's model.generator.save_pretrained and convert that folder",
         ),
     },
-    fields=(
-        Field("vocab_size", 30522),
-        Field("hidden_size", 768),
-        Field("num_hidden_layers", 12),
-        Field("num_attention_heads", 12),
-        Field("intermediate_size", 3072),
-        Field("hidden_act", "gelu"),
-        Field("hidden_dropout_prob", 0.1, counts=False),
-        Field("attention_probs_dropout_prob", 0.1, counts=False),
-        Field("max_position_embeddings", 512),
-        Field("type_vocab_size", 2),
-        Field("initializer_range", 0.02, counts=False),
-        Field("layer_norm_eps", 1e-12),
+    fields=encoders.fields(
         Field("pad_token_id", 0, 1),
         # Of the pooler, which is dropped.
         Field("pool_act", "tanh", when=never, counts=False),
@@ -160,7 +128,6 @@ CONVBERT = Family(
         Field("conv_kernel_size", 9),
         Field("head_ratio", 2),
         Field("num_groups", 1),
-        Field("classifier_dropout", None, counts=False),
         Field("bos_token_id", None, 0, counts=False),
         Field("eos_token_id", None, 2, counts=False),
     ),

@@ -10,6 +10,7 @@ from .language import encoders
 from .language.checks import check_heads
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
+from .language.limits import Limits
 from .language.rows import Embedding, Linear, Norm, Parameter, Tied
 from .language.rules import BACKBONE
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
@@ -107,6 +108,7 @@ DISTILBERT = Family(
     check_configuration=check_heads,
     defaults=Defaults(masks_padding=True),
     arguments=("input_ids", "attention_mask"),
+    limits=Limits(positions="PaddleNLP's model takes none"),
     tokenizer=TokenizerFacts(
         (TokenizerClass("DistilBertTokenizer", (WORDPIECE,), gives_types=False),),
         "DistilBertTokenizer",

@@ -10,8 +10,7 @@ from .language import encoders
 from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, never
-from .language.rows import Embedding, Linear, Norm, Parameter, Tied, When
-from .language.rules import BACKBONE
+from .language.rows import Linear, Norm
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 
 _SUMMARY = {"summary_type": "first", "summary_use_proj": True, "summary_activation": "gelu"}
@@ -19,10 +18,6 @@ _SUMMARY = {"summary_type": "first", "summary_use_proj": True, "summary_activati
 
 _EPSILON = 1e-12
 """What PaddleNLP's generator normalises with behind its layers."""
-
-
-def _unlike_embeddings(configuration: Mapping[str, Any]) -> bool:
-    return bool(configuration["embedding_size"] != configuration["hidden_size"])
 
 
 def _other_activation(configuration: Mapping[str, Any]) -> str | None:
@@ -45,20 +40,6 @@ def _other_epsilon(configuration: Mapping[str, Any]) -> bool:
     return bool(configuration["layer_norm_eps"] != _EPSILON)
 
 
-_GENERATOR_HEAD = (
-    Linear("generator_predictions.dense", "hidden_size", "embedding_size"),
-    Norm("generator_predictions.layer_norm", "embedding_size", "generator_predictions.LayerNorm"),
-    Parameter("generator_lm_head_bias", ("vocab_size",), "generator_lm_head.bias"),
-    Tied(
-        "generator_lm_head.weight",
-        BACKBONE + "embeddings.word_embeddings.weight",
-        ("vocab_size", "embedding_size"),
-        optional=True,
-        repeated="generator_lm_head.weight",
-        foreign=True,
-    ),
-)
-
 _TWO_MODELS = (
     "it holds two models, of which Hugging Face has a class each; in PaddleNLP save them alone, with "
     "model.generator.save_pretrained and model.discriminator.save_pretrained, and convert the two folders"
@@ -72,11 +53,9 @@ ELECTRA = Family(
     repeat=encoders.REPEAT,
     backbone=(
         encoders.POSITION_IDS,
-        Embedding("embeddings.word_embeddings", "vocab_size", "embedding_size"),
-        Embedding("embeddings.position_embeddings", "max_position_embeddings", "embedding_size"),
-        Embedding("embeddings.token_type_embeddings", "type_vocab_size", "embedding_size"),
+        *encoders.tables("embedding_size"),
         Norm("embeddings.layer_norm", "embedding_size", "embeddings.LayerNorm"),
-        When(_unlike_embeddings, (Linear("embeddings_project", "embedding_size", "hidden_size"),)),
+        encoders.PROJECTION,
         *encoders.LAYERS,
     ),
     pooler=(),
@@ -97,7 +76,7 @@ ELECTRA = Family(
             "ElectraGenerator",
             "ElectraForMaskedLM",
             pooler=False,
-            head=_GENERATOR_HEAD,
+            head=encoders.GENERATOR_HEAD,
             auto_class="AutoModelForMaskedLM",
             refuses=_other_activation,
             returns=("mlm_logits",),

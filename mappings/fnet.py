@@ -9,7 +9,7 @@ from .language import encoders
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
 from .language.limits import Limits
-from .language.rows import Embedding, Linear, Norm, Parameter, Row, Tied
+from .language.rows import Linear, Norm, Parameter, Row, Tied
 from .language.rules import BACKBONE
 from .language.tokenizers import TokenizerClass, TokenizerFacts
 
@@ -52,9 +52,7 @@ FNET = Family(
     repeat=encoders.REPEAT,
     backbone=(
         encoders.STORED_POSITION_IDS,
-        Embedding("embeddings.word_embeddings", "vocab_size", "hidden_size"),
-        Embedding("embeddings.position_embeddings", "max_position_embeddings", "hidden_size"),
-        encoders.TYPES,
+        *encoders.tables(),
         Norm("embeddings.layer_norm", "hidden_size", "embeddings.LayerNorm"),
         Linear("embeddings.projection", "hidden_size", "hidden_size"),
         Norm(f"{PADDLE}.fourier.output.layer_norm", "hidden_size", f"{TORCH}.fourier.output.LayerNorm"),

@@ -3,12 +3,14 @@ more behind the last of them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .language import encoders
 from .language.checks import check_heads
 from .language.family import Defaults, Family, Model
 from .language.fields import Field
 from .language.limits import Limits
-from .language.rows import Embedding, Linear, Norm, Parameter, Row, Tied
+from .language.rows import Linear, Norm, Parameter, Row, Tied
 from .language.rules import BACKBONE
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 
@@ -52,9 +54,7 @@ MEGATRONBERT = Family(
     repeat=encoders.REPEAT,
     backbone=(
         encoders.STORED_POSITION_IDS,
-        Embedding("embeddings.word_embeddings", "vocab_size", "hidden_size"),
-        Embedding("embeddings.position_embeddings", "max_position_embeddings", "hidden_size"),
-        encoders.TYPES,
+        *encoders.tables(),
         Norm(f"{LAYER}.attention.layer_norm", "hidden_size", f"{LAYER}.attention.ln"),
         Linear(f"{LAYER}.attention.self.query", "hidden_size", "hidden_size"),
         Linear(f"{LAYER}.attention.self.key", "hidden_size", "hidden_size"),
@@ -67,7 +67,7 @@ MEGATRONBERT = Family(
     ),
     pooler=encoders.POOLER,
     models=(
-        Model("MegatronBertModel", returns=("last_hidden_state", "pooler_output")),
+        replace(encoders.base("MegatronBert", "MegatronBert"), returns=("last_hidden_state", "pooler_output")),
         Model(
             "MegatronBertForPreTraining",
             head=(*MLM_HEAD, NEXT_SENTENCE),
@@ -84,49 +84,24 @@ MEGATRONBERT = Family(
             labels=2,
             returns=("logits",),
         ),
-        Model(
-            "MegatronBertForSequenceClassification",
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForSequenceClassification",
-            returns=("logits",),
-        ),
-        Model(
-            "MegatronBertForTokenClassification",
-            pooler=False,
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForTokenClassification",
-            returns=("logits",),
-        ),
-        Model(
-            "MegatronBertForQuestionAnswering",
-            pooler=False,
+        replace(encoders.sequence_classification("MegatronBert", "MegatronBert"), returns=("logits",)),
+        replace(encoders.token_classification("MegatronBert", "MegatronBert"), returns=("logits",)),
+        replace(
+            encoders.question_answering("MegatronBert", "MegatronBert"),
             head=(Linear("qa_outputs", "hidden_size", 2),),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
             returns=("start_logits", "end_logits"),
         ),
-        Model(
-            "MegatronBertForMultipleChoice",
-            head=(Linear("classifier", "hidden_size", 1),),
-            auto_class="AutoModelForMultipleChoice",
-            returns=("logits",),
-        ),
+        replace(encoders.multiple_choice("MegatronBert", "MegatronBert"), returns=("logits",)),
     ),
-    fields=(
+    fields=encoders.fields(
         Field("vocab_size", 29056),
         Field("hidden_size", 1024),
         Field("num_hidden_layers", 24),
         Field("num_attention_heads", 16),
         Field("intermediate_size", 4096),
-        Field("hidden_act", "gelu"),
-        Field("hidden_dropout_prob", 0.1, counts=False),
-        Field("attention_probs_dropout_prob", 0.1, counts=False),
-        Field("max_position_embeddings", 512),
-        Field("type_vocab_size", 2),
-        Field("initializer_range", 0.02, counts=False),
         # PaddleNLP sets it in every LayerNorm.
         Field("layer_norm_eps", 1e-12, runs=1e-12),
-        Field("pad_token_id", 0),
+        without=("classifier_dropout",),
     ),
     constants={"position_embedding_type": "absolute", "use_cache": True},
     left_out=("position_embedding_type",),

@@ -20,14 +20,7 @@ _MLM_HEAD = (
     Linear("lm_head.dense", "hidden_size", "hidden_size"),
     Norm("lm_head.layer_norm", "hidden_size"),
     Parameter("lm_head.decoder_bias", ("vocab_size",), "lm_head.bias"),
-    Tied(
-        "lm_head.decoder.bias",
-        "lm_head.decoder_bias",
-        ("vocab_size",),
-        optional=True,
-        repeated="lm_head.decoder.bias",
-        foreign=True,
-    ),
+    encoders.repeated_bias("lm_head.decoder_bias", "lm_head.decoder.bias", foreign=True),
     Tied(
         "lm_head.decoder_weight",
         BACKBONE + "embeddings.word_embeddings.weight",
@@ -100,17 +93,9 @@ MPNET = Family(
         ),
         replace(encoders.multiple_choice("MPNet", "MPNet"), returns=("logits",)),
     ),
-    fields=(
+    fields=encoders.fields(
         Field("vocab_size", 30527),
-        Field("hidden_size", 768),
-        Field("num_hidden_layers", 12),
-        Field("num_attention_heads", 12),
-        Field("intermediate_size", 3072),
-        Field("hidden_act", "gelu"),
-        Field("hidden_dropout_prob", 0.1, counts=False),
-        Field("attention_probs_dropout_prob", 0.1, counts=False),
         Field("max_position_embeddings", 514, 512),
-        Field("initializer_range", 0.02, counts=False),
         Field("layer_norm_eps", 1e-5, 1e-12),
         Field(
             "relative_attention_num_buckets",
@@ -121,6 +106,7 @@ MPNET = Family(
         Field("pad_token_id", 1, only=(1, "Hugging Face's class numbers positions as if the padding id were 1")),
         Field("bos_token_id", 0, counts=False),
         Field("eos_token_id", 2, counts=False),
+        without=("type_vocab_size",),
     ),
     constants={},
     # The last is what the head for masked words applies in either library.
@@ -174,14 +160,7 @@ MPNET = Family(
         settings={"do_lower_case": True},
         target_kinds={"MPNetTokenizer": WORDPIECE},
     ),
-    small={
-        "vocab_size": 50,
-        "hidden_size": 24,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "intermediate_size": 36,
-        "max_position_embeddings": 30,
-    },
+    small={name: size for name, size in encoders.SMALL.items() if name != "type_vocab_size"},
     variants={
         f"{layers} layers": {"num_hidden_layers": layers, "num_labels": labels, **more}
         for layers, labels, more in ((1, 1, {}), (11, 5, {"layer_norm_eps": 1e-12}))

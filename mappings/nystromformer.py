@@ -91,17 +91,8 @@ NYSTROMFORMER = Family(
             ),
             auto_class="AutoModelForSequenceClassification",
         ),
-        Model(
-            "NystromformerForTokenClassification",
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForTokenClassification",
-        ),
-        Model(
-            "NystromformerForQuestionAnswering",
-            head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
-        ),
+        encoders.token_classification("Nystromformer", "Nystromformer"),
+        encoders.question_answering("Nystromformer", "Nystromformer"),
         Model(
             "NystromformerForMultipleChoice",
             head=(Linear("pre_classifier", "hidden_size", "hidden_size"), Linear("classifier", "hidden_size", 1)),

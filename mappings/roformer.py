@@ -10,7 +10,7 @@ from .language import encoders
 from .language.checks import check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, never
-from .language.rows import Embedding, Linear, Norm, When
+from .language.rows import Embedding, Linear, Norm
 from .language.rules import BACKBONE
 from .language.tables import Table
 from .language.tokenizers import OnlyValue, TokenizerFacts, wordpiece_class
@@ -69,10 +69,6 @@ def _other_pooler(configuration: Mapping[str, Any]) -> str | None:
     )
 
 
-def _unlike_embeddings(configuration: Mapping[str, Any]) -> bool:
-    return bool(configuration["embedding_size"] != configuration["hidden_size"])
-
-
 ROFORMER = Family(
     name="roformer",
     base="RoFormerModel",
@@ -83,7 +79,7 @@ ROFORMER = Family(
         Embedding("embeddings.word_embeddings", "vocab_size", "embedding_size"),
         Embedding("embeddings.token_type_embeddings", "type_vocab_size", "embedding_size"),
         Norm("embeddings.layer_norm", "embedding_size", "embeddings.LayerNorm"),
-        When(_unlike_embeddings, (Linear("embeddings_project", "embedding_size", "hidden_size"),)),
+        encoders.PROJECTION,
         *encoders.LAYERS,
         Table(TABLE, _rotary_shape, _rotary32, tolerance=1e-4),
     ),

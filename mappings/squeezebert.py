@@ -4,15 +4,16 @@ of width 1 in groups, which neither library transposes."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
 from .language.checks import check_heads
-from .language.family import Defaults, Family, Model
+from .language.family import Defaults, Family
 from .language.fields import Field
 from .language.limits import LayerForm, Limits
-from .language.rows import Embedding, Following, Linear, Norm, Parameter, Row
+from .language.rows import Following, Norm, Parameter, Row
 from .language.tokenizers import TokenizerFacts, wordpiece_class
 
 LAYER = "encoder.layers.{layer}"
@@ -56,9 +57,7 @@ SQUEEZEBERT = Family(
     repeat=encoders.REPEAT,
     backbone=(
         encoders.STORED_POSITION_IDS,
-        Embedding("embeddings.word_embeddings", "vocab_size", "hidden_size"),
-        Embedding("embeddings.position_embeddings", "max_position_embeddings", "hidden_size"),
-        encoders.TYPES,
+        *encoders.tables(),
         Norm("embeddings.LayerNorm", "hidden_size"),
         _convolution(f"{LAYER}.attention.query", "hidden_size", "hidden_size", "q_groups"),
         _convolution(f"{LAYER}.attention.key", "hidden_size", "hidden_size", "k_groups"),
@@ -71,24 +70,12 @@ SQUEEZEBERT = Family(
     ),
     pooler=encoders.POOLER,
     models=(
-        Model("SqueezeBertModel", returns=("last_hidden_state", "pooler_output")),
-        Model(
-            "SqueezeBertForSequenceClassification",
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForSequenceClassification",
-            returns=("logits",),
-        ),
-        Model(
-            "SqueezeBertForTokenClassification",
-            head=(Linear("classifier", "hidden_size", "num_labels"),),
-            auto_class="AutoModelForTokenClassification",
-            returns=("logits",),
-        ),
-        Model(
-            "SqueezeBertForQuestionAnswering",
-            head=(Linear("classifier", "hidden_size", 2, "qa_outputs"),),
-            auto_class="AutoModelForQuestionAnswering",
-            labels=2,
+        replace(encoders.base("SqueezeBert", "SqueezeBert"), returns=("last_hidden_state", "pooler_output")),
+        replace(encoders.sequence_classification("SqueezeBert", "SqueezeBert"), returns=("logits",)),
+        replace(encoders.token_classification("SqueezeBert", "SqueezeBert"), pooler=True, returns=("logits",)),
+        replace(
+            encoders.question_answering("SqueezeBert", "SqueezeBert"),
+            pooler=True,
             returns=("start_logits", "end_logits"),
             limits=Limits(
                 mask="PaddleNLP's class for question answering takes none",
@@ -98,21 +85,9 @@ SQUEEZEBERT = Family(
             ),
         ),
     ),
-    fields=(
-        Field("vocab_size", 30522),
-        Field("hidden_size", 768),
-        Field("num_hidden_layers", 12),
-        Field("num_attention_heads", 12),
-        Field("intermediate_size", 3072),
-        Field("hidden_act", "gelu"),
-        Field("hidden_dropout_prob", 0.1, counts=False),
-        Field("attention_probs_dropout_prob", 0.1, counts=False),
-        Field("max_position_embeddings", 512),
-        Field("type_vocab_size", 2),
-        Field("initializer_range", 0.02, counts=False),
+    fields=encoders.fields(
         # PaddleNLP sets it in every LayerNorm, Hugging Face's class in all but that of the embeddings.
         Field("layer_norm_eps", 1e-12, runs=1e-12),
-        Field("pad_token_id", 0),
         Field("embedding_size", 768),
         Field("q_groups", 4),
         Field("k_groups", 4),
@@ -120,6 +95,7 @@ SQUEEZEBERT = Family(
         Field("post_attention_groups", 1),
         Field("intermediate_groups", 4),
         Field("output_groups", 4),
+        without=("classifier_dropout",),
     ),
     constants={},
     activations=(*encoders.ACTIVATIONS, "gelu_new"),

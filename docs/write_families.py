@@ -19,7 +19,8 @@ What every class of PaddleNLP's becomes, what is known to differ, and what is re
 A class in the left column converts to the one beside it; that the two are the same model is proven by running both, in
 transformers 5.24.0 and 4.57.6, or in the latter alone where the family says so. "Declared" are differences that no
 weight can express: they are named, measured and printed in every report, as is what is "not covered" because a model
-cannot be given it. Names are those that `paddle2torch list` shows and `fetch`, `convert` and `gate` take.
+cannot be given it. Names are those that `paddle2torch list` shows and `fetch`, `convert` and `gate` take; those of the
+community are for the first two.
 """
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# transformers 5 no longer cleans up decoded byte-level BPE texts, although the setting says that it does.
+# transformers 5 no longer cleans up decoded byte-level BPE texts, although the setting says so.
 #
 # Versions:  transformers 4.57.6 with tokenizers 0.22.2, transformers 5.24.0 with tokenizers 0.23.3.
 # Behaviour: with `clean_up_tokenization_spaces: true` 4.57.6 removes the spaces before punctuation when it decodes.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PaddleNLP's NeZha hands out attention scores where every other model hands out attention maps.
+# PaddleNLP's NeZha hands out attention scores where attention maps are asked for.
 #
 # Versions:  paddlenlp 2.8.1, paddlepaddle 3.3.1.
 # Behaviour: asked for `output_attentions`, NeZha returns what goes into the softmax, not what comes out of it: the rows

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PaddleNLP loads a RoBERTa classifier that an older version saved, and gives it a random head each time.
+# PaddleNLP loads an older RoBERTa classifier with another random head each time.
 #
 # Versions:  paddlenlp 2.8.1, paddlepaddle 3.3.1.
 # Behaviour: up to 2.4 the class had a pooler and a classifier of one layer; now it has a head of two layers under other

@@ -11,7 +11,7 @@ from ..converters.checkpoints.source import Source
 from ..converters.formats.pdparams import open_pdparams
 from ..converters.tokenizers.spiece import read_spiece
 from ..converters.tokenizers.vocabulary import read_vocabulary
-from ..errors import FetchError, Paddle2TorchError
+from ..errors import ConfigurationError, FetchError, Paddle2TorchError, UnknownNameError
 from ..mappings.language.pretrained import Pretrained
 from ..mappings.language.tokenizers import NEEDED_TOKENS, SENTENCEPIECE, WORDPIECE
 from ..mappings.registry import tokenizer_facts
@@ -62,19 +62,25 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
 
 
 def check_configuration(path: Path, name: str) -> None:
-    """Raise FetchError unless the file is a configuration that names a known family."""
+    """Raise FetchError unless the file is a configuration, and ConfigurationError or UnknownNameError where no known
+    family has its model."""
     try:
         family_of(parse_configuration(path))
+    except (ConfigurationError, UnknownNameError):
+        raise
     except Paddle2TorchError as error:
         raise FetchError(f"what came is not the configuration of {name}: {error}{_page(path)}") from error
 
 
 def check_folder_weights(path: Path, name: str, folder: Path) -> None:
-    """Raise FetchError unless the file holds the tensors of the model that the configuration in `folder` describes. No
-    code of the file runs and no values are read."""
+    """Raise FetchError unless the file holds the tensors of the model that the configuration in `folder` describes, and
+    ConfigurationError or UnknownNameError for a model that does not convert. No code of the file runs and no values are
+    read."""
     try:
         with open_pdparams(path) as opened:
             recognise(Checkpoint(Source(folder, (path,)), opened.tensors, [opened.source]))
+    except (ConfigurationError, UnknownNameError):
+        raise
     except Paddle2TorchError as error:
         raise FetchError(f"what came is not the checkpoint {name}: {error}") from error
 

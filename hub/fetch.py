@@ -26,7 +26,14 @@ from ..converters.checkpoints.cache import (
 )
 from ..converters.checkpoints.source import cached_folder
 from ..converters.outputs.folder import new_folder
-from ..errors import AbsentFileError, ChangedFileError, FetchError, MissingDependencyError, UnreachableError
+from ..errors import (
+    AbsentFileError,
+    ChangedFileError,
+    FetchError,
+    MissingDependencyError,
+    Paddle2TorchError,
+    UnreachableError,
+)
 from ..mappings.language.community import ADDRESS, CONFIGURATIONS, TOKENIZER, WEIGHTS, Community
 from ..mappings.language.pretrained import Pretrained
 from ..mappings.registry import PRETRAINED, Published, get_published, is_published
@@ -211,6 +218,10 @@ class Fetcher:
             discard(target)
             text = str(error).replace(str(brought.partial), shown(url))
             raise FetchError(f"{text}; nothing was kept, check the base URL and what stands in between") from error
+        except Paddle2TorchError:
+            # It came as it should, and is nothing that converts.
+            discard(target)
+            raise
         recorded = record_entry(brought.partial, shown(url), brought.etag)
         try:
             _compare(target, recorded, earlier)

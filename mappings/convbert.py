@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import backbone_alone, check_heads, gelu_always
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
 from .language.limits import Limits
@@ -101,6 +101,7 @@ CONVBERT = Family(
             pooler=False,
             head=encoders.GENERATOR_HEAD,
             auto_class="AutoModelForMaskedLM",
+            refuses=gelu_always("Hugging Face", "PaddleNLP", backbone_alone("convbert")),
             gives_pooled=True,
         ),
         encoders.token_classification("ConvBert", "ConvBert"),
@@ -108,12 +109,10 @@ CONVBERT = Family(
     ),
     refused={
         "ConvBertForSequenceClassification": "PaddleNLP's head starts from its pooler, which Hugging Face's class does "
-        "not have; the backbone alone converts: save it with PaddleNLP's model.convbert.save_pretrained and convert "
-        "that folder",
-        "ConvBertForMultipleChoice": "it runs only with a field that PaddleNLP's configuration does not have; the "
-        "backbone alone converts: save it with PaddleNLP's model.convbert.save_pretrained and convert that folder",
-        "ConvBertDiscriminator": "PaddleNLP 2.8.1 cannot run it; the backbone alone converts: save it with PaddleNLP's "
-        "model.convbert.save_pretrained and convert that folder",
+        f"not have; {backbone_alone('convbert')}",
+        "ConvBertForMultipleChoice": "it runs only with a field that PaddleNLP's configuration does not have; "
+        + backbone_alone("convbert"),
+        "ConvBertDiscriminator": f"PaddleNLP 2.8.1 cannot run it; {backbone_alone('convbert')}",
         **dict.fromkeys(
             ("ConvBertForTotalPretraining", "ConvBertForPretraining"),
             "it is two models in one, a generator and a discriminator, and PaddleNLP 2.8.1 cannot run the latter; save "

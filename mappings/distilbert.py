@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import backbone_alone, check_heads, gelu_always
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
 from .language.limits import Limits
@@ -17,16 +15,6 @@ from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 from .language.transforms import TRANSPOSE
 
 TORCH = "transformer.layer.{layer}"
-
-
-def _other_activation(configuration: Mapping[str, Any]) -> str | None:
-    if (activation := configuration["hidden_act"]) == "gelu":
-        return None
-    return (
-        "PaddleNLP's head applies gelu whatever its configuration says, Hugging Face's the activation of the layers, "
-        f"which is {activation} (hidden_act); the backbone alone converts: save it with PaddleNLP's "
-        "model.distilbert.save_pretrained and convert that folder"
-    )
 
 
 DISTILBERT = Family(
@@ -69,7 +57,7 @@ DISTILBERT = Family(
                 ),
             ),
             auto_class="AutoModelForMaskedLM",
-            refuses=_other_activation,
+            refuses=gelu_always("PaddleNLP", "Hugging Face", backbone_alone("distilbert")),
             returns=("mlm_logits",),
         ),
         Model(

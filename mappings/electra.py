@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import backbone_alone, check_heads, gelu_always
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, never
 from .language.rows import Linear, Norm
@@ -20,13 +20,7 @@ _EPSILON = 1e-12
 """What PaddleNLP's generator normalises with behind its layers."""
 
 
-def _other_activation(configuration: Mapping[str, Any]) -> str | None:
-    if (activation := configuration["hidden_act"]) == "gelu":
-        return None
-    return (
-        f"PaddleNLP's head applies {activation} (hidden_act), Hugging Face's gelu whatever its configuration says; "
-        "the backbone alone converts: save it with PaddleNLP's model.electra.save_pretrained and convert that folder"
-    )
+_other_activation = gelu_always("Hugging Face", "PaddleNLP", backbone_alone("electra"))
 
 
 def _other_summary(configuration: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .language import encoders
+from .language.checks import backbone_alone
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
 from .language.limits import Limits
@@ -109,8 +110,7 @@ FNET = Family(
     ),
     refused={
         "FNetForQuestionAnswering": "PaddleNLP's from_pretrained cannot make it, as its class wants an argument that "
-        "nothing gives; the backbone alone converts: save it with PaddleNLP's model.fnet.save_pretrained and convert "
-        "that folder",
+        "nothing gives; " + backbone_alone("fnet"),
     },
     fields=(
         Field("vocab_size", 32000),

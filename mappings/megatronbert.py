@@ -3,10 +3,12 @@ more behind the last of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import check_heads, check_positions
 from .language.family import Defaults, Family, Model
 from .language.fields import Field
 from .language.limits import Limits
@@ -43,6 +45,11 @@ def _masked_lm(source: str) -> Model:
         auto_class="AutoModelForMaskedLM",
         returns=("mlm_logits",),
     )
+
+
+def _check(configuration: Mapping[str, Any]) -> None:
+    check_heads(configuration)
+    check_positions(configuration)
 
 
 MEGATRONBERT = Family(
@@ -121,7 +128,7 @@ MEGATRONBERT = Family(
         "feed_forward_norm": f"{LAYER}.layer_norm",
         "pooler": "pooler.dense",
     },
-    check_configuration=check_heads,
+    check_configuration=_check,
     declared_differences=(encoders.PADDING_ROW,),
     defaults=Defaults(masks_padding=True),
     limits=Limits(

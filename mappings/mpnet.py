@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import backbone_alone, check_heads, gelu_always
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, never
 from .language.rows import Embedding, Linear, Norm, Parameter, Tied
@@ -31,16 +29,6 @@ _MLM_HEAD = (
         one=True,
     ),
 )
-
-
-def _other_head(configuration: Mapping[str, Any]) -> str | None:
-    activation = configuration["hidden_act"]
-    if activation == "gelu":
-        return None
-    return (
-        f"PaddleNLP's head applies hidden_act, which is {activation}, Hugging Face's always gelu; the backbone alone "
-        "converts: save it with PaddleNLP's model.mpnet.save_pretrained and convert that folder"
-    )
 
 
 MPNET = Family(
@@ -72,7 +60,7 @@ MPNET = Family(
             pooler=False,
             head=_MLM_HEAD,
             auto_class="AutoModelForMaskedLM",
-            refuses=_other_head,
+            refuses=gelu_always("Hugging Face", "PaddleNLP", backbone_alone("mpnet")),
             returns=("mlm_logits", "last_hidden_state"),
         ),
         Model(

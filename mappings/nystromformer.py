@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import check_heads, check_positions
 from .language.family import Defaults, Family, Model
 from .language.fields import Field
 from .language.rows import Embedding, Following, Ignored, Linear, Norm, Parameter, Row, Tied
@@ -28,6 +28,7 @@ def _positions(configuration: Mapping[str, Any]) -> tuple[Row, ...]:
 
 def _check(configuration: Mapping[str, Any]) -> None:
     check_heads(configuration)
+    check_positions(configuration)
     landmarks, length = configuration["num_landmarks"], configuration["segment_means_seq_len"]
     if landmarks != length:
         raise ConfigurationError(
@@ -145,6 +146,7 @@ NYSTROMFORMER = Family(
         (TokenizerClass("NystromformerTokenizer", (WORDPIECE,)),),
         "NystromformerTokenizer",
         settings={"do_lower_case": True},
+        obeyed=False,
     ),
     small={**encoders.SMALL, "conv_kernel_size": 5, "segment_means_seq_len": 8, "num_landmarks": 8},
     variants={

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import backbone_alone, check_heads, gelu_always
 from .language.family import Alternative, DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
 from .language.limits import Former
@@ -81,19 +81,11 @@ def _without_pooler(task: str, *head: Row, labels: int | None = None, former: Fo
 _OLD_CLASSIFIER = Former(
     (f"{BACKBONE}pooler.dense.weight", "classifier.weight"),
     "PaddleNLP up to 2.4 saved it, with a pooler and a classifier of one layer; PaddleNLP 2.8.1 loads it with a random "
-    "head in place of that, so that it cannot be the reference; the backbone alone converts: save it with PaddleNLP's "
-    "model.roberta.save_pretrained and convert that folder",
+    "head in place of that, so that it cannot be the reference; " + backbone_alone("roberta"),
 )
 
 
-def _other_activation(configuration: Mapping[str, Any]) -> str | None:
-    if configuration["hidden_act"] == "gelu":
-        return None
-    return (
-        f"PaddleNLP's head applies gelu whatever hidden_act says, Hugging Face's hidden_act, which is "
-        f"{configuration['hidden_act']}; without --target it converts"
-    )
-
+_other_activation = gelu_always("PaddleNLP", "Hugging Face", "without --target it converts")
 
 _AS_BERT = Alternative(
     name="bert",

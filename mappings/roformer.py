@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import backbone_alone, check_heads
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, never
 from .language.rows import Embedding, Linear, Norm
@@ -64,8 +64,8 @@ def _other_pooler(configuration: Mapping[str, Any]) -> str | None:
     if pooler == layers:
         return None
     return (
-        f"PaddleNLP's pooler applies {pooler} (pool_act), Hugging Face's head hidden_act, which is {layers}; the "
-        "backbone alone converts: save it with PaddleNLP's model.roformer.save_pretrained and convert that folder"
+        f"PaddleNLP's pooler applies {pooler} (pool_act), Hugging Face's head hidden_act, which is {layers}; "
+        + backbone_alone("roformer")
     )
 
 

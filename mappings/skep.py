@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .language import encoders
-from .language.checks import check_heads
+from .language.checks import backbone_alone, check_heads
 from .language.family import Defaults, Family
 from .language.fields import Field
 from .language.tokenizers import (
@@ -33,8 +33,7 @@ SKEP = Family(
     ),
     refused={
         "SkepCrfForTokenClassification": "behind the encoder it has two bidirectional GRU layers, a CRF and a search "
-        "for the best path, which no class of Hugging Face's has; the backbone alone converts: save it with "
-        "PaddleNLP's model.skep.save_pretrained and convert that folder",
+        "for the best path, which no class of Hugging Face's has; " + backbone_alone("skep"),
     },
     fields=encoders.fields(
         Field("vocab_size", 12800, 30522),

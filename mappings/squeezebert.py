@@ -19,8 +19,8 @@ from .language.tokenizers import TokenizerFacts, wordpiece_class
 LAYER = "encoder.layers.{layer}"
 
 STATES = (
-    "PaddleNLP's classes with a head hand out neither them nor hidden states; the states that are compared are those "
-    "that the layers take and give"
+    "PaddleNLP's classes with a head hand out neither them nor hidden states, and its backbone scores in their place; "
+    "the states that are compared are those that the layers take and give"
 )
 
 

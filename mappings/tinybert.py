@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .language import encoders
-from .language.checks import check_heads, check_pooler
+from .language.checks import backbone_alone, check_heads, check_pooler
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
-from .language.rows import Dropped, Linear, Numbered, Row
+from .language.rows import Dropped, Following, Linear, Row
 from .language.tokenizers import WORDPIECE, TokenizerClass, TokenizerFacts
 
 
@@ -21,9 +21,9 @@ def _fit(name: str) -> Row:
     )
 
 
-def _fits(configuration: Mapping[str, Any]) -> int:
+def _fits(configuration: Mapping[str, Any]) -> tuple[Row, ...]:
     """As many as there are hidden states."""
-    return int(configuration["num_hidden_layers"]) + 1
+    return tuple(_fit(f"fit_denses.{number}") for number in range(int(configuration["num_hidden_layers"]) + 1))
 
 
 def _check(configuration: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ TINYBERT = Family(
     backbone=(
         encoders.POSITION_IDS,
         *encoders.backbone(),
-        Numbered(lambda number: _fit(f"fit_denses.{number}"), _fits),
+        Following("fit_denses", _fits),
         _fit("fit_dense"),
     ),
     pooler=encoders.POOLER,
@@ -54,8 +54,7 @@ TINYBERT = Family(
     ),
     refused={
         "TinyBertForSequenceClassification": "between pooler and classifier it applies a ReLU that no class of "
-        "Hugging Face's has, and logits would differ; the backbone alone converts: save it with PaddleNLP's "
-        "model.tinybert.save_pretrained and convert that folder",
+        "Hugging Face's has, and logits would differ; " + backbone_alone("tinybert"),
     },
     fields=encoders.fields(Field("type_vocab_size", 16, 2), Field("fit_size", 768, when=never, counts=False)),
     constants={"position_embedding_type": "absolute", "use_cache": True},

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from paddle2torch.mappings.language.family import DeclaredDifference, Defaults, Family, Model
 from paddle2torch.mappings.registry import FAMILIES
+from paddle2torch.verify.faults.known import all_faults
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -61,3 +64,35 @@ def test_python_in_the_documents_runs(name: str, tmp_path: Path) -> None:
     assert "encoder.embedding_hidden_mapping_in.weight -> encoder.embedding_hidden_mapping_in.weight transpose" in (
         child.stdout
     )
+
+
+def test_what_a_family_can_say_is_explained() -> None:
+    """Every field of the declarations that a family file is made of stands in the page about them."""
+    page = (ROOT / "docs" / "mappings.md").read_text("utf-8")
+    made = (Family, Model, DeclaredDifference, Defaults)
+    # What the names of the classes say, what is set by the package, and what stands in the classes' own docstrings.
+    plain = {"source", "target", "head", "name", "text"}
+    missing = {
+        f"{kind.__name__}.{entry.name}"
+        for kind in made
+        for entry in fields(kind)
+        if entry.name not in plain
+        and not entry.name.startswith("_")
+        and f"`{entry.name}" not in page
+        and f"{entry.name}=" not in page
+    }
+    assert missing == set()
+
+
+def test_the_number_of_faults_is_stated() -> None:
+    assert f"injects {len(all_faults())} known faults" in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "findings").glob("*.sh")), ids=lambda path: path.stem)
+def test_a_finding_is_listed_as_it_calls_itself(path: Path) -> None:
+    lines = [line.removeprefix("#").strip() for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
+    title = lines[1].removesuffix(".")
+    row = next(
+        line for line in (ROOT / "findings" / "README.md").read_text("utf-8").splitlines() if f"[{path.stem}]" in line
+    )
+    assert title in row

@@ -86,7 +86,9 @@ def interrupts_held() -> Iterator[None]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # A thread of a library does not hold it back, and what it gets is handled here all the same.
     handler = None
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    # None is a handler that Python did not set, and could not set again.
+    replaceable = signal.getsignal(signal.SIGINT) not in (None, signal.SIG_IGN)
+    if threading.current_thread() is threading.main_thread() and replaceable:
         handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
         yield

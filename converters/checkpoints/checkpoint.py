@@ -138,6 +138,12 @@ def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
             held = f", only {', '.join(map(shown, others[:5]))}" if others else ""
             raise UnreadableFileError(f"{found.weights}: holds no tensor{held}; give the file of the model's weights")
         _check_index(found, tensors)
+        alone = found.weights.parent / HEAD_FILE
+        if not of_paddle and not heads and alone.is_file():
+            raise UnreadableFileError(
+                f"{alone}: lies beside weights whose metadata do not say whose head it is, as transformers drops them "
+                "when it saves a model; convert PaddleNLP's model again, or take the file away"
+            )
         for name in sorted(heads):
             tensors.update(_tensors_of_head(found, name, open_file, tensors))
     except BaseException:

@@ -218,8 +218,17 @@ def _of_target(checkpoint: TorchCheckpoint, family: str | None, architecture: st
     if recorded is not None and family in (None, recorded.name):
         check_asked(checkpoint.folder, recorded.target, target)
         return recorded
+    said = checkpoint.configuration.model_type
     known = _family(family, architecture, checkpoint.configuration)
-    return of_type(known, checkpoint.configuration.model_type) if target is None else becoming(known, target)
+    if target is None:
+        return of_type(known, said)
+    chosen = becoming(known, target)
+    if said not in (None, chosen.model_type):
+        raise ConfigurationError(
+            f"{checkpoint.configuration.file}: model_type is {said!r}, and with --target {target} it is "
+            f"{chosen.model_type!r}; leave out --target"
+        )
+    return chosen
 
 
 def _family(family: str | None, architecture: str | None, configuration: TorchConfiguration) -> Family:
@@ -230,6 +239,9 @@ def _family(family: str | None, architecture: str | None, configuration: TorchCo
             return found
     if configuration.model_type is not None and configuration.model_type in FAMILIES:
         return FAMILIES[configuration.model_type]
+    of_kind = [known for known in FAMILIES.values() if known.model_type == configuration.model_type]
+    if len(of_kind) == 1:
+        return of_kind[0]
     named = configuration.architecture or configuration.model_type
     if named is None:
         raise ConfigurationError(f"{configuration.file}: names neither model_type nor architectures; give --family")

@@ -112,22 +112,38 @@ def merges_text(merges: Iterable[Sequence[str]]) -> str:
     return "".join(f"{line}\n" for line in (HEADER, *(" ".join(pair) for pair in merges)))
 
 
+_WITHOUT_COUNTERPART = (
+    "dropout",
+    "ignore_merges",
+    "byte_fallback",
+    "continuing_subword_prefix",
+    "end_of_word_suffix",
+)
+"""Settings of a BPE vocabulary that cut texts otherwise than its pairs alone say."""
+
+
 def byte_pairs_of(path: Path, fast: Mapping[str, Any]) -> tuple[dict[str, int], Merges]:
     """The ids by token and the pairs of a tokenizer.json. Raises TokenizerError for one that is of another kind and
     UnreadableFileError for one that is damaged."""
     model = fast.get("model")
     if not isinstance(model, dict) or model.get("type") != "BPE" or not isinstance(model.get("vocab"), dict):
         raise TokenizerError(f"{path}: holds no BPE vocabulary")
-    steps = list(_steps(fast.get("pre_tokenizer")))
-    whole = steps == ["ByteLevel"] and fast["pre_tokenizer"].get("use_regex", True)
-    if not whole or fast.get("normalizer") is not None or fast["pre_tokenizer"].get("add_prefix_space"):
-        found = ", ".join([*_steps(fast.get("normalizer")), *steps]) or "nothing"
+    given = fast.get("pre_tokenizer")
+    step = given if isinstance(given, dict) else {}
+    whole = step.get("type") == "ByteLevel" and step.get("use_regex", True)
+    if not whole or fast.get("normalizer") is not None or step.get("add_prefix_space"):
+        found = ", ".join([*_steps(fast.get("normalizer")), *_steps(given)]) or "nothing"
         raise TokenizerError(
             f"{path}: prepares a text by {found}; PaddleNLP has a counterpart for ByteLevel alone, without a blank put "
             "before the text"
         )
+    if odd := next((name for name in _WITHOUT_COUNTERPART if model.get(name)), None):
+        raise TokenizerError(f"{path}: {odd} is {model[odd]!r}, which PaddleNLP has no counterpart for")
     ids = checked_ids(path, model["vocab"])
-    pairs = [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in model.get("merges") or []]
+    listed = model.get("merges") or []
+    if not isinstance(listed, list) or not all(isinstance(pair, str | list) for pair in listed):
+        raise UnreadableFileError(f"{path}: its merges are no list of pairs of tokens")
+    pairs = [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in listed]
     if any(len(pair) != 2 or not all(isinstance(part, str) for part in pair) for pair in pairs):
         raise UnreadableFileError(f"{path}: one of its merges is no pair of tokens")
     merges = tuple((first, second) for first, second in pairs)

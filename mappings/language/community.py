@@ -29,6 +29,8 @@ TOKENIZER = (
     "vocab.json",
     "merges.txt",
     "sentencepiece.bpe.model",
+    "encoder.json",
+    "vocab.bpe",
 )
 """The files of tokenizers, none of which every folder has. Also those that no conversion reads are asked for, so that
 their conversion is refused and not left out."""

@@ -307,9 +307,10 @@ class Family:
         return int(configuration["pad_token_id"]) + 1 if counts else 0
 
     def longest(self, configuration: Mapping[str, Any]) -> int | None:
-        """How many tokens the models take by themselves, where that is not all that their table of positions holds."""
-        start = self.start(configuration)
-        return int(configuration["max_position_embeddings"]) - start if start else None
+        """How many tokens the models take by themselves, where that is not all that their table of positions holds, as
+        none stands before the first position."""
+        before = self.first_position + self.start(configuration)
+        return int(configuration["max_position_embeddings"]) - before if before else None
 
     def target_notes(self, target_architecture: str) -> tuple[str, ...]:
         """Which of several models the weights became, in a line, where there is a choice."""

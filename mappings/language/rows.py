@@ -362,32 +362,9 @@ class When(Row):
 
 
 @dataclass(frozen=True)
-class Numbered(Row):
-    """Rows that stand as often as PaddleNLP's configuration says, where that is no field's value: `row` makes the one
-    with a number, from 0 on."""
-
-    row: Callable[[int], Row]
-    count: Callable[[Mapping[str, Any]], int]
-
-    @property
-    def label(self) -> str:
-        return self.row(0).label
-
-    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        raise MappingError(f"row {self.label} is numbered: its rows have the names")
-
-    def rules(self, place: Place) -> list[Rule]:
-        raise MappingError(f"row {self.label} is numbered: its rows have the rules")
-
-    def under(self, configuration: Mapping[str, Any]) -> Iterator[Row]:
-        for number in range(self.count(configuration)):
-            yield from self.row(number).under(configuration)
-
-
-@dataclass(frozen=True)
 class Following(Row):
-    """Rows with sizes that follow from PaddleNLP's configuration without being a field of it: `rows` makes them, `name`
-    stands for them in messages."""
+    """Rows with sizes, or as often, as follow from PaddleNLP's configuration without being a field of it: `rows_with`
+    makes them, `name` stands for them in messages."""
 
     name: str
     rows_with: Callable[[Mapping[str, Any]], tuple[Row, ...]]

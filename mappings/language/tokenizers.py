@@ -171,7 +171,8 @@ class TokenizerFacts:
     pretrained name, PaddleNLP's `pretrained_init_configuration`, and `settings` those of all names of the family that
     it leaves out. `target_kinds` are kinds of vocabulary by Hugging Face's class, for folders that others made.
     `without_settings`, by kind of vocabulary, are settings for a folder that states none, where PaddleNLP's own
-    defaults would not load, and whose settings they are.
+    defaults would not load, and whose settings they are. `obeyed` says whether transformers 5 obeys the class that a
+    folder names, as it does but for model types without a tokenizer's class of their own.
     """
 
     classes: tuple[TokenizerClass, ...]
@@ -180,6 +181,7 @@ class TokenizerFacts:
     settings: Mapping[str, Any] = field(default_factory=dict)
     target_kinds: Mapping[str, str] = field(default_factory=dict)
     without_settings: Mapping[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
+    obeyed: bool = True
 
     @property
     def default_class(self) -> TokenizerClass:

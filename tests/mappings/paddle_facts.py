@@ -55,12 +55,13 @@ def defaults_of(
     others = [index for index in range(configuration["vocab_size"]) if index != padding]
     ids = np.array([[*others[4:9], padding, padding, padding]])
     attended = ids != padding
-    masks = (False, True) if "attention_mask" in inspect.signature(model.forward).parameters else (None,)
+    known = inspect.signature(model.forward).parameters
+    masks, named = (False, True) if "attention_mask" in known else (None,), "position_ids" in known
 
     def states(mask: Any = None, positions: Any = None) -> Any:
         if mask is not None and not takes_mask:
             mask = ((mask - 1) * 1e4).astype(np.float32)[:, None, None]
-        given = {"attention_mask": mask, "position_ids": positions if takes_positions else None}
+        given = {"attention_mask": mask, "position_ids": positions if named else None}
         stated = {name: paddle.to_tensor(value) for name, value in given.items() if value is not None}
         output = model(paddle.to_tensor(ids), **stated)
         state = output[0] if isinstance(output, tuple | list) else output
@@ -69,7 +70,9 @@ def defaults_of(
     from_zero = np.arange(ids.shape[1])[None]
     after = np.where(attended, padding + np.cumsum(attended, axis=1), padding)
     everything, masked = np.ones_like(ids), attended.astype(ids.dtype)
-    places = {"from 0": from_zero, "after padding": after} if takes_positions else {"from 0": from_zero}
+    heeded = named and not np.allclose(states(None, from_zero), states(None, from_zero[:, ::-1]), rtol=0, atol=1e-5)
+    assert heeded == takes_positions, f"{architecture} heeds positions: {heeded}"
+    places = {"from 0": from_zero, "after padding": after} if heeded else {"from 0": from_zero}
     own = states()
 
     def fitting(places: dict[str, Any]) -> list[tuple[bool, str]]:

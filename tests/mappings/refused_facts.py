@@ -16,9 +16,11 @@ from paddlenlp.transformers import PretrainedModel, PretrainedTokenizer
 from paddlenlp.utils.log import logger
 
 
-def facts_of(folder: str) -> tuple[set[str], set[str]]:
-    """The models of a folder of PaddleNLP's, without the abstract ones, and the names of their weights and types."""
+def facts_of(folder: str) -> dict[str, list[str]]:
+    """The models of a folder of PaddleNLP's, without the abstract ones, second names of them, and the names of their
+    weights and types."""
     classes: set[str] = set()
+    aliases: set[str] = set()
     names = {folder}
     for part in ("modeling", "tokenizer"):
         place = f"paddlenlp.transformers.{folder}.{part}"
@@ -33,9 +35,8 @@ def facts_of(folder: str) -> tuple[set[str], set[str]]:
             if own and issubclass(found, PretrainedModel | PretrainedTokenizer):
                 names |= _names_of(found)
                 if issubclass(found, PretrainedModel) and not name.endswith("PretrainedModel"):
-                    # A second name of a class is one of its names.
-                    (classes if name == found.__name__ else names).add(name)
-    return classes, names
+                    (classes if name == found.__name__ else aliases).add(name)
+    return {"classes": sorted(classes), "aliases": sorted(aliases), "names": sorted(names)}
 
 
 def _names_of(found: Any) -> set[str]:
@@ -46,11 +47,7 @@ def _names_of(found: Any) -> set[str]:
 
 def main() -> None:
     logger.set_level("ERROR")
-    known = {folder: facts_of(folder) for folder in json.load(sys.stdin)["modules"]}
-    answer = {
-        folder: {"classes": sorted(classes), "names": sorted(names)} for folder, (classes, names) in known.items()
-    }
-    print(json.dumps(answer), flush=True)
+    print(json.dumps({folder: facts_of(folder) for folder in json.load(sys.stdin)["modules"]}), flush=True)
     # Paddle's own teardown sometimes crashes.
     os._exit(0)
 

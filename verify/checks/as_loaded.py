@@ -88,8 +88,8 @@ def id_cases(pair: Pair) -> list[Case]:
     defaults = pair.recognised.family.defaults
     masked = defaults.masked_id if defaults is not None else None
     allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
-    limits, family = pair.limits, pair.recognised.family
-    tokens = min(TOKENS, configuration["max_position_embeddings"] - family.first_position - family.start(configuration))
+    limits, longest = pair.limits, pair.recognised.family.longest(configuration)
+    tokens = min(TOKENS, longest or configuration["max_position_embeddings"])
     ids = np.random.default_rng(0).choice(allowed, (2 if limits.rows is None else 1, tokens))
     mask = np.ones_like(ids)
     if limits.padding is None:

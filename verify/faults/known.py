@@ -16,7 +16,7 @@ from ...mappings.language.matching.plan import Plan
 from ...mappings.language.transforms import IDENTITY
 from ..inputs import Inputs
 from .files import FILES
-from .loading import LOADING
+from .loading import LOADING, MAY_FAIL
 from .state import Faulted, Injection
 
 WEIGHTS = frozenset({"weights"})
@@ -29,11 +29,13 @@ FORWARD_OR_CONFIGURATION = FORWARD | {"config"}
 @dataclass(frozen=True)
 class Fault:
     """A named change. Each set in `assigned` must hold a check that catches it: ({"weights"}, {"float64", "layers"})
-    wants the weight check and one of the others. `inject` returns None where the model offers no such place."""
+    wants the weight check and one of the others. `inject` returns None where the model offers no such place. `may_fail`
+    are checks that a library may fail to run under it: that is said, and the others must see it."""
 
     name: str
     assigned: tuple[frozenset[str], ...]
     inject: Injection
+    may_fail: frozenset[str] = frozenset()
 
     @property
     def only(self) -> frozenset[str] | None:
@@ -48,7 +50,10 @@ def all_faults() -> tuple[Fault, ...]:
     only_forward = tuple(Fault(name, (FORWARD_OR_CONFIGURATION,), inject) for name, inject in _FORWARD_ONLY.items())
     both = tuple(Fault(name, (WEIGHTS, FORWARD), inject) for name, inject in _BOTH.items())
     files = tuple(Fault(name, (FILE_CHECKS,), inject) for name, inject in FILES.items() if name not in LOADING)
-    loading = tuple(Fault(name, (FILE_CHECKS, AS_LOADED), inject) for name, inject in LOADING.items())
+    loading = tuple(
+        Fault(name, (FILE_CHECKS, AS_LOADED), inject, MAY_FAIL.get(name, frozenset()))
+        for name, inject in LOADING.items()
+    )
     return only_weights + only_forward + both + files + loading
 
 

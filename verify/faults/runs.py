@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...converters.checkpoints.checkpoint import open_checkpoint
+from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint
 from ...converters.checkpoints.comparison import settle_values
 from ...converters.checkpoints.source import find_converted
 from ...converters.formats.byte_source import MemorySource, at_start
@@ -26,11 +26,11 @@ from ...converters.tokenizers.huggingface import write_json
 from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.matching.plan import Plan
-from ..check import Context, Needs
+from ..check import Context, Needs, Outcome
 from ..checks import all_checks
 from ..inputs import Inputs, inputs_for
 from ..job import compare, open_session, results_of
-from ..reports.result import CheckResult, Report
+from ..reports.result import Report
 from ..runners.forward import Runners, Runs, run_both, stage_source
 from ..runners.withdrawn import check_classes
 from ..sides.pair import Pair, open_converted, recognise_as, recorded_alterations
@@ -41,16 +41,14 @@ from .state import Faulted
 NO_PLACE = "this model has no place for it"
 """Why a fault is not injected where there is nothing that it could change."""
 
-_Seen = tuple[tuple[CheckResult, ...], Runs]
-"""What the checks found, and the runs that they were made on."""
-
 
 @dataclass(frozen=True)
 class FaultResult:
     """What became of an injected fault: the checks that caught it, and where the first of them saw it.
 
     `assigned` are the sets of checks of which one each must catch it. `injected` is False where the model offers no
-    place for the fault, or where it would change nothing; `where` then says which.
+    place for the fault, or where it would change nothing; `where` then says which. `failed` are checks that a library
+    failed to run under it, which are then not among those that must catch it.
     """
 
     name: str
@@ -58,6 +56,7 @@ class FaultResult:
     assigned: tuple[frozenset[str], ...]
     caught_by: tuple[str, ...]
     where: str
+    failed: tuple[str, ...] = ()
 
     @property
     def caught(self) -> bool:
@@ -74,7 +73,9 @@ class FaultResult:
         if not self.injected:
             return f"fault {self.name}: not injected here, because {self.where}"
         checks = ", ".join(self.caught_by) or "no check"
-        return f"fault {self.name}: {'ESCAPED, caught only' if self.escaped else 'caught'} by {checks}; {self.where}"
+        failed = f"; a library fails in {', '.join(self.failed)}" if self.failed else ""
+        caught = "ESCAPED, caught only" if self.escaped else "caught"
+        return f"fault {self.name}: {caught} by {checks}; {self.where}{failed}"
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
@@ -85,6 +86,7 @@ class FaultResult:
             "assigned": [sorted(checks) for checks in self.assigned],
             "caught_by": list(self.caught_by),
             "where": self.where,
+            "could_not_run": list(self.failed),
         }
 
 
@@ -166,57 +168,81 @@ def run_faults(
             )
         plan = settle_values(checkpoint, recognised.plan)
         inputs = inputs_for(recognised.family, recognised.plan.architecture, recognised.configuration, seed)
-        staged = stage_source(checkpoint, recognised, scratch / "source")
-        seeing = [check for check in all_checks() if check.sees_faults]
         clean, shards = _clean(converted, inputs, plan)
-
-        def check(state: Faulted, folder: Path, reference: Runs | None, only: frozenset[str] | None) -> _Seen:
-            _write(folder, state, shards)
-            pair = Pair(checkpoint, recognised, state.plan, folder, open_converted(folder))
-            scratch_of = folder.parent / f"{folder.name}.runs"
-            scratch_of.mkdir()
-            asked = [one for one in seeing if only is None or one.name in only]
-            needs = Needs.of(asked)
-            if not needs.frameworks:
-                return results_of(compare(asked, Context(pair, inputs, runners, scratch_of))), Runs()
-            session = open_session(pair, runners, staged, state.inputs, scratch_of)
-            try:
-                runs = run_both(session, needs.dtypes, needs.fed, reference)
-                outcomes = compare(asked, Context(pair, inputs, runners, scratch_of, runs, session))
-                accidents = {name: one.accident for name, one in outcomes.items() if one.accident is not None}
-                # A library that fails on a faulty file has not passed it: one of the other checks must see the fault.
-                if accidents and (only is None or accidents.keys() >= only):
-                    raise RunnerAccidentError(next(iter(accidents.values())))
-                return results_of(outcomes), runs
-            finally:
-                session.release()
-
-        control, reference = check(clean, scratch / "control", None, None)
+        trials = _Trials(
+            checkpoint, recognised, inputs, shards, stage_source(checkpoint, recognised, scratch / "source"), runners
+        )
+        control = results_of(trials.run(clean, scratch / "control"))
         if red := [one for one in control if not one.passed]:
             raise ParityError(
                 f"{converted}: faults were not injected, because without any the check {red[0].name} fails already: "
                 f"{red[0].where}"
             )
+        # A check that does not apply to this class, as the report says, can see no fault.
+        applying = {one.name for one in control}
         results = []
         for number, fault in enumerate(all_faults() if faults is None else faults):
-            state = fault.inject(clean)
-            if state is None or not has_effect(clean, state):
-                reason = NO_PLACE if state is None else NO_EFFECT
-                results.append(FaultResult(fault.name, False, fault.assigned, (), reason))
-            else:
-                folder = scratch / f"fault{number}"
-                checks, _ = check(state, folder, reference, fault.only)
-                # A check that does not apply to this class, as the report says, can see none.
-                assigned = tuple(one for one in fault.assigned if one & {check.name for check in checks})
-                red = [one for one in checks if not one.passed]
-                where = f"{red[0].name}: {red[0].where}" if red else "nowhere"
-                caught_by = tuple(one.name for one in red)
-                results.append(FaultResult(fault.name, True, assigned, caught_by, where))
-                shutil.rmtree(folder)
-                shutil.rmtree(folder.parent / f"{folder.name}.runs")
+            results.append(trials.result(fault, clean, applying, scratch / f"fault{number}"))
             if on_result is not None:
                 on_result(results[-1])
         return results
+
+
+@dataclass
+class _Trials:
+    """Runs of the checks on one folder after another. Paddle runs for the first, and that serves for all."""
+
+    checkpoint: Checkpoint
+    recognised: Recognised
+    inputs: Inputs
+    shards: Mapping[str, Sequence[str]]
+    staged: Path
+    runners: Runners
+    reference: Runs | None = None
+
+    def result(self, fault: Fault, clean: Faulted, applying: Collection[str], folder: Path) -> FaultResult:
+        """What becomes of a fault in a folder that was `clean`, where these checks apply; `folder` is made and removed.
+        Raises RunnerAccidentError when a check could not be run that the fault does not let fail."""
+        state = fault.inject(clean)
+        if state is None or not has_effect(clean, state):
+            return FaultResult(fault.name, False, fault.assigned, (), NO_PLACE if state is None else NO_EFFECT)
+        outcomes = self.run(state, folder, fault)
+        red = [one for one in results_of(outcomes) if not one.passed]
+        failed = tuple(name for name, outcome in outcomes.items() if outcome.accident is not None)
+        asked = {*applying} - {*failed}
+        assigned = tuple(checks for checks in fault.assigned if checks & asked)
+        shutil.rmtree(folder)
+        shutil.rmtree(_beside(folder))
+        where = f"{red[0].name}: {red[0].where}" if red else "nowhere"
+        return FaultResult(fault.name, True, assigned, tuple(one.name for one in red), where, failed)
+
+    def run(self, state: Faulted, folder: Path, fault: Fault | None = None) -> dict[str, Outcome]:
+        """Write a folder and run the checks on it that can see faults, or those alone that can see this one. Raises
+        RunnerAccidentError."""
+        _write(folder, state, self.shards)
+        pair = Pair(self.checkpoint, self.recognised, state.plan, folder, open_converted(folder))
+        _beside(folder).mkdir()
+        only = None if fault is None else fault.only
+        asked = [one for one in all_checks() if one.sees_faults and (only is None or one.name in only)]
+        needs = Needs.of(asked)
+        if not needs.frameworks:
+            return compare(asked, Context(pair, self.inputs, self.runners, _beside(folder)))
+        session = open_session(pair, self.runners, self.staged, state.inputs, _beside(folder))
+        try:
+            runs = run_both(session, needs.dtypes, needs.fed, self.reference)
+            self.reference = self.reference or runs
+            outcomes = compare(asked, Context(pair, self.inputs, self.runners, _beside(folder), runs, session))
+        finally:
+            session.release()
+        for name, outcome in outcomes.items():
+            if outcome.accident is not None and (fault is None or name not in fault.may_fail):
+                raise RunnerAccidentError(outcome.accident)
+        return outcomes
+
+
+def _beside(folder: Path) -> Path:
+    """Where the runs of a folder are kept."""
+    return folder.parent / f"{folder.name}.runs"
 
 
 def _clean(converted: Path, inputs: Inputs, plan: Plan) -> tuple[Faulted, Mapping[str, Sequence[str]]]:

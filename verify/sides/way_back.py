@@ -146,7 +146,7 @@ def open_way_back(
             plan = settle_values(paddle, recognised.plan)
             if not inverse.tie_word_embeddings:
                 for rule in plan.tied:
-                    plan = plan.untie(rule) if rule.target is not None else plan
+                    plan = plan.untie(rule) if rule.target is not None and not rule.one else plan
         except (ConfigurationError, UnknownNameError, UnmatchedTensorsError) as error:
             raise UnfitOutputError(str(error), inverse) from error
         if not plan.loads_as_stored:

@@ -33,11 +33,11 @@ from paddle2torch.mappings.language.rows import (
     Divided,
     Dropped,
     Embedding,
+    Following,
     Joined,
     Linear,
     Made,
     Norm,
-    Numbered,
     Parameter,
     Row,
     Tied,
@@ -301,9 +301,12 @@ def test_renamed_fields_lead_back(tmp_path: Path) -> None:
 def test_rows_that_stand_as_often_as_a_function_says(tmp_path: Path) -> None:
     """One more than there are layers; two reasons to drop tensors are told apart."""
     family = toy(
-        Numbered(
-            lambda number: Dropped(Parameter(f"fits.{number}", ("hidden",)), "for training"),
-            lambda configuration: int(configuration["layers"]) + 1,
+        Following(
+            "fits",
+            lambda configuration: tuple(
+                Dropped(Parameter(f"fits.{number}", ("hidden",)), "for training")
+                for number in range(int(configuration["layers"]) + 1)
+            ),
         ),
         Dropped(Parameter("spare", ("hidden",)), "never read"),
     )

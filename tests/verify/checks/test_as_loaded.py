@@ -118,8 +118,12 @@ def test_every_model_with_its_tokenizer(
     known = FAMILIES[family]
     assert known.defaults is not None
     attended = not known.defaults.masks_padding and known.limits_of(architecture).mask is None
-    # Float32 alone makes some 1e-7.
-    assert (measured is not None and measured > 2e-6) is attended
+    if attended:
+        # MobileBERT's narrow attention moves its states less: 5e-6 and 8e-6 were measured, float32 makes some 1e-7.
+        assert measured is not None
+        assert measured > (2e-6 if family == "mobilebert" else 1e-3)
+    else:
+        assert measured is None or measured < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,10 @@ from ..converters.outputs.folder import new_folder
 from ..errors import (
     AbsentFileError,
     ChangedFileError,
+    ConfigurationError,
     FetchError,
     MissingDependencyError,
-    Paddle2TorchError,
+    UnknownNameError,
     UnreachableError,
 )
 from ..mappings.language.community import ADDRESS, CONFIGURATIONS, TOKENIZER, WEIGHTS, Community
@@ -218,10 +219,11 @@ class Fetcher:
             discard(target)
             text = str(error).replace(str(brought.partial), shown(url))
             raise FetchError(f"{text}; nothing was kept, check the base URL and what stands in between") from error
-        except Paddle2TorchError:
+        except (ConfigurationError, UnknownNameError) as error:
             # It came as it should, and is nothing that converts.
             discard(target)
-            raise
+            text = str(error).replace(str(brought.partial), shown(url))
+            raise type(error)(f"{text}; nothing was kept") from error
         recorded = record_entry(brought.partial, shown(url), brought.etag)
         try:
             _compare(target, recorded, earlier)

@@ -203,7 +203,7 @@ def _recomputed(
     checks = [check for check in all_checks() if not check.needs.frameworks and not check.needs.published]
     try:
         with (
-            open_pair(found, converted, mapping["family"], mapping["architecture"]) as pair,
+            open_pair(found, converted, mapping["family"], mapping["architecture"], mapping.get("target")) as pair,
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
             Runners() as runners,
         ):

@@ -76,6 +76,8 @@ class Inputs:
             reason = limits.rows
         elif limits.padding is not None and padded.any():
             reason = limits.padding
+        elif limits.positions is not None and (self.position_ids != np.arange(self.position_ids.shape[1])).any():
+            reason = limits.positions
         elif limits.mask is not None and not np.array_equal(padded, self.input_ids == padding):
             reason = f"{limits.mask}; without one, exactly the padding id may stand where nothing is attended"
         if reason is not None:

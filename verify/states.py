@@ -43,7 +43,7 @@ class StateDifference:
     @property
     def text(self) -> str:
         """Where, and by how much against which limit, in the measure of the check."""
-        if math.isinf(self.difference) and not self.scale:
+        if not self.place:
             return f"{describe(self.name)}: no position of it was compared"
         if not self.scale:
             return f"{self.where}: difference {self.difference:.2e} where Paddle's values are 0 throughout"
@@ -62,7 +62,7 @@ class StateDifference:
     @property
     def where(self) -> str:
         """The state and the position of its largest difference, in words."""
-        return f"{describe(self.name)} at {list(self.place)}"
+        return f"{describe(self.name)} at {list(self.place)}" if self.place else f"{describe(self.name)} nowhere"
 
 
 def describe(name: str) -> str:
@@ -92,7 +92,7 @@ def state_difference(
     paddle, torch = _tokens_first(name, paddle), _tokens_first(name, torch)
     attended = attended_positions(name, paddle.shape, mask)
     if not attended.any():
-        return _nothing(name, paddle.ndim)
+        return _nothing(name)
     difference = _absolute_difference(paddle, torch, attended)
     scale = float(np.max(np.abs(paddle[attended]).astype(np.float64), initial=0.0))
     # argmax takes a NaN for the largest value, so that a NaN is found and reported.
@@ -105,7 +105,7 @@ def token_difference(name: str, paddle: Array, torch: Array, mask: Array, factor
     the limit is `factor` times that value."""
     attended = attended_positions(name, paddle.shape, mask)
     if not attended.any():
-        return _nothing(name, paddle.ndim)
+        return _nothing(name)
     difference = _absolute_difference(paddle, torch, attended)
     scales = np.abs(paddle).astype(np.float64).max(axis=-1)
     largest = difference.max(axis=-1)
@@ -116,9 +116,9 @@ def token_difference(name: str, paddle: Array, torch: Array, mask: Array, factor
     return StateDifference(name, float(difference[place]), scale, factor * scale, place)
 
 
-def _nothing(name: str, axes: int) -> StateDifference:
+def _nothing(name: str) -> StateDifference:
     """What comparing no position comes to: it never holds."""
-    return StateDifference(name, math.inf, 0.0, 0.0, (0,) * axes)
+    return StateDifference(name, math.inf, 0.0, 0.0, ())
 
 
 def compare_outputs(

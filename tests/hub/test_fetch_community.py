@@ -16,7 +16,13 @@ from paddle2torch.converters.checkpoints.cache import own_cache, read_record
 from paddle2torch.converters.checkpoints.source import find_source
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.converters.outputs.certificate import read_certificate
-from paddle2torch.errors import AbsentFileError, FetchError, UnknownNameError
+from paddle2torch.errors import (
+    AbsentFileError,
+    ConfigurationError,
+    FetchError,
+    Paddle2TorchError,
+    UnknownNameError,
+)
 from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import VARIABLE, Fetched, Fetcher
 from paddle2torch.hub.model_card import make_card
@@ -179,24 +185,24 @@ def test_the_older_configuration_is_taken(server: FileServer, files: dict[str, b
     convert_checkpoint(NAME, tmp_path / "out")
 
 
-WRONG: list[tuple[str, bytes, str]] = [
-    ("config.json", PAGE, "not the configuration of some/model: .*web page"),
-    ("config.json", b"[]", "a JSON object is expected"),
-    ("config.json", b'{"model_type": "gpt2-en"}', "unknown family"),
-    ("config.json", b'{"architectures": ["ErnieDocModel"]}', "is refused"),
-    ("config.json", b"{}", "names neither model_type nor architectures"),
-    ("tokenizer_config.json", PAGE, "not a tokenizer file of some/model"),
-    ("vocab.txt", PAGE, "not a tokenizer file of some/model"),
-    ("model_state.pdparams", PAGE, "not the checkpoint some/model: .*web page"),
+WRONG: list[tuple[str, bytes, type[Paddle2TorchError], str]] = [
+    ("config.json", PAGE, FetchError, "not the configuration of some/model: .*web page"),
+    ("config.json", b"[]", FetchError, "a JSON object is expected"),
+    ("config.json", b'{"model_type": "gpt2-en"}', UnknownNameError, "unknown family .*; nothing was kept$"),
+    ("config.json", b'{"architectures": ["ErnieDocModel"]}', ConfigurationError, "is refused.*; nothing was kept$"),
+    ("config.json", b"{}", ConfigurationError, "names neither model_type nor architectures"),
+    ("tokenizer_config.json", PAGE, FetchError, "not a tokenizer file of some/model"),
+    ("vocab.txt", PAGE, FetchError, "not a tokenizer file of some/model"),
+    ("model_state.pdparams", PAGE, FetchError, "not the checkpoint some/model: .*web page"),
 ]
 
 
-@pytest.mark.parametrize(("file", "content", "message"), WRONG)
+@pytest.mark.parametrize(("file", "content", "error", "message"), WRONG)
 def test_what_is_no_such_file_is_not_kept(
-    file: str, content: bytes, message: str, server: FileServer, caches: Path
+    file: str, content: bytes, error: type[Paddle2TorchError], message: str, server: FileServer, caches: Path
 ) -> None:
     server.files[f"{PLACE}/{file}"] = content
-    with pytest.raises(FetchError, match=message) as caught:
+    with pytest.raises(error, match=message) as caught:
         fetch(server)
     assert f"{server.url}{PLACE}/{file}" in str(caught.value)
     assert ".partial" not in str(caught.value)

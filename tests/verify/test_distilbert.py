@@ -14,13 +14,17 @@ from safetensors.numpy import load_file, save_file
 
 from paddle2torch import convert_checkpoint, verify_checkpoint
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
+from paddle2torch.converters.checkpoints.configuration import complete_fields
 from paddle2torch.converters.formats.pdparams_writer import write_pdparams
 from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.formats.safetensors_file import open_safetensors
 from paddle2torch.errors import ConfigurationError
+from paddle2torch.mappings.registry import FAMILIES
+from paddle2torch.verify.inputs import inputs_for
 from paddle2torch.verify.job import ALL_CHECKS
 from paddle2torch.verify.runners.forward import Runners
 
+from ..conftest import small_of
 from ..tokenizer_files import SPECIAL, write_config, write_lines
 from .conftest import Seed
 
@@ -110,12 +114,15 @@ def test_positions_are_counted_in_rows_as_long_as_their_table(
     seed_small: Seed, runners: Runners, tmp_path: Path
 ) -> None:
     """The class takes none: only the embeddings' check reaches those behind the rows of the other checks."""
-    source, converted = seed_small("DistilBertModel", max_position_embeddings=60, vocab_size=90), tmp_path / "converted"
+    sizes, family = {"max_position_embeddings": 60, "vocab_size": 90}, FAMILIES["distilbert"]
+    source, converted = seed_small("DistilBertModel", **sizes), tmp_path / "converted"
     convert_checkpoint(source, converted)
     report = verify_checkpoint(source, converted, runners=runners).assert_passed()
+    complete = complete_fields(family, {**small_of("DistilBertModel"), **sizes})
+    given = inputs_for(family, "DistilBertModel", complete)
     check = next(one for one in report.checks if one.name == "embeddings")
     assert check.details["coverage"] == {
-        "vocabulary": {"rows": 90, "forward": check.details["coverage"]["vocabulary"]["forward"], "check": 90},
+        "vocabulary": {"rows": 90, "forward": len(np.unique(given.input_ids[given.attention_mask == 1])), "check": 90},
         "positions": {"rows": 60, "forward": 20, "check": 60},
     }
     path = converted / "model.safetensors"

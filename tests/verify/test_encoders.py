@@ -64,6 +64,23 @@ def test_the_way_back_of_an_epsilon(seed_small: Seed, tmp_path: Path) -> None:
     assert not back.exists()
 
 
+@pytest.mark.parametrize("architecture", ["MegatronBertModel", "NystromformerModel"])
+def test_positions_of_another_kind_are_refused(architecture: str, seed_small: Seed, tmp_path: Path) -> None:
+    """PaddleNLP's models add positions only if they are absolute."""
+    source = seed_small(architecture)
+    change(source, position_embedding_type="none")
+    with pytest.raises(ConfigurationError, match="position_embedding_type is 'none', with which PaddleNLP's model"):
+        convert_checkpoint(source, tmp_path / "out")
+
+
+def test_a_folder_without_architectures_is_known_by_its_type(seed_small: Seed, tmp_path: Path) -> None:
+    """Hugging Face's model_type is not always the name of a family."""
+    convert_checkpoint(seed_small("MegatronBertForMaskedLM"), tmp_path / "torch")
+    change(tmp_path / "torch", architectures=None)
+    done = convert_checkpoint(tmp_path / "torch", tmp_path / "back", to="paddle")
+    assert done.target_architecture in ("MegatronBertForMaskedLM", "MegatronBertForCausalLM")
+
+
 def test_an_embedding_of_another_width_is_refused(seed_small: Seed, tmp_path: Path) -> None:
     """PaddleNLP cannot run one, and takes 768 where nothing is said."""
     source = seed_small("ErnieGramModel")

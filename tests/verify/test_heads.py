@@ -199,6 +199,15 @@ def test_the_way_back_is_proven_and_needs_the_head(
     assert not (tmp_path / "again").exists()
 
 
+def test_a_head_whose_class_is_lost_is_not_left_behind(converted: Path, tmp_path: Path) -> None:
+    """As transformers leaves a folder that it saves its backbone into."""
+    path = converted / "model.safetensors"
+    save_file(load_file(path), path, {"format": "pt"})
+    with pytest.raises(UnreadableFileError, match=r"head\.safetensors: lies beside weights whose metadata do not say"):
+        convert_checkpoint(converted, tmp_path / "back", to="paddle")
+    assert not (tmp_path / "back").exists()
+
+
 def test_a_folder_with_a_head_is_inspected_replaced_and_kept(source: Path, converted: Path) -> None:
     inspection = inspect_checkpoint(converted)
     assert [tensor["name"] for tensor in inspection.tensors][-4:] == [

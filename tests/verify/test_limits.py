@@ -83,11 +83,16 @@ def test_inputs_keep_within_limits_and_reach_the_rest(limits: Limits, seed: int)
     assert inputs.position_ids.max() == (59 if limits.positions is None else 19)
 
 
+def moved(inputs: Inputs) -> Inputs:
+    return replace(inputs, position_ids=inputs.position_ids + 1)
+
+
 @pytest.mark.parametrize(
     ("limits", "inputs", "reason"),
     [
         (Limits(rows="they are mixed"), inputs_from_rows([[5, 6], [7, 8]], padding=0), "they are mixed"),
         (Limits(padding="it becomes NaN"), inputs_from_rows([[5, 6], [7]], padding=0), "it becomes NaN"),
+        (Limits(positions="it takes none"), moved(inputs_from_rows([[5, 6]], padding=0)), "it takes none"),
         (Limits(mask="it is added"), inputs_from_rows([[5, 6], [0, 8]], padding=0), "exactly the padding id"),
         (Limits(mask="it is added"), inputs_from_rows([[5, 6], [7]], padding=9), "exactly the padding id"),
     ],

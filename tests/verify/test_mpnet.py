@@ -67,7 +67,7 @@ def test_another_activation_in_the_head_for_words_is_refused(
     """What the line advises is written by PaddleNLP, converts and is proven."""
     source = seed_small("MPNetForMaskedLM", hidden_act=activation)
     with pytest.raises(
-        ConfigurationError, match=rf"hidden_act, which is {activation}, .*model\.mpnet\.save_pretrained"
+        ConfigurationError, match=rf"hidden_act, which is {activation}; .*model\.mpnet\.save_pretrained"
     ):
         convert_checkpoint(source, tmp_path / "out")
     backbone = seed_small("MPNetModel", hidden_act=activation, folder="backbone")
@@ -105,6 +105,20 @@ def test_a_padding_row_of_zeros(architecture: str, seed_small: Seed, runners: Ru
     assert not words[1].any()
     assert ("lm_head.decoder.weight" in arrays) is (architecture == "MPNetForMaskedLM")
     verify_checkpoint(source, converted, runners=runners).assert_passed()
+
+
+def test_an_untied_decoder_that_is_equal_goes_back(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:
+    """PaddleNLP has one parameter for both; transformers may hold two of the same values."""
+    converted, back = tmp_path / "converted", tmp_path / "back"
+    convert_checkpoint(seed_small("MPNetForMaskedLM"), converted)
+    configure(converted, tie_word_embeddings=False)
+    path = converted / "model.safetensors"
+    arrays = load_file(path)
+    (words,) = (values for name, values in arrays.items() if name.endswith("word_embeddings.weight"))
+    bias = {"lm_head.decoder.bias": arrays["lm_head.bias"].copy()}
+    save_file({**arrays, "lm_head.decoder.weight": words.copy(), **bias}, path, {"format": "pt"})
+    convert_checkpoint(converted, back, to="paddle")
+    verify_checkpoint(converted, back, runners=runners).assert_passed()
 
 
 def test_long_texts_share_the_last_bucket(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:

@@ -155,6 +155,14 @@ def test_a_target_that_a_family_lacks(seed_small: Seed, tmp_path: Path) -> None:
         convert_checkpoint(seed_small("BertModel", folder="bert"), tmp_path / "converted", target="bert")
 
 
+def test_a_target_that_the_folder_contradicts(seed_small: Seed, tmp_path: Path) -> None:
+    """A usual RoBERTa records no target; its model_type says what it is."""
+    convert_checkpoint(seed_small("RobertaModel"), tmp_path / "converted")
+    with pytest.raises(ConfigurationError, match="model_type is 'roberta', and with --target bert it is 'bert'"):
+        convert_checkpoint(tmp_path / "converted", tmp_path / "back", to="paddle", target="bert")
+    assert not (tmp_path / "back").exists()
+
+
 def test_the_command_line(seed_small: Seed, paddle2torch: Run, tmp_path: Path) -> None:
     source = seed_small("RobertaForTokenClassification")
     done = paddle2torch("convert", source, tmp_path / "out", "--target", "bert")

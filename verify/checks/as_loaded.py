@@ -4,8 +4,8 @@ argument, and the model called with what the tokenizer gives; beside PaddleNLP's
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from ...converters.formats.dtypes import Array, widest
 from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
+from ...mappings.language.family import Model
 from ...mappings.language.limits import NO_LIMITS, Limits
 from ...mappings.language.tokenizers import BYTE_PAIRS
 from ..check import Check, Context, Needs, Outcome, scientific
@@ -69,7 +70,23 @@ def _run(context: Context) -> Outcome:
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
     torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
     untyped = tokenizer is not None and tokenizer.settings.kind == BYTE_PAIRS
-    return Comparison(pair, paddle, torch, untyped).outcome(cases)
+    outcome = Comparison(pair, paddle, torch, untyped).outcome(cases)
+    return replace(outcome, declared=(*outcome.declared, *_other_calls(architecture, tokenizer)))
+
+
+def _other_calls(model: Model, tokenizer: SourceTokenizer | None) -> Iterator[DeclaredDifferenceSeen]:
+    """Calls of PaddleNLP's that are not the default ones, because those fail."""
+    if model.asks:
+        asked = ", ".join(f"{name}={value}" for name, value in model.asks.items())
+        yield DeclaredDifferenceSeen(
+            "default_call", f"PaddleNLP's {model.source} fails when it is called with a text alone: it got {asked} too"
+        )
+    if tokenizer is not None and tokenizer.settings.layout.types is None:
+        yield DeclaredDifferenceSeen(
+            "default_tokenizer_call",
+            f"PaddleNLP's {tokenizer.settings.paddle_class.name} fails when it is called with texts of several lengths "
+            "alone: it got return_token_type_ids=False too, and gives no types",
+        )
 
 
 def text_cases(limits: Limits = NO_LIMITS) -> list[Case]:

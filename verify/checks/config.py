@@ -35,9 +35,13 @@ def check_configuration(
         sides = paddle["configuration"].get(name), torch["configuration"].get(target)
         if name == "num_labels" and "num_labels" not in _head_sizes(plan):
             continue
-        if sides == (None, None):
+        if sides == (None, None) and (entry is None or entry.default is None or name == "pad_token_id"):
+            # No field of this family, or one that says nothing.
             continue
         compared += 1
+        if sides == (None, None):
+            problems.append(f"{name} is in neither model's configuration")
+            continue
         expected = sides[0]
         if entry is not None and sides[0] is not None:
             # What the live configuration of Paddle's says does not run where the family fixes the value.
@@ -60,7 +64,7 @@ def check_configuration(
         # None to look at: what the configurations say of it.
         sides = paddle["configuration"].get("layer_norm_eps"), torch["configuration"].get("layer_norm_eps")
         compared += 1
-        if sides[0] != sides[1]:
+        if None in sides or sides[0] != sides[1]:
             problems.append(f"layer_norm_eps is {sides[0]} in Paddle and {sides[1]} in torch")
     return CheckResult(
         name="config",

@@ -151,6 +151,7 @@ class Session:
         self.tables: dict[str, dict[str, Any]] = {}
         self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
+        self._shape = inputs.input_ids.shape
         self._inputs = self.save_inputs("inputs", inputs, self.limits)
 
     def paddle(self, dtype: str, operation: str, *, uncast: bool = False, **fields: Any) -> Run:
@@ -166,17 +167,21 @@ class Session:
             fields["returns"] = {"names": names, "modules": modules, "encoder": encoder}
         elif (returns := self.model.returns) is not None:
             fields["returns"] = {"names": list(returns), "modules": [], "encoder": encoder}
+        fields["fields"] = [entry.name for entry in self.plan.family.fields]
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         if self._needed:
             fields["needs"] = self._as_lists()
         fields["asks"] = dict(self.model.asks)
         run = self._apart(self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields))
-        if any(difference.scores for difference in self.plan.family.declared(self.plan.architecture)):
+        declared = self.plan.family.declared(self.plan.architecture)
+        if any(difference.scores for difference in declared):
             run = replace(run, outputs={name: _attention(name, array) for name, array in run.outputs.items()})
-        return run
+        squeezed = {name for difference in declared for name in difference.squeezed if name in run.outputs}
+        whole = {name: self._unsqueezed(run.outputs[name]) for name in squeezed}
+        return replace(run, outputs={**run.outputs, **whole})
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
-        """Ask torch in `dtype`; `as_it_is` leaves epsilons alone.
+        """Ask torch in `dtype`; `as_it_is` leaves epsilons and tables alone.
 
         Raises RunnerAnswerError when it cannot load or run the converted folder, which is a finding.
         """
@@ -198,7 +203,7 @@ class Session:
             fields["needs"] = self._as_lists()
         if self.plan.family.widened:
             fields["widened"] = True
-        fields["fields"] = [entry.target_name for entry in self.plan.family.fields if entry.target is not None]
+        fields["fields"] = [entry.target_name for entry in self.plan.family.fields]
         run = self._ask(self.runners.torch, self.converted, self.plan.target_architecture, dtype, operation, fields)
         run = self._apart(run)
         return run if self.model.probabilities is None else replace(run, outputs=self._probable(run.outputs))
@@ -218,6 +223,11 @@ class Session:
                 made = 1 / (1 + np.exp(-values.astype(np.float64)))
                 outputs[key.removesuffix(logits) + name] = made.astype(values.dtype)
         return outputs
+
+    def _unsqueezed(self, array: Array) -> Array:
+        """An output by token with all its axes, where it lacks no more than those of length 1."""
+        longer = tuple(one for one in self._shape if one > 1)
+        return array.reshape(self._shape) if array.squeeze().shape == longer else array
 
     def _as_lists(self) -> dict[str, Any]:
         return {name: array.tolist() for name, array in self._needed.items()}

@@ -66,31 +66,6 @@ def watching(
         yield
 
 
-class LayerStates:
-    """Records the states of a running encoder: what its first layer call takes, and what each gives."""
-
-    def __init__(self, form: LayerForm, to_array: Callable[[Any], Any]) -> None:
-        self.states: list[protocol.Array] = []
-        self._form = form
-        self._to_array = to_array
-
-    def recording(self, layers: Sequence[Any]) -> AbstractContextManager[None]:
-        """Record while the model runs within this context."""
-        return watching(layers, self._before, self._after)
-
-    def _before(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not self.states:
-            self.states.append(self._copied(_input(given)))
-        return given
-
-    def _after(self, result: Any) -> Any:
-        self.states.append(self._copied(self._form.state(result)))
-        return result
-
-    def _copied(self, tensor: Any) -> protocol.Array:
-        return copied(self._form.turned(self._to_array(tensor)))
-
-
 def _input(given: tuple[Any, ...]) -> Any:
     if not given:
         raise protocol.RequestError("a layer is called without its input as the first argument")
@@ -101,9 +76,9 @@ class LayerCalls:
     """Replaces the input of each layer call, and the output of the last one, by given states.
 
     `states` are the hidden states of the reference, [batch, tokens, hidden] each: state i goes into call i, the last
-    one is what follows the layers gets to see. `own` holds what the model itself made: the input that the first call
-    would have had, then the output of every call. `stage` is 0 before the first call, i within call i - 1 and one
-    more than the number of calls after the last.
+    one is what follows the layers gets to see. Without any, the calls are recorded alone. `own` holds what the model
+    itself made: the input that the first call would have had, then the output of every call. `stage` is 0 before the
+    first call, i within call i - 1 and one more than the number of calls after the last.
     """
 
     def __init__(

@@ -193,7 +193,8 @@ class ModelRunner(ABC):
         return {"order": recorder.order}
 
     def embeddings(self, request: protocol.Request) -> protocol.Answer:
-        """Put one long row of ids through the embeddings alone; write `embeddings.NNNN`, BLOCK tokens each."""
+        """Put one long row of ids, or many rows, through the embeddings alone; write `embeddings.NNNN`, of BLOCK tokens
+        each or as many whole rows as these are."""
         loaded = self._loaded(request)
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
@@ -201,11 +202,11 @@ class ModelRunner(ABC):
         module = loaded.model.base_model.embeddings
         arrays = {}
         with self.no_gradients():
-            for index, start in enumerate(range(0, inputs["input_ids"].shape[1], BLOCK)):
-                part = {
-                    name: self.from_array(np.ascontiguousarray(array[:, start : start + BLOCK]))
-                    for name, array in inputs.items()
-                }
+            rows, tokens = inputs["input_ids"].shape
+            axis, step = (1, BLOCK) if rows == 1 else (0, max(1, BLOCK // tokens))
+            for index, start in enumerate(range(0, (rows, tokens)[axis], step)):
+                block = np.arange(start, min(start + step, (rows, tokens)[axis]))
+                part = {name: self.from_array(np.take(array, block, axis)) for name, array in inputs.items()}
                 arrays[f"embeddings.{index:04d}"] = self.to_array(module(**part))
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
@@ -222,7 +223,9 @@ class ModelRunner(ABC):
         tensors = self._run(request, loaded, False)
         if absent := sorted(projections.keys() - tensors.keys()):
             raise protocol.RequestError(f"the model puts out no {', '.join(absent)}")
-        parts = [(tensors[name] * self.from_array(array)).sum() for name, array in projections.items()]
+        # An output that lacks axes of length 1 is projected as it is.
+        shaped = {name: array.reshape(tuple(tensors[name].shape)) for name, array in projections.items()}
+        parts = [(tensors[name] * self.from_array(array)).sum() for name, array in shaped.items()]
         total = sum(parts[1:], start=parts[0])
         total.backward()
         files: dict[str, str | None] = {}
@@ -321,7 +324,7 @@ class ModelRunner(ABC):
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result
 
-        recorded = layer_calls.LayerStates(_layer_form(request), self.to_array)
+        recorded = layer_calls.LayerCalls((), _layer_form(request), self.to_array, self.from_array)
         layers = self._layer_modules(model) if request.get("recorded") and not fed else []
         hooks = [self.add_hook(model.base_model, on_backbone)]
         if loaded.architecture.endswith("ForQuestionAnswering"):
@@ -329,15 +332,16 @@ class ModelRunner(ABC):
             hooks.append(self.add_hook(linear, on_question_answering))
         try:
             tensors = {name: self.from_array(array) for name, array in inputs.items()}
-            with recorded.recording(layers):
+            with recorded.feeding(layers):
                 own = self.call(request, model, tensors, attentions)
         finally:
             for hook in hooks:
                 hook.remove()
-        if own.get("hidden_states") is not None:
+        # What was recorded goes before what a configuration makes one side give unasked.
+        if recorded.own:
+            own["hidden_states"] = [self.from_array(state) for state in recorded.own]
+        elif own.get("hidden_states") is not None:
             own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
-        elif recorded.states:
-            own["hidden_states"] = [self.from_array(state) for state in recorded.states]
         # The task's own tensors come last so that the backbone's never replace them.
         return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture)
 

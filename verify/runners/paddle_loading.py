@@ -58,6 +58,14 @@ def doubling(paddle: ModuleType) -> Iterator[None]:
         functional.one_hot = original
 
 
+def widen_layers(paddle: ModuleType, model: Any) -> None:
+    """Make float64 the parameters of layers that are made in float32 whatever the default type is: so would their
+    gradients be."""
+    for layer in model.sublayers():
+        if not layer.sublayers() and any(parameter.dtype == paddle.float32 for parameter in layer.parameters()):
+            layer.to(dtype="float64")
+
+
 def widen_buffers(paddle: ModuleType, model: Any) -> None:
     """Make float64 the buffers that layers of a float64 model computed in float32."""
     for layer in model.sublayers(include_self=True):

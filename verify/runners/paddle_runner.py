@@ -117,10 +117,8 @@ class PaddleRunner(operations.ModelRunner):
             with suppress(AttributeError):
                 del model_class._load_pretrained_model
         model.eval()
-        for layer in model.sublayers():
-            # Some are made as float32 whatever the default type is, and so would be their gradients.
-            if not layer.sublayers() and any(str(one.dtype) != f"paddle.{self.dtype}" for one in layer.parameters()):
-                layer.to(dtype=self.dtype)
+        if self.dtype == "float64":
+            paddle_loading.widen_layers(paddle, model)
         if request.get("cast"):
             with self.no_gradients():
                 for parameter in model.state_dict().values():
@@ -167,7 +165,7 @@ class PaddleRunner(operations.ModelRunner):
         # Not by assignment, which PaddleNLP intercepts.
         vars(encoder)["forward"] = asked
         try:
-            results = model(**tensors)
+            results = model(**tensors, **request["asks"])
         finally:
             del vars(encoder)["forward"]
             for hook in hooks:

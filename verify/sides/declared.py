@@ -20,6 +20,11 @@ def declared_seen(pair: Pair, runs: Runs, inputs: Inputs) -> tuple[DeclaredDiffe
         DeclaredDifferenceSeen(difference.name, difference.text, _measured(difference, runs, inputs))
         for difference in pair.declared
     ]
+    family = pair.recognised.family
+    if family.zero_padding_row:
+        # Both read zeros, so that nothing of it is left to excuse; that the row is lost is to be said all the same.
+        zeros = [one for one in family.declared(pair.plan.architecture) if one.padding]
+        seen += [DeclaredDifferenceSeen(one.name, one.text) for one in zeros]
     if reasons := pair.plan.drop_reasons:
         text = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
         seen.append(DeclaredDifferenceSeen("dropped", text))

@@ -181,7 +181,7 @@ class Pair:
         squeezed = {name for difference in self.declared for name in difference.squeezed}
         return {
             name: array.reshape(others[name].shape)
-            if name in squeezed and name in others and array.shape == others[name].squeeze().shape
+            if name in squeezed and name in others and array.squeeze().shape == others[name].squeeze().shape
             else array
             for name, array in outputs.items()
         }

@@ -92,12 +92,13 @@ def make_inverse_plan(
 def fitting_targets(
     family: Family, configuration: Mapping[str, Any], tensors: Mapping[str, TensorFacts], tie_word_embeddings: bool
 ) -> list[str]:
-    """The Hugging Face classes that these tensors fit by name and shape."""
-    return [
+    """The Hugging Face classes that these tensors fit by name and shape, each once."""
+    fitting = (
         model.target_architecture
         for model in family.models
         if not _Match(family, model.source, configuration, tensors, tie_word_embeddings).problems()
-    ]
+    )
+    return list(dict.fromkeys(fitting))
 
 
 def _other_targets(

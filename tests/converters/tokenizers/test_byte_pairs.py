@@ -268,6 +268,12 @@ def prepare(**fields: Any) -> Callable[[Path], None]:
     return json_of("tokenizer.json", lambda document: document.update(fields))
 
 
+def model_of(**fields: Any) -> Callable[[Path], None]:
+    return json_of("tokenizer.json", lambda document: document["model"].update(fields))
+
+
+ODD = {"ignore_merges": True, "dropout": 0.1, "end_of_word_suffix": "</w>"}
+
 METASPACE = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
 
 FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -277,11 +283,25 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
         json_of("tokenizer.json", lambda document: document["pre_tokenizer"].update(add_prefix_space=True)),
         "without a blank put before the text",
     ),
+    "a blank before, in a sequence": (
+        json_of(
+            "tokenizer.json",
+            lambda document: document.update(
+                pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": True}]}
+            ),
+        ),
+        "prepares a text by ByteLevel; ",
+    ),
+    **{
+        name: (model_of(**{name: value}), f"{name} is {value!r}, which PaddleNLP has no") for name, value in ODD.items()
+    },
+    "merges of numbers": (model_of(merges=[5]), "no list"),
+    "merges that are none": (model_of(merges=5), "no list"),
     "another vocabulary": (
         lambda folder: (folder / "merges.txt").write_text("#version: 0.2\nt h\n"),
         "vocab.json and merges.txt hold another vocabulary than tokenizer.json",
     ),
-    "no pairs": (json_of("tokenizer.json", lambda document: document["model"].update(merges=["a"])), "is no pair"),
+    "no pairs": (model_of(merges=["a"]), "is no pair"),
     "a token that takes no blanks": (
         json_of("tokenizer.json", lambda document: document["added_tokens"][-2].update(rstrip=False)),
         "'NewTok' does not take the white space on both sides, as it does in PaddleNLP",

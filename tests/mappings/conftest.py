@@ -51,9 +51,11 @@ class Case:
 
 
 def cases_of(family: Family, model: Model) -> list[Case]:
-    """The small configuration; where rows depend on it, for the backbone or in the head, every variant of it too."""
+    """The small configuration; where rows depend on it, for the backbone or in the head, every variant of it too that
+    the class does not refuse."""
     varies = model.source == family.base or any(isinstance(row, Tied | When) for row in model.head)
-    return [Case(family, model, name) for name in ("small", *(family.variants if varies else ()))]
+    cases = [Case(family, model, name) for name in (family.variants if varies else ())]
+    return [Case(family, model, "small"), *(one for one in cases if model.refusal(one.configuration) is None)]
 
 
 MODELS = [(family, model) for family in TARGETS.values() for model in family.models]

@@ -273,8 +273,8 @@ def _same(one: Row, other: Row) -> bool:
 
 
 def _first_difference(expected: Row, row: Row) -> str:
-    for name in expected.keys() & row.keys():
-        one, other = expected[name], row[name]
+    for name in FIELDS:
+        one, other = (side.get(name, np.asarray([], dtype=np.int64)) for side in (expected, row))
         if not np.array_equal(one, other):
             shared = min(len(one), len(other))
             unequal = np.flatnonzero(one[:shared] != other[:shared])

@@ -165,7 +165,7 @@ def test_a_number_before_a_comma_beside_an_added_token_is_declared(
     tokenizer = read_tokenizer(Source(source, ()), "albert")
     assert tokenizer is not None
     write_huggingface_tokenizer(tokenizer, converted)
-    lines = [f"newtok {line} 1,2 4,b 6,7 {number}," for line in ENGLISH for number in range(9)]
+    lines = [f"newtok {line} 1,2 4,b 6,7 {number}," for line in ENGLISH for number in range(9)] + list(ENGLISH)
     check, _ = check_tokenizer(tokenizer, "albert", converted, each_torch, scratch, lines)
     assert check.passed, check.problems
     assert check.details["declared"][NUMBER_COMMA]["different"]

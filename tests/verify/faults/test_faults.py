@@ -22,6 +22,7 @@ from ...conftest import TARGETS, fitting, label
 from ...tokenizer_files import special_tokens, write_lines
 from ..conftest import Seed
 
+OBEYED = "another class of tokenizer that is obeyed"
 ONLY_WITH_A_TIED_DECODER = {"decoder untied"}
 ONLY_WITH_A_HEAD_BESIDE = {
     "head in a file of its own not transposed",
@@ -31,6 +32,7 @@ ONLY_WITH_A_HEAD_BESIDE = {
 ONLY_WITH_A_TOKENIZER = {
     "fewer inputs of the tokenizer",
     "another class of tokenizer",
+    OBEYED,
     "special tokens split",
     "decoded text not cleaned",
     "code for the tokenizer",
@@ -106,6 +108,7 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     tied = any(isinstance(row, Tied) and row.untied is not None and row.optional for row in model.head)
     names |= set() if tied else ONLY_WITH_A_TIED_DECODER
     names |= set() if model.beside else ONLY_WITH_A_HEAD_BESIDE
+    names |= set() if family.tokenizer is not None and family.tokenizer.obeyed else {OBEYED}
     return names | (set() if tokenizer else ONLY_WITH_A_TOKENIZER)
 
 

@@ -7,7 +7,6 @@ longer than running; a request for another model, or `release`, drops it.
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import time
@@ -218,6 +217,12 @@ class ModelRunner(ABC):
         `projections` is a file of arrays with the names and shapes of outputs; `outputs` is an existing folder for
         one `.npy` file per parameter. Answers with the file's name by parameter, None where there is no gradient.
         """
+        files = self._write_gradients(request)
+        # The gradients live as long as the model.
+        self.release(request)
+        return {"files": files}
+
+    def _write_gradients(self, request: protocol.Request) -> dict[str, str | None]:
         loaded = self._loaded(request)
         projections = load_file(protocol.field(request, "projections"))
         tensors = self._run(request, loaded, False)
@@ -235,15 +240,13 @@ class ModelRunner(ABC):
                 files[name] = f"{index:05d}.npy"
                 # One at a time: all together are as large as the model.
                 np.save(os.path.join(protocol.field(request, "outputs"), f"{index:05d}.npy"), self._gradient(parameter))
-        # The gradients live as long as the model.
-        self.release(request)
-        return {"files": files}
+        return files
 
     def release(self, request: protocol.Request) -> protocol.Answer:
         """Drop the model that is kept."""
         self._kept = None
         # Models hold cycles; without this, several large ones would be in memory at a time.
-        gc.collect()
+        protocol.collect_garbage()
         protocol.return_free_memory()
         return {}
 

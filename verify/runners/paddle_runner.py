@@ -56,7 +56,7 @@ class PaddleRunner(operations.ModelRunner):
             logger.set_level("ERROR")
             paddle.set_device("cpu")
             self._frameworks = (paddle, paddlenlp.transformers)
-            protocol.settle_imports()
+            protocol.collect_garbage()
         return self._frameworks
 
     def model_class(self, architecture: str) -> Any:

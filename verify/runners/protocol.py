@@ -161,8 +161,9 @@ def is_accident(error: Exception) -> bool:
     return isinstance(error, ACCIDENTS) or any(text in str(error) for text in OUT_OF_MEMORY)
 
 
-def settle_imports() -> None:
-    """Keep what importing the frameworks made out of later garbage collections, which it slows down a lot."""
+def collect_garbage() -> None:
+    """Collect garbage, and keep what lives on - what importing made, and caches - out of later collections, which it
+    slows down a lot. To be called while no model lives: one that did would never be collected."""
     gc.collect()
     gc.freeze()
 

@@ -51,7 +51,7 @@ class TorchRunner(operations.ModelRunner):
             except ImportError as error:
                 raise protocol.FrameworkMissingError(f"transformers cannot be imported: {error}") from error
             self._frameworks = (torch, transformers)
-            protocol.settle_imports()
+            protocol.collect_garbage()
         return self._frameworks
 
     def versions(self, request: protocol.Request) -> protocol.Answer:

@@ -25,7 +25,7 @@ demo: $(INSTALLED) $(PADDLE)
 	$(BIN)/paddle2torch gate --family albert ernie-3.0-nano-zh uie-nano --seeded --report-dir reports
 
 test: $(INSTALLED) $(PADDLE) $(YARDSTICK) $(OLDER)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) $(VENV)/types/paddle2torch
 	$(BIN)/ruff check .

@@ -60,6 +60,12 @@ def _family_of(architecture: str) -> Family:
     return family
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take minutes come first: begun last, one of them would run on while the other workers wait."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -31,6 +31,8 @@ from ..known_values import known_values
 from .fetch_files import TINY, VOCABULARY, WEIGHTS, publish_tiny
 from .file_server import Fault, FileServer, unused_port
 
+pytestmark = pytest.mark.long
+
 HASTE = Patience(attempts=2, backoff_seconds=0.01)
 
 

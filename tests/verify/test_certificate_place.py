@@ -24,6 +24,8 @@ from paddle2torch.verify.runners.forward import Runners
 from ..conftest import Run
 from .conftest import Seed
 
+pytestmark = pytest.mark.long
+
 
 def save_again(folder: Path) -> None:
     """What is left of the record when somebody else's program saves the weights."""

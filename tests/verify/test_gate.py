@@ -20,6 +20,8 @@ from paddle2torch.verify.job import CHECKS
 from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON
 from .conftest import copy_package
 
+pytestmark = pytest.mark.long
+
 NAMES = [*names_of_family("albert"), "ernie-3.0-nano-zh", "uie-nano"]
 """What is tested here: the names that `make demo` proves. All others are compared with PaddleNLP's tables, and every
 class of their families is proven at small sizes."""

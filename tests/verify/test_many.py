@@ -29,6 +29,8 @@ from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import Run
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def tree(seeded: Callable[..., Path], tmp_path: Path) -> Path:

@@ -15,6 +15,8 @@ from paddle2torch.verify.runners.forward import Runners
 from ...conftest import TARGETS, fitting
 from ..conftest import Seed
 
+pytestmark = pytest.mark.long
+
 SEEDS = 20
 
 

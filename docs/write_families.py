@@ -67,7 +67,7 @@ def _facts(family: Family) -> Iterator[str]:
     if family.withdrawn is not None:
         yield f"- {family.withdrawn.text()}"
     yield f"- activations: {', '.join(f'`{name}`' for name in family.activations)}"
-    fixed = [entry for entry in family.fields if not callable(entry.runs) and entry.is_fixed]
+    fixed = [entry for entry in family.fields if not callable(entry.runs) and entry.is_fixed and entry.stored_name]
     for entry in fixed:
         yield f"- `{entry.name}` is {entry.runs} whatever the configuration says"
     for entry in family.fields:

@@ -205,7 +205,7 @@ def references() -> dict[str, Reference]:
     return {name: reference for family in FAMILIES.values() for name, reference in family.references.items()}
 
 
-MOST_LISTED = 20
+MOST_LISTED = 50
 """Names that fit into a message."""
 
 

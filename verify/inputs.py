@@ -17,7 +17,7 @@ from ..mappings.language.family import Family
 from ..mappings.language.limits import NO_LIMITS, Limits
 
 TOKENS = 20
-"""Tokens per row, or fewer where the position table is shorter."""
+"""Tokens per row, or fewer where there is a position table and it is shorter."""
 
 _TEXT_IDS: dict[int, tuple[int, ...]] = {
     # "[CLS] He was a puppeteer [SEP] This is a [MASK] [SEP]" in the English ALBERT vocabulary of 30000 pieces.
@@ -110,7 +110,7 @@ def make_inputs(
     """
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
-    positions = configuration["max_position_embeddings"] - first_position
+    positions = configuration.get("max_position_embeddings", TOKENS) - first_position
     types = max(1, configuration.get("type_vocab_size", 1))
     tokens = min(TOKENS, positions - start)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)

@@ -11,6 +11,7 @@ from ..converters.outputs.folder import new_folder
 from ..converters.outputs.hashes import hash_files
 from ..converters.outputs.record import SEED_FILE, weight_files
 from ..errors import OutputError
+from ..mappings.language.fields import as_stored
 from ..mappings.registry import family_of_architecture, get_family, get_pretrained
 from .runners.client import RunnerProcess
 
@@ -45,12 +46,12 @@ def seed_checkpoint(
 
 
 def seed_request(architecture: str, configuration: Mapping[str, Any], folder: Path, seed: int) -> dict[str, Any]:
-    """The request by which PaddleNLP writes a model of a class with this configuration, its own, into `folder`."""
+    """The request by which PaddleNLP writes a model of a class with this configuration of its into `folder`."""
     family = family_of_architecture(architecture)
     return {
         "operation": "seed",
         "architecture": architecture,
-        "configuration": dict(configuration),
+        "configuration": dict(configuration) if family is None else as_stored(family.fields, configuration),
         "folder": str(folder),
         "seed": seed,
         # As training leaves it: what stands there otherwise is lost, and nothing depends on it.

@@ -20,6 +20,7 @@ from ...errors import (
 from ...mappings.language.alternative import becoming, of_type
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Family
+from ...mappings.language.fields import in_words
 from ...mappings.language.matching.inverse import fitting_targets
 from ...mappings.language.matching.plan import Plan, TensorFacts, make_plan
 from ...mappings.registry import FAMILIES, family_of_architecture, get_family, refuse
@@ -239,6 +240,8 @@ def recognise(
     configuration = found or SourceConfiguration({}, str(source.path))
     known = _family(family, architecture, configuration.model_type, configuration.architecture, configuration.origin)
     known = becoming(known, target) if target is not None else of_type(known, target_type)
+    stated = in_words(known.fields, configuration.fields, configuration.origin)
+    configuration = replace(configuration, fields=stated)
     # A file that names no model is no configuration of PaddleNLP's, in which what is left out has PaddleNLP's default.
     partial = source.given is not None and configuration.architecture is None and configuration.model_type is None
     understood = understand(

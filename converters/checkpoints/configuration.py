@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
 from ...mappings.language.fields import Field
+from ...mappings.registry import FAMILIES, family_of_architecture
 
 CONFIG_FILES = ("config.json", "model_config.json")
 """PaddleNLP's file since 2023, and the one before."""
@@ -66,18 +67,26 @@ def parse_configuration(path: Path) -> SourceConfiguration:
     if isinstance(architectures, list) and architectures and isinstance(architectures[0], str):
         classes.insert(0, architectures[0])
     model_type = fields.pop("model_type", None)
-    for older, name in _ALIASES.items():
+    aliases = {older: name for older, name in _ALIASES.items() if older not in _own_names(classes, model_type)}
+    for older, name in aliases.items():
         if older in fields and name in fields and fields[older] != fields[name]:
             raise ConfigurationError(
                 f"{path}: {older} is {fields[older]!r} and {name}, which means the same, is {fields[name]!r}; keep one"
             )
     return SourceConfiguration(
-        fields={_ALIASES.get(name, name): value for name, value in fields.items()},
+        fields={aliases.get(name, name): value for name, value in fields.items()},
         origin=str(path),
         architecture=classes[0] if classes else None,
         model_type=model_type if isinstance(model_type, str) else None,
         file=path,
     )
+
+
+def _own_names(classes: Sequence[str], model_type: Any) -> set[str]:
+    """The names that PaddleNLP's configuration has of itself in the family that a file names, if that is known."""
+    named = family_of_architecture(classes[0]) if classes else None
+    family = named or (FAMILIES.get(model_type) if isinstance(model_type, str) else None)
+    return set() if family is None else {entry.stored_name for entry in family.fields}
 
 
 def _flatten(document: Mapping[str, Any], fields: dict[str, Any], classes: list[str]) -> None:
@@ -140,20 +149,22 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _check_number(entry: Field, value: Any) -> None:
-    """Raise ConfigurationError for anything but a finite number from 0 on, or true or false where the default is one;
-    ids and fields without default may be null, and a name is left to others."""
+    """Raise ConfigurationError for anything but a finite number from 0 on, or from the default on where that is less,
+    or true or false where the default is one; ids and fields without default may be null, and a name is left to
+    others."""
     if isinstance(entry.default, bool):
         if not isinstance(value, bool):
             raise ConfigurationError(f"configuration field {entry.name} is {value!r}; true or false is expected")
         return
     identifier = entry.name.endswith("_token_id")
-    if isinstance(entry.default, str) or (value is None and (identifier or entry.default is None)):
+    if isinstance(entry.default, str) or (value is None and (identifier or entry.nullable or entry.default is None)):
         return
     whole = identifier or entry.name == "vocab_size"
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    least = min(0, entry.default) if isinstance(entry.default, int | float) else 0
+    if not number or not math.isfinite(value) or value < least:
         kind = "whole number" if whole else "number"
-        raise ConfigurationError(f"configuration field {entry.name} is {value!r}; a {kind} from 0 on is expected")
+        raise ConfigurationError(f"configuration field {entry.name} is {value!r}; a {kind} from {least} on is expected")
 
 
 def _check_labels(labels: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.fields import REQUIRED, UNFIXED
+from ...mappings.language.fields import REQUIRED, UNFIXED, as_stored
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.registry import FAMILIES
 from .configuration import complete_fields, label_fields
@@ -123,7 +123,7 @@ def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: 
         "tie_word_embeddings": plan.tie_word_embeddings,
         **label_fields(complete),
         **family.source_constants,
-        **{entry.name: complete[entry.name] for entry in family.fields},
+        **as_stored(family.fields, {entry.name: complete[entry.name] for entry in family.fields}),
         **{name: complete[name] for name in _SHARED if complete.get(name) is not None},
     }
     if family.pooler_field is not None:

@@ -94,8 +94,10 @@ class DeclaredDifference:
     in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
     measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
     them. `scores` says that PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it.
-    `squeezed` are outputs that PaddleNLP's class returns without their axes of length 1. `when` is the condition of
-    PaddleNLP's configuration under which there is a difference.
+    `doubled` are methods of Hugging Face's backbone that compute in single precision whatever the model's: in float64,
+    equality is proven with their `float()` made double, and the difference without is measured. `squeezed` are outputs
+    that PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration
+    under which there is a difference.
     """
 
     name: str
@@ -108,6 +110,7 @@ class DeclaredDifference:
     tables: Mapping[str, Formula] = field(default_factory=dict)
     within: float | None = None
     scores: bool = False
+    doubled: tuple[str, ...] = ()
     squeezed: tuple[str, ...] = ()
     when: Callable[[Mapping[str, Any]], bool] | None = None
 

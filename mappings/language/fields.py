@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ...errors import ConfigurationError
 
 REQUIRED = object()
 """Default of a configuration field that has none."""
@@ -18,8 +20,11 @@ SAME = object()
 
 @dataclass(frozen=True)
 class Field:
-    """A configuration field: PaddleNLP's name, and Hugging Face's where that differs (`target`), with PaddleNLP's
+    """A configuration field: its name, and Hugging Face's where that differs (`target`), with PaddleNLP's
     default for an absent one and Hugging Face's where that differs (`target_default`).
+
+    The name is PaddleNLP's, or the one that most families have where PaddleNLP calls it otherwise (`stored`; empty
+    where its configuration does not have it at all).
 
     A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
     under which Hugging Face's has the field. `counts` is False where no output of a trained model depends on it: only
@@ -27,7 +32,7 @@ class Field:
     configuration. `runs` is the value that PaddleNLP's model computes with whatever its configuration says of it, or
     what makes that value of the other fields. `least` is the smallest value that Hugging Face's class takes,
     `target_like` the field whose value Hugging Face's has where it is not stated. `only` is the one value with which
-    the two compute the same, with what becomes of any other.
+    the two compute the same, with what becomes of any other. `nullable`: it may be null although its default is not.
     """
 
     name: str
@@ -40,6 +45,8 @@ class Field:
     least: int | None = None
     target_like: str | None = None
     only: tuple[Any, str] | None = None
+    stored: str | None = None
+    nullable: bool = False
 
     @property
     def has_default(self) -> bool:
@@ -55,6 +62,11 @@ class Field:
     def target_name(self) -> str:
         """Hugging Face's name."""
         return self.target or self.name
+
+    @property
+    def stored_name(self) -> str:
+        """PaddleNLP's name; empty where there is none."""
+        return self.name if self.stored is None else self.stored
 
     def applies(self, configuration: Mapping[str, Any]) -> bool:
         """Whether Hugging Face's configuration has the field; `configuration` is PaddleNLP's."""
@@ -80,3 +92,22 @@ def never(configuration: Mapping[str, Any]) -> bool:
     """The condition of a field that Hugging Face's configuration does not have; PaddleNLP's `configuration` is
     ignored."""
     return False
+
+
+def in_words(fields: Iterable[Field], configuration: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """PaddleNLP's configuration under the names that `fields` have here. It may have those names too, which PaddleNLP
+    reads where it knows them. Raises ConfigurationError, with the `origin`, where the two contradict each other."""
+    renamed = {entry.stored: entry.name for entry in fields if entry.stored}
+    for stored, name in renamed.items():
+        if stored in configuration and configuration.get(name, configuration[stored]) != configuration[stored]:
+            raise ConfigurationError(
+                f"{origin}: {stored} is {configuration[stored]!r} and {name}, which means the same, is "
+                f"{configuration[name]!r}; keep one"
+            )
+    return {renamed.get(name, name): value for name, value in configuration.items()}
+
+
+def as_stored(fields: Iterable[Field], configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration under the names that PaddleNLP's has."""
+    stored = {entry.name: entry.stored_name for entry in fields}
+    return {stored.get(name, name): value for name, value in configuration.items() if stored.get(name, name)}

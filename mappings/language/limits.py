@@ -26,7 +26,8 @@ class Limits:
     `mask`: no mask is given. Where PaddleNLP's model does not attend to padding by itself, Hugging Face's class is told
     so by a mask. `positions`: none are given. `padding`: no row holds padding, and every position is attended. `rows`:
     one row at a time. `states`: the model hands out neither hidden states nor attention maps, or others than the
-    states after each layer: in their place stand what its layers take and give.
+    states after each layer: in their place stand what its layers take and give. `unread`: a tensor, by PaddleNLP's
+    name, that nothing which is compared depends on, and the reason; its bits are compared all the same.
     """
 
     mask: str | None = None
@@ -34,12 +35,15 @@ class Limits:
     padding: str | None = None
     rows: str | None = None
     states: str | None = None
+    unread: tuple[str, str] | None = None
 
     def lines(self) -> Iterator[str]:
         """What is not covered, each with the reason."""
         for name, what in _NOT_COVERED.items():
             if (reason := getattr(self, name)) is not None:
                 yield f"{what}: {reason}"
+        if self.unread is not None:
+            yield f"what {self.unread[0]} does: {self.unread[1]}"
 
 
 NO_LIMITS = Limits()
@@ -49,10 +53,11 @@ NO_LIMITS = Limits()
 @dataclass(frozen=True)
 class LayerForm:
     """How states go through an encoder's layers where they are not [rows, tokens, channels], and a layer does not give
-    one alone or before other things. `channels_first`: [rows, channels, tokens]. `output`: a layer gives a dictionary,
-    which has the state under this name."""
+    one alone or before other things. `channels_first`: [rows, channels, tokens]. `tokens_first`: [tokens, rows,
+    channels]. `output`: a layer gives a dictionary, which has the state under this name."""
 
     channels_first: bool = False
+    tokens_first: bool = False
     output: str | None = None
 
 

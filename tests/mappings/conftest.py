@@ -10,6 +10,7 @@ import pytest
 
 from paddle2torch.converters.checkpoints.configuration import complete_fields, translate_configuration
 from paddle2torch.mappings.language.family import Family, Model
+from paddle2torch.mappings.language.fields import as_stored
 from paddle2torch.mappings.language.rows import Tied, When
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
@@ -71,13 +72,13 @@ def paddle_facts() -> Facts:
     """`defaults`: family -> what its base takes where ids alone are given; `models`: (architecture, variant) -> its
     facts, and the tiny model at its true size."""
     tiny = PRETRAINED[TINY]
-    asked = [[case.model.source, case.given] for case in CASES]
+    asked = [[case.model.source, as_stored(case.family.fields, case.given)] for case in CASES]
     asked += [[architecture, dict(tiny.configuration)] for architecture in tiny.parameters]
     bases = [Case(family, family.model(family.base), "small") for family in FAMILIES.values()]
     defaults = [
         [
             case.model.source,
-            case.configuration,
+            as_stored(case.family.fields, case.configuration),
             case.family.limits.mask is None,
             "position_ids" in case.family.arguments,
         ]

@@ -115,15 +115,20 @@ def lost_values(rules: Rules, paddle: Facts, torch: Facts) -> list[str]:
 
 
 def torn_vectors(rules: Rules, paddle: Facts, torch: Facts) -> list[str]:
-    """What one output of a linear layer is made of, and an entry of a table, is the same vector on both sides."""
+    """What one output of a linear layer is made of, and an entry of a table, is the same vector on both sides; and a
+    tensor that neither side has in such a layer has its elements in the same order."""
     problems = []
     for rule in mapped(rules, paddle):
         kinds = [paddle["kinds"].get(name) for name in rule.sources]
         target_kinds = [torch["kinds"].get(name) for name in rule.targets]
-        if None in kinds or None in target_kinds or not kinds:
-            continue
         sources = numbered(rule)
         targets = applied(rule.moves(), sources)
+        if rule.is_single and kinds == target_kinds == [None]:
+            if targets[rule.targets[0]].reshape(-1).tolist() != sources[rule.sources[0]].reshape(-1).tolist():
+                problems.append(f"{rule.target}: the elements of {rule.source} are in another order")
+            continue
+        if None in kinds or None in target_kinds or not kinds:
+            continue
         turned = [array.T if kind == "linear" else array for array, kind in zip(sources.values(), kinds, strict=True)]
         found = [
             array.T if kind == "turned linear" else array
@@ -156,15 +161,16 @@ def module_of(family: Family, role: str) -> str:
 
 
 def exchanged_roles(family: Family, rules: Rules, paddle: Facts) -> list[str]:
-    """Query, key and value go to modules that Hugging Face calls so too: each library's names begin with q, k and v."""
+    """Query, key and value go to modules, or parameters, that Hugging Face calls so too: each library's names begin
+    with q, k and v."""
     problems = []
     for role in ("query", "key", "value"):
         if role not in family.roles:
             continue
         module = module_of(family, role)
         for rule in mapped(rules, paddle):
-            if rule.is_single and rule.source.endswith((f"{module}.weight", f"{module}.bias")):
-                target = str(rule.target).split(".")[-2]
+            if rule.is_single and rule.source.endswith((module, f"{module}.weight", f"{module}.bias")):
+                target = str(rule.target).split(".")[-1 if rule.source.endswith(module) else -2]
                 if not target.startswith(role[0]):
                     problems.append(f"the {role} goes to {rule.target}")
     return problems

@@ -13,7 +13,7 @@ from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.matching.inverse import make_inverse_plan
 from paddle2torch.mappings.language.matching.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.rules import Kind, Rule
-from paddle2torch.mappings.language.transforms import IDENTITY, Split
+from paddle2torch.mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Split
 
 from ..conftest import TARGETS, label
 from .conftest import Case, Facts, cases_of, models
@@ -138,19 +138,20 @@ def test_wrong_rules_are_noticed(family: Family, paddle_facts: Facts, torch_fact
 def test_a_missing_transpose_and_an_exchange_are_noticed(
     family: Family, paddle_facts: Facts, torch_facts: Facts
 ) -> None:
-    """Both keep every shape where a matrix is square."""
+    """Both keep every shape where a matrix is square; one that is reshaped is transposed before."""
     case = Case(family, family.model(family.base), "small")
     rules, facts = rules_of(case), facts_of(case, paddle_facts, torch_facts)
     seen = 0
     for rule in mapped(rules, facts[0]):
         if rule.is_single and rule.transform != IDENTITY and len(rule.shape) > 1 and len(set(rule.shape)) == 1:
-            flat = [replace(one, transform=IDENTITY) if one is rule else one for one in rules]
+            wrong = Chain((TRANSPOSE, rule.one_to_one)) if isinstance(rule.transform, Reshape) else IDENTITY
+            flat = [replace(one, transform=wrong) if one is rule else one for one in rules]
             assert torn_vectors(flat, *facts), rule.source
             seen += 1
     assert seen > 0
-    names = [f"{module_of(family, role)}.weight" for role in ("query", "key", "value") if role in family.roles]
+    names = [module_of(family, role) for role in ("query", "key", "value") if role in family.roles]
     for pair in combinations(names, 2):
-        first, second = (next(rule for rule in rules if name in rule.sources) for name in pair)
+        first, second = (next(rule for rule in rules if {name, f"{name}.weight"} & set(rule.sources)) for name in pair)
         if first.is_single and second.is_single:
             targets = {first.source: second.targets, second.source: first.targets}
             exchanged = [

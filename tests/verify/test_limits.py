@@ -32,6 +32,8 @@ CLASSES = {
     "MegatronBertForMultipleChoice": ("an attention mask", "attention maps"),
     "FNetForMultipleChoice": ("an attention mask", "more than one row", "attention maps"),
     "ConvBertForTokenClassification": ("positions",),
+    "XLNetModel": ("what mask_emb does",),
+    "XLNetForQuestionAnswering": ("attention maps", "what mask_emb does"),
     "BertModel": (),
 }
 """By class what is not covered, in the words that a line begins with."""
@@ -163,9 +165,17 @@ def test_a_decoder_that_is_the_table_itself_needs_a_row_of_zeros(tmp_path: Path,
     assert not (tmp_path / "converted").exists()
 
 
-@pytest.mark.parametrize("architecture", ["SqueezeBertModel", "MegatronBertModel", "FNetModel"])
+@pytest.mark.parametrize(
+    ("architecture", "ending"),
+    [
+        ("SqueezeBertModel", "output.conv1d.bias"),
+        ("MegatronBertModel", "output.dense.bias"),
+        ("FNetModel", "output.dense.bias"),
+        ("XLNetForQuestionAnswering", "ff.layer_2.bias"),
+    ],
+)
 def test_states_that_layers_give_are_those_that_are_compared(
-    architecture: str, seed_small: Seed, tmp_path: Path, runners: Runners
+    architecture: str, ending: str, seed_small: Seed, tmp_path: Path, runners: Runners
 ) -> None:
     """A changed gain of the second layer shows in the state behind it, and not before."""
     source, converted = seed_small(architecture), tmp_path / "converted"
@@ -174,11 +184,7 @@ def test_states_that_layers_give_are_those_that_are_compared(
     with safe_open(path, "np") as opened:
         metadata = opened.metadata()
     tensors = load_file(path)
-    name = (
-        next(name for name in tensors if ".1." in name and name.endswith("output.dense.bias"))
-        if (architecture != "SqueezeBertModel")
-        else "encoder.layers.1.output.conv1d.bias"
-    )
+    name = next(name for name in tensors if ".1." in name and name.endswith(ending))
     tensors[name] = tensors[name] + np.linspace(0, 1, len(tensors[name]), dtype="f4")
     save_file(tensors, path, metadata)
     report = verify_checkpoint(source, converted, checks=("layers",), runners=runners)

@@ -106,7 +106,7 @@ def id_cases(pair: Pair) -> list[Case]:
     masked = defaults.masked_id if defaults is not None else None
     allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
     limits, longest = pair.limits, pair.recognised.family.longest(configuration)
-    tokens = min(TOKENS, longest or configuration["max_position_embeddings"])
+    tokens = min(TOKENS, longest or configuration.get("max_position_embeddings", TOKENS))
     ids = np.random.default_rng(0).choice(allowed, (2 if limits.rows is None else 1, tokens))
     mask = np.ones_like(ids)
     if limits.padding is None:

@@ -31,8 +31,8 @@ def check_configuration(
     entries = {entry.name: entry for entry in plan.family.fields}
     for name in (*plan.family.sizes(), "pad_token_id", "num_labels"):
         entry = entries.get(name)
-        target = name if entry is None else entry.target_name
-        sides = paddle["configuration"].get(name), torch["configuration"].get(target)
+        stored, target = (name, name) if entry is None else (entry.stored_name, entry.target_name)
+        sides = paddle["configuration"].get(stored), torch["configuration"].get(target)
         if name == "num_labels" and "num_labels" not in _head_sizes(plan):
             continue
         if sides == (None, None) and (entry is None or entry.default is None or name == "pad_token_id"):

@@ -42,15 +42,16 @@ def run_embeddings(context: Context) -> CheckResult:
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
     result = check_embeddings(sizes, context.inputs, rows, ours, theirs, pair.padding)
     for table, argument in ARGUMENTS.items():
-        if argument not in family.arguments and not (counted and table == "positions"):
+        typeless = table == "token types" and "token_types" not in family.roles
+        if typeless or (argument not in family.arguments and not (counted and table == "positions")):
             # There is no such table, or no way to choose a row of it.
             result.details["coverage"].pop(table)
     return result
 
 
 def table_of_positions(family: Family, configuration: Mapping[str, Any]) -> int:
-    """The rows of a model's table of positions."""
-    return int(configuration[TABLES["positions"]]) + family.more_positions
+    """The rows of a model's table of positions; 0 where it has none."""
+    return int(configuration.get(TABLES["positions"], 0)) + family.more_positions
 
 
 def all_rows(configuration: Mapping[str, Any], padding: int | None, first_position: int = 0) -> Inputs:
@@ -60,7 +61,7 @@ def all_rows(configuration: Mapping[str, Any], padding: int | None, first_positi
     vocabulary, positions, types = (int(configuration.get(field, 0)) for field in TABLES.values())
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     # Without token types, PaddleNLP looks at none of these ids; before the first position, it reads none.
-    types, positions = max(1, types), positions - first_position
+    types, positions = max(1, types), max(1, positions - first_position)
     steps = np.arange(max(len(allowed), positions, types), dtype=np.int64)[None]
     return Inputs(
         input_ids=allowed[steps % len(allowed)],

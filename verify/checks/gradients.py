@@ -79,7 +79,8 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     """Compare gradients through the plan's moves, in the plan's order.
 
     `padding` is the row of the vocabulary that is left out, where the frameworks treat it differently on purpose.
-    A source tensor that Hugging Face ties to a twin, though PaddleNLP trains the two apart, adds to its twin's; one
+    A source tensor that Hugging Face ties to a twin, though PaddleNLP trains the two apart, adds to its twin's, and is
+    all of it where PaddleNLP has one parameter for both, and lists it under this name; one
     that is written twice is as many parameters of torch's, whose gradients add up. What is made of no tensor is a
     parameter of torch's alone.
     """
@@ -91,16 +92,24 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
         f"torch's parameter {name} has no counterpart"
         for name in sorted(torch.files.keys() - {move.target for move in plan.moves})
     ]
+    tied = {rule.source: rule for rule in plan.tied if rule.source in paddle.files and rule.twin is not None}
     problems += [
         f"{name} is no parameter of {side}"
-        for side, gradients, names in (
-            ("Paddle's", paddle, [name for sources in copies for name in sources]),
-            ("torch's", torch, [moves[0].target for moves in copies.values() if not _held(moves, torch)]),
+        for side, held, names in (
+            (
+                "Paddle's",
+                paddle.files.keys() | {rule.twin for rule in tied.values()},
+                [name for sources in copies for name in sources],
+            ),
+            (
+                "torch's",
+                torch.files.keys(),
+                [moves[0].target for moves in copies.values() if not _held(moves, torch)],
+            ),
         )
         for name in names
-        if name not in gradients.files
+        if name not in held
     ]
-    tied = {rule.source: rule for rule in plan.tied if rule.source in paddle.files and rule.twin is not None}
     vocabulary = vocabulary_table(plan)
     measured: list[tuple[Move, float, float]] = []
     for move, *others in copies.values():

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array
+from ...mappings.language.family import ATTENTION_ROLES
 from ...mappings.language.matching.plan import Plan
-from ...mappings.language.transforms import IDENTITY
+from ...mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Transform
 from ..inputs import Inputs
 from .files import FILES
 from .loading import LOADING, MAY_FAIL
@@ -58,16 +59,28 @@ def all_faults() -> tuple[Fault, ...]:
 
 
 def target_module(plan: Plan, role: str) -> str | None:
-    """The target name of the first module with this role, without `.weight`; None where the plan does not write it."""
+    """The target name of the first module with this role, without `.weight`, or of the first parameter where that is
+    all there is; None where the plan does not write it."""
     template = plan.family.roles.get(role)
     if template is None:
         return None
     source = template.format(**dict.fromkeys(plan.family.repeat, 0))
-    names = {f"{source}.weight", f"{plan.family.source_prefix}{source}.weight"}
+    names = {f"{prefix}{source}{leaf}" for prefix in ("", plan.family.source_prefix) for leaf in ("", ".weight")}
     for move in plan.moves:
         if len(move.sources) == 1 and move.source in names:
             return move.target.removesuffix(".weight")
     return None
+
+
+def _weight(tensors: Mapping[str, Array], module: str) -> str:
+    """The name of a module's weight, or of the parameter where that is all there is."""
+    return module if module in tensors else f"{module}.weight"
+
+
+def _leaves(tensors: Mapping[str, Array], module: str) -> list[str]:
+    """The names of a module's weight, and of its bias where it has one."""
+    bias = f"{module}.bias"
+    return [_weight(tensors, module), *([bias] if bias in tensors else [])]
 
 
 def _edit(change: Callable[[dict[str, Array], Callable[[str], str]], None], *roles: str) -> Any:
@@ -126,8 +139,7 @@ def _feed(change: Callable[[Inputs, Mapping[str, Any]], Inputs | None]) -> Any:
 
 def _swap(one: str, other: str) -> Any:
     def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
-        for leaf in ("weight", "bias"):
-            a, b = f"{module(one)}.{leaf}", f"{module(other)}.{leaf}"
+        for a, b in zip(_leaves(tensors, module(one)), _leaves(tensors, module(other)), strict=True):
             tensors[a], tensors[b] = tensors[b], tensors[a]
 
     return _edit(change, one, other)
@@ -135,10 +147,17 @@ def _swap(one: str, other: str) -> Any:
 
 def _transposed(role: str) -> Any:
     def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
-        name = f"{module(role)}.weight"
-        tensors[name] = np.ascontiguousarray(tensors[name].T)
+        name = _weight(tensors, module(role))
+        tensors[name] = _turned(tensors[name])
 
     return _edit(change, role)
+
+
+def _turned(values: Array) -> Array:
+    """The transpose of a matrix; of one whose columns have several axes, in these axes again."""
+    if values.ndim == 2:
+        return np.ascontiguousarray(values.T)
+    return np.ascontiguousarray(values.reshape(len(values), -1).T).reshape(values.shape)
 
 
 def _head_beside(change: Callable[[list[Array]], None]) -> Injection:
@@ -177,10 +196,31 @@ def _add(role: str, leaf: str, place: Any, amount: float) -> Any:
     return _edit(change, role)
 
 
+def _with_bias(role: str, change: Callable[[Array], None]) -> Injection:
+    """An injection that edits the bias of a module, where it has one."""
+
+    def inject(state: Faulted) -> Faulted | None:
+        if f"{target_module(state.plan, role)}.bias" not in state.tensors:
+            return None
+        result: Faulted | None = _edit(lambda tensors, module: change(tensors[f"{module(role)}.bias"]), role)(state)
+        return result
+
+    return inject
+
+
+def _shifted(bias: Array) -> None:
+    bias += np.asarray(0.5, bias.dtype)
+
+
 def _permuted_heads(state: Faulted) -> Faulted | None:
     heads = _as_paddle_says(state).get("num_attention_heads", 1)
 
     def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        if module("query") in tensors:
+            # Heads have an axis of their own, in what leads out of the attention too.
+            for role in ATTENTION_ROLES:
+                tensors[module(role)] = np.roll(tensors[module(role)], 1, axis=1)
+            return
         inner = len(tensors[f"{module('query')}.bias"])
         order = np.roll(np.arange(inner).reshape(heads, -1), 1, axis=0).reshape(-1)
         for role in ("query", "key", "value"):
@@ -201,9 +241,9 @@ def _permuted_neurons(tensors: dict[str, Array], module: Callable[[str], str]) -
 
 
 def _query_doubled(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
-    for leaf in ("weight", "bias"):
-        tensors[f"{module('query')}.{leaf}"] *= 2
-        tensors[f"{module('key')}.{leaf}"] /= 2
+    for query, key in zip(*(_leaves(tensors, module(role)) for role in ("query", "key")), strict=True):
+        tensors[query] *= 2
+        tensors[key] /= 2
 
 
 def _single_ulp(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
@@ -260,7 +300,7 @@ def _positions_after_padding(inputs: Inputs, configuration: Mapping[str, Any]) -
 
 
 def _token_types_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
-    if configuration.get("type_vocab_size", 1) < 2:
+    if not inputs.token_type_ids.any():
         return None
     return replace(inputs, token_type_ids=np.zeros_like(inputs.token_type_ids))
 
@@ -271,10 +311,16 @@ def _shared_wrong_rule(state: Faulted) -> Faulted | None:
     if module is None:
         return None
     moves = tuple(
-        replace(move, transform=IDENTITY) if move.target == f"{module}.weight" else move for move in state.plan.moves
+        replace(move, transform=_without_turn(move.transform)) if move.target in (module, f"{module}.weight") else move
+        for move in state.plan.moves
     )
     changed: Faulted = _transposed("query")(state)
     return replace(changed, plan=replace(state.plan, moves=moves))
+
+
+def _without_turn(transform: Transform) -> Transform:
+    """The transform of a weight that is turned once more, or once less."""
+    return Chain((TRANSPOSE, transform)) if isinstance(transform, Reshape) else IDENTITY
 
 
 def _decoder_untied(state: Faulted) -> Faulted | None:
@@ -292,12 +338,12 @@ def _decoder_untied(state: Faulted) -> Faulted | None:
 
 
 _WEIGHTS_ONLY: dict[str, Injection] = {
-    "key bias lost": _edit(lambda tensors, module: tensors[f"{module('key')}.bias"].fill(0), "key"),
+    "key bias lost": _with_bias("key", lambda bias: bias.fill(0)),
     "heads permuted jointly": _permuted_heads,
     "feed-forward neurons permuted jointly": _edit(_permuted_neurons, "feed_forward_in", "feed_forward_out"),
     "query doubled, key halved": _edit(_query_doubled, "query", "key"),
-    "attention output bias shifted uniformly": _add("attention_out", "bias", slice(None), 0.5),
-    "feed-forward output bias shifted uniformly": _add("feed_forward_out", "bias", slice(None), 0.5),
+    "attention output bias shifted uniformly": _with_bias("attention_out", _shifted),
+    "feed-forward output bias shifted uniformly": _with_bias("feed_forward_out", _shifted),
     "vocabulary row that no input reads": _untouched_row("words"),
     "position row that no input reads": _untouched_row("positions"),
     "single ulp": _edit(_single_ulp, "feed_forward_in"),

@@ -26,6 +26,7 @@ from ...converters.outputs.card import head_code
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Model
+from ...mappings.language.fields import as_stored
 from ...mappings.language.limits import NO_LIMITS, Limits
 from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs, needed
@@ -148,7 +149,7 @@ class Session:
         self.memory: dict[str, int] = {}
         self.cast = cast
         self.stored_names: Mapping[str, str | None] = {}
-        self.tables: dict[str, dict[str, Any]] = {}
+        self.in_double: dict[str, Any] = {}
         self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
         self._shape = inputs.input_ids.shape
@@ -167,7 +168,7 @@ class Session:
             fields["returns"] = {"names": names, "modules": modules, "encoder": encoder}
         elif (returns := self.model.returns) is not None:
             fields["returns"] = {"names": list(returns), "modules": [], "encoder": encoder}
-        fields["fields"] = [entry.name for entry in self.plan.family.fields]
+        fields["fields"] = [entry.stored_name for entry in self.plan.family.fields]
         runner = self.runners.paddle64 if dtype == "float64" else self.runners.paddle32
         if self._needed:
             fields["needs"] = self._as_lists()
@@ -181,14 +182,14 @@ class Session:
         return replace(run, outputs={**run.outputs, **whole})
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
-        """Ask torch in `dtype`; `as_it_is` leaves epsilons and tables alone.
+        """Ask torch in `dtype`; `as_it_is` leaves epsilons, tables and methods alone.
 
         Raises RunnerAnswerError when it cannot load or run the converted folder, which is a finding.
         """
         if self.aligned and not as_it_is:
             fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
-        if self.tables and dtype == "float64" and not as_it_is:
-            fields["options"] = {**fields.get("options", {}), "tables": self.tables}
+        if dtype == "float64" and not as_it_is:
+            fields["options"] = {**fields.get("options", {}), **self.in_double}
         if self.stored_names:
             fields["stored_names"] = dict(self.stored_names)
         fields["auto_class"] = self.model.auto_class
@@ -255,13 +256,15 @@ class Session:
             inputs.save(path, self.plan.family, side, limits)
         return {side: str(path) for side, path in paths.items()}
 
-    def save_tables(self, tables: Mapping[str, tuple[Array, float | None]]) -> None:
+    def align(self, tables: Mapping[str, tuple[Array, float | None]], doubled: Sequence[str]) -> None:
         """Write float64 arrays that take the place of torch's parameters or buffers, by the ends of their names, each
-        with how far within it those must be."""
+        with how far within it those must be; `doubled` are methods of torch's that are to compute in double."""
         for number, (name, (table, within)) in enumerate(tables.items()):
             path = str(self.scratch / f"table{number}.npy")
             np.save(path, table)
-            self.tables[name] = {"path": path, "within": within}
+            self.in_double.setdefault("tables", {})[name] = {"path": path, "within": within}
+        if doubled:
+            self.in_double["doubled"] = list(doubled)
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> str:
         """Write arrays for a request; returns the path."""
@@ -387,7 +390,7 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
                 runs.fed32 = feed("float32", paddles["float32"]) if fed else None
             if "float64" in dtypes:
                 runs.torch64 = session.torch("float64", "forward", **attentions)
-                if session.aligned or session.tables:
+                if session.aligned or session.in_double:
                     runs.torch64_as_is = session.torch("float64", "forward", as_it_is=True, label="forward as it is")
                 runs.fed64 = feed("float64", paddles["float64"]) if fed else None
         except RunnerAnswerError as error:
@@ -436,7 +439,7 @@ def stage_source(checkpoint: Checkpoint, recognised: Recognised, folder: Path) -
         (folder / "config.json").symlink_to(file.resolve())
     else:
         document = {
-            **recognised.configuration,
+            **as_stored(recognised.family.fields, recognised.configuration),
             "architectures": [recognised.plan.architecture],
             "model_type": recognised.family.name,
         }

@@ -27,9 +27,11 @@ AddHook = Callable[[Any, Callable[..., Any]], Any]
 @dataclass(frozen=True)
 class LayerForm:
     """How states go through layers, by default as [batch, tokens, hidden], alone or before other things: with
-    `channels_first` as [batch, hidden, tokens], with `output` as an entry of a dictionary."""
+    `channels_first` as [batch, hidden, tokens], with `tokens_first` as [tokens, batch, hidden], with `output` as an
+    entry of a dictionary."""
 
     channels_first: bool = False
+    tokens_first: bool = False
     output: str | None = None
 
     def state(self, result: Any) -> Any:
@@ -46,6 +48,8 @@ class LayerForm:
 
     def turned(self, array: protocol.Array) -> protocol.Array:
         """A layer's array as [batch, tokens, hidden], and back."""
+        if self.tokens_first:
+            return np.ascontiguousarray(array.swapaxes(0, 1))
         return np.ascontiguousarray(array.swapaxes(1, 2)) if self.channels_first else array
 
 

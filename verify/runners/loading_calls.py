@@ -108,7 +108,7 @@ def call_model(
 
     runner.prepare(model, {"input_ids": given["input_ids"][None] if choices else given["input_ids"]})
     hooks = [runner.add_hook(model.base_model, on_backbone)]
-    if architecture.endswith("ForQuestionAnswering"):
+    if "ForQuestionAnswering" in architecture:
         head = ["qa_outputs" if hasattr(model, "qa_outputs") else "classifier"]
     hooks += [runner.add_hook(getattr(model, name), on_head) for name in head]
     try:

@@ -33,7 +33,7 @@ BLOCK = 8192
 @dataclass
 class Loaded:
     """A live model: `loading` lists names that did not fit, `epsilons` are those of its LayerNorms as loaded,
-    and `replaced` the tables that others stand in place of."""
+    `replaced` the tables that others stand in place of, and `doubled` the methods that compute in double."""
 
     model: Any
     architecture: str
@@ -43,6 +43,7 @@ class Loaded:
     epsilons: dict[str, float]
     seconds: float
     replaced: dict[str, Any] = field(default_factory=dict)
+    doubled: tuple[str, ...] = ()
 
 
 class ModelRunner(ABC):
@@ -103,6 +104,10 @@ class ModelRunner(ABC):
 
     def replace_tables(self, loaded: Loaded, tables: Mapping[str, Mapping[str, Any]]) -> None:  # noqa: B027
         """Put the arrays of files in place of a live model's, and its own back in place of others; by default
+        nothing."""
+
+    def double(self, loaded: Loaded, methods: Sequence[str]) -> None:  # noqa: B027
+        """Let these methods of a live backbone compute in double precision, and all others as they are; by default
         nothing."""
 
     def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
@@ -198,7 +203,10 @@ class ModelRunner(ABC):
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
         inputs.pop("attention_mask", None)
-        module = loaded.model.base_model.embeddings
+        backbone = loaded.model.base_model
+        whole = hasattr(backbone, "embeddings")
+        # Where they are nothing but the table of words.
+        module = backbone.embeddings if whole else backbone.get_input_embeddings()
         arrays = {}
         with self.no_gradients():
             rows, tokens = inputs["input_ids"].shape
@@ -206,7 +214,9 @@ class ModelRunner(ABC):
             for index, start in enumerate(range(0, (rows, tokens)[axis], step)):
                 block = np.arange(start, min(start + step, (rows, tokens)[axis]))
                 part = {name: self.from_array(np.take(array, block, axis)) for name, array in inputs.items()}
-                arrays[f"embeddings.{index:04d}"] = self.to_array(module(**part))
+                arrays[f"embeddings.{index:04d}"] = self.to_array(
+                    module(**part) if whole else module(part["input_ids"])
+                )
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
         }
@@ -279,6 +289,7 @@ class ModelRunner(ABC):
         options = request.get("options") or {}
         protocol.set_layer_norm_eps(loaded.norms, self.epsilon_attribute, options.get("layer_norm_eps") or {})
         self.replace_tables(loaded, options.get("tables") or {})
+        self.double(loaded, options.get("doubled") or ())
         return loaded
 
     def _load(self, request: protocol.Request, architecture: str) -> Loaded:
@@ -330,7 +341,7 @@ class ModelRunner(ABC):
         recorded = layer_calls.LayerCalls((), _layer_form(request), self.to_array, self.from_array)
         layers = self._layer_modules(model) if request.get("recorded") and not fed else []
         hooks = [self.add_hook(model.base_model, on_backbone)]
-        if loaded.architecture.endswith("ForQuestionAnswering"):
+        if "ForQuestionAnswering" in loaded.architecture:
             linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
             hooks.append(self.add_hook(linear, on_question_answering))
         try:

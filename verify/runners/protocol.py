@@ -56,6 +56,7 @@ ACTIVATION_ATTRIBUTES = (
     "act",
     "activation",
     "activation_fn",
+    "activation_function",
     "intermediate_act_fn",
     "transform_act_fn",
     "pooler_activation",
@@ -246,8 +247,8 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
     """Flatten a framework's output object into tensors under neutral names."""
     tensors: dict[str, Any] = {}
     for key, value in items:
-        # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) follows from the hidden states.
-        if value is None or key == "past_key_values":
+        # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) or for reading on follows
+        if value is None or key in ("past_key_values", "mems"):
             continue
         if key in ("hidden_states", "attentions"):
             label = "hidden_state" if key == "hidden_states" else "attention"
@@ -332,7 +333,7 @@ def live_heads(modules: Iterable[tuple[str, Any]]) -> dict[str, int]:
     for name, module in modules:
         if "Attention" not in type(module).__name__:
             continue
-        for attribute in ("num_attention_heads", "num_heads", "n_heads"):
+        for attribute in ("num_attention_heads", "num_heads", "n_heads", "n_head"):
             value = getattr(module, attribute, None)
             if isinstance(value, int):
                 heads[name] = value

@@ -263,6 +263,32 @@ class TorchRunner(operations.ModelRunner):
                     raise protocol.RequestError(f"{name} {problem}")
                 loaded.replaced[name], held[name].data = own, table
 
+    def double(self, loaded: Any, methods: Sequence[str]) -> None:
+        """In these methods, `float()` gives what `double()` does."""
+        torch, _ = self.frameworks()
+        own = vars(loaded.model.base_model)
+
+        def doubled(plain: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **named: Any) -> Any:
+                single = torch.Tensor.float
+                torch.Tensor.float = torch.Tensor.double
+                try:
+                    return plain(*arguments, **named)
+                finally:
+                    torch.Tensor.float = single
+
+            return call
+
+        for name in loaded.doubled:
+            del own[name]
+        loaded.doubled = ()
+        for name in methods:
+            plain = getattr(loaded.model.base_model, name, None)
+            if plain is None:
+                raise protocol.RequestError(f"{type(loaded.model.base_model).__name__} has no method {name!r}")
+            own[name] = doubled(plain)
+            loaded.doubled = (*loaded.doubled, name)
+
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
         return list(model.named_modules())

@@ -160,6 +160,11 @@ class Pair:
         }
 
     @property
+    def doubled(self) -> tuple[str, ...]:
+        """The methods of torch's backbone that are to compute in double precision in float64."""
+        return tuple(name for difference in self.declared for name in difference.doubled)
+
+    @property
     def padding(self) -> int | None:
         """The vocabulary id that the frameworks embed differently on purpose, where there is one."""
         padding = self.configuration["pad_token_id"]

@@ -16,7 +16,7 @@ from paddle2torch.converters.checkpoints.configuration import (
     translate_configuration,
 )
 from paddle2torch.errors import ConfigurationError, UnreadableFileError
-from paddle2torch.mappings.language.fields import UNFIXED
+from paddle2torch.mappings.language.fields import UNFIXED, in_words
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
 from ...conftest import SMALL, TORCH_PYTHONS, run_child, torch_python_of
@@ -59,7 +59,7 @@ def test_transformers_reads_what_paddlenlp_wrote(
 ) -> None:
     paddle, read, written = (read_by_transformers[architecture][side] for side in ("paddle", "read", "written"))
     mapping = FAMILIES[family]
-    fields = complete_fields(mapping, paddle)
+    fields = complete_fields(mapping, in_words(mapping.fields, paddle, architecture))
     for entry in mapping.fields:
         name = entry.target_name
         if entry.applies(fields):

@@ -69,6 +69,11 @@ ONLY_WITH_ROLES = {
     "vocabulary rows rolled": {"words"},
     "one element changed by 1e-3": {"feed_forward_in"},
 }
+ONLY_WITH_BIASES = {
+    "key bias lost": "key",
+    "attention output bias shifted uniformly": "attention_out",
+    "feed-forward output bias shifted uniformly": "feed_forward_out",
+}
 ONLY_WITH_FIELDS = {
     "epsilon": "layer_norm_eps",
     "number of heads": "num_attention_heads",
@@ -103,6 +108,8 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     """The faults that a small model of this class has no place for."""
     fields = {entry.name for entry in family.fields}
     names = {name for name, roles in ONLY_WITH_ROLES.items() if not roles <= family.roles.keys()}
+    biases = {name for row in family.rows(family.samples()[0]) for name in row.source_shapes()}
+    names |= {name for name, role in ONLY_WITH_BIASES.items() if f"{family.roles.get(role)}.bias" not in biases}
     names |= {name for name, field in ONLY_WITH_FIELDS.items() if field not in fields}
     if "hidden_act" in fields:
         names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()

@@ -38,8 +38,9 @@ def check_weights(path: Path, pretrained: Pretrained) -> None:
 def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
     """Raise FetchError unless the file is a vocabulary of this pretrained name's kind with the special tokens and with
     about as many tokens as the model has embeddings: half as many at least, one in a hundred more at most. Of a
-    tokenizer of several files, each must be text or a SentencePiece model, as its name says."""
-    if len(pretrained.tokenizer_urls) > 1:
+    tokenizer of several files, and of one that no conversion reads, each must be text or a SentencePiece model, as its
+    name says."""
+    if len(pretrained.tokenizer_urls) > 1 or tokenizer_facts(pretrained.family).default_class.sentencepiece_file:
         check_part(path, pretrained.name)
         return
     try:

@@ -85,6 +85,9 @@ def refuse(name: str) -> None:
 def get_family(name: str) -> Family:
     """The family of this name. Raises UnknownNameError with the near ones, and ConfigurationError for a refused one."""
     if name not in FAMILIES:
+        # A model type of PaddleNLP's own.
+        if (own := next((one for one in FAMILIES.values() if one.source_type == name), None)) is not None:
+            return own
         refuse(name)
         raise UnknownNameError(f"unknown family {name!r}{_near(name, FAMILIES)}")
     return FAMILIES[name]

@@ -168,7 +168,7 @@ XLNET = Family(
             "positions_in_single",
             "Hugging Face's class computes sines of positions in single precision whatever the model's: only a model "
             "in double precision shows that",
-            doubled=("relative_positional_encoding",),
+            lifted=("XLNetModel",),
         ),
     ),
     defaults=Defaults(masks_padding=False),

@@ -345,7 +345,8 @@ def open_session(pair: Pair, runners: Runners, staged: Path, inputs: Inputs, scr
     """The session in which runners run a pair; `staged` is the folder from which PaddleNLP loads its side."""
     session = Session(runners, staged, pair.converted, pair.plan, inputs, pair.aligned, scratch, pair.cast)
     session.stored_names = dict(pair.stored_names)
-    session.align(pair.tables, pair.doubled)
+    session.save_tables(pair.tables)
+    session.lifted = pair.lifted
     return session
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.fields import Field
+from ...mappings.language.fields import Field, running
 from ...mappings.registry import FAMILIES, family_of_architecture
 
 CONFIG_FILES = ("config.json", "model_config.json")
@@ -115,7 +115,7 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
             if not entry.has_default:
                 raise ConfigurationError(f"configuration field {entry.name} is missing")
             complete[entry.name] = entry.default
-    complete.update({entry.name: entry.running(complete) for entry in family.fields})
+    complete = running(family.fields, complete)
     if complete.get("id2label") is not None:
         _check_labels(complete["id2label"])
         complete["num_labels"] = len(complete["id2label"])
@@ -148,16 +148,24 @@ def complete_fields(family: Family, fields: Mapping[str, Any]) -> dict[str, Any]
     return complete
 
 
+def check_stated(family: Family, fields: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for a stated field that is not of its kind: before rows are made of it. One that is null
+    states nothing."""
+    for entry in family.fields:
+        if fields.get(entry.name) is not None and not entry.is_fixed:
+            _check_number(entry, entry.formed(fields[entry.name]))
+
+
 def _check_number(entry: Field, value: Any) -> None:
-    """Raise ConfigurationError for anything but a finite number from 0 on, or from the default on where that is less,
-    or true or false where the default is one; ids and fields without default may be null, and a name is left to
-    others."""
+    """Raise ConfigurationError for anything but a finite number from 0 on, or from the default on where that is
+    negative, or true or false where the default is one; ids and fields without default may be null, and a name is left
+    to others, as is what has a form of its own."""
     if isinstance(entry.default, bool):
         if not isinstance(value, bool):
             raise ConfigurationError(f"configuration field {entry.name} is {value!r}; true or false is expected")
         return
-    identifier = entry.name.endswith("_token_id")
-    if isinstance(entry.default, str) or (value is None and (identifier or entry.nullable or entry.default is None)):
+    identifier, named = entry.name.endswith("_token_id"), isinstance(entry.default, str) or entry.form is not None
+    if named or (value is None and (identifier or entry.nullable or entry.default is None)):
         return
     whole = identifier or entry.name == "vocab_size"
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)

@@ -12,7 +12,7 @@ from ...mappings.language.family import Family
 from ...mappings.language.matching.naming import Naming, settle_names, with_old_names
 from ...mappings.language.matching.plan import TensorFacts, expected_tensors, former_of, is_prefixed, misfits
 from ...mappings.language.matching.sizes import head_fields, measured_sizes, unsaid_fields
-from .configuration import SourceConfiguration, complete_fields
+from .configuration import SourceConfiguration, check_stated, complete_fields
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def understand(
     backbone's configuration says nothing. Otherwise sizes follow from the tensors, and it must state all else that
     outputs depend on. Raises UnknownNameError, ConfigurationError and UnmatchedTensorsError.
     """
+    check_stated(family, configuration.fields)
     reading = _Reading(
         family, None if named is None else family.model(named).source, configuration.fields, facts, complete
     )

@@ -88,9 +88,14 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
     for entry in family.fields:
         if entry.target_like is not None and fields.get(entry.target_name) is None:
             given[entry.name] = given[entry.target_like]
+        if entry.name in given:
+            given[entry.name] = entry.formed(given[entry.name])
     complete = complete_fields(family, given)
     for entry in family.fields:
-        if given.get(entry.name, complete[entry.name]) != complete[entry.name]:
+        if entry.name not in given or (given[entry.name] is None and callable(entry.runs)):
+            # It says nothing: the value follows from others.
+            continue
+        if given[entry.name] != complete[entry.name]:
             others = _computing_with(given[entry.name], entry.target_name, family.model_type)
             raise ConfigurationError(
                 f"{configuration.file}: {entry.target_name} is {given[entry.name]!r}; PaddleNLP's {family.name} "
@@ -118,7 +123,7 @@ def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: 
     family = plan.family
     document: dict[str, Any] = {
         "architectures": [plan.architecture],
-        "model_type": family.name,
+        "model_type": family.source_type or family.name,
         "dtype": dtype,
         "tie_word_embeddings": plan.tie_word_embeddings,
         **label_fields(complete),

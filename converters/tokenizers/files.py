@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import UnreadableFileError
 from ...mappings.language.pretrained import name_of_stem, stem_of
-from ...mappings.language.tokenizers import BYTE_PAIRS, MERGES_FILE, VOCABULARY_FILES, BytePairs
+from ...mappings.language.tokenizers import BYTE_PAIRS, MERGES_FILE, SENTENCEPIECE, VOCABULARY_FILES, BytePairs
 from ...mappings.registry import COMMUNITY, published_tokenizers, tokenizer_classes
 from ..checkpoints.source import Source, names_of_folder
 
@@ -112,9 +112,13 @@ def _declared() -> list[BytePairs]:
 
 
 def _plain_names() -> dict[str, tuple[str, ...]]:
-    """The plain names of vocabularies by kind: those of byte pairs are each class's own."""
-    byte_pairs = dict.fromkeys([*(one.vocabulary for one in _declared()), VOCABULARY_FILES[BYTE_PAIRS]])
-    return {**{kind: (name,) for kind, name in VOCABULARY_FILES.items()}, BYTE_PAIRS: tuple(byte_pairs)}
+    """The plain names of vocabularies by kind: those of byte pairs are each class's own, and some have their own of
+    another kind."""
+    names = {kind: [name] for kind, name in VOCABULARY_FILES.items()}
+    names[BYTE_PAIRS] = [*(one.vocabulary for one in _declared()), *names[BYTE_PAIRS]]
+    own = (one.sentencepiece_file for one in tokenizer_classes().values())
+    names[SENTENCEPIECE] += [name for name in own if name is not None]
+    return {kind: tuple(dict.fromkeys(of_kind)) for kind, of_kind in names.items()}
 
 
 def read_json_object(path: Path | None) -> dict[str, Any]:

@@ -279,7 +279,7 @@ def _beyond(tokenizer: SourceTokenizer, known: Mapping[str, int], vocab_size: in
 def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any]]) -> dict[str, Any]:
     own: dict[str, Any] = {"do_lower_case": settings.do_lower_case}
     # Of the class below, a call gives no token types in transformers 5 unless they are asked for here.
-    types = settings.kind != BYTE_PAIRS and settings.paddle_class.gives_types
+    types = settings.paddle_class.gives_types_with(settings.kind)
     inputs = ["input_ids", *(["token_type_ids"] if types else []), "attention_mask"]
     if settings.kind == SENTENCEPIECE:
         own |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}

@@ -104,7 +104,9 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
     config_path = _existing(folder / CONFIG)
     config = read_json_object(config_path)
     fast = read_json_object(_existing(folder / TOKENIZER))
-    present = {kind: folder / name for kind, name in VOCABULARY_FILES.items() if (folder / name).is_file()}
+    own = (one.sentencepiece_file for one in tokenizer_facts(family).classes)
+    names = [*VOCABULARY_FILES.items(), *((SENTENCEPIECE, name) for name in own if name is not None)]
+    present = {kind: folder / name for kind, name in names if (folder / name).is_file()}
     if not present and not fast:
         return None
     kind, paddle_class = _kind_and_class(folder, family, config, fast, present)

@@ -26,6 +26,7 @@ TOKENIZER = (
     "added_tokens.json",
     "vocab.txt",
     "spiece.model",
+    "spm.model",
     "vocab.json",
     "merges.txt",
     "sentencepiece.bpe.model",

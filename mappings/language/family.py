@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .beside import Probabilities, SeparateHead
-from .fields import Field
+from .fields import Field, running
 from .limits import NO_LIMITS, PLAIN, Former, LayerForm, Limits, Withdrawn
 from .pretrained import Reference
 from .rows import MappedRow, Row
@@ -17,22 +17,20 @@ from .rules import Place, Rule, refuse_duplicates, size_of
 from .tables import Formula
 from .tokenizers import TokenizerFacts
 
+JOINED_ROLES = ("query", "key", "value")
 ROLES = (
-    "words",
-    "positions",
-    "query",
-    "key",
-    "value",
-    "attention_out",
-    "attention_norm",
-    "feed_forward_in",
-    "feed_forward_out",
-    "feed_forward_norm",
+    *("words", "positions"),
+    *JOINED_ROLES,
+    *("attention_out", "attention_norm"),
+    *("feed_forward_in", "feed_forward_out", "feed_forward_norm"),
 )
 """What modules do, in the words of the faults that strike them, `positions` where a family has a table of them.
 Besides, `pooler` where a family has one."""
 
-ATTENTION_ROLES = ("query", "key", "value", "attention_out")
+JOINT_ROLE = "query_key_value"
+"""In place of three, the role of a module that makes all of them at once: one after the other for each head."""
+
+ATTENTION_ROLES = (*JOINED_ROLES, "attention_out")
 """Those of them that a family without heads does not have."""
 
 
@@ -93,11 +91,11 @@ class DeclaredDifference:
     are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
     in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
     measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
-    them. `scores` says that PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it.
-    `doubled` are methods of Hugging Face's backbone that compute in single precision whatever the model's: in float64,
-    equality is proven with their `float()` made double, and the difference without is measured. `squeezed` are outputs
-    that PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration
-    under which there is a difference.
+    them. `lifted` are classes of Hugging Face's modules that compute in float32 whatever their type: in float64 that
+    cast is lifted, within them and all that they call, and the difference without is measured. `scores` says that
+    PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it. `squeezed` are outputs that
+    PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration under
+    which there is a difference.
     """
 
     name: str
@@ -109,8 +107,8 @@ class DeclaredDifference:
     padding_position: bool = False
     tables: Mapping[str, Formula] = field(default_factory=dict)
     within: float | None = None
+    lifted: tuple[str, ...] = ()
     scores: bool = False
-    doubled: tuple[str, ...] = ()
     squeezed: tuple[str, ...] = ()
     when: Callable[[Mapping[str, Any]], bool] | None = None
 
@@ -178,27 +176,27 @@ class Family:
 
     `roles` names the source modules by what they do (ROLES), wildcards included, so that a fault can be described once
     for all families. `source_constants` are fields that only PaddleNLP has, with the one value that Hugging Face's
-    model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any. `target_type` is
-    Hugging Face's model_type where that is not the family's name. `refused` are PaddleNLP's classes that Hugging Face
-    has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models take by
-    themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments` those of
-    Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing). `first_position` is the
-    position of the first token, and `adds_first_position` says that PaddleNLP adds it to what it is given, where
+    model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any. `target_type` is Hugging
+    Face's model_type where that is not the family's name, `source_type` PaddleNLP's. `refused` are PaddleNLP's classes
+    that Hugging Face has no exact twin of, each with the reason and the way out, if any. `defaults` is what its models
+    take by themselves, `arguments` are those that they are given when the frameworks are compared, `target_arguments`
+    those of Hugging Face's class where they are others (zeros where PaddleNLP's has no such thing). `first_position` is
+    the position of the first token, and `adds_first_position` says that PaddleNLP adds it to what it is given, where
     Hugging Face's class wants the sum; `more_positions` says how many rows the table of positions has beyond
     `max_position_embeddings`. `encoder_gives` names what PaddleNLP's encoder returns where it cannot be asked for more:
-    `hidden_states`, and `attention_scores` before the softmax. `limits` are what its models cannot take
-    or give then, and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding,
-    which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
-    row is written so, whatever a file holds in it. `small` is a configuration for tests
-    that has every repeated part at least twice, and `variants` are changes of it under which rows or fields change.
-    `citation` are the lines of a BibTeX entry, and `references`, by pretrained name, what independent sources say that
-    published weights compute. `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to
-    those that the rows have, both with wildcards. `withdrawn` is for a family whose classes transformers no longer has.
-    `buffers` is how many numbers its models hold beside their parameters, by PaddleNLP's configuration, where they are
-    many. `widened`: Hugging Face's class cannot be built in double precision: it is built in single, and widened.
-    `alternatives` are other models that the weights may become; in the family that one of them makes, `target` is its
-    name. Where there are any, `becomes` says what is proven of the usual one. `stated_positions`: PaddleNLP's model is
-    given positions from 0 although it counts otherwise by itself.
+    `hidden_states`, and `attention_scores` before the softmax. `limits` are what its models cannot take or give then,
+    and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding, which
+    PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the row is
+    written so, whatever a file holds in it. `small` is a configuration for tests that has every repeated part at least
+    twice, and `variants` are changes of it under which rows or fields change. `citation` are the lines of a BibTeX
+    entry, and `references`, by pretrained name, what independent sources say that published weights compute.
+    `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to those that the rows have,
+    both with wildcards. `withdrawn` is for a family whose classes transformers no longer has. `buffers` is how many
+    numbers its models hold beside their parameters, by PaddleNLP's configuration, where they are many. `widened`:
+    Hugging Face's class, not all of which is double if built so, is built in single, and widened. `alternatives` are
+    other models that the weights may become; in the family that one of them makes, `target` is its name. Where there
+    are any, `becomes` says what is proven of the usual one. `stated_positions`: PaddleNLP's model is given positions
+    from 0 although it counts otherwise by itself.
     """
 
     name: str
@@ -219,6 +217,7 @@ class Family:
     source_constants: Mapping[str, Any] = field(default_factory=dict)
     pooler_field: str | None = None
     target_type: str | None = None
+    source_type: str | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     defaults: Defaults | None = None
     arguments: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
@@ -286,7 +285,7 @@ class Family:
         if not self.small:
             sizes = {entry.name: 7 for entry in self.fields if not entry.has_default}
             small = {**small, **sizes, **dict.fromkeys(self.repeat.values(), 2)}
-        return [small, *({**small, **variant} for variant in self.variants.values())]
+        return [running(self.fields, {**small, **variant}) for variant in ({}, *self.variants.values())]
 
     def unanswered(self) -> list[str]:
         """The questions that this family leaves open; empty for one that may be registered."""
@@ -330,6 +329,7 @@ class Family:
         attends = any(entry.name == "num_attention_heads" for entry in self.fields)
         has_table = "position_ids" in self.arguments or self.limits.positions is not None
         left_out = {*(() if attends else ATTENTION_ROLES), *(() if has_table else ("positions",))}
+        left_out |= set(JOINED_ROLES) if JOINT_ROLE in self.roles else set()
         roles = [role for role in ROLES if role not in left_out]
         return (*roles, *(("pooler",) if self.pooler else ()))
 

@@ -32,7 +32,9 @@ class Field:
     configuration. `runs` is the value that PaddleNLP's model computes with whatever its configuration says of it, or
     what makes that value of the other fields. `least` is the smallest value that Hugging Face's class takes,
     `target_like` the field whose value Hugging Face's has where it is not stated. `only` is the one value with which
-    the two compute the same, with what becomes of any other. `nullable`: it may be null although its default is not.
+    the two compute the same, with what becomes of any other. `form` makes one form of the several in which both
+    libraries take a value that is no number, and raises ConfigurationError for what has none. `compared`: the live
+    models are compared in it, though no row says how large they are by it.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Field:
     only: tuple[Any, str] | None = None
     stored: str | None = None
     nullable: bool = False
+    form: Callable[[Any], Any] | None = None
+    compared: bool = False
 
     @property
     def has_default(self) -> bool:
@@ -80,12 +84,22 @@ class Field:
     def running(self, configuration: Mapping[str, Any]) -> Any:
         """The value that PaddleNLP's model computes with; `configuration` is PaddleNLP's."""
         if self.runs is UNFIXED:
-            return configuration[self.name]
+            return self.formed(configuration[self.name])
         return self.runs(configuration) if callable(self.runs) else self.runs
+
+    def formed(self, value: Any) -> Any:
+        """A value in the one form of it. Raises ConfigurationError."""
+        return value if self.form is None else self.form(value)
 
     def of_target(self, value: Any) -> Any:
         """What Hugging Face's configuration says where PaddleNLP's runs with `value`."""
         return value if self.least is None else max(value, self.least)
+
+
+def running(fields: Iterable[Field], configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration of PaddleNLP's with what its model computes with, of the fields that it has."""
+    values = {entry.name: entry.running(configuration) for entry in fields if entry.name in configuration}
+    return {**configuration, **values}
 
 
 def never(configuration: Mapping[str, Any]) -> bool:

@@ -54,11 +54,13 @@ NO_LIMITS = Limits()
 class LayerForm:
     """How states go through an encoder's layers where they are not [rows, tokens, channels], and a layer does not give
     one alone or before other things. `channels_first`: [rows, channels, tokens]. `tokens_first`: [tokens, rows,
-    channels]. `output`: a layer gives a dictionary, which has the state under this name."""
+    channels]. `output`: a layer gives a dictionary, which has the state under this name. `after_first` is a module of
+    the encoder's, where a model has it, that makes the first hidden state of what the first layer gives."""
 
     channels_first: bool = False
     tokens_first: bool = False
     output: str | None = None
+    after_first: str | None = None
 
 
 PLAIN = LayerForm()

@@ -116,7 +116,10 @@ def name_of_stem(stem: str) -> str:
     return stem.replace("--", "/")
 
 
-TOKENIZER_ENDINGS = ("spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.bpe", "encoder.json")
+TOKENIZER_ENDINGS = (
+    *("spiece.model", "spm.model", "sentencepiece.bpe.model"),
+    *("vocab.txt", "vocab.bpe", "encoder.json", "vocab.json", "merges.txt"),
+)
 """What the addresses of tokenizer files end in, which says what they are."""
 
 

@@ -93,7 +93,8 @@ class BytePairs:
     `vocabulary` and `merges` are its files, `counted` a third one, a token per line, that it counts its tokens by.
     `tokens` are its default special tokens by role, all of which the vocabulary must hold, and `strips` what those of
     them take that the class makes objects of; the others are plain texts. `switch` is the setting that chooses this
-    kind where the class reads another one too. `only` are its own settings with this kind.
+    kind where the class reads another one too. `only` are its own settings with this kind. `gives_types`: a call of
+    transformers' is to give token types unasked, which the model needs where they are not all 0.
     """
 
     vocabulary: str = VOCABULARY_FILES[BYTE_PAIRS]
@@ -104,6 +105,7 @@ class BytePairs:
     layout: Layout = field(default_factory=Layout)
     switch: str | None = None
     only: Mapping[str, OnlyValue] = field(default_factory=dict)
+    gives_types: bool = False
 
 
 PREFIX_SPACE = {"add_prefix_space": OnlyValue(False, False, "puts a blank before a text, once and not always")}
@@ -118,8 +120,9 @@ class TokenizerClass:
     classes of the kind, which a folder may name and which change nothing here; `only`: settings of its own, by name,
     with kinds other than byte pairs; `byte_pairs`: how it uses a vocabulary of that kind, where it reads one;
     `refused`: why no fast tokenizer gives what it gives; such a class has no kinds; `gives_types`: whether a call gives
-    token types unasked, which no call of byte pairs does in transformers; `tokens`: its special tokens by role where
-    they are not those of the kind; `layout`: what it puts around texts, both with kinds other than byte pairs."""
+    token types unasked; `tokens`: its special tokens by role where they are not those of the kind; `layout`: what it
+    puts around texts, these three with kinds other than byte pairs; `sentencepiece_file`: its name of a SentencePiece
+    vocabulary, where that is another one."""
 
     name: str
     kinds: tuple[str, ...]
@@ -132,6 +135,7 @@ class TokenizerClass:
     gives_types: bool = True
     tokens: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
+    sentencepiece_file: str | None = None
 
     def only_with(self, kind: str) -> Mapping[str, OnlyValue]:
         """Its own settings with a kind of vocabulary, the one that chooses the kind among them."""
@@ -145,6 +149,10 @@ class TokenizerClass:
     def layout_with(self, kind: str) -> Layout:
         """What it puts around texts with a kind of vocabulary."""
         return self.byte_pairs.layout if self.byte_pairs is not None and kind == BYTE_PAIRS else self.layout
+
+    def gives_types_with(self, kind: str) -> bool:
+        """Whether a call of transformers' gives token types unasked with a kind of vocabulary."""
+        return self.byte_pairs.gives_types if self.byte_pairs is not None and kind == BYTE_PAIRS else self.gives_types
 
     def default_tokens(self, kind: str) -> Mapping[str, Any]:
         """The special tokens by role of a folder that names none."""

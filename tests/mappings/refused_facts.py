@@ -34,7 +34,7 @@ def facts_of(folder: str) -> dict[str, list[str]]:
             own = inspect.isclass(found) and found.__module__ == place
             if own and issubclass(found, PretrainedModel | PretrainedTokenizer):
                 names |= _names_of(found)
-                if issubclass(found, PretrainedModel) and not name.endswith("PretrainedModel"):
+                if issubclass(found, PretrainedModel) and not name.lower().endswith("pretrainedmodel"):
                     (classes if name == found.__name__ else aliases).add(name)
     return {"classes": sorted(classes), "aliases": sorted(aliases), "names": sorted(names)}
 

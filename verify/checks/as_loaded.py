@@ -15,7 +15,6 @@ from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceToken
 from ...errors import RunnerAnswerError, RunnerError
 from ...mappings.language.family import Model
 from ...mappings.language.limits import NO_LIMITS, Limits
-from ...mappings.language.tokenizers import BYTE_PAIRS
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
@@ -69,7 +68,8 @@ def _run(context: Context) -> Outcome:
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
     torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
-    untyped = tokenizer is not None and tokenizer.settings.kind == BYTE_PAIRS
+    settings = None if tokenizer is None else tokenizer.settings
+    untyped = settings is not None and not settings.paddle_class.gives_types_with(settings.kind)
     outcome = Comparison(pair, paddle, torch, untyped).outcome(cases)
     return replace(outcome, declared=(*outcome.declared, *_other_calls(architecture, tokenizer)))
 

@@ -29,10 +29,17 @@ def check_configuration(
     problems: list[str] = []
     compared = 0
     entries = {entry.name: entry for entry in plan.family.fields}
-    for name in (*plan.family.sizes(), "pad_token_id", "num_labels"):
+    told = [entry.name for entry in plan.family.fields if entry.compared]
+    for name in dict.fromkeys((*plan.family.sizes(), *told, "pad_token_id", "num_labels")):
         entry = entries.get(name)
         stored, target = (name, name) if entry is None else (entry.stored_name, entry.target_name)
         sides = paddle["configuration"].get(stored), torch["configuration"].get(target)
+        if entry is not None and entry.compared:
+            # What a live configuration does not have, or has as null, is what both libraries take then.
+            sides = (
+                entry.formed(fields[name] if sides[0] is None else sides[0]),
+                entry.formed(entry.default_of_target if sides[1] is None else sides[1]),
+            )
         if name == "num_labels" and "num_labels" not in _head_sizes(plan):
             continue
         if sides == (None, None) and (entry is None or entry.default is None or name == "pad_token_id"):
@@ -43,7 +50,7 @@ def check_configuration(
             problems.append(f"{name} is in neither model's configuration")
             continue
         expected = sides[0]
-        if entry is not None and sides[0] is not None:
+        if entry is not None and (sides[0] is not None or entry.is_fixed):
             # What the live configuration of Paddle's says does not run where the family fixes the value.
             expected = entry.of_target(entry.running({**fields, name: sides[0]}))
         if expected != sides[1]:

@@ -27,6 +27,10 @@ ARGUMENTS = {"vocabulary": "input_ids", "positions": "position_ids", "token type
 """The arguments that choose rows of the tables."""
 
 
+ROLES = {"vocabulary": "words", "positions": "positions", "token types": "token_types"}
+"""The roles of the tables in a family."""
+
+
 def run_embeddings(context: Context) -> CheckResult:
     """Put all rows through both frameworks' embeddings and compare. Raises RunnerAnswerError when one cannot."""
     pair, session = context.pair, context.models
@@ -41,9 +45,12 @@ def run_embeddings(context: Context) -> CheckResult:
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
     result = check_embeddings(sizes, context.inputs, rows, ours, theirs, pair.padding)
+    held = {name for move in session.plan.moves for name in move.sources}
     for table, argument in ARGUMENTS.items():
-        typeless = table == "token types" and "token_types" not in family.roles
-        if typeless or (argument not in family.arguments and not (counted and table == "positions")):
+        module = family.roles.get(ROLES[table])
+        typeless = module is None and table == "token types"
+        absent = typeless or (module is not None and not any(name.endswith(f"{module}.weight") for name in held))
+        if absent or (argument not in family.arguments and not (counted and table == "positions")):
             # There is no such table, or no way to choose a row of it.
             result.details["coverage"].pop(table)
     return result

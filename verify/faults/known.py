@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.formats.dtypes import Array
-from ...mappings.language.family import ATTENTION_ROLES
+from ...mappings.language.family import ATTENTION_ROLES, JOINT_ROLE
 from ...mappings.language.matching.plan import Plan
 from ...mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Transform
 from ..inputs import Inputs
@@ -158,6 +158,39 @@ def _turned(values: Array) -> Array:
     if values.ndim == 2:
         return np.ascontiguousarray(values.T)
     return np.ascontiguousarray(values.reshape(len(values), -1).T).reshape(values.shape)
+
+
+def _joint(change: Callable[[Array, int], Array]) -> Injection:
+    """An injection that edits the matrix which makes query, key and value at once; `change` also gets the number of
+    heads."""
+
+    def inject(state: Faulted) -> Faulted | None:
+        heads = int(_as_paddle_says(state).get("num_attention_heads", 1))
+
+        def edit(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+            name = f"{module(JOINT_ROLE)}.weight"
+            tensors[name] = np.ascontiguousarray(change(tensors[name], heads))
+
+        result: Faulted | None = _edit(edit, JOINT_ROLE)(state)
+        return result
+
+    return inject
+
+
+def _parts_of_heads(order: tuple[int, int, int]) -> Injection:
+    """Query, key and value of each head in another order."""
+
+    def change(matrix: Array, heads: int) -> Array:
+        parts = matrix.reshape(heads, 3, -1, matrix.shape[1])
+        return parts[:, list(order)].reshape(matrix.shape)
+
+    return _joint(change)
+
+
+def _parts_outside(matrix: Array, heads: int) -> Array:
+    """All queries before all keys, as other models hold them, and not head by head."""
+    parts = matrix.reshape(heads, 3, -1, matrix.shape[1])
+    return np.moveaxis(parts, 1, 0).reshape(matrix.shape)
 
 
 def _head_beside(change: Callable[[list[Array]], None]) -> Injection:
@@ -366,6 +399,13 @@ _FORWARD_ONLY: dict[str, Injection] = {
 
 _BOTH: dict[str, Injection] = {
     **{f"{role} not transposed": _transposed(role) for role in ("query", "key", "value", "attention_out", "pooler")},
+    "query, key and value in the memory order of their transpose": _joint(
+        lambda matrix, heads: np.ascontiguousarray(matrix.T).reshape(matrix.shape)
+    ),
+    "query and key of each head exchanged": _parts_of_heads((1, 0, 2)),
+    "query and value of each head exchanged": _parts_of_heads((2, 1, 0)),
+    "key and value of each head exchanged": _parts_of_heads((0, 2, 1)),
+    "queries, keys and values not head by head": _joint(_parts_outside),
     **{
         f"{one} and {other} swapped": _swap(one, other)
         for one, other in (

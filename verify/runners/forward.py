@@ -126,6 +126,7 @@ class Session:
     largest resident bytes by framework and type, grow with every request. Runners keep their models until `release`.
     `cast` is an element type that Paddle's weights are rounded to after loading. `stored_names` leads from names in
     the files of `converted` to those in Hugging Face's model where they differ, None where that has no place for one.
+    `lifted` are classes of torch's modules whose cast to float32 is lifted in float64.
     """
 
     def __init__(
@@ -149,7 +150,8 @@ class Session:
         self.memory: dict[str, int] = {}
         self.cast = cast
         self.stored_names: Mapping[str, str | None] = {}
-        self.in_double: dict[str, Any] = {}
+        self.tables: dict[str, dict[str, Any]] = {}
+        self.lifted: tuple[str, ...] = ()
         self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
         self._shape = inputs.input_ids.shape
@@ -182,14 +184,16 @@ class Session:
         return replace(run, outputs={**run.outputs, **whole})
 
     def torch(self, dtype: str, operation: str, *, as_it_is: bool = False, **fields: Any) -> Run:
-        """Ask torch in `dtype`; `as_it_is` leaves epsilons, tables and methods alone.
+        """Ask torch in `dtype`; `as_it_is` leaves epsilons, tables and casts alone.
 
         Raises RunnerAnswerError when it cannot load or run the converted folder, which is a finding.
         """
         if self.aligned and not as_it_is:
             fields["options"] = {**fields.get("options", {}), "layer_norm_eps": self.aligned}
-        if dtype == "float64" and not as_it_is:
-            fields["options"] = {**fields.get("options", {}), **self.in_double}
+        if self.tables and dtype == "float64" and not as_it_is:
+            fields["options"] = {**fields.get("options", {}), "tables": self.tables}
+        if self.lifted and not as_it_is:
+            fields["options"] = {**fields.get("options", {}), "lifted": list(self.lifted)}
         if self.stored_names:
             fields["stored_names"] = dict(self.stored_names)
         fields["auto_class"] = self.model.auto_class
@@ -256,15 +260,13 @@ class Session:
             inputs.save(path, self.plan.family, side, limits)
         return {side: str(path) for side, path in paths.items()}
 
-    def align(self, tables: Mapping[str, tuple[Array, float | None]], doubled: Sequence[str]) -> None:
+    def save_tables(self, tables: Mapping[str, tuple[Array, float | None]]) -> None:
         """Write float64 arrays that take the place of torch's parameters or buffers, by the ends of their names, each
-        with how far within it those must be; `doubled` are methods of torch's that are to compute in double."""
+        with how far within it those must be."""
         for number, (name, (table, within)) in enumerate(tables.items()):
             path = str(self.scratch / f"table{number}.npy")
             np.save(path, table)
-            self.in_double.setdefault("tables", {})[name] = {"path": path, "within": within}
-        if doubled:
-            self.in_double["doubled"] = list(doubled)
+            self.tables[name] = {"path": path, "within": within}
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> str:
         """Write arrays for a request; returns the path."""
@@ -390,7 +392,7 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
                 runs.fed32 = feed("float32", paddles["float32"]) if fed else None
             if "float64" in dtypes:
                 runs.torch64 = session.torch("float64", "forward", **attentions)
-                if session.aligned or session.in_double:
+                if session.aligned or session.tables or session.lifted:
                     runs.torch64_as_is = session.torch("float64", "forward", as_it_is=True, label="forward as it is")
                 runs.fed64 = feed("float64", paddles["float64"]) if fed else None
         except RunnerAnswerError as error:
@@ -441,7 +443,7 @@ def stage_source(checkpoint: Checkpoint, recognised: Recognised, folder: Path) -
         document = {
             **as_stored(recognised.family.fields, recognised.configuration),
             "architectures": [recognised.plan.architecture],
-            "model_type": recognised.family.name,
+            "model_type": recognised.family.source_type or recognised.family.name,
         }
         (folder / "config.json").write_text(json.dumps(document), "utf-8")
     return folder

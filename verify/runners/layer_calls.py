@@ -28,11 +28,13 @@ AddHook = Callable[[Any, Callable[..., Any]], Any]
 class LayerForm:
     """How states go through layers, by default as [batch, tokens, hidden], alone or before other things: with
     `channels_first` as [batch, hidden, tokens], with `tokens_first` as [tokens, batch, hidden], with `output` as an
-    entry of a dictionary."""
+    entry of a dictionary. `after_first` is the encoder's module, where there is one, that what the first layer gives
+    goes through to be a hidden state."""
 
     channels_first: bool = False
     tokens_first: bool = False
     output: str | None = None
+    after_first: str | None = None
 
     def state(self, result: Any) -> Any:
         """The state in what a layer gives."""
@@ -53,20 +55,30 @@ class LayerForm:
         return np.ascontiguousarray(array.swapaxes(1, 2)) if self.channels_first else array
 
 
+Step = tuple[Any, Any]
+"""The modules that a hidden state is made from another one by, the first and the last: mostly one layer."""
+
+
 @contextmanager
 def watching(
-    layers: Sequence[Any], before: Callable[[tuple[Any, ...]], tuple[Any, ...]], after: Callable[[Any], Any]
+    steps: Sequence[Step], before: Callable[[tuple[Any, ...]], tuple[Any, ...]], after: Callable[[Any], Any]
 ) -> Iterator[None]:
-    """Let `before` replace the positional arguments of each call of these layers, and `after` what it gives."""
+    """Let `before` replace the positional arguments of each call of these steps, and `after` what it gives."""
 
-    def watched(plain: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *given, **named: after(plain(*before(given), **named))
+    def watched(plain: Callable[..., Any], begins: bool, ends: bool) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            result = plain(*(before(given) if begins else given), **named)
+            return after(result) if ends else result
+
+        return call
 
     with ExitStack() as undone:
-        for layer in layers:
-            # Not by assignment, which PaddleNLP intercepts.
-            undone.callback(vars(layer).pop, "forward")
-            vars(layer)["forward"] = watched(layer.forward)
+        for first, last in steps:
+            modules: list[Any] = [first] if first is last else [first, last]
+            for module in modules:
+                # Not by assignment, which PaddleNLP intercepts.
+                undone.callback(vars(module).pop, "forward")
+                vars(module)["forward"] = watched(module.forward, module is first, module is last)
         yield
 
 
@@ -99,9 +111,9 @@ class LayerCalls:
         self._to_array = to_array
         self._from_array = from_array
 
-    def feeding(self, layers: Sequence[Any]) -> AbstractContextManager[None]:
-        """Feed these layer modules while the model runs within this context."""
-        return watching(layers, self._before, self._after)
+    def feeding(self, steps: Sequence[Step]) -> AbstractContextManager[None]:
+        """Feed these layers while the model runs within this context."""
+        return watching(steps, self._before, self._after)
 
     def _before(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
         state = _input(given)

@@ -33,7 +33,7 @@ BLOCK = 8192
 @dataclass
 class Loaded:
     """A live model: `loading` lists names that did not fit, `epsilons` are those of its LayerNorms as loaded,
-    `replaced` the tables that others stand in place of, and `doubled` the methods that compute in double."""
+    `replaced` the tables that others stand in place of, and `lifted` the modules whose casts are lifted."""
 
     model: Any
     architecture: str
@@ -43,7 +43,7 @@ class Loaded:
     epsilons: dict[str, float]
     seconds: float
     replaced: dict[str, Any] = field(default_factory=dict)
-    doubled: tuple[str, ...] = ()
+    lifted: list[Any] = field(default_factory=list)
 
 
 class ModelRunner(ABC):
@@ -106,8 +106,8 @@ class ModelRunner(ABC):
         """Put the arrays of files in place of a live model's, and its own back in place of others; by default
         nothing."""
 
-    def double(self, loaded: Loaded, methods: Sequence[str]) -> None:  # noqa: B027
-        """Let these methods of a live backbone compute in double precision, and all others as they are; by default
+    def lift_casts(self, loaded: Loaded, classes: Sequence[str]) -> None:  # noqa: B027
+        """Let modules of these classes, and no others, compute in float64 where they would cast to float32; by default
         nothing."""
 
     def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
@@ -289,7 +289,7 @@ class ModelRunner(ABC):
         options = request.get("options") or {}
         protocol.set_layer_norm_eps(loaded.norms, self.epsilon_attribute, options.get("layer_norm_eps") or {})
         self.replace_tables(loaded, options.get("tables") or {})
-        self.double(loaded, options.get("doubled") or ())
+        self.lift_casts(loaded, options.get("lifted") or () if dtype == "float64" else ())
         return loaded
 
     def _load(self, request: protocol.Request, architecture: str) -> Loaded:
@@ -301,13 +301,18 @@ class ModelRunner(ABC):
         epsilons = {name: getattr(norm, self.epsilon_attribute) for name, norm in norms.items()}
         return Loaded(model, architecture, loading, modules, norms, epsilons, seconds)
 
-    def _layer_modules(self, model: Any) -> list[Any]:
-        """What the encoder calls once per hidden state: the parts of the first list of modules in it."""
+    def _layer_modules(self, request: protocol.Request, model: Any) -> list[layer_calls.Step]:
+        """What the encoder calls once per hidden state: the parts of the first list of modules in it, the first one
+        with what comes after it."""
         encoder = getattr(model.base_model, "encoder", model.base_model)
         lists = [one for _, one in self.named_modules(encoder) if self.is_module_list(one)]
         if not lists:
             raise protocol.RequestError(f"no list of layers was found in {type(model).__name__}")
-        return list(lists[0])
+        steps = [(layer, layer) for layer in lists[0]]
+        name = _layer_form(request).after_first
+        if name is not None and (last := getattr(encoder, name, None)) is not None:
+            steps[0] = (steps[0][0], last)
+        return steps
 
     def _run_fed(
         self, request: protocol.Request, loaded: Loaded, stage: int, modules: Mapping[str, Any]
@@ -315,7 +320,7 @@ class ModelRunner(ABC):
         states = layer_calls.read_states(load_file(protocol.field(request, "states")))
         calls = layer_calls.LayerCalls(states, _layer_form(request), self.to_array, self.from_array)
         recorder = layer_calls.ModuleRecorder(calls, stage, self.to_array)
-        layers = self._layer_modules(loaded.model)
+        layers = self._layer_modules(request, loaded.model)
         with (
             self.no_gradients(),
             calls.feeding(layers),
@@ -339,7 +344,7 @@ class ModelRunner(ABC):
             raw["qa_logits"] = result
 
         recorded = layer_calls.LayerCalls((), _layer_form(request), self.to_array, self.from_array)
-        layers = self._layer_modules(model) if request.get("recorded") and not fed else []
+        layers = self._layer_modules(request, model) if request.get("recorded") and not fed else []
         hooks = [self.add_hook(model.base_model, on_backbone)]
         if "ForQuestionAnswering" in loaded.architecture:
             linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier

@@ -62,7 +62,8 @@ def widen_layers(paddle: ModuleType, model: Any) -> None:
     """Make float64 the parameters of layers that are made in float32 whatever the default type is: so would their
     gradients be."""
     for layer in model.sublayers():
-        if not layer.sublayers() and any(parameter.dtype == paddle.float32 for parameter in layer.parameters()):
+        own = layer.parameters(include_sublayers=False)
+        if any(parameter.dtype == paddle.float32 for parameter in own):
             layer.to(dtype="float64")
 
 

@@ -238,8 +238,8 @@ class PaddleRunner(operations.ModelRunner):
             raise protocol.RequestError(f"PaddleNLP has no tokenizer {name!r}")
         settings: dict[str, Any] = {}
         if request.get("name"):
-            settings.update(tokenizer_class.pretrained_init_configuration[request["name"]])
-            # Some classes state no length for any name.
+            # Some classes state no settings for a name, or no length.
+            settings.update(tokenizer_class.pretrained_init_configuration.get(request["name"], {}))
             if (length := tokenizer_class.max_model_input_sizes.get(request["name"])) is not None:
                 settings["model_max_length"] = length
         settings.update(request.get("settings") or {})

@@ -270,7 +270,9 @@ def of_backbone(result: Any) -> dict[str, Any]:
     if hasattr(result, "ndim"):
         return {"last_hidden_state": result, "pooler_output": None}
     if isinstance(result, tuple):
-        return {"last_hidden_state": result[0], "pooler_output": result[1] if len(result) > 1 else None}
+        # All hidden states, which some give unasked, are a tuple themselves.
+        pooled = result[1] if len(result) > 1 and hasattr(result[1], "ndim") else None
+        return {"last_hidden_state": result[0], "pooler_output": pooled}
     return {name: result.get(name) for name in ("last_hidden_state", "pooler_output")}
 
 
@@ -288,7 +290,7 @@ def configuration_of(config: Any, names: Iterable[str] = ()) -> dict[str, Any]:
     """Read the fields that describe the computation, and others by their `names`, from a live configuration, leaving
     out absent ones."""
     values = {name: getattr(config, name, None) for name in (*CONFIGURATION_FIELDS, *names)}
-    return {name: value for name, value in values.items() if isinstance(value, (str, int, float))}
+    return {name: value for name, value in values.items() if isinstance(value, (str, int, float, list))}
 
 
 def as_float32(value: float) -> float:

@@ -212,6 +212,7 @@ class TorchRunner(operations.ModelRunner):
             protocol.set_layer_norm_eps(norms, self.epsilon_attribute, wanted)
             arrays.update(self._call_cases(request, model, given, "aligned")[0])
         model.double()
+        lift_casts(self.frameworks()[0], model, (request.get("options") or {}).get("lifted") or ())
         doubled = {case["name"]: given[case["name"]] for case in cases if "error_of" not in case}
         arrays.update(self._call_cases(request, model, doubled, "float64")[0])
         save_file({name: np.ascontiguousarray(one) for name, one in arrays.items()}, protocol.field(request, "outputs"))
@@ -263,31 +264,12 @@ class TorchRunner(operations.ModelRunner):
                     raise protocol.RequestError(f"{name} {problem}")
                 loaded.replaced[name], held[name].data = own, table
 
-    def double(self, loaded: Any, methods: Sequence[str]) -> None:
-        """In these methods, `float()` gives what `double()` does."""
+    def lift_casts(self, loaded: Any, classes: Sequence[str]) -> None:
+        """Wrap the modules' `forward`, and unwrap those of before."""
         torch, _ = self.frameworks()
-        own = vars(loaded.model.base_model)
-
-        def doubled(plain: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **named: Any) -> Any:
-                single = torch.Tensor.float
-                torch.Tensor.float = torch.Tensor.double
-                try:
-                    return plain(*arguments, **named)
-                finally:
-                    torch.Tensor.float = single
-
-            return call
-
-        for name in loaded.doubled:
-            del own[name]
-        loaded.doubled = ()
-        for name in methods:
-            plain = getattr(loaded.model.base_model, name, None)
-            if plain is None:
-                raise protocol.RequestError(f"{type(loaded.model.base_model).__name__} has no method {name!r}")
-            own[name] = doubled(plain)
-            loaded.doubled = (*loaded.doubled, name)
+        for module in loaded.lifted:
+            del vars(module)["forward"]
+        loaded.lifted[:] = lift_casts(torch, loaded.model, classes)
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
@@ -340,6 +322,30 @@ def _stated_dtype(config: Any) -> str | None:
     """The element type that a configuration states; its name changed in transformers 4.56."""
     stated = getattr(config, "dtype", None) or getattr(config, "torch_dtype", None)
     return None if stated is None else str(stated).removeprefix("torch.")
+
+
+def lift_casts(torch: Any, model: Any, classes: Sequence[str]) -> list[Any]:
+    """Let `Tensor.float` give a float64 tensor within modules of these classes, which hold float64; the modules."""
+
+    class Lifting(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function is torch.Tensor.float:
+                return args[0].double()
+            return function(*args, **(kwargs or {}))
+
+    def lifted(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(*given: Any, **named: Any) -> Any:
+            with Lifting():
+                return plain(*given, **named)
+
+        return forward
+
+    modules = [module for module in model.modules() if type(module).__name__ in classes]
+    if absent := sorted({*classes} - {type(module).__name__ for module in modules}):
+        raise protocol.RequestError(f"no module is a {', '.join(absent)}")
+    for module in modules:
+        vars(module)["forward"] = lifted(module.forward)
+    return modules
 
 
 def table_problem(own: protocol.Array, table: protocol.Array, within: float | None) -> str | None:

@@ -47,7 +47,7 @@ def _measured(difference: DeclaredDifference, runs: Runs, inputs: Inputs) -> flo
     elif difference.epsilon and runs.torch64_as_is is not None:
         torch = runs.torch64_as_is.outputs
         names = ["mlm_logits"]
-    elif (difference.tables or difference.doubled) and runs.torch64_as_is is not None:
+    elif (difference.tables or difference.lifted) and runs.torch64_as_is is not None:
         torch = runs.torch64_as_is.outputs
         names = [name for name in paddle if name.startswith("hidden_state.")]
     elif difference.outputs:

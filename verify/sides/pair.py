@@ -160,9 +160,9 @@ class Pair:
         }
 
     @property
-    def doubled(self) -> tuple[str, ...]:
-        """The methods of torch's backbone that are to compute in double precision in float64."""
-        return tuple(name for difference in self.declared for name in difference.doubled)
+    def lifted(self) -> tuple[str, ...]:
+        """The classes of torch's modules whose cast to float32 is lifted where they are compared in float64."""
+        return tuple(name for difference in self.declared for name in difference.lifted)
 
     @property
     def padding(self) -> int | None:

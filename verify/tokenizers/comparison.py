@@ -83,7 +83,7 @@ class Comparison:
         # A call of PaddleNLP gives no mask; that of transformers must give all that the model takes, which is no types
         # where byte pairs are read.
         read = self.tokenizer.settings
-        fields = fields_with(read.kind != BYTE_PAIRS and read.paddle_class.gives_types)
+        fields = fields_with(read.paddle_class.gives_types_with(read.kind))
         settings = {**wanted.settings, "fields of a call": sorted(fields)}
         for name in sorted(settings.keys() | found.settings.keys()):
             one, other = settings.get(name), found.settings.get(name)

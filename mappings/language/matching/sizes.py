@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..family import Family
+from ..fields import running
 from ..rules import pattern_of
 from ..transforms import Shape
 
@@ -23,8 +24,11 @@ def measured_sizes(
     names the others.
     """
     rows = (*family.backbone, *family.pooler, *family.model(architecture).head)
-    conditions = with_defaults(family, configuration)
     stated = {name for name, value in configuration.items() if value is not None}
+    # Of what there is none by default, there may be some: the tensors tell.
+    sizes = {*family.sizes()} - stated
+    none = {entry.name for entry in family.fields if type(entry.default) is int and entry.default == 0}
+    conditions = with_defaults(family, {**configuration, **dict.fromkeys(none & sizes, 1)})
     if not stated.isdisjoint(LABELS):
         stated.update(LABELS)
     shapes = {
@@ -56,7 +60,9 @@ def unsaid_fields(family: Family, said: Collection[str]) -> list[str]:
 
 def with_defaults(family: Family, configuration: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with PaddleNLP's defaults for absent fields, under which rows exist or do not."""
-    return {**{entry.name: entry.default for entry in family.fields if entry.has_default}, **configuration}
+    defaults = {entry.name: entry.default for entry in family.fields if entry.has_default}
+    # What follows from sizes has to wait for them.
+    return running((one for one in family.fields if not callable(one.runs)), {**defaults, **configuration})
 
 
 def head_fields(family: Family, architecture: str, configuration: Mapping[str, Any]) -> set[str]:

@@ -166,6 +166,24 @@ def test_other_classes_give_the_same_ids_types_and_masks(
     assert seen.keys() <= {PAIR_TRUNCATION}
 
 
+def test_token_types_that_a_model_needs_are_given(tmp_path: Path, each_torch: Runners) -> None:
+    """DeBERTa's first version: the second text of a pair is of another type, which no other byte pairs are."""
+    source = tmp_path / "source"
+    source.mkdir()
+    train_byte_pairs(source, ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"))
+    write_config(source, tokenizer_class="DebertaTokenizer", do_lower_case=True)
+    pair = convert(source, "deberta")
+    config = json.loads((pair[1] / "tokenizer_config.json").read_text())
+    assert config["model_input_names"] == ["input_ids", "token_type_ids", "attention_mask"]
+    check, seen = run(pair, each_torch, [*corpus(150), *WITH_TOKENS], "deberta")
+    assert check.passed, check.problems
+    assert seen.keys() <= {PAIR_TRUNCATION}
+    check, seen = run(pair, each_torch, None, "deberta")
+    assert check.passed, check.problems
+    edit(pair[1] / "tokenizer_config.json", lambda document: document["model_input_names"].remove("token_type_ids"))
+    assert not run(pair, each_torch, corpus(20), "deberta")[0].passed
+
+
 def edit(path: Path, change: Callable[[Any], object]) -> None:
     document = json.loads(path.read_text("utf-8"))
     change(document)

@@ -92,6 +92,23 @@ def test_a_roberta_there_and_back(target: str | None, seed_small: Seed, tmp_path
     assert report.passed, [check.problems for check in report.checks]
 
 
+@pytest.mark.parametrize("types", [0, 2])
+def test_a_deberta_there_and_back(types: int, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+    """Of the published ones, whose models have no token types, the tokenizers give them all the same."""
+    source = seed_small("DebertaForSequenceClassification", vocab_size=800, type_vocab_size=types)
+    converted, paddle = tmp_path / "converted", tmp_path / "paddle"
+    train_byte_pairs(source, ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"))
+    write_config(source, tokenizer_class="DebertaTokenizer")
+    convert_checkpoint(source, converted)
+    report = proven(source, converted, runners, "deberta")
+    assert report.passed, [check.problems for check in report.checks]
+    assert {check.name for check in report.checks} == {"as_loaded", "files", "tokenizer"}
+    convert_checkpoint(converted, paddle, to="paddle")
+    assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "DebertaTokenizer"
+    report = proven(converted, paddle, runners, "deberta")
+    assert report.passed, [check.problems for check in report.checks]
+
+
 @pytest.mark.parametrize("change", [spaced, unstripped])
 def test_a_changed_folder_is_red(
     change: Callable[[Path], None], source: Path, tmp_path: Path, runners: Runners

@@ -20,6 +20,7 @@ from paddle2torch.converters.formats.pdparams_writer import write_pdparams
 from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.mappings.language.family import Family, Model
+from paddle2torch.mappings.language.tokenizers import BYTE_PAIRS
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import CheckResult
@@ -404,7 +405,12 @@ def test_what_was_not_altered_is_green(
     source = tmp_path / "source"
     shutil.copytree(seeded(model.source), source)
     if tokenizer:
-        write_lines(source / "vocab.txt", [*special_tokens(family), *CHARACTERS[len(SPECIAL) :]])
+        words = [*special_tokens(family), *CHARACTERS[len(SPECIAL) :]]
+        if family.tokenizer is not None and family.tokenizer.default_class.kinds == (BYTE_PAIRS,):
+            (source / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+            write_lines(source / "merges.txt", ["#version: 0.2"])
+        else:
+            write_lines(source / "vocab.txt", words)
     for name, options in FORMS.items():
         padding = any(difference.padding for difference in family.declared(model.source))
         if "zero_padding_row" in options and not padding:

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from paddle2torch.converters.checkpoints.configuration import complete_fields
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import ParityError, UnreadableFileError
-from paddle2torch.mappings.language.family import Family, Model
+from paddle2torch.mappings.language.family import JOINT_ROLE, Family, Model
 from paddle2torch.mappings.language.rows import Tied
 from paddle2torch.mappings.language.tokenizers import VOCABULARY_FILES, WORDPIECE
 from paddle2torch.mappings.registry import FAMILIES
@@ -60,6 +60,16 @@ ONLY_WITH_ROLES = {
     "position row that no input reads": {"positions"},
     "single ulp": {"feed_forward_in"},
     "wrong rule shared by the weight check": {"query"},
+    **{
+        fault: {JOINT_ROLE}
+        for fault in (
+            "query, key and value in the memory order of their transpose",
+            "query and key of each head exchanged",
+            "query and value of each head exchanged",
+            "key and value of each head exchanged",
+            "queries, keys and values not head by head",
+        )
+    },
     "query and key swapped": {"query", "key"},
     "query and value swapped": {"query", "value"},
     "key and value swapped": {"key", "value"},
@@ -117,6 +127,8 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     # What PaddleNLP's model does not take is handed to the other as zeros, if at all.
     arguments = {*family.arguments_of("torch", family.limits_of(model.source))} & {*family.arguments}
     names |= {name for name, taken in ONLY_WITH_ARGUMENTS.items() if taken not in arguments}
+    # Without padding, every position is attended.
+    names |= {"mask ignored"} if family.limits_of(model.source).padding is not None else set()
     tied = any(isinstance(row, Tied) and row.untied is not None and row.optional for row in model.head)
     names |= set() if tied else ONLY_WITH_A_TIED_DECODER
     names |= set() if model.beside else ONLY_WITH_A_HEAD_BESIDE

@@ -149,13 +149,15 @@ def test_the_published_settings_are_paddlenlps_own() -> None:
     own = run_child(FACTS, {"tables": defaults})
     published = published_tokenizers()
     assert published.keys() >= PRETRAINED.keys()
-    assert {name: dict(settings) for name, settings in published.items()} == {
-        name: own["settings"][name] for name in published
-    }
+    # PaddleNLP's table knows this one without its author alone.
+    known = published.keys() - {"microsoft/deberta-base"}
+    assert {name: dict(published[name]) for name in known} == {name: own["settings"][name] for name in known}
+    assert published["microsoft/deberta-base"] == own["settings"]["deberta-base"]
     lengths = {name: PRETRAINED[name].max_length if name in PRETRAINED else MAX_LENGTH for name in published}
-    # One class states no length, and then there is none.
-    assert published.keys() - own["lengths"].keys() == {name for name in PRETRAINED if name.startswith("squeezebert-")}
-    assert lengths == {name: own["lengths"].get(name, UNLIMITED) for name in published}
+    # Two classes state no length, and then there is none.
+    unlimited = {"microsoft/deberta-base", *(name for name in PRETRAINED if name.startswith("squeezebert-"))}
+    assert published.keys() - own["lengths"].keys() == unlimited
+    assert lengths == {name: own["lengths"].get(name) or UNLIMITED for name in published}
     # What is left out belongs to classes that are refused.
     assert own["settings"].keys() - published.keys() <= REFUSED.keys()
 

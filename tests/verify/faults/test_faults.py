@@ -67,7 +67,7 @@ ONLY_WITH_ROLES = {
     "position row that no input reads": {"positions"},
     "single ulp": {"feed_forward_in"},
     "wrong rule shared by the weight check": {"query"},
-    **dict.fromkeys(ONLY_WITH_A_JOINT_MATRIX, {JOINT_ROLE}),
+    **{name: {JOINT_ROLE} for name in ONLY_WITH_A_JOINT_MATRIX},
     "query and key swapped": {"query", "key"},
     "query and value swapped": {"query", "value"},
     "key and value swapped": {"key", "value"},

@@ -5,7 +5,7 @@ The forward runs touch a few rows of each table only; this makes up for it, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,16 +44,19 @@ def run_embeddings(context: Context) -> CheckResult:
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
-    result = check_embeddings(sizes, context.inputs, rows, ours, theirs, pair.padding)
     held = {name for move in session.plan.moves for name in move.sources}
-    for table, argument in ARGUMENTS.items():
-        module = family.roles.get(ROLES[table])
-        typeless = module is None and table == "token types"
-        absent = typeless or (module is not None and not any(name.endswith(f"{module}.weight") for name in held))
-        if absent or (argument not in family.arguments and not (counted and table == "positions")):
-            # There is no such table, or no way to choose a row of it.
-            result.details["coverage"].pop(table)
-    return result
+    tables = [table for table in TABLES if _can_be_chosen(family, table, held, counted)]
+    return check_embeddings(sizes, context.inputs, rows, ours, theirs, pair.padding, tables)
+
+
+def _can_be_chosen(family: Family, table: str, held: Collection[str], counted: bool) -> bool:
+    """Whether there is such a table among the tensors `held`, and a way to choose a row of it: by an argument, or for
+    positions that are `counted` by the place in a row."""
+    module = family.roles.get(ROLES[table])
+    typeless = module is None and table == "token types"
+    if typeless or (module is not None and not any(name.endswith(f"{module}.weight") for name in held)):
+        return False
+    return ARGUMENTS[table] in family.arguments or (counted and table == "positions")
 
 
 def table_of_positions(family: Family, configuration: Mapping[str, Any]) -> int:
@@ -104,8 +107,10 @@ def check_embeddings(
     paddle: Mapping[str, Array],
     torch: Mapping[str, Array],
     padding: int | None,
+    tables: Sequence[str] = tuple(TABLES),
 ) -> CheckResult:
-    """Compare what the embeddings make of `rows`, given in blocks of tokens, and count rows also for `forward`."""
+    """Compare what the embeddings make of `rows`, given in blocks of tokens, and count rows of the `tables` that there
+    are, also for `forward`."""
     problems: list[str] = []
     worst: StateDifference | None = None
     place = "nothing"
@@ -121,12 +126,12 @@ def check_embeddings(
         mask = rows.attention_mask[:, start : start + ours.shape[1]]
         found = token_difference("hidden_state.00", ours, theirs, mask, LIMIT)
         if worst is None or nan_last(found.share_of_limit) > nan_last(worst.share_of_limit):
-            worst, place = found, token_text(rows, start + found.place[1])
+            worst, place = found, token_text(rows, start + found.place[1], tables)
         if not found.holds:
             differing.append(start + _differing_tokens(ours, theirs))
         start += ours.shape[1]
     if differing and worst is not None:
-        place = _rows_text(rows, np.concatenate(differing))
+        place = _rows_text(rows, np.concatenate(differing), tables)
         problems.append(f"{place}: relative difference {worst.relative:.2e}, limit {worst.relative_limit:.2e}")
     elif not problems and start != rows.input_ids.shape[1]:
         problems.append(f"{start} of {rows.input_ids.shape[1]} tokens were compared")
@@ -146,6 +151,7 @@ def check_embeddings(
                     "check": _touched(rows, table),
                 }
                 for table, field in TABLES.items()
+                if table in tables
             },
             # The declared difference of the padding row; its bits are compared by the check of the weights.
             "excluded_vocabulary_ids": [] if padding is None else [padding],
@@ -153,9 +159,9 @@ def check_embeddings(
     )
 
 
-def token_text(rows: Inputs, token: int) -> str:
-    """The rows of the three tables that one token is made of."""
-    named = {table: int(ids[0, token]) for table, ids in _ids(rows).items()}
+def token_text(rows: Inputs, token: int, tables: Sequence[str]) -> str:
+    """The rows of the tables that one token is made of."""
+    named = {table: int(ids[0, token]) for table, ids in _ids(rows).items() if table in tables}
     return ", ".join(f"{table} row {row}" for table, row in named.items())
 
 
@@ -166,11 +172,11 @@ def _differing_tokens(paddle: Array, torch: Array) -> Array:
     return tokens
 
 
-def _rows_text(rows: Inputs, tokens: Array) -> str:
+def _rows_text(rows: Inputs, tokens: Array, tables: Sequence[str]) -> str:
     """The rows that explain which tokens differ: of the table in which fewest do, if it has rows that do not."""
     if len(tokens) == rows.input_ids.shape[1]:
         return "every token"
-    ids = _ids(rows)
+    ids = {table: of_table for table, of_table in _ids(rows).items() if table in tables}
     table = min(ids, key=lambda name: len(np.unique(ids[name][0, tokens])))
     found = np.unique(ids[table][0, tokens])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""

@@ -100,6 +100,26 @@ def test_rows_are_counted(seed_small: Seed, runners: Runners) -> None:
     assert json.dumps(check.to_json())
 
 
+@pytest.mark.parametrize(
+    ("architecture", "fields", "tables"),
+    [
+        ("BertModel", {}, ["vocabulary", "positions", "token types"]),
+        ("DistilBertModel", {}, ["vocabulary", "positions"]),
+        ("DebertaModel", {"type_vocab_size": 0, "position_biased_input": False}, ["vocabulary"]),
+        ("XLNetModel", {}, ["vocabulary"]),
+    ],
+)
+def test_no_table_is_named_that_a_model_lacks(
+    architecture: str, fields: dict[str, Any], tables: list[str], seed_small: Seed, runners: Runners
+) -> None:
+    source = seed_small(architecture, **fields)
+    convert_checkpoint(source, source.parent / "converted")
+    check = verify(source, runners).check("embeddings")
+    assert check is not None
+    assert check.passed
+    assert [*check.details["coverage"]] == [part.rpartition(" row ")[0] for part in check.where.split(", ")] == tables
+
+
 @pytest.mark.parametrize("padding", [None, 0, 49])
 @pytest.mark.parametrize(
     "fields", [FIELDS, {**FIELDS, "max_position_embeddings": 70}, {**FIELDS, "type_vocab_size": 1, "vocab_size": 51}]

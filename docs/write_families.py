@@ -82,7 +82,8 @@ def _facts(family: Family) -> Iterator[str]:
         for one in family.tokenizer.classes:
             yield from _tokenizer(one)
     names = [entry.name for entry in PRETRAINED.values() if entry.family == family.name]
-    yield f"- {len(names)} names: {', '.join(names)}" if names else "- no pretrained names are registered"
+    known = f"{len(names)} {'name' if len(names) == 1 else 'names'}: {', '.join(names)}"
+    yield f"- {known if names else 'no pretrained names are registered'}"
     if others := [entry.name for entry in COMMUNITY.values() if entry.family == family.name]:
         yield f"- known by name in PaddleNLP's community: {', '.join(others)}"
 

@@ -32,7 +32,8 @@ class Field:
     configuration. `runs` is the value that PaddleNLP's model computes with whatever its configuration says of it, or
     what makes that value of the other fields. `least` is the smallest value that Hugging Face's class takes,
     `target_like` the field whose value Hugging Face's has where it is not stated. `only` is the one value with which
-    the two compute the same, with what becomes of any other. `form` makes one form of the several in which both
+    the two compute the same, with what becomes of any other. `nullable`: it may be null although its default is not.
+    `form` makes one form of the several in which both
     libraries take a value that is no number, and raises ConfigurationError for what has none. `compared`: the live
     models are compared in it, though no row says how large they are by it.
     """

@@ -144,7 +144,7 @@ def test_absent_fields_have_hugging_faces_defaults(tmp_path: Path) -> None:
                 assert defaults[entry.target_name] == defaults[entry.target_like], f"{family.name}: {entry.name}"
                 continue
             if entry.compared and entry.target_name not in defaults:
-                # Its class has the default, not its configuration.
+                # Its class has the default, not its configuration: test_deberta.py asks the class.
                 continue
             # One that has a condition may be a field of PaddleNLP's alone, one of another name one of some heads.
             if (entry.when is None and entry.target is None) or entry.target_name in defaults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.reports.text import report_lines
 from paddle2torch.verify.runners.forward import Runners
 
-from ..conftest import Run
+from ..conftest import TORCH_PYTHONS, Run
 from .conftest import Seed
 
 NARROW = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 36}
@@ -220,3 +221,33 @@ def test_paddlenlps_own_model_type_says_the_family(seed_small: Seed, tmp_path: P
     assert done.target_architecture == "DebertaV2ForTokenClassification"
     convert_checkpoint(tmp_path / "converted", tmp_path / "paddle", to="paddle")
     assert json.loads((tmp_path / "paddle" / "config.json").read_text("utf-8"))["model_type"] == "deberta-v2"
+
+
+CLASS_DEFAULTS = """
+import json, sys, torch
+from transformers import CONFIG_MAPPING, AutoModel
+kind, small, said = json.loads(sys.argv[1])
+models = []
+for own in ({}, said):
+    torch.manual_seed(0)
+    models.append(AutoModel.from_config(CONFIG_MAPPING[kind](**small, **own)).eval())
+shapes = [{name: list(one.shape) for name, one in model.state_dict().items()} for model in models]
+outputs = [model(torch.arange(8)[None])[0] for model in models]
+print(json.dumps([shapes[0] == shapes[1], torch.equal(*outputs)]))
+"""
+
+
+@pytest.mark.parametrize("python", TORCH_PYTHONS)
+@pytest.mark.parametrize("name", ["deberta", "deberta_v2"])
+def test_what_a_configuration_does_not_say_is_what_transformers_class_takes(name: str, python: str) -> None:
+    """Some defaults stand in its class alone: a model made with them stated is the one made without."""
+    family = FAMILIES[name]
+    small: dict[str, Any] = {**NARROW, "vocab_size": 50, "max_position_embeddings": 30}
+    small |= {"relative_attention": True, "pos_att_type": ["c2p"]}
+    said = {one.target_name: one.default_of_target for one in family.fields if one.compared and one.name not in small}
+    assert {"max_relative_positions", "position_biased_input"} <= said.keys()
+    request = json.dumps([family.model_type, small, said])
+    child = subprocess.run(
+        [python, "-c", CLASS_DEFAULTS, request], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert json.loads(child.stdout.splitlines()[-1]) == [True, True]

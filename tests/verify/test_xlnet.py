@@ -99,9 +99,7 @@ def test_multiple_choice_is_refused_in_a_line(seed_small: Seed, paddle2torch: Ru
     assert re.match(r"Error: .*XLNetForMultipleChoice is refused: .*num_labels numbers.*model\.transformer\.", line)
 
 
-def test_what_computes_in_single_precision_is_doubled_and_put_back(
-    seed_small: Seed, tmp_path: Path, runners: Runners
-) -> None:
+def test_a_cast_is_lifted_and_put_back(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     convert_checkpoint(seed_small("XLNetModel"), tmp_path / "converted")
     family = FAMILIES["xlnet"]
     inputs_for(family, "XLNetModel", {**SMALL["xlnet"], "pad_token_id": 5}).save(tmp_path / "inputs", family, "torch")

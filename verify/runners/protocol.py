@@ -247,7 +247,8 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
     """Flatten a framework's output object into tensors under neutral names."""
     tensors: dict[str, Any] = {}
     for key, value in items:
-        # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) or for reading on follows
+        # A cache, for decoding (PaddleNLP's BERT returns one where use_cache is set) or for reading on, follows from
+        # the hidden states.
         if value is None or key in ("past_key_values", "mems"):
             continue
         if key in ("hidden_states", "attentions"):

@@ -75,38 +75,36 @@ def unstripped(folder: Path) -> None:
     path.write_text(json.dumps(document), "utf-8")
 
 
-@pytest.mark.parametrize("target", [None, "bert"])
-def test_a_roberta_there_and_back(target: str | None, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
-    """Its usual tokenizer reads another vocabulary: on the way back, the class is that of this one."""
-    source = seed_small("RobertaForSequenceClassification", vocab_size=800, pad_token_id=1)
-    converted, paddle = tmp_path / "converted", tmp_path / "paddle"
-    train_byte_pairs(source, ("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
-    write_config(source, tokenizer_class="RobertaBPETokenizer")
+def assert_there_and_back(
+    source: Path, family: str, tokenizer_class: str, runners: Runners, target: str | None = None
+) -> None:
+    """A source that holds a vocabulary: as loaded, tokenizer and files are proven, and so they are of the way back."""
+    converted, paddle = source.parent / "converted", source.parent / "paddle"
+    write_config(source, tokenizer_class=tokenizer_class)
     convert_checkpoint(source, converted, target=target)
-    report = proven(source, converted, runners, "roberta")
+    report = proven(source, converted, runners, family)
     assert report.passed, [check.problems for check in report.checks]
     assert {check.name for check in report.checks} == {"as_loaded", "files", "tokenizer"}
     convert_checkpoint(converted, paddle, to="paddle")
-    assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "RobertaBPETokenizer"
-    report = proven(converted, paddle, runners, "roberta")
+    assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == tokenizer_class
+    report = proven(converted, paddle, runners, family)
     assert report.passed, [check.problems for check in report.checks]
+
+
+@pytest.mark.parametrize("target", [None, "bert"])
+def test_a_roberta_there_and_back(target: str | None, seed_small: Seed, runners: Runners) -> None:
+    """Its usual tokenizer reads another vocabulary: on the way back, the class is that of this one."""
+    source = seed_small("RobertaForSequenceClassification", vocab_size=800, pad_token_id=1)
+    train_byte_pairs(source, ("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
+    assert_there_and_back(source, "roberta", "RobertaBPETokenizer", runners, target)
 
 
 @pytest.mark.parametrize("types", [0, 2])
-def test_a_deberta_there_and_back(types: int, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+def test_a_deberta_there_and_back(types: int, seed_small: Seed, runners: Runners) -> None:
     """Of the published ones, whose models have no token types, the tokenizers give them all the same."""
     source = seed_small("DebertaForSequenceClassification", vocab_size=800, type_vocab_size=types)
-    converted, paddle = tmp_path / "converted", tmp_path / "paddle"
     train_byte_pairs(source, ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"))
-    write_config(source, tokenizer_class="DebertaTokenizer")
-    convert_checkpoint(source, converted)
-    report = proven(source, converted, runners, "deberta")
-    assert report.passed, [check.problems for check in report.checks]
-    assert {check.name for check in report.checks} == {"as_loaded", "files", "tokenizer"}
-    convert_checkpoint(converted, paddle, to="paddle")
-    assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "DebertaTokenizer"
-    report = proven(converted, paddle, runners, "deberta")
-    assert report.passed, [check.problems for check in report.checks]
+    assert_there_and_back(source, "deberta", "DebertaTokenizer", runners)
 
 
 @pytest.mark.parametrize("change", [spaced, unstripped])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .beside import Probabilities, SeparateHead
@@ -16,6 +16,9 @@ from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
 from .tables import Formula
 from .tokenizers import TokenizerFacts
+
+if TYPE_CHECKING:
+    from .alternative import Alternative
 
 JOINED_ROLES = ("query", "key", "value")
 ROLES = (
@@ -131,43 +134,6 @@ class Defaults:
     positions_after_padding: bool = False
     masked_id: int | None = None
     first: int = 0
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Another model of Hugging Face's that a family's weights become.
-
-    `name` is what `--target` takes; `becomes` says in a line of every report what was proven with it, and `difference`
-    is declared. `target_type`, `target_prefix`, `models` and `constants` are what a family has under these names,
-    `fields` those that differ. `stated_positions`: PaddleNLP's model, which counts positions otherwise by
-    itself, is given them from 0, as Hugging Face's counts.
-    """
-
-    name: str
-    target_type: str
-    target_prefix: str
-    models: tuple[Model, ...]
-    becomes: str
-    difference: DeclaredDifference
-    constants: Mapping[str, Any]
-    fields: tuple[Field, ...] = ()
-    stated_positions: bool = False
-
-    def of(self, family: Family) -> Family:
-        """The family whose target is this one."""
-        return replace(
-            family,
-            target=self.name,
-            becomes=self.becomes,
-            target_type=self.target_type,
-            target_prefix=self.target_prefix,
-            models=self.models,
-            constants=self.constants,
-            fields=tuple({entry.name: entry for entry in (*family.fields, *self.fields)}.values()),
-            declared_differences=(*family.declared_differences, self.difference),
-            stated_positions=self.stated_positions,
-            alternatives=(),
-        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ...converters.formats.dtypes import Array, widest
 from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
 from ...mappings.language.family import Model
-from ...mappings.language.limits import NO_LIMITS, Limits
+from ..cases import MASKED, PADDED_PAIRS, UNSTATED, Case, id_cases, masks_padding, text_cases
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
@@ -23,33 +23,12 @@ from ..states import StateDifference, describe, largest_difference, nan_last
 from .float32 import FLOOR, NOISE, float32_difference, rounding_error
 from .tokenizer import paddle_tokenizer, stage_tokenizer
 
-TEXTS = ("The Bridge", "今天很好")
-"""Words in both cases and characters, which come out in different lengths. They are few and short, because a model's
-position table may be, and time goes by tokens."""
-
-PAIRS = ("At nine", "No")
-
-TOKENS = 7
-"""Tokens per row of ids where the source has no tokenizer."""
-
-PADDED_PAIRS, MASKED_IDS, IDS_ALONE = "pairs", "ids with a mask", "ids alone"
-
-MASKED = ", mask asked for"
-"""Behind the name of a case: PaddleNLP's tokenizer is asked for the mask that it does not give by default."""
-
-UNSTATED = ", positions left to it"
-"""Behind the name of a case: PaddleNLP's model is not given the positions that it is given otherwise."""
-
 TYPES = "token_type_ids"
 
 DEFAULT_MASK = "default_mask"
 DEFAULT_POSITIONS = "default_positions"
 
 MEASURE = "facts that differ, else the largest difference of an output over its largest value"
-
-Case = dict[str, Any]
-"""The fields of a request; besides, `attended` is the mask that padding stands for, and `error_of` names another case
-whose rounding error is taken for this one's, so that it need not run in float64."""
 
 
 def _run(context: Context) -> Outcome:
@@ -89,38 +68,6 @@ def _other_calls(model: Model, tokenizer: SourceTokenizer | None) -> Iterator[De
         )
 
 
-def text_cases(limits: Limits = NO_LIMITS) -> list[Case]:
-    """The calls of a model that has a tokenizer: one text, and pairs of different lengths, or one where the model takes
-    no more rows or no padding. There are few of them, because even a short one takes a large model seconds."""
-    rows = len(TEXTS) if limits.rows is None and limits.padding is None else 1
-    pairs: Case = {"name": PADDED_PAIRS, "texts": TEXTS[:rows], "pairs": PAIRS[:rows]}
-    return [{"name": "text", "texts": TEXTS[:1], "error_of": PADDED_PAIRS}, pairs]
-
-
-def id_cases(pair: Pair) -> list[Case]:
-    """The calls of a model that has none: ids with a mask, where it takes one, and the same alone, of which one row has
-    no padding."""
-    configuration = pair.configuration
-    padding = configuration.get("pad_token_id")
-    defaults = pair.recognised.family.defaults
-    masked = defaults.masked_id if defaults is not None else None
-    allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
-    limits, longest = pair.limits, pair.recognised.family.longest(configuration)
-    tokens = min(TOKENS, longest or configuration.get("max_position_embeddings", TOKENS))
-    ids = np.random.default_rng(0).choice(allowed, (2 if limits.rows is None else 1, tokens))
-    mask = np.ones_like(ids)
-    if limits.padding is None:
-        mask[1:, 1 + tokens // 2 :] = 0
-    ids[mask == 0] = padding or 0
-    given = {"ids": ids.tolist(), "attended": mask.tolist()}
-    if limits.mask is not None and not _masks_padding(pair):
-        return [{"name": IDS_ALONE, **given}]
-    return [
-        {"name": MASKED_IDS, **given, "mask": mask.tolist()},
-        {"name": IDS_ALONE, **given, "error_of": MASKED_IDS},
-    ]
-
-
 def _fields(context: Context, side: str, cases: list[Case], tokenizer: Any) -> dict[str, Any]:
     """The fields of a request; `tokenizer` is what the runner needs to know of one."""
     path = context.scratch / f"as_loaded {side}.json"
@@ -138,7 +85,7 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
         if tokenizer is not None:
             folder = stage_tokenizer(tokenizer, context.scratch / "as_loaded tokenizer")
             named = {"folder": str(folder), **paddle_tokenizer(tokenizer)}
-            if not _masks_padding(context.pair) and context.pair.limits.mask is None:
+            if not masks_padding(context.pair) and context.pair.limits.mask is None:
                 padded = next(case for case in cases if case["name"] == PADDED_PAIRS)
                 cases = [*cases, {**padded, "name": PADDED_PAIRS + MASKED, "ask_mask": True}]
         if context.pair.recognised.family.stated_positions:
@@ -156,11 +103,6 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
 def is_ours(pair: Pair) -> bool:
     """Whether this package wrote the Hugging Face folder, so that what stands in it is known to the letter."""
     return pair.way_back is None and not pair.is_foreign
-
-
-def _masks_padding(pair: Pair) -> bool:
-    defaults = pair.recognised.family.defaults
-    return defaults is not None and defaults.masks_padding
 
 
 @dataclass
@@ -296,7 +238,7 @@ class Comparison:
         """Whether PaddleNLP's default call treats padding in another way than transformers' on the same."""
         if "mask" in case:
             return False
-        masks = _masks_padding(self.pair)
+        masks = masks_padding(self.pair)
         if "texts" in case:
             return not masks and "attention_mask" not in _part(self.paddle, f"{case['name']}.given.")
         # Both attend to it, and see the same where the embedding of the padding id is.
@@ -372,7 +314,7 @@ class Comparison:
                 "transformers': rows with padding are compared with the mask handed to both, measured is the "
                 "difference of the two default calls on them"
             )
-        if _masks_padding(self.pair):
+        if masks_padding(self.pair):
             return (
                 "given ids alone, PaddleNLP does not attend to the padding id and transformers does: padded rows are "
                 "compared with the mask handed to both, measured is the difference without"

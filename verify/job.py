@@ -141,7 +141,8 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
             inputs = asked.inputs or pair.inputs(asked.seed)
-            inputs.check(pair.limits, pair.configuration["pad_token_id"])
+            decodes = pair.recognised.family.decodes(pair.plan.architecture)
+            inputs.check(pair.limits, pair.configuration["pad_token_id"], decodes)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse

@@ -53,6 +53,9 @@ class Model:
     name does not say what it answers; `asks` are arguments that it has to be called with all the same. `gives_pooled`:
     what PaddleNLP's class returns ends in the output of a pooler that Hugging Face's does not have. `limits` are its
     own where they are not the family's. `former` is what the class was in earlier versions, if that was another model.
+    `read_at` is the field with the id at whose last place among the encoder's ids the class reads the decoder's state:
+    every row holds it equally often, and the decoder is given as many ids as the encoder. `decodes` is False for a
+    class that is the encoder alone in a family with decoders.
     """
 
     source: str
@@ -71,6 +74,8 @@ class Model:
     gives_pooled: bool = False
     limits: Limits | None = None
     former: Former | None = None
+    read_at: str | None = None
+    decodes: bool = True
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -162,7 +167,8 @@ class Family:
     Hugging Face's class, not all of which is double if built so, is built in single, and widened. `alternatives` are
     other models that the weights may become; in the family that one of them makes, `target` is its name. Where there
     are any, `becomes` says what is proven of the usual one. `stated_positions`: PaddleNLP's model is given positions
-    from 0 although it counts otherwise by itself.
+    from 0 although it counts otherwise by itself. `decoder_start` is for encoder-decoders: it makes the first id that
+    the decoder is given of PaddleNLP's configuration.
     """
 
     name: str
@@ -208,6 +214,7 @@ class Family:
     target: str | None = None
     becomes: str = ""
     stated_positions: bool = False
+    decoder_start: Callable[[Mapping[str, Any]], int] | None = None
     _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -298,6 +305,10 @@ class Family:
         left_out |= set(JOINED_ROLES) if JOINT_ROLE in self.roles else set()
         roles = [role for role in ROLES if role not in left_out]
         return (*roles, *(("pooler",) if self.pooler else ()))
+
+    def decodes(self, architecture: str) -> bool:
+        """Whether the models of a class have a decoder behind their encoder."""
+        return self.decoder_start is not None and self.model(architecture).decodes
 
     def limits_of(self, architecture: str) -> Limits:
         """What the models of a class cannot take or give when the frameworks are compared."""

@@ -24,7 +24,7 @@ class Field:
     default for an absent one and Hugging Face's where that differs (`target_default`).
 
     The name is PaddleNLP's, or the one that most families have where PaddleNLP calls it otherwise (`stored`; empty
-    where its configuration does not have it at all).
+    where its configuration does not have it at all). `also` is a second name under which PaddleNLP reads it.
 
     A field whose default is True or False holds true or false. `when` is the condition of PaddleNLP's configuration
     under which Hugging Face's has the field. `counts` is False where no output of a trained model depends on it: only
@@ -51,6 +51,7 @@ class Field:
     nullable: bool = False
     form: Callable[[Any], Any] | None = None
     compared: bool = False
+    also: str | None = None
 
     @property
     def has_default(self) -> bool:
@@ -111,12 +112,16 @@ def never(configuration: Mapping[str, Any]) -> bool:
 def in_words(fields: Iterable[Field], configuration: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """PaddleNLP's configuration under the names that `fields` have here. It may have those names too, which PaddleNLP
     reads where it knows them. Raises ConfigurationError, with the `origin`, where the two contradict each other."""
-    renamed = {entry.stored: entry.name for entry in fields if entry.stored}
-    for stored, name in renamed.items():
-        if stored in configuration and configuration.get(name, configuration[stored]) != configuration[stored]:
+    pairs = ((stored, entry.name) for entry in fields for stored in (entry.also, entry.stored) if stored)
+    renamed = {stored: name for stored, name in pairs if stored != name}
+    said: dict[str, str] = {}
+    for key, value in configuration.items():
+        first = said.setdefault(renamed.get(key, key), key)
+        if configuration[first] != value:
+            one, other = sorted((first, key), key=lambda word: word not in renamed)
             raise ConfigurationError(
-                f"{origin}: {stored} is {configuration[stored]!r} and {name}, which means the same, is "
-                f"{configuration[name]!r}; keep one"
+                f"{origin}: {one} is {configuration[one]!r} and {other}, which means the same, is "
+                f"{configuration[other]!r}; keep one"
             )
     return {renamed.get(name, name): value for name, value in configuration.items()}
 

@@ -111,6 +111,20 @@ class BytePairs:
 PREFIX_SPACE = {"add_prefix_space": OnlyValue(False, False, "puts a blank before a text, once and not always")}
 """For `only` of a class with this setting: fast tokenizers put a blank before every part of a text."""
 
+_ANGLED = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "sep": "</s>", "pad": "<pad>", "cls": "<s>", "mask": "<mask>"}
+
+ANGLED_BYTE_PAIRS = BytePairs(
+    tokens={f"{role}_token": token for role, token in _ANGLED.items()},
+    # The mask takes the blank before it.
+    strips={f"{role}_token": (role == "mask", False) for role in _ANGLED},
+    layout=Layout(
+        pair=("cls_token", "A", "sep_token", "sep_token", "B", "sep_token"),
+        types=(0, 0, 0, 0, 0, 0),
+    ),
+    only=PREFIX_SPACE,
+)
+"""What several classes have: texts between <s> and </s>, two of which part a pair."""
+
 
 @dataclass(frozen=True)
 class TokenizerClass:

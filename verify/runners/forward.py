@@ -25,6 +25,7 @@ from ...mappings.language.family import Model
 from ...mappings.language.limits import NO_LIMITS, Limits
 from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs, needed
+from ..states import kind_of
 from .client import RunnerProcess
 from .environments import find_interpreters
 
@@ -248,6 +249,11 @@ class Session:
         """What the architecture cannot take or give."""
         return self.plan.family.limits_of(self.plan.architecture)
 
+    @property
+    def decodes(self) -> bool:
+        """Whether a decoder stands behind an encoder."""
+        return self.plan.family.decodes(self.plan.architecture)
+
     def save_inputs(self, name: str, inputs: Inputs, limits: Limits = NO_LIMITS) -> dict[str, str]:
         """Write inputs for a request to what has these `limits`; returns the path by framework."""
         paths = {side: self.scratch / f"{name} {side}.safetensors" for side in ("paddle", "torch")}
@@ -299,7 +305,8 @@ class Session:
             "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
             "layers": asdict(self.plan.family.layers),
-            "recorded": self.limits.states is not None,
+            "recorded": self.decodes or self.limits.states is not None,
+            "decodes": self.decodes,
             **fields,
         }
         answer = runner.request(request)
@@ -411,5 +418,5 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
 
 
 def _save_states(session: Session, dtype: str, paddle: Run) -> str:
-    states = {name: array for name, array in paddle.outputs.items() if name.startswith("hidden_state.")}
+    states = {name: array for name, array in paddle.outputs.items() if kind_of(name) == "hidden_state"}
     return session.save(f"states {dtype}", states)

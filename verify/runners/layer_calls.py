@@ -82,6 +82,23 @@ def watching(
         yield
 
 
+class ReachedError(Exception):
+    """Layers were reached, and were not to be run: `state` is what the first one was given."""
+
+    def __init__(self, state: protocol.Array) -> None:
+        super().__init__("the first layer was reached")
+        self.state = state
+
+
+def stopping(steps: Sequence[Step], form: LayerForm, to_array: Callable[[Any], Any]) -> AbstractContextManager[None]:
+    """Within this context, a model that calls the first of these steps raises ReachedError."""
+
+    def stop(given: tuple[Any, ...]) -> tuple[Any, ...]:
+        raise ReachedError(copied(form.turned(to_array(_input(given)))))
+
+    return watching(steps[:1], stop, lambda result: result)
+
+
 def _input(given: tuple[Any, ...]) -> Any:
     if not given:
         raise protocol.RequestError("a layer is called without its input as the first argument")
@@ -182,8 +199,8 @@ def copied(array: protocol.Array) -> protocol.Array:
     return copy
 
 
-def read_states(arrays: Mapping[str, protocol.Array]) -> list[protocol.Array]:
-    """The hidden states among a run's outputs, in order."""
-    prefix = "hidden_state."
+def read_states(arrays: Mapping[str, protocol.Array], stack: str = "") -> list[protocol.Array]:
+    """The hidden states among a run's outputs, in order; with a `stack`, those whose names begin so."""
+    prefix = f"{stack}hidden_state."
     names = [name for name in arrays if name.startswith(prefix)]
     return [arrays[name] for name in sorted(names, key=lambda name: int(name.removeprefix(prefix)))]

@@ -12,7 +12,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,9 @@ class ModelRunner(ABC):
         self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
     ) -> dict[str, Any]:
         """Call a model and return what it puts out, all hidden states included, by the framework's names; where these
-        are `recorded`, it is not asked for them."""
+        are `recorded`, it is not asked for them, and those of an encoder-decoder always are."""
+        if request.get("decodes"):
+            return dict(model(**tensors, output_attentions=attentions, return_dict=True).items())
         if request.get("recorded"):
             return dict(model(**tensors, return_dict=True).items())
         asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
@@ -170,21 +172,24 @@ class ModelRunner(ABC):
         """Feed `states`, a file with the reference's hidden states, into one layer call at a time.
 
         Writes `hidden_state.00` as the model made it, `hidden_state.NN` as layer NN made it from the reference's
-        state NN - 1, and all else that the model puts out, made from the reference's last state.
+        state NN - 1, and all else that the model puts out, made from the reference's last state. Of an encoder-decoder,
+        both are fed so.
         """
         loaded = self._loaded(request)
         calls, _, tensors = self._run_fed(request, loaded, 0, {})
         # The states that the model hands out are partly those that were fed.
         given = ("hidden_state.", "attention.", "last_hidden_state")
         arrays = {name: self.to_array(tensor) for name, tensor in tensors.items() if not name.startswith(given)}
-        arrays.update({f"hidden_state.{index:02d}": array for index, array in enumerate(calls.own)})
+        for stack, own in calls.items():
+            arrays.update({f"{stack}hidden_state.{index:02d}": array for index, array in enumerate(own.own)})
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
             "seconds": {"load": loaded.seconds},
         }
 
     def trace(self, request: protocol.Request) -> protocol.Answer:
-        """Feed `states` as `layers` does and write what the named `modules` take and give at one `stage`.
+        """Feed `states` as `layers` does and write what the named `modules` take and give at one `stage`, of an
+        encoder-decoder's `stack`.
 
         Stage 0 is before the layers, i is layer i, one more than the number of layers is behind them. Answers with
         the `order` in which the modules were called; a module that is called twice is recorded the first time.
@@ -202,6 +207,9 @@ class ModelRunner(ABC):
         loaded = self._loaded(request)
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
+        if request.get("decodes"):
+            arrays = self._first_states(request, loaded, inputs)
+            return {"outputs": protocol.write_outputs(request, arrays, request["dtype"])}
         inputs.pop("attention_mask", None)
         backbone = loaded.model.base_model
         whole = hasattr(backbone, "embeddings")
@@ -220,6 +228,40 @@ class ModelRunner(ABC):
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
         }
+
+    def _first_states(
+        self, request: protocol.Request, loaded: Loaded, inputs: Mapping[str, protocol.Array]
+    ) -> dict[str, protocol.Array]:
+        """What the first layer of the encoder is given, all rows in blocks as `embeddings` does, and that of the
+        decoder, the first row alone: nothing behind is computed."""
+        stacks = self._stacks(request, loaded.model)
+        rows, tokens = inputs["input_ids"].shape
+        step, arrays = max(1, BLOCK // tokens), {}
+        for index, start in enumerate(range(0, rows, step)):
+            part = {name: array[start : start + step] for name, array in inputs.items()}
+            # One token will do for the decoder here, and for the encoder below.
+            part["decoder_input_ids"] = part["input_ids"][:, :1]
+            arrays[f"embeddings.{index:04d}"] = self._given_to(request, loaded.model, part, stacks[""])
+        ids = inputs["decoder_input_ids"][:1]
+        given = {"input_ids": ids[:, :1], "decoder_input_ids": ids}
+        name = f"{protocol.DECODER}embeddings.0000"
+        arrays[name] = self._given_to(request, loaded.model, given, stacks[protocol.DECODER])
+        return arrays
+
+    def _given_to(
+        self,
+        request: protocol.Request,
+        model: Any,
+        inputs: Mapping[str, protocol.Array],
+        steps: Sequence[layer_calls.Step],
+    ) -> protocol.Array:
+        tensors = {name: self.from_array(array) for name, array in inputs.items()}
+        try:
+            with self.no_gradients(), layer_calls.stopping(steps, _layer_form(request), self.to_array):
+                model.base_model(**tensors)
+        except layer_calls.ReachedError as reached:
+            return reached.state
+        raise protocol.RequestError(f"{type(model).__name__} does not call its layers")
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
         """Write d(sum of outputs times projections) / d(parameter) for every parameter.
@@ -301,10 +343,18 @@ class ModelRunner(ABC):
         epsilons = {name: getattr(norm, self.epsilon_attribute) for name, norm in norms.items()}
         return Loaded(model, architecture, loading, modules, norms, epsilons, seconds)
 
-    def _layer_modules(self, request: protocol.Request, model: Any) -> list[layer_calls.Step]:
-        """What the encoder calls once per hidden state: the parts of the first list of modules in it, the first one
-        with what comes after it."""
-        encoder = getattr(model.base_model, "encoder", model.base_model)
+    def _stacks(self, request: protocol.Request, model: Any) -> dict[str, list[layer_calls.Step]]:
+        """The layers of a model: its encoder's, and those of a decoder behind that, by what stands before the names of
+        their states."""
+        backbone = model.base_model
+        stacks = {"": self._layer_modules(request, model, getattr(backbone, "encoder", backbone))}
+        if request.get("decodes"):
+            stacks[protocol.DECODER] = self._layer_modules(request, model, backbone.decoder)
+        return stacks
+
+    def _layer_modules(self, request: protocol.Request, model: Any, encoder: Any) -> list[layer_calls.Step]:
+        """What an encoder or a decoder calls once per hidden state: the parts of the first list of modules in it, the
+        first one with what comes after it."""
         lists = [one for _, one in self.named_modules(encoder) if self.is_module_list(one)]
         if not lists:
             raise protocol.RequestError(f"no list of layers was found in {type(model).__name__}")
@@ -316,53 +366,61 @@ class ModelRunner(ABC):
 
     def _run_fed(
         self, request: protocol.Request, loaded: Loaded, stage: int, modules: Mapping[str, Any]
-    ) -> tuple[layer_calls.LayerCalls, layer_calls.ModuleRecorder, dict[str, Any]]:
-        states = layer_calls.read_states(load_file(protocol.field(request, "states")))
-        calls = layer_calls.LayerCalls(states, _layer_form(request), self.to_array, self.from_array)
-        recorder = layer_calls.ModuleRecorder(calls, stage, self.to_array)
-        layers = self._layer_modules(request, loaded.model)
-        with (
-            self.no_gradients(),
-            calls.feeding(layers),
-            recorder.recording(modules, self.add_hook),
-        ):
+    ) -> tuple[dict[str, layer_calls.LayerCalls], layer_calls.ModuleRecorder, dict[str, Any]]:
+        arrays = load_file(protocol.field(request, "states"))
+        stacks = self._stacks(request, loaded.model)
+        calls = {stack: self._calls(request, layer_calls.read_states(arrays, stack)) for stack in stacks}
+        recorder = layer_calls.ModuleRecorder(calls[str(request.get("stack") or "")], stage, self.to_array)
+        with ExitStack() as watched:
+            watched.enter_context(self.no_gradients())
+            for stack, layers in stacks.items():
+                watched.enter_context(calls[stack].feeding(layers))
+            watched.enter_context(recorder.recording(modules, self.add_hook))
             return calls, recorder, self._run(request, loaded, False, fed=True)
+
+    def _calls(self, request: protocol.Request, states: Sequence[protocol.Array]) -> layer_calls.LayerCalls:
+        return layer_calls.LayerCalls(states, _layer_form(request), self.to_array, self.from_array)
 
     def _run(self, request: protocol.Request, loaded: Loaded, attentions: bool, fed: bool = False) -> dict[str, Any]:
         """Run a model once and return every tensor it puts out, with those of its backbone, by neutral names. The
         hidden states are those of its layers' calls where the request wants them `recorded`, unless they are `fed`."""
-        model = loaded.model
+        model, decodes = loaded.model, bool(request.get("decodes"))
         inputs = protocol.read_inputs(request, loaded.architecture)
         self.prepare(model, inputs)
         backbone: dict[str, Any] = {}
         raw: dict[str, Any] = {}
 
         def on_backbone(module: Any, given: Any, result: Any) -> None:
-            backbone.update(protocol.of_backbone(result))
+            backbone.update(protocol.of_backbone(result, decodes))
 
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result
 
-        recorded = layer_calls.LayerCalls((), _layer_form(request), self.to_array, self.from_array)
-        layers = self._layer_modules(request, model) if request.get("recorded") and not fed else []
+        stacks = self._stacks(request, model) if request.get("recorded") and not fed else {}
+        recorded = {stack: self._calls(request, ()) for stack in stacks}
         hooks = [self.add_hook(model.base_model, on_backbone)]
         if "ForQuestionAnswering" in loaded.architecture:
             linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
             hooks.append(self.add_hook(linear, on_question_answering))
         try:
             tensors = {name: self.from_array(array) for name, array in inputs.items()}
-            with recorded.feeding(layers):
+            with ExitStack() as watched:
+                for stack, layers in stacks.items():
+                    watched.enter_context(recorded[stack].feeding(layers))
                 own = self.call(request, model, tensors, attentions)
         finally:
             for hook in hooks:
                 hook.remove()
         # What was recorded goes before what a configuration makes one side give unasked.
-        if recorded.own:
-            own["hidden_states"] = [self.from_array(state) for state in recorded.own]
+        states = {stack: [self.from_array(state) for state in calls.own] for stack, calls in recorded.items()}
+        if decodes:
+            own["encoder_hidden_states"], own["decoder_hidden_states"] = states.get(""), states.get(protocol.DECODER)
+        elif states.get(""):
+            own["hidden_states"] = states[""]
         elif own.get("hidden_states") is not None:
             own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
         # The task's own tensors come last so that the backbone's never replace them.
-        return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture)
+        return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture, decodes)
 
 
 def _layer_form(request: protocol.Request) -> layer_calls.LayerForm:

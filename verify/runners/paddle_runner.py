@@ -266,7 +266,9 @@ class PaddleRunner(operations.ModelRunner):
             modules = (request.get("returns") or {}).get("modules", ())
             asks = request.get("asks") or {}
             taken = given if case not in stated else {**given, "position_ids": positions_of(given["input_ids"])}
-            result, parts = loading_calls.call_model(self, loaded.model, loaded.architecture, taken, modules, asks)
+            result, parts = loading_calls.call_model(
+                self, loaded.model, loaded.architecture, taken, modules, asks, bool(request.get("decodes"))
+            )
             arrays.update({f"{case}.given.{name}": array for name, array in given.items()})
             arrays.update({f"{case}.part.{name}": array for name, array in parts.items()})
             # A cache for decoding, a tuple that comes back where use_cache is set, follows from the rest.

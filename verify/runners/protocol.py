@@ -70,6 +70,28 @@ OUTPUT_NAMES = {
 }
 
 
+LANGUAGE_MODELS = ("ForMaskedLM", "ForCausalLM", "Generator", "ForConditionalGeneration")
+"""What the names of classes end in whose logits are of words, one row for each token."""
+
+DECODER = "decoder."
+"""What stands before the names of what a decoder behind an encoder puts out."""
+
+STATE_LISTS = {"hidden_states": "hidden_state", "attentions": "attention"}
+"""Outputs of which there is one per layer, and the names of each."""
+
+STATE_LISTS_OF_TWO = {
+    "encoder_hidden_states": "hidden_state",
+    "encoder_attentions": "attention",
+    "decoder_hidden_states": f"{DECODER}hidden_state",
+    "decoder_attentions": f"{DECODER}attention",
+    "cross_attentions": f"{DECODER}cross_attention",
+}
+"""The same of an encoder-decoder."""
+
+OF_DECODER = ("last_hidden_state", "mlm_logits", "qa_logits", "start_logits", "end_logits")
+"""Of the outputs of an encoder-decoder, those that have one entry for each of the decoder's tokens."""
+
+
 ACCIDENTS = (AttributeError, ImportError, MemoryError, NameError, NotImplementedError, TypeError)
 """Errors by which a program fails, not a model: what was asked for was not found out."""
 
@@ -221,14 +243,17 @@ def peak_memory_bytes() -> int:
 
 
 def read_inputs(request: Request, architecture: str) -> dict[str, Array]:
-    """Read the input tensors; for multiple choice, the whole batch becomes the choices of one example."""
+    """Read the input tensors; for multiple choice, the whole batch becomes the choices of one example. A decoder's have
+    tokens of their own number."""
     arrays = load_file(field(request, "inputs"))
     if IDS not in arrays:
         raise RequestError(f"the inputs lack {IDS}")
     inputs: dict[str, Array] = {name: np.asarray(array, dtype=np.int64) for name, array in arrays.items()}
-    shapes = {array.shape for array in inputs.values()}
+    shapes = {array.shape for name, array in inputs.items() if not name.startswith("decoder_")}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise RequestError(f"the inputs must have one shape [batch, tokens], not {sorted(shapes)}")
+    if len({len(array) for array in inputs.values()}) != 1:
+        raise RequestError("the inputs must have as many rows for the decoder as for the encoder")
     if architecture.endswith("ForMultipleChoice"):
         inputs = {name: array[None] for name, array in inputs.items()}
     return inputs
@@ -243,30 +268,40 @@ def write_outputs(request: Request, arrays: Mapping[str, Array], dtype: str) -> 
     return sorted(arrays)
 
 
-def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict[str, Any]:
-    """Flatten a framework's output object into tensors under neutral names."""
+def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str, decodes: bool = False) -> dict[str, Any]:
+    """Flatten a framework's output object into tensors under neutral names; those of an encoder-decoder, which
+    `decodes`, say which of the two they are of."""
     tensors: dict[str, Any] = {}
+    lists = STATE_LISTS_OF_TWO if decodes else STATE_LISTS
     for key, value in items:
         # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) or for reading on follows
-        if value is None or key in ("past_key_values", "mems"):
+        if value is None or key in ("past_key_values", "cache", "mems"):
             continue
-        if key in ("hidden_states", "attentions"):
-            label = "hidden_state" if key == "hidden_states" else "attention"
-            tensors.update({f"{label}.{index:02d}": one for index, one in enumerate(value)})
+        if key in lists:
+            tensors.update({f"{lists[key]}.{index:02d}": one for index, one in enumerate(value)})
         elif isinstance(value, (tuple, list)):
             tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
-        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM", "Generator")):
+        elif key == "logits" and architecture.endswith(LANGUAGE_MODELS):
             tensors["mlm_logits"] = value
         elif key == "logits" and architecture.endswith("ForPreTraining"):
             # Whether a token was replaced: one number for each.
             tensors["replaced_logits"] = value
         else:
             tensors[OUTPUT_NAMES.get(key, key)] = value
-    return tensors
+    if not decodes:
+        return tensors
+    return {DECODER + name if name in OF_DECODER else name: tensor for name, tensor in tensors.items()}
 
 
-def of_backbone(result: Any) -> dict[str, Any]:
-    """What a backbone puts out, by neutral names; the pooler's is None where it has none."""
+def of_backbone(result: Any, decodes: bool = False) -> dict[str, Any]:
+    """What a backbone puts out, by the frameworks' names; the pooler's is None where it has none. One that `decodes`
+    gives what its decoder does before what its encoder does."""
+    if decodes:
+        names = ("last_hidden_state", "encoder_last_hidden_state")
+        if isinstance(result, tuple):
+            # Unless it was asked for more, there is one of either.
+            return dict(zip(names, (result[0], result[-1] if len(result) == len(names) else None), strict=True))
+        return {name: result.get(name) for name in names}
     if hasattr(result, "ndim"):
         return {"last_hidden_state": result, "pooler_output": None}
     if isinstance(result, tuple):

@@ -223,19 +223,20 @@ class TorchRunner(operations.ModelRunner):
     ) -> tuple[dict[str, protocol.Array], dict[str, Any]]:
         """The arrays of one run, and by case what came back: its class, and the names of its fields in their order,
         None where they have no names."""
-        architecture = str(request["architecture"])
+        architecture, decodes = str(request["architecture"]), bool(request.get("decodes"))
         arrays: dict[str, protocol.Array] = {}
         returned: dict[str, Any] = {}
         for case, one in given.items():
 
             def call(one: dict[str, protocol.Array] = one) -> Any:
-                return loading_calls.call_model(self, model, architecture, one)
+                return loading_calls.call_model(self, model, architecture, one, decodes=decodes)
 
             result, parts = loading_calls.step(f"calling the model with {case}", call)
-            tensors = protocol.collect_outputs(result.items(), architecture) if hasattr(result, "items") else None
+            named = result.items() if hasattr(result, "items") else None
+            tensors = None if named is None else protocol.collect_outputs(named, architecture, decodes)
             returned[case] = [type(result).__name__, None if tensors is None else list(tensors)]
-            named = {name: self.to_array(tensor) for name, tensor in (tensors or {}).items()}
-            arrays.update({f"{case}.{run}.{name}": array for name, array in {**parts, **named}.items()})
+            given_out = {name: self.to_array(tensor) for name, tensor in (tensors or {}).items()}
+            arrays.update({f"{case}.{run}.{name}": array for name, array in {**parts, **given_out}.items()})
         return arrays, returned
 
     def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .beside import Probabilities, SeparateHead
-from .fields import Field, running
+from .fields import Field, Generation, running
 from .limits import NO_LIMITS, PLAIN, Former, LayerForm, Limits, Withdrawn
+from .limits import Defaults as Defaults
 from .pretrained import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
@@ -50,6 +51,7 @@ class Model:
     name does not say what it answers; `asks` are arguments that it has to be called with all the same. `gives_pooled`:
     what PaddleNLP's class returns ends in the output of a pooler that Hugging Face's does not have. `limits` are its
     own where they are not the family's. `former` is what the class was in earlier versions, if that was another model.
+    `generation` is for a class that writes texts.
     """
 
     source: str
@@ -68,6 +70,7 @@ class Model:
     gives_pooled: bool = False
     limits: Limits | None = None
     former: Former | None = None
+    generation: Generation | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -115,22 +118,6 @@ class DeclaredDifference:
     def applies(self, configuration: Mapping[str, Any]) -> bool:
         """Whether there is a difference with a configuration, PaddleNLP's."""
         return self.when is None or self.when(configuration)
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What PaddleNLP's model takes where the caller gives nothing but ids.
-
-    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
-    those that hold `masked_id`, if there is such an id.
-    `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
-    `first` over all of them.
-    """
-
-    masks_padding: bool
-    positions_after_padding: bool = False
-    masked_id: int | None = None
-    first: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 if TYPE_CHECKING:
     from . import layer_calls, protocol
@@ -66,6 +66,10 @@ class ModelRunner(ABC):
     @abstractmethod
     def as_loaded(self, request: protocol.Request) -> protocol.Answer:
         """Load a folder as a user does, call the model with what its tokenizer gives, and say what that is."""
+
+    @abstractmethod
+    def written(self, model: Any, ids: Any, count: int) -> Any:
+        """The tokens, at most `count`, that a model writes behind each row of ids by its library's `generate`."""
 
     @abstractmethod
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
@@ -138,6 +142,7 @@ class ModelRunner(ABC):
             "trace": self.trace,
             "embeddings": self.embeddings,
             "gradients": self.gradients,
+            "generate": self.generate,
             "as_loaded": self.as_loaded,
             "release": self.release,
         }
@@ -251,6 +256,31 @@ class ModelRunner(ABC):
                 # One at a time: all together are as large as the model.
                 np.save(os.path.join(protocol.field(request, "outputs"), f"{index:05d}.npy"), self._gradient(parameter))
         return files
+
+    def generate(self, request: protocol.Request) -> protocol.Answer:
+        """Let a model write up to `count` tokens behind the rows of `ids`, the most probable one each time and with a
+        cache. One that has an encoder reads the ids, and its decoder begins as the configuration says.
+
+        Writes `tokens` [rows, steps], and the logits [rows, vocabulary] that each step chose from as `logits.NN`.
+        """
+        loaded = self._loaded(request)
+        steps: list[protocol.Array] = []
+
+        def record(module: Any, given: Any, result: Any) -> None:
+            logits = getattr(result, "logits", result[0] if isinstance(result, tuple) else result)
+            steps.append(np.array(self.to_array(logits)[:, -1]))
+
+        ids, count = np.asarray(protocol.field(request, "ids"), np.int64), int(protocol.field(request, "count"))
+        hook = self.add_hook(loaded.model, record)
+        try:
+            with self.no_gradients():
+                tokens = self.to_array(self.written(loaded.model, self.from_array(ids), count))
+        finally:
+            hook.remove()
+        arrays = {"tokens": np.ascontiguousarray(tokens)}
+        arrays.update({f"logits.{index:02d}": one for index, one in enumerate(steps)})
+        save_file(arrays, protocol.field(request, "outputs"))
+        return {"steps": len(steps)}
 
     def release(self, request: protocol.Request) -> protocol.Answer:
         """Drop the model that is kept."""

@@ -329,6 +329,18 @@ def set_layer_norm_eps(modules: Mapping[str, Any], attribute: str, wanted: Mappi
             setattr(module, attribute, float(value))
 
 
+def table_problem(own: Array, table: Array, within: float | None) -> str | None:
+    """Why a model's own table may not be replaced by another, in words that follow its name; None where it may."""
+    if own.shape != table.shape:
+        return f"has shape {list(own.shape)}, PaddleNLP computes {list(table.shape)}"
+    if within is None:
+        return None
+    # Row by row: the differences of all at once would be as large as the table again. A NaN stays one, and is within no
+    # distance.
+    apart = float(np.max([np.max(np.abs(one - other)) for one, other in zip(own, table, strict=True)]))
+    return None if apart <= within else f"is {apart:.2e} away from what PaddleNLP computes, {within:g} is expected"
+
+
 def live_heads(modules: Iterable[tuple[str, Any]]) -> dict[str, int]:
     """Return the number of heads of every attention module that splits its input into heads."""
     heads: dict[str, int] = {}

@@ -74,7 +74,16 @@ class Asked:
     def concerned(self, pair: Pair) -> tuple[Check, ...]:
         """The checks that apply to a pair, and that are reported as not run when they are not."""
         known = self.published is not None and pair.weights == "published"
-        return tuple(check for check in all_checks() if known or not check.needs.published)
+        family, architecture = pair.recognised.family, pair.plan.architecture
+        return tuple(
+            check
+            for check in all_checks()
+            if (known or not check.needs.published) and (check.applies(family, architecture) or self.names(check))
+        )
+
+    def names(self, check: Check) -> bool:
+        """Whether a check is asked for by its name, and not as one of all."""
+        return not self.full and check.name in self.checks
 
     def wants(self, check: Check) -> bool:
         """Whether a check that applies is to be run."""
@@ -177,6 +186,10 @@ def _certify(
 
 def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutputError) -> Report:
     """The report on a folder that holds another model: none of the checks can hold."""
+    inverse = error.inverse
+    concerned = {
+        one.name for one in all_checks() if one.applies(inverse.family, inverse.architecture) or asked.names(one)
+    }
     return Report(
         source=str(source),
         converted=str(converted),
@@ -184,8 +197,8 @@ def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutput
         weights="local",
         parameters=0,
         tensors=len(error.inverse.moves),
-        checks=tuple(failed(name, str(error)) for name in asked.checks),
-        not_run=tuple(name for name in ALL_CHECKS if name not in asked.checks),
+        checks=tuple(failed(name, str(error)) for name in asked.checks if name in concerned),
+        not_run=tuple(name for name in ALL_CHECKS if name in concerned and name not in asked.checks),
         declared_differences=(),
         inputs_digest=None,
         versions={},

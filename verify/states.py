@@ -10,7 +10,7 @@ import numpy as np
 
 from ..converters.formats.dtypes import Array
 from .reports.result import CheckResult
-from .runners.protocol import DECODER
+from .runners.outputs import DECODER
 
 OF_STATE = "largest difference of a state over its largest value"
 """What the checks end to end measure."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .beside import Probabilities, SeparateHead
-from .fields import Field, running
+from .fields import Field, Generation, running
 from .limits import NO_LIMITS, PLAIN, Former, LayerForm, Limits, Withdrawn
+from .limits import Defaults as Defaults
 from .pretrained import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
@@ -56,6 +57,7 @@ class Model:
     `read_at` is the field with the id at whose last place among the encoder's ids the class reads the decoder's state:
     every row holds it equally often, and the decoder is given as many ids as the encoder. `decodes` is False for a
     class that is the encoder alone in a family with decoders.
+    `generation` is for a class that writes texts.
     """
 
     source: str
@@ -76,6 +78,7 @@ class Model:
     former: Former | None = None
     read_at: str | None = None
     decodes: bool = True
+    generation: Generation | None = None
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -123,22 +126,6 @@ class DeclaredDifference:
     def applies(self, configuration: Mapping[str, Any]) -> bool:
         """Whether there is a difference with a configuration, PaddleNLP's."""
         return self.when is None or self.when(configuration)
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What PaddleNLP's model takes where the caller gives nothing but ids.
-
-    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
-    those that hold `masked_id`, if there is such an id.
-    `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
-    `first` over all of them.
-    """
-
-    masks_padding: bool
-    positions_after_padding: bool = False
-    masked_id: int | None = None
-    first: int = 0
 
 
 @dataclass(frozen=True)

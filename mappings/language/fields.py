@@ -97,6 +97,14 @@ class Field:
         return value if self.least is None else max(value, self.least)
 
 
+@dataclass(frozen=True)
+class Generation:
+    """That a class writes texts, by both libraries' `generate`. `fields` are those of PaddleNLP's configuration that
+    it needs to: generation_config.json states them, by Hugging Face's names, as far as they are not null."""
+
+    fields: tuple[str, ...] = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+
 def running(fields: Iterable[Field], configuration: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration of PaddleNLP's with what its model computes with, of the fields that it has."""
     values = {entry.name: entry.running(configuration) for entry in fields if entry.name in configuration}

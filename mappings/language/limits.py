@@ -1,5 +1,5 @@
-"""What PaddleNLP's models cannot be given, or asked for, when the frameworks are compared, and what other versions of
-the two libraries lack or had otherwise."""
+"""What PaddleNLP's models take by themselves, and what they cannot be given, or asked for, when the frameworks are
+compared; and what other versions of the two libraries lack or had otherwise."""
 
 from __future__ import annotations
 
@@ -65,6 +65,22 @@ class LayerForm:
 
 PLAIN = LayerForm()
 """The form of nearly all."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What PaddleNLP's model takes where the caller gives nothing but ids.
+
+    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
+    those that hold `masked_id`, if there is such an id.
+    `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
+    `first` over all of them.
+    """
+
+    masks_padding: bool
+    positions_after_padding: bool = False
+    masked_id: int | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def watching(
         yield
 
 
-class ReachedError(Exception):
+class _ReachedError(Exception):
     """Layers were reached, and were not to be run: `state` is what the first one was given."""
 
     def __init__(self, state: protocol.Array) -> None:
@@ -90,13 +90,20 @@ class ReachedError(Exception):
         self.state = state
 
 
-def stopping(steps: Sequence[Step], form: LayerForm, to_array: Callable[[Any], Any]) -> AbstractContextManager[None]:
-    """Within this context, a model that calls the first of these steps raises ReachedError."""
+def first_given(
+    call: Callable[[], Any], steps: Sequence[Step], form: LayerForm, to_array: Callable[[Any], Any]
+) -> protocol.Array:
+    """What the first of these steps is given when `call` runs the model, which goes no further."""
 
     def stop(given: tuple[Any, ...]) -> tuple[Any, ...]:
-        raise ReachedError(copied(form.turned(to_array(_input(given)))))
+        raise _ReachedError(copied(form.turned(to_array(_input(given)))))
 
-    return watching(steps[:1], stop, lambda result: result)
+    try:
+        with watching(steps[:1], stop, lambda result: result):
+            call()
+    except _ReachedError as reached:
+        return reached.state
+    raise protocol.RequestError("a model does not call its layers")
 
 
 def _input(given: tuple[Any, ...]) -> Any:

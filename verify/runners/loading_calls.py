@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from . import operations, protocol, tokenizer_calls
+    from . import operations, outputs, protocol, tokenizer_calls
 else:
     # Run beside the scripts, this file is in no package.
+    import outputs
     import protocol
     import tokenizer_calls
 
@@ -100,7 +101,7 @@ def call_model(
     recorded: dict[str, list[protocol.Array]] = {}
 
     def on_backbone(module: Any, taken: Any, result: Any) -> None:
-        for name, tensor in protocol.of_backbone(result, decodes).items():
+        for name, tensor in outputs.of_backbone(result, decodes).items():
             if tensor is not None:
                 recorded.setdefault(name, []).append(runner.to_array(tensor))
 
@@ -116,7 +117,7 @@ def call_model(
         with runner.no_gradients():
             result = model(**tensors, **(asks or {}))
         parts = {name: np.concatenate(arrays, axis=-1) for name, arrays in recorded.items()}
-        return result, protocol.collect_outputs(parts.items(), architecture, decodes)
+        return result, outputs.collect_outputs(parts.items(), architecture, decodes)
     finally:
         for hook in hooks:
             hook.remove()

@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 if TYPE_CHECKING:
-    from . import layer_calls, protocol
+    from . import layer_calls, outputs, protocol
 else:
     # Run beside the scripts, this file is in no package.
     import layer_calls
+    import outputs
     import protocol
 
 BLOCK = 8192
@@ -66,6 +67,10 @@ class ModelRunner(ABC):
     @abstractmethod
     def as_loaded(self, request: protocol.Request) -> protocol.Answer:
         """Load a folder as a user does, call the model with what its tokenizer gives, and say what that is."""
+
+    @abstractmethod
+    def written(self, model: Any, ids: Any, count: int) -> Any:
+        """The tokens, at most `count`, that a model writes behind each row of ids by its library's `generate`."""
 
     @abstractmethod
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
@@ -140,6 +145,7 @@ class ModelRunner(ABC):
             "trace": self.trace,
             "embeddings": self.embeddings,
             "gradients": self.gradients,
+            "generate": self.generate,
             "as_loaded": self.as_loaded,
             "release": self.release,
         }
@@ -234,34 +240,23 @@ class ModelRunner(ABC):
     ) -> dict[str, protocol.Array]:
         """What the first layer of the encoder is given, all rows in blocks as `embeddings` does, and that of the
         decoder, the first row alone: nothing behind is computed."""
-        stacks = self._stacks(request, loaded.model)
-        rows, tokens = inputs["input_ids"].shape
-        step, arrays = max(1, BLOCK // tokens), {}
-        for index, start in enumerate(range(0, rows, step)):
-            part = {name: array[start : start + step] for name, array in inputs.items()}
-            # One token will do for the decoder here, and for the encoder below.
-            part["decoder_input_ids"] = part["input_ids"][:, :1]
-            arrays[f"embeddings.{index:04d}"] = self._given_to(request, loaded.model, part, stacks[""])
-        ids = inputs["decoder_input_ids"][:1]
-        given = {"input_ids": ids[:, :1], "decoder_input_ids": ids}
-        name = f"{protocol.DECODER}embeddings.0000"
-        arrays[name] = self._given_to(request, loaded.model, given, stacks[protocol.DECODER])
-        return arrays
+        stacks, form, model = self._stacks(request, loaded.model), _layer_form(request), loaded.model.base_model
 
-    def _given_to(
-        self,
-        request: protocol.Request,
-        model: Any,
-        inputs: Mapping[str, protocol.Array],
-        steps: Sequence[layer_calls.Step],
-    ) -> protocol.Array:
-        tensors = {name: self.from_array(array) for name, array in inputs.items()}
-        try:
-            with self.no_gradients(), layer_calls.stopping(steps, _layer_form(request), self.to_array):
-                model.base_model(**tensors)
-        except layer_calls.ReachedError as reached:
-            return reached.state
-        raise protocol.RequestError(f"{type(model).__name__} does not call its layers")
+        def given(stack: str, **ids: protocol.Array) -> protocol.Array:
+            tensors = {name: self.from_array(array) for name, array in ids.items()}
+            with self.no_gradients():
+                return layer_calls.first_given(lambda: model(**tensors), stacks[stack], form, self.to_array)
+
+        ids, step = inputs["input_ids"], max(1, BLOCK // inputs["input_ids"].shape[1])
+        blocks = [ids[start : start + step] for start in range(0, len(ids), step)]
+        # One token will do for the other stack.
+        arrays = {
+            f"embeddings.{index:04d}": given("", input_ids=block, decoder_input_ids=block[:, :1])
+            for index, block in enumerate(blocks)
+        }
+        row = inputs["decoder_input_ids"][:1]
+        behind = given(outputs.DECODER, input_ids=row[:, :1], decoder_input_ids=row)
+        return {**arrays, f"{outputs.DECODER}embeddings.0000": behind}
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
         """Write d(sum of outputs times projections) / d(parameter) for every parameter.
@@ -293,6 +288,31 @@ class ModelRunner(ABC):
                 # One at a time: all together are as large as the model.
                 np.save(os.path.join(protocol.field(request, "outputs"), f"{index:05d}.npy"), self._gradient(parameter))
         return files
+
+    def generate(self, request: protocol.Request) -> protocol.Answer:
+        """Let a model write up to `count` tokens behind the rows of `ids`, the most probable one each time and with a
+        cache. One that has an encoder reads the ids, and its decoder begins as the configuration says.
+
+        Writes `tokens` [rows, steps], and the logits [rows, vocabulary] that each step chose from as `logits.NN`.
+        """
+        loaded = self._loaded(request)
+        steps: list[protocol.Array] = []
+
+        def record(module: Any, given: Any, result: Any) -> None:
+            logits = getattr(result, "logits", result[0] if isinstance(result, tuple) else result)
+            steps.append(np.array(self.to_array(logits)[:, -1]))
+
+        ids, count = np.asarray(protocol.field(request, "ids"), np.int64), int(protocol.field(request, "count"))
+        hook = self.add_hook(loaded.model, record)
+        try:
+            with self.no_gradients():
+                tokens = self.to_array(self.written(loaded.model, self.from_array(ids), count))
+        finally:
+            hook.remove()
+        arrays = {"tokens": np.ascontiguousarray(tokens)}
+        arrays.update({f"logits.{index:02d}": one for index, one in enumerate(steps)})
+        save_file(arrays, protocol.field(request, "outputs"))
+        return {"steps": len(steps)}
 
     def release(self, request: protocol.Request) -> protocol.Answer:
         """Drop the model that is kept."""
@@ -349,7 +369,7 @@ class ModelRunner(ABC):
         backbone = model.base_model
         stacks = {"": self._layer_modules(request, model, getattr(backbone, "encoder", backbone))}
         if request.get("decodes"):
-            stacks[protocol.DECODER] = self._layer_modules(request, model, backbone.decoder)
+            stacks[outputs.DECODER] = self._layer_modules(request, model, backbone.decoder)
         return stacks
 
     def _layer_modules(self, request: protocol.Request, model: Any, encoder: Any) -> list[layer_calls.Step]:
@@ -391,7 +411,7 @@ class ModelRunner(ABC):
         raw: dict[str, Any] = {}
 
         def on_backbone(module: Any, given: Any, result: Any) -> None:
-            backbone.update(protocol.of_backbone(result, decodes))
+            backbone.update(outputs.of_backbone(result, decodes))
 
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result
@@ -414,13 +434,13 @@ class ModelRunner(ABC):
         # What was recorded goes before what a configuration makes one side give unasked.
         states = {stack: [self.from_array(state) for state in calls.own] for stack, calls in recorded.items()}
         if decodes:
-            own["encoder_hidden_states"], own["decoder_hidden_states"] = states.get(""), states.get(protocol.DECODER)
+            own["encoder_hidden_states"], own["decoder_hidden_states"] = states.get(""), states.get(outputs.DECODER)
         elif states.get(""):
             own["hidden_states"] = states[""]
         elif own.get("hidden_states") is not None:
             own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
         # The task's own tensors come last so that the backbone's never replace them.
-        return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture, decodes)
+        return outputs.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture, decodes)
 
 
 def _layer_form(request: protocol.Request) -> layer_calls.LayerForm:

@@ -62,36 +62,6 @@ ACTIVATION_ATTRIBUTES = (
     "pooler_activation",
 )
 
-# Both frameworks' names of one output, and the name used in the output files.
-OUTPUT_NAMES = {
-    "prediction_logits": "mlm_logits",
-    "sop_logits": "sequence_relationship_logits",
-    "seq_relationship_logits": "sequence_relationship_logits",
-}
-
-
-LANGUAGE_MODELS = ("ForMaskedLM", "ForCausalLM", "Generator", "ForConditionalGeneration")
-"""What the names of classes end in whose logits are of words, one row for each token."""
-
-DECODER = "decoder."
-"""What stands before the names of what a decoder behind an encoder puts out."""
-
-STATE_LISTS = {"hidden_states": "hidden_state", "attentions": "attention"}
-"""Outputs of which there is one per layer, and the names of each."""
-
-STATE_LISTS_OF_TWO = {
-    "encoder_hidden_states": "hidden_state",
-    "encoder_attentions": "attention",
-    "decoder_hidden_states": f"{DECODER}hidden_state",
-    "decoder_attentions": f"{DECODER}attention",
-    "cross_attentions": f"{DECODER}cross_attention",
-}
-"""The same of an encoder-decoder."""
-
-OF_DECODER = ("last_hidden_state", "mlm_logits", "qa_logits", "start_logits", "end_logits")
-"""Of the outputs of an encoder-decoder, those that have one entry for each of the decoder's tokens."""
-
-
 ACCIDENTS = (AttributeError, ImportError, MemoryError, NameError, NotImplementedError, TypeError)
 """Errors by which a program fails, not a model: what was asked for was not found out."""
 
@@ -268,49 +238,6 @@ def write_outputs(request: Request, arrays: Mapping[str, Array], dtype: str) -> 
     return sorted(arrays)
 
 
-def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str, decodes: bool = False) -> dict[str, Any]:
-    """Flatten a framework's output object into tensors under neutral names; those of an encoder-decoder, which
-    `decodes`, say which of the two they are of."""
-    tensors: dict[str, Any] = {}
-    lists = STATE_LISTS_OF_TWO if decodes else STATE_LISTS
-    for key, value in items:
-        # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) or for reading on follows
-        if value is None or key in ("past_key_values", "cache", "mems"):
-            continue
-        if key in lists:
-            tensors.update({f"{lists[key]}.{index:02d}": one for index, one in enumerate(value)})
-        elif isinstance(value, (tuple, list)):
-            tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
-        elif key == "logits" and architecture.endswith(LANGUAGE_MODELS):
-            tensors["mlm_logits"] = value
-        elif key == "logits" and architecture.endswith("ForPreTraining"):
-            # Whether a token was replaced: one number for each.
-            tensors["replaced_logits"] = value
-        else:
-            tensors[OUTPUT_NAMES.get(key, key)] = value
-    if not decodes:
-        return tensors
-    return {DECODER + name if name in OF_DECODER else name: tensor for name, tensor in tensors.items()}
-
-
-def of_backbone(result: Any, decodes: bool = False) -> dict[str, Any]:
-    """What a backbone puts out, by the frameworks' names; the pooler's is None where it has none. One that `decodes`
-    gives what its decoder does before what its encoder does."""
-    if decodes:
-        names = ("last_hidden_state", "encoder_last_hidden_state")
-        if isinstance(result, tuple):
-            # Unless it was asked for more, there is one of either.
-            return dict(zip(names, (result[0], result[-1] if len(result) == len(names) else None), strict=True))
-        return {name: result.get(name) for name in names}
-    if hasattr(result, "ndim"):
-        return {"last_hidden_state": result, "pooler_output": None}
-    if isinstance(result, tuple):
-        # All hidden states, which some give unasked, are a tuple themselves.
-        pooled = result[1] if len(result) > 1 and hasattr(result[1], "ndim") else None
-        return {"last_hidden_state": result[0], "pooler_output": pooled}
-    return {name: result.get(name) for name in ("last_hidden_state", "pooler_output")}
-
-
 def digest(array: Array) -> dict[str, Any]:
     """Describe a tensor by the hash of its bytes: floating-point values as float32, others as they are."""
     # A float64 run holds widened float32 values, so narrowing them again is exact.
@@ -362,6 +289,18 @@ def set_layer_norm_eps(modules: Mapping[str, Any], attribute: str, wanted: Mappi
             raise RequestError(f"no LayerNorm is called {name!r}; there are: {', '.join(sorted(modules))}")
         for module in hits:
             setattr(module, attribute, float(value))
+
+
+def table_problem(own: Array, table: Array, within: float | None) -> str | None:
+    """Why a model's own table may not be replaced by another, in words that follow its name; None where it may."""
+    if own.shape != table.shape:
+        return f"has shape {list(own.shape)}, PaddleNLP computes {list(table.shape)}"
+    if within is None:
+        return None
+    # Row by row: the differences of all at once would be as large as the table again. A NaN stays one, and is within no
+    # distance.
+    apart = float(np.max([np.max(np.abs(one - other)) for one, other in zip(own, table, strict=True)]))
+    return None if apart <= within else f"is {apart:.2e} away from what PaddleNLP computes, {within:g} is expected"
 
 
 def live_heads(modules: Iterable[tuple[str, Any]]) -> dict[str, int]:

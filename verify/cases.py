@@ -54,6 +54,11 @@ def id_cases(pair: Pair) -> list[Case]:
     if limits.padding is None:
         mask[1:, 1 + tokens // 2 :] = 0
     ids[mask == 0] = padding or 0
+    if (field := pair.recognised.family.model(pair.plan.architecture).read_at) is not None:
+        # Once in every row, at places that differ.
+        ids[ids == configuration[field]] = next(one for one in allowed if one != configuration[field])
+        for row, length in enumerate(mask.sum(axis=1)):
+            ids[row, length - 1 - row] = configuration[field]
     given = {"ids": ids.tolist(), "attended": mask.tolist()}
     if limits.mask is not None and not masks_padding(pair):
         return [{"name": IDS_ALONE, **given}]

@@ -79,6 +79,11 @@ def kind_of(name: str) -> str:
     return name.removeprefix(DECODER).partition(".")[0]
 
 
+def is_map(name: str) -> bool:
+    """Whether an output is the map of an attention."""
+    return kind_of(name) in _MAPS
+
+
 def describe(name: str) -> str:
     """An output's name in words: `hidden_state.03` is hidden state 3, the output of layer 2. Layers are numbered as in
     the names of tensors, from 0; hidden state 0 is what they are given."""
@@ -190,15 +195,15 @@ def attended_positions(name: str, shape: tuple[int, ...], mask: Array) -> Array:
     axis."""
     if stack_of(name):
         return np.ones(shape[:2], bool)
-    if _has_token_axis(name, shape):
+    if has_token_axis(name, shape):
         return mask.astype(bool)
     return np.ones(shape[:1], bool)
 
 
 def _count_problems(paddle: Mapping[str, Array], torch: Mapping[str, Array]) -> list[str]:
     problems = []
-    for prefix, what in (("hidden_state.", "hidden states"), ("attention.", "attention maps")):
-        counts = [sum(name.startswith(prefix) for name in side) for side in (paddle, torch)]
+    for kind, what in (("hidden_state", "hidden states"), ("attention", "attention maps")):
+        counts = [sum(kind_of(name) == kind for name in side) for side in (paddle, torch)]
         if counts[0] != counts[1]:
             problems.append(f"Paddle has {counts[0]} {what}, torch {counts[1]}")
     return problems
@@ -222,12 +227,13 @@ def _absolute_difference(paddle: Array, torch: Array, attended: Array) -> Array:
 
 def _tokens_first(name: str, values: Array) -> Array:
     """An attention map [batch, heads, queries, keys] as [batch, queries, heads, keys]; anything else as it is."""
-    return values.swapaxes(1, 2) if kind_of(name) in _MAPS else values
+    return values.swapaxes(1, 2) if is_map(name) else values
 
 
-def _has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether an output is [rows, tokens, ...]; `logits` are when they have three axes (token classification)."""
-    if name.startswith(("hidden_state.", "attention.")) or name in _PER_TOKEN:
+def has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an output is [rows, tokens, ...], an attention map once its queries are its second axis; `logits` are
+    when they have three axes (token classification)."""
+    if stack_of(name) or name.startswith(("hidden_state.", "attention.")) or name in _PER_TOKEN:
         return True
     return name == "logits" and len(shape) == 3
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import ConfigurationError
 from . import encoders
 from .family import Model
-from .fields import Field
+from .fields import Field, Generation
 from .rows import Embedding, Following, Linear, Norm, Parameter, Row, Tied
 from .rules import BACKBONE
 
@@ -196,6 +196,12 @@ def models(name: str) -> tuple[Model, ...]:
                 ),
             ),
             auto_class="AutoModelForSeq2SeqLM",
+            generation=Generation(
+                (
+                    *("bos_token_id", "eos_token_id", "pad_token_id"),
+                    *("decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id"),
+                )
+            ),
         ),
         Model(
             f"{name}ForSequenceClassification",

@@ -4,7 +4,7 @@ argument, and the model called with what the tokenizer gives; beside PaddleNLP's
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,11 +50,20 @@ def _run(context: Context) -> Outcome:
     settings = None if tokenizer is None else tokenizer.settings
     untyped = settings is not None and not settings.paddle_class.gives_types_with(settings.kind)
     outcome = Comparison(pair, paddle, torch, untyped).outcome(cases)
-    return replace(outcome, declared=(*outcome.declared, *_other_calls(architecture, tokenizer)))
+    others = _other_calls(architecture, tokenizer, paddle.answer["untaken"])
+    return replace(outcome, declared=(*outcome.declared, *others))
 
 
-def _other_calls(model: Model, tokenizer: SourceTokenizer | None) -> Iterator[DeclaredDifferenceSeen]:
+def _other_calls(
+    model: Model, tokenizer: SourceTokenizer | None, untaken: Sequence[str]
+) -> Iterator[DeclaredDifferenceSeen]:
     """Calls of PaddleNLP's that are not the default ones, because those fail."""
+    if untaken:
+        yield DeclaredDifferenceSeen(
+            "untaken_fields",
+            f"PaddleNLP's {model.source} fails when it is called with all that its own tokenizer gives: it was not "
+            f"given {', '.join(untaken)}",
+        )
     if model.asks:
         asked = ", ".join(f"{name}={value}" for name, value in model.asks.items())
         yield DeclaredDifferenceSeen(

@@ -55,8 +55,12 @@ def check_configuration(
             expected = entry.of_target(entry.running({**fields, name: sides[0]}))
         if expected != sides[1]:
             problems.append(f"{name} is {expected} in Paddle and {sides[1]} in torch")
-    for name, what in (("heads", "number of attention heads in use"), ("activation", "activation function in use")):
-        if name == "heads" and "num_attention_heads" not in entries:
+    for name, what, field in (
+        ("heads", "number of attention heads in use", "num_attention_heads"),
+        ("decoder_heads", "number of the decoder's attention heads in use", "decoder_attention_heads"),
+        ("activation", "activation function in use", None),
+    ):
+        if field is not None and field not in entries:
             continue
         compared += 1
         if paddle[name] is None or paddle[name] != torch[name]:

@@ -6,6 +6,7 @@ The forward runs touch a few rows of each table only; this makes up for it, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
-from ..states import StateDifference, nan_last, token_difference
+from ..states import StateDifference, nan_last, stack_of, token_difference
 
 LIMIT = 1e-12
 """Times the token's largest value; correct conversions stay below 1e-14."""
@@ -40,11 +41,19 @@ def run_embeddings(context: Context) -> CheckResult:
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
     rows = _whole_tables(rows) if counted else rows
-    inputs = session.save_inputs("embeddings inputs", _folded(rows) if counted else rows)
+    # A decoder reads the same table of words and has its own of positions, as long as the other.
+    decodes = family.decodes(session.plan.architecture)
+    asked = _folded(rows) if counted else rows
+    asked = replace(asked, decoder_input_ids=asked.input_ids) if decodes else asked
+    inputs = session.save_inputs("embeddings inputs", asked)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
-    result = check_embeddings(sizes, context.inputs, rows, ours, theirs, pair.padding)
+    encoders = [{name: array for name, array in side.items() if not stack_of(name)} for side in (ours, theirs)]
+    result = check_embeddings(sizes, context.inputs, rows, *encoders, pair.padding)
+    if decodes:
+        decoders = [{name: array for name, array in side.items() if stack_of(name)} for side in (ours, theirs)]
+        result = _with_decoder(result, check_embeddings(sizes, context.inputs, _first_row(asked), *decoders, None))
     held = {name for move in session.plan.moves for name in move.sources}
     for table, argument in ARGUMENTS.items():
         module = family.roles.get(ROLES[table])
@@ -90,6 +99,24 @@ def _folded(rows: Inputs) -> Inputs:
     """Such a row as many rows, in each of which the positions count from 0 to the last."""
     table = int(rows.position_ids.max()) + 1
     return Inputs(**{name: array.reshape(-1, table) for name, array in rows.arrays().items()})
+
+
+def _first_row(rows: Inputs) -> Inputs:
+    """What the decoder was given: the first row."""
+    return Inputs(**{name: array[:1] for name, array in rows.arrays().items()})
+
+
+def _with_decoder(encoder: CheckResult, decoder: CheckResult) -> CheckResult:
+    """The result for both: that of the worse one, with the problems of either."""
+    worse = decoder if nan_last(decoder.worst or 0.0) > nan_last(encoder.worst or 0.0) else encoder
+    shown = decoder if encoder.passed and not decoder.passed else encoder if not encoder.passed else worse
+    return replace(
+        shown,
+        passed=encoder.passed and decoder.passed,
+        where=f"decoder's {shown.where}" if shown is decoder else shown.where,
+        problems=(*encoder.problems, *(f"decoder's {problem}" for problem in decoder.problems)),
+        details=encoder.details,
+    )
 
 
 def _flat(blocks: Mapping[str, Array]) -> dict[str, Array]:

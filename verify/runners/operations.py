@@ -170,7 +170,7 @@ class ModelRunner(ABC):
             "digests": self.state_digests(loaded.model) if request.get("digests") else {},
             "loading": dict(loaded.loading),
             "parameters": sum(math.prod(parameter.shape) for _, parameter in loaded.model.named_parameters()),
-            **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate, request.get("fields") or ()),
+            **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate, request),
             "seconds": {"load": loaded.seconds, "forward": seconds},
         }
 
@@ -265,9 +265,10 @@ class ModelRunner(ABC):
         one `.npy` file per parameter. Answers with the file's name by parameter, None where there is no gradient.
         """
         files = self._write_gradients(request)
+        buffers = [name for name, _ in self._loaded(request).model.named_buffers()]
         # The gradients live as long as the model.
         self.release(request)
-        return {"files": files}
+        return {"files": files, "buffers": buffers}
 
     def _write_gradients(self, request: protocol.Request) -> dict[str, str | None]:
         loaded = self._loaded(request)

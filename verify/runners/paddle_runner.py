@@ -256,7 +256,8 @@ class PaddleRunner(operations.ModelRunner):
         return tokenizer_class.from_pretrained(folder, **settings)
 
     def as_loaded(self, request: protocol.Request) -> protocol.Answer:
-        """Call the model with what PaddleNLP's tokenizer gives, or with the ids of the cases, and nothing else.
+        """Call the model with what PaddleNLP's tokenizer gives, or with the ids of the cases, and nothing else. Fields
+        of the tokenizer's that the model does not take, so that the call would fail, are `untaken`.
 
         Writes `CASE.given.FIELD`, and `CASE.NN` for what comes back in PaddleNLP's order, beside `CASE.part.NAME`. The
         model is that of the other operations: they load it in the plain way too.
@@ -268,10 +269,14 @@ class PaddleRunner(operations.ModelRunner):
         cases = loading_calls.read_cases(request)
         typed = bool((named or {}).get("token_types", True))
         stated = {case["name"] for case in cases if case.get("state_positions")}
+        known = loading_calls.arguments_of(loaded.model.forward)
+        untaken: set[str] = set()
         for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd", typed).items():
             modules = (request.get("returns") or {}).get("modules", ())
             asks = request.get("asks") or {}
-            taken = given if case not in stated else {**given, "position_ids": positions_of(given["input_ids"])}
+            untaken |= set() if known is None else given.keys() - known
+            taken = {name: array for name, array in given.items() if name not in untaken}
+            taken |= {"position_ids": positions_of(given["input_ids"])} if case in stated else {}
             result, parts = loading_calls.call_model(
                 self, loaded.model, loaded.architecture, taken, modules, asks, bool(request.get("decodes"))
             )
@@ -286,6 +291,7 @@ class PaddleRunner(operations.ModelRunner):
         return {
             **loading_calls.labels_of(loaded.model.config),
             "special": loading_calls.special_tokens(tokenizer) if tokenizer is not None else {},
+            "untaken": sorted(untaken),
             "seconds": {"load": loaded.seconds},
         }
 

@@ -363,18 +363,21 @@ def describe(
     modules: list[tuple[str, Any]],
     layer_norms: Mapping[str, float],
     run: Callable[[Callable[[Any], Any], Array], Array],
-    names: Iterable[str] = (),
+    request: Request,
 ) -> dict[str, Any]:
-    """Return the facts of a live model that decide what it computes, with fields of its configuration by `names`."""
+    """Return the facts of a live model that decide what it computes, with the `fields` of its configuration that a
+    request names. An encoder-decoder has as many heads in each of the two as these agree in."""
     heads = live_heads(modules)
+    behind = {name for name in heads if request.get("decodes") and "decoder" in name.split(".")}
     activations = live_activations(modules, run)
     return {
-        "configuration": configuration_of(config, names),
+        "configuration": configuration_of(config, request.get("fields") or ()),
         "labels": {str(number): str(label) for number, label in (getattr(config, "id2label", None) or {}).items()},
         "layer_norm_eps": dict(layer_norms),
         # Layers are numbered.
         "activation": agreed(value for name, value in activations.items() if re.search(r"\.\d+\.", name)),
         "activations": activations,
-        "heads": agreed(heads.values()),
+        "heads": agreed(count for name, count in heads.items() if name not in behind),
+        "decoder_heads": agreed(heads[name] for name in behind),
         "attention_heads": heads,
     }

@@ -107,14 +107,19 @@ def defaults_of(
 
 
 def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
-    """PaddleNLP's tables of the pretrained names of a backbone's family, and the defaults of its configuration."""
+    """PaddleNLP's tables of the pretrained names of a backbone's family, and the defaults of its configuration; those
+    of several tokenizers, separated by blanks, together."""
     import paddlenlp.transformers
 
     model_class = getattr(paddlenlp.transformers, architecture)
+    addresses: dict[str, dict[str, str]] = {}
+    for name in tokenizer.split():
+        for file, table in getattr(paddlenlp.transformers, name).pretrained_resource_files_map.items():
+            addresses.setdefault(file, {}).update(table)
     return {
         "configurations": model_class.pretrained_init_configuration,
         "weights": model_class.pretrained_resource_files_map["model_state"],
-        "tokenizers": getattr(paddlenlp.transformers, tokenizer).pretrained_resource_files_map,
+        "tokenizers": addresses,
         "names": sorted(model_class.config_class.pretrained_init_configuration),
         "defaults": model_class.config_class().to_dict(),
     }

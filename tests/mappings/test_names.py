@@ -23,6 +23,7 @@ from .conftest import Facts
 
 TABLES = {
     "albert": ("AlbertModel", "AlbertTokenizer", 14),
+    "bart": ("BartModel", "BartTokenizer", 2),
     "bert": ("BertModel", "BertTokenizer", 18),
     "convbert": ("ConvBertModel", "ConvBertTokenizer", 3),
     "deberta": ("DebertaModel", "DebertaTokenizer", 1),
@@ -33,6 +34,7 @@ TABLES = {
     "ernie_gram": ("ErnieGramModel", "ErnieGramTokenizer", 2),
     "ernie_m": ("ErnieMModel", "ErnieMTokenizer", 4),
     "fnet": ("FNetModel", "FNetTokenizer", 2),
+    "mbart": ("MBartModel", "MBartTokenizer MBart50Tokenizer", 5),
     "megatronbert": ("MegatronBertModel", "MegatronBertTokenizer", 2),
     "mobilebert": ("MobileBertModel", "MobileBertTokenizer", 1),
     "mpnet": ("MPNetModel", "MPNetTokenizer", 1),
@@ -46,7 +48,7 @@ TABLES = {
     "tinybert": ("TinyBertModel", "TinyBertTokenizer", 6),
     "xlnet": ("XLNetModel", "XLNetTokenizer", 5),
 }
-"""By family: PaddleNLP's backbone, its tokenizer, and how many names there are."""
+"""By family: PaddleNLP's backbone, its tokenizer or several, and how many names there are."""
 
 DROPPED = {
     "TinyBertModel": "fit_dense",
@@ -62,7 +64,7 @@ WITHOUT_TYPES = {"DistilBertModel"}
 
 OF_SEVERAL_FILES = {
     *("ernie-m-base", "ernie-m-large", "uie-m-base", "uie-m-large", "skep_roberta_large_en"),
-    "microsoft/deberta-base",
+    *("microsoft/deberta-base", "bart-base", "bart-large"),
 }
 
 TOKENIZER_UNDER = {"microsoft/deberta-base": "deberta-base"}
@@ -93,6 +95,7 @@ WITHOUT_CONFIGURATION = {"deberta": {"microsoft/deberta-base"}, "mpnet": {"mpnet
 """Names whose configuration is the defaults of their class."""
 
 TRUE_SIZE = (
+    "bart-base",
     "convbert-small",
     "ernie-3.0-nano-zh",
     "fnet-base",
@@ -115,7 +118,10 @@ ENTRIES = [entry for entries in NAMES.values() for entry in entries]
 BUILT = [entry for entry in ENTRIES if entry.family != "albert"]
 """Albert's layers share their weights; its counts are compared with its rules."""
 
-OTHER_LAYERS = {"convbert", "deberta", "deberta_v2", "fnet", "mobilebert", "nystromformer", "squeezebert", "xlnet"}
+OTHER_LAYERS = {
+    *("bart", "convbert", "deberta", "deberta_v2", "fnet", "mbart", "mobilebert"),
+    *("nystromformer", "squeezebert", "xlnet"),
+}
 """Families whose layers are not those of an encoder as usual: their rules are the formula."""
 
 entries = pytest.mark.parametrize("entry", ENTRIES, ids=[entry.name for entry in ENTRIES])
@@ -205,7 +211,7 @@ def test_each_table_is_compared() -> None:
     assert {family: len(names) for family, names in NAMES.items()} == {
         family: number for family, (_, _, number) in TABLES.items()
     }
-    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 160
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 167
 
 
 @pytest.mark.parametrize("family", TABLES)
@@ -262,11 +268,11 @@ def test_each_file_has_a_name_of_its_own(entry: Pretrained) -> None:
 
 
 def test_aliases_of_one_file_have_one_size() -> None:
-    """Six names of ERNIE are second names; the rest of the 160 have weights of their own."""
+    """Six names of ERNIE are second names; the rest of the 167 have weights of their own."""
     sizes: dict[str, set[int]] = {}
     for entry in BUILT:
         sizes.setdefault(entry.weights_url, set()).add(next(iter(entry.parameters.values())))
-    assert len(sizes) == 160 - 6
+    assert len(sizes) == 167 - 6
     assert all(len(found) == 1 for found in sizes.values())
 
 

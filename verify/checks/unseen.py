@@ -17,7 +17,7 @@ from ..inputs import Inputs
 from ..reports.result import CheckResult
 from ..runners.forward import Run
 from ..runners.outputs import DECODER
-from ..states import attended_positions, describe, has_token_axis, stack_of
+from ..states import describe, has_token_axis, stack_of
 
 DTYPE = "float32"
 
@@ -61,28 +61,29 @@ def _others(ids: Array, configuration: Mapping[str, Any]) -> Array:
 
 def problems_of(change: Change, side: str, before: Mapping[str, Array], after: Mapping[str, Array]) -> list[str]:
     """What one library makes of the other ids that it must not."""
-    if not _differs(before[change.state], after[change.state])[change.places].all():
+    if not _differs(before[change.state], after[change.state], 2)[change.places].all():
         return [f"{change.name}: {side} makes the same of them, so that nothing is known"]
     found = []
     for name in sorted(after):
         stack, array = stack_of(name), after[name]
-        tokens = has_token_axis(name, array.shape)
-        if not tokens and not change.kept[DECODER].all():
+        if has_token_axis(name, array.shape):
+            moved = _differs(before[name], array, 2) & change.kept[stack]
+        elif change.kept[DECODER].all():
+            moved = _differs(before[name], array, 1)
+        else:
             # Made of the last of them.
             continue
-        kept = change.kept[stack] if tokens else attended_positions(name, array.shape, change.kept[stack])
-        moved = _differs(before[name], array) & kept
         if moved.any():
             place = [int(index) for index in np.argwhere(moved)[0]]
             found.append(f"{change.name} change {describe(name)} at {place} in {side}")
     return found
 
 
-def _differs(before: Array, after: Array) -> Array:
-    """Where any bit of the last axes differs, of the first two, or of the first alone where there are no more."""
-    different = before.view(f"u{before.dtype.itemsize}") != after.view(f"u{after.dtype.itemsize}")
-    leading = min(2, different.ndim - 1) if different.ndim > 2 else different.ndim
-    result: Array = different.reshape(*different.shape[:leading], -1).any(axis=-1)
+def _differs(before: Array, after: Array, axes: int) -> Array:
+    """Where any bit differs, by the first `axes`."""
+    bits = f"u{before.dtype.itemsize}"
+    different = np.ascontiguousarray(before).view(bits) != np.ascontiguousarray(after).view(bits)
+    result: Array = different.reshape(*different.shape[:axes], -1).any(axis=-1)
     return result
 
 

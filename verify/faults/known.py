@@ -15,7 +15,7 @@ from ...converters.formats.dtypes import Array
 from ...mappings.language.family import ATTENTION_ROLES, JOINT_ROLE
 from ...mappings.language.matching.plan import Plan
 from ...mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Transform
-from ..inputs import Inputs
+from . import fed
 from .files import FILES
 from .loading import LOADING, MAY_FAIL
 from .state import Faulted, Injection
@@ -127,7 +127,7 @@ def _changed(name: str, change: Callable[[Any], Any]) -> Any:
     return _configure(changed)
 
 
-def _feed(change: Callable[[Inputs, Mapping[str, Any]], Inputs | None]) -> Any:
+def _feed(change: fed.Change) -> Any:
     """An injection that gives torch other inputs than Paddle: a runner that treats them differently."""
 
     def inject(state: Faulted) -> Faulted | None:
@@ -292,9 +292,12 @@ def _untouched_row(role: str) -> Any:
         module = target_module(state.plan, role)
         if module is None:
             return None
-        read = state.inputs.input_ids if role == "words" else state.inputs.position_ids
+        ids = [state.inputs.input_ids, state.inputs.decoder_input_ids]
+        read = ids if role == "words" else [state.inputs.position_ids]
         rows = len(state.tensors[f"{module}.weight"])
-        free = sorted(set(range(rows)) - set(read.reshape(-1).tolist()))
+        free = sorted(
+            set(range(rows)) - {one for part in read if part is not None for one in part.reshape(-1).tolist()}
+        )
         result: Faulted | None = _add(role, "weight", free[len(free) // 2], 0.5)(state) if free else None
         return result
 
@@ -312,30 +315,17 @@ def _activation(name: str) -> Any:
     return _changed("hidden_act", lambda present: None if present == name or {present, name} == same else name)
 
 
-def _other_heads(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if not {"num_attention_heads", "hidden_size"} <= configuration.keys():
-        return None
-    heads, hidden = configuration["num_attention_heads"], configuration["hidden_size"]
-    others = [count for count in (heads // 4, heads // 2, heads * 2, 1) if count and count != heads]
-    fitting = [count for count in others if hidden % count == 0]
-    return {"num_attention_heads": fitting[0]} if fitting else None
+def _other_heads(field: str) -> Injection:
+    def change(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if not {field, "hidden_size"} <= configuration.keys():
+            return None
+        heads, hidden = configuration[field], configuration["hidden_size"]
+        others = [count for count in (heads // 4, heads // 2, heads * 2, 1) if count and count != heads]
+        fitting = [count for count in others if hidden % count == 0]
+        return {field: fitting[0]} if fitting else None
 
-
-def _mask_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs:
-    return replace(inputs, attention_mask=np.ones_like(inputs.attention_mask))
-
-
-def _positions_after_padding(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
-    if "max_position_embeddings" not in configuration:
-        return None
-    last = configuration["max_position_embeddings"] - 1
-    return replace(inputs, position_ids=np.minimum(inputs.position_ids + 1, last))
-
-
-def _token_types_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
-    if not inputs.token_type_ids.any():
-        return None
-    return replace(inputs, token_type_ids=np.zeros_like(inputs.token_type_ids))
+    made: Injection = _configure(change)
+    return made
 
 
 def _shared_wrong_rule(state: Faulted) -> Faulted | None:
@@ -388,17 +378,26 @@ _FORWARD_ONLY: dict[str, Injection] = {
     "activation relu": _activation("relu"),
     "activation gelu_fast": _activation("gelu_fast"),
     "epsilon": _changed("layer_norm_eps", lambda epsilon: 1e3 * epsilon),
-    "number of heads": _configure(_other_heads),
+    "number of heads": _other_heads("num_attention_heads"),
+    "number of the decoder's heads": _other_heads("decoder_attention_heads"),
+    "embeddings scaled otherwise": _changed("scale_embedding", lambda scaled: not scaled),
+    "one decoder layer more": _changed("decoder_layers", lambda layers: layers + 1),
+    "one decoder layer less": _changed("decoder_layers", lambda layers: layers - 1 or None),
+    "decoder begins with another id": _feed(fed.decoder_ids(fed.begun_otherwise)),
+    "decoder ids moved by one": _feed(fed.decoder_ids(fed.moved_by_one)),
     "one layer more": _changed("num_hidden_layers", lambda layers: layers + 1),
     "one layer less": _changed("num_hidden_layers", lambda layers: layers - 1 or None),
-    "mask ignored": _feed(_mask_ignored),
-    "positions counted from after the padding": _feed(_positions_after_padding),
-    "token types ignored": _feed(_token_types_ignored),
+    "mask ignored": _feed(fed.mask_ignored),
+    "positions counted from after the padding": _feed(fed.positions_after_padding),
+    "token types ignored": _feed(fed.token_types_ignored),
     "wrong rule shared by the weight check": _shared_wrong_rule,
 }
 
 _BOTH: dict[str, Injection] = {
-    **{f"{role} not transposed": _transposed(role) for role in ("query", "key", "value", "attention_out", "pooler")},
+    **{
+        f"{role} not transposed": _transposed(role)
+        for role in (*ATTENTION_ROLES, "pooler", "decoder_value", "cross_query", "cross_attention_out")
+    },
     "query, key and value in the memory order of their transpose": _joint(
         lambda matrix, heads: np.ascontiguousarray(matrix.T).reshape(matrix.shape)
     ),
@@ -414,6 +413,10 @@ _BOTH: dict[str, Injection] = {
             ("key", "value"),
             ("value", "attention_out"),
             ("attention_norm", "feed_forward_norm"),
+            ("decoder_query", "cross_query"),
+            ("cross_key", "cross_value"),
+            ("cross_attention_norm", "decoder_feed_forward_norm"),
+            ("positions", "decoder_positions"),
         )
     },
     "weight in the memory order of its transpose": _edit(_order_of_transpose, "feed_forward_in"),

@@ -304,7 +304,8 @@ class Session:
             "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
             "layers": asdict(self.plan.family.layers),
-            "recorded": self.limits.states is not None,
+            "recorded": self.limits.states is not None or self.plan.family.final_norm,
+            "unasked": self.limits.states is not None,
             **fields,
         }
         answer = runner.request(request)

@@ -21,6 +21,11 @@ else:
     # Run beside the scripts, this file is in no package.
     import protocol
 
+
+class EnoughError(Exception):
+    """Raised by what watches a call when it has all that it wants: the model need not go on."""
+
+
 AddHook = Callable[[Any, Callable[..., Any]], Any]
 
 

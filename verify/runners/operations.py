@@ -12,7 +12,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,10 @@ else:
 
 BLOCK = 8192
 """Tokens that go through the embeddings at a time, which bounds memory for large vocabularies."""
+
+
+FEW = 64
+"""Tokens of a row where an attention mask is made on the way to the embeddings."""
 
 
 @dataclass
@@ -121,9 +125,9 @@ class ModelRunner(ABC):
     def call(
         self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
     ) -> dict[str, Any]:
-        """Call a model and return what it puts out, all hidden states included, by the framework's names; where these
-        are `recorded`, it is not asked for them."""
-        if request.get("recorded"):
+        """Call a model and return what it puts out, all hidden states included, by the framework's names; with
+        `unasked`, it is not asked for these, nor for attention maps."""
+        if request.get("unasked"):
             return dict(model(**tensors, return_dict=True).items())
         asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
         return dict(model(**tensors, **asked).items())
@@ -208,23 +212,46 @@ class ModelRunner(ABC):
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
         inputs.pop("attention_mask", None)
-        backbone = loaded.model.base_model
-        whole = hasattr(backbone, "embeddings")
-        # Where they are nothing but the table of words.
-        module = backbone.embeddings if whole else backbone.get_input_embeddings()
         arrays = {}
         with self.no_gradients():
             rows, tokens = inputs["input_ids"].shape
             axis, step = (1, BLOCK) if rows == 1 else (0, max(1, BLOCK // tokens))
             for index, start in enumerate(range(0, (rows, tokens)[axis], step)):
                 block = np.arange(start, min(start + step, (rows, tokens)[axis]))
-                part = {name: self.from_array(np.take(array, block, axis)) for name, array in inputs.items()}
-                arrays[f"embeddings.{index:04d}"] = self.to_array(
-                    module(**part) if whole else module(part["input_ids"])
-                )
+                part = {name: np.take(array, block, axis) for name, array in inputs.items()}
+                arrays[f"embeddings.{index:04d}"] = self._embedded(request, loaded.model.base_model, part)
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
         }
+
+    def _embedded(
+        self, request: protocol.Request, backbone: Any, inputs: Mapping[str, protocol.Array]
+    ) -> protocol.Array:
+        """The embeddings of inputs [rows, tokens]: what the module of that name gives, what the first layer takes where
+        the backbone itself adds them up, or rows of the table of words where that is all there is."""
+        tensors = {name: self.from_array(array) for name, array in inputs.items()}
+        if hasattr(backbone, "embeddings"):
+            return self.to_array(backbone.embeddings(**tensors))
+        if "position_ids" not in inputs:
+            return self.to_array(backbone.get_input_embeddings()(tensors["input_ids"]))
+        shape = inputs["input_ids"].shape
+        # As rows of few tokens, each of which has its position: an attention mask grows with their square.
+        more = -np.prod(shape) % FEW
+        folded = {
+            name: self.from_array(np.pad(array.reshape(-1), (0, more)).reshape(-1, FEW))
+            for name, array in inputs.items()
+        }
+        taken: list[protocol.Array] = []
+
+        def take(given: tuple[Any, ...]) -> tuple[Any, ...]:
+            taken.append(np.array(self.to_array(given[0])))
+            raise layer_calls.EnoughError
+
+        first = self._layer_modules(request, backbone)[:1]
+        with layer_calls.watching(first, take, lambda result: result), suppress(layer_calls.EnoughError):
+            backbone(**folded)
+        width = taken[0].shape[-1]
+        return taken[0].reshape(-1, width)[: np.prod(shape)].reshape(*shape, width)
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
         """Write d(sum of outputs times projections) / d(parameter) for every parameter.

@@ -248,14 +248,14 @@ def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict
     tensors: dict[str, Any] = {}
     for key, value in items:
         # A cache for decoding (PaddleNLP's BERT returns one where use_cache is set) or for reading on follows
-        if value is None or key in ("past_key_values", "mems"):
+        if value is None or key in ("past_key_values", "cache", "mems"):
             continue
         if key in ("hidden_states", "attentions"):
             label = "hidden_state" if key == "hidden_states" else "attention"
             tensors.update({f"{label}.{index:02d}": one for index, one in enumerate(value)})
         elif isinstance(value, (tuple, list)):
             tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
-        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM", "Generator")):
+        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM", "LMHeadModel", "Generator")):
             tensors["mlm_logits"] = value
         elif key == "logits" and architecture.endswith("ForPreTraining"):
             # Whether a token was replaced: one number for each.

@@ -38,7 +38,15 @@ BART = Family(
     arguments=encoder_decoders.ARGUMENTS,
     decoder_start=encoder_decoders.start,
     tokenizer=TokenizerFacts(
-        (TokenizerClass("BartTokenizer", (BYTE_PAIRS,), exact=True, byte_pairs=replace(ANGLED_BYTE_PAIRS, only={})),),
+        (
+            TokenizerClass(
+                "BartTokenizer",
+                (BYTE_PAIRS,),
+                exact=True,
+                byte_pairs=replace(ANGLED_BYTE_PAIRS, only={}),
+                untaken_types=True,
+            ),
+        ),
         "BartTokenizer",
         settings={"do_lower_case": False},
         target_kinds={"BartTokenizer": BYTE_PAIRS},

@@ -156,7 +156,7 @@ def family_of_architecture(architecture: str) -> Family | None:
     """The family that has this class, by PaddleNLP's name or else by Hugging Face's: several families may end in one
     class of Hugging Face's, which is that of the family whose own name it bears."""
     for family in FAMILIES.values():
-        if any(architecture == model.source for model in family.models):
+        if any(architecture in (model.source, *model.aliases) for model in family.models):
             return family
     owners = [
         family

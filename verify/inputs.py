@@ -86,12 +86,19 @@ class Inputs:
             reason = limits.rows
         elif limits.padding is not None and padded.any():
             reason = limits.padding
+        elif limits.gaps is not None and _has_gaps(padded | (self.input_ids == padding)):
+            reason = limits.gaps
         elif limits.positions is not None and (self.position_ids != np.arange(self.position_ids.shape[1])).any():
             reason = limits.positions
         elif limits.mask is not None and not np.array_equal(padded, self.input_ids == padding):
             reason = f"{limits.mask}; without one, exactly the padding id may stand where nothing is attended"
         if reason is not None:
             raise ConfigurationError(f"these inputs cannot be compared: {reason}")
+
+
+def _has_gaps(padded: Array) -> bool:
+    """Whether anything but padding stands behind padding."""
+    return bool((padded[:, :-1] & ~padded[:, 1:]).any())
 
 
 def inputs_for(family: Family, architecture: str, configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
@@ -122,7 +129,8 @@ def make_inputs(
     stands at masked positions only.
 
     A model that takes one row at a time gets row 0, its second half at the end of the position table and with the gap.
-    One that takes no padding gets the same rows full, one that takes no positions the same at the first ones.
+    One that takes no padding gets the same rows full, one that takes no positions the same at the first ones, and one
+    that takes no gaps row 2 without one.
     """
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
@@ -139,6 +147,7 @@ def make_inputs(
     gap = slice(tokens // 2, tokens // 2 + max(1, tokens // 8))
     if limits.padding is None:
         mask[1, length:] = 0
+    if limits.padding is None and limits.gaps is None:
         mask[2, gap] = 0
         mask[2, -1] = 1
     ids[mask == 0] = padding if padding is not None and 0 <= padding < vocabulary else 0

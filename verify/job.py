@@ -21,11 +21,11 @@ from .costs import COMPARING, FRAMEWORKS_START, timed
 from .inputs import Inputs
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both
-from .runners.withdrawn import check_classes
 from .sides.declared import declared_seen
 from .sides.pair import Pair, find_pair, open_pair
 from .sides.staging import stage_source
 from .sides.way_back import UnfitOutputError
+from .withdrawn import check_classes
 
 ALL_CHECKS = tuple(check.name for check in all_checks() if not check.needs.published)
 """The checks that can be asked for, in the order they are reported."""

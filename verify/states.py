@@ -195,7 +195,7 @@ def attended_positions(name: str, shape: tuple[int, ...], mask: Array) -> Array:
     axis."""
     if stack_of(name):
         return np.ones(shape[:2], bool)
-    if has_token_axis(name, shape):
+    if _has_token_axis(name, shape):
         return mask.astype(bool)
     return np.ones(shape[:1], bool)
 
@@ -230,7 +230,7 @@ def _tokens_first(name: str, values: Array) -> Array:
     return values.swapaxes(1, 2) if is_map(name) else values
 
 
-def has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
+def _has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
     """Whether an output is [rows, tokens, ...], an attention map once its queries are its second axis; `logits` are
     when they have three axes (token classification)."""
     if stack_of(name) or name.startswith(("hidden_state.", "attention.")) or name in _PER_TOKEN:

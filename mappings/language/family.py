@@ -57,7 +57,8 @@ class Model:
     `read_at` is the field with the id at whose last place among the encoder's ids the class reads the decoder's state:
     every row holds it equally often, and the decoder is given as many ids as the encoder. `decodes` is False for a
     class that is the encoder alone in a family with decoders.
-    `generation` is for a class that writes texts.
+    `generation` is for a class that writes texts. `aliases` are other names of PaddleNLP's for the class, which its
+    files may state.
     """
 
     source: str
@@ -79,6 +80,7 @@ class Model:
     read_at: str | None = None
     decodes: bool = True
     generation: Generation | None = None
+    aliases: tuple[str, ...] = ()
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -143,11 +145,13 @@ class Family:
     Hugging Face's class wants the sum; `more_positions` says how many rows the table of positions has beyond
     `max_position_embeddings`. `encoder_gives` names what PaddleNLP's encoder returns where it cannot be asked for more:
     `hidden_states`, and `attention_scores` before the softmax. `limits` are what its models cannot take or give then,
-    and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding, which
-    PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the row is
-    written so, whatever a file holds in it. `small` is a configuration for tests that has every repeated part at least
-    twice, and `variants` are changes of it under which rows or fields change. `citation` are the lines of a BibTeX
-    entry, and `references`, by pretrained name, what independent sources say that published weights compute.
+    and `layers` says how states go through their layers. `final_norm`: the last hidden state that a class hands out is
+    behind a norm of its own in one library and before it in the other, so that those stand in place of all that the
+    layers take and give. `causal`: no token depends on one behind it. `zero_padding_row`: the padding id's embedding,
+    which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
+    row is written so, whatever a file holds in it. `small` is a configuration for tests that has every repeated part at
+    least twice, and `variants` are changes of it under which rows or fields change. `citation` are the lines of a
+    BibTeX entry, and `references`, by pretrained name, what independent sources say that published weights compute.
     `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to those that the rows have,
     both with wildcards. `withdrawn` is for a family whose classes transformers no longer has. `buffers` is how many
     numbers its models hold beside their parameters, by PaddleNLP's configuration, where they are many. `widened`:
@@ -185,6 +189,8 @@ class Family:
     more_positions: int = 0
     limits: Limits = NO_LIMITS
     layers: LayerForm = PLAIN
+    final_norm: bool = False
+    causal: bool = False
     zero_padding_row: bool = False
     adds_first_position: bool = False
     encoder_gives: tuple[str, ...] | None = None
@@ -322,7 +328,7 @@ class Family:
         """The model with this PaddleNLP or Hugging Face class name. Raises UnknownNameError, and ConfigurationError for
         a class that is refused."""
         for model in self.models:
-            if architecture in (model.source, model.target_architecture):
+            if architecture in (model.source, model.target_architecture, *model.aliases):
                 return model
         self.refuse(architecture)
         known = ", ".join(model.source for model in self.models)

@@ -31,10 +31,11 @@ class Field:
     such a field, one with `runs`, or one that the tensors tell, may be left unsaid where a checkpoint has no
     configuration. `runs` is the value that PaddleNLP's model computes with whatever its configuration says of it, or
     what makes that value of the other fields. `least` is the smallest value that Hugging Face's class takes,
-    `target_like` the field whose value Hugging Face's has where it is not stated. `only` is the one value with which
-    the two compute the same, with what becomes of any other. `form` makes one form of the several in which both
-    libraries take a value that is no number, and raises ConfigurationError for what has none. `compared`: the live
-    models are compared in it, though no row says how large they are by it.
+    `target_like` the field whose value Hugging Face's has where it is not stated, or what makes that value of the other
+    fields. `said` leads from values of PaddleNLP's, if only these convert, to what Hugging Face calls the same. `only`
+    is the one value with which the two compute the same, with what becomes of any other. `form` makes one form of the
+    several in which both libraries take a value that is no number, and raises ConfigurationError for what has none.
+    `compared`: the live models are compared in it, though no row says how large they are by it.
     """
 
     name: str
@@ -45,13 +46,14 @@ class Field:
     counts: bool = True
     runs: Any = UNFIXED
     least: int | None = None
-    target_like: str | None = None
+    target_like: str | Callable[[Mapping[str, Any]], Any] | None = None
     only: tuple[Any, str] | None = None
     stored: str | None = None
     nullable: bool = False
     form: Callable[[Any], Any] | None = None
     compared: bool = False
     also: str | None = None
+    said: Mapping[Any, Any] | None = None
 
     @property
     def has_default(self) -> bool:
@@ -94,7 +96,23 @@ class Field:
 
     def of_target(self, value: Any) -> Any:
         """What Hugging Face's configuration says where PaddleNLP's runs with `value`."""
+        if self.said is not None:
+            return self.said.get(value, value)
         return value if self.least is None else max(value, self.least)
+
+    def of_source(self, value: Any) -> Any:
+        """What PaddleNLP's configuration says where Hugging Face's says `value`. Raises ConfigurationError."""
+        if self.said is None or value is None:
+            return value
+        for own, other in self.said.items():
+            if value == other:
+                return own
+        known = " or ".join(repr(other) for other in self.said.values())
+        raise ConfigurationError(f"{self.target_name} is {value!r}; PaddleNLP has a counterpart for {known} alone")
+
+    def unstated(self, fields: Mapping[str, Any]) -> Any:
+        """The value where Hugging Face's configuration does not state one and has the others, by their names here."""
+        return self.target_like(fields) if callable(self.target_like) else fields[str(self.target_like)]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ _NOT_COVERED = {
     "mask": "an attention mask",
     "positions": "positions other than 0, 1, 2, ...",
     "padding": "rows with padding",
+    "gaps": "padding before a token that is attended",
     "rows": "more than one row at a time",
     "states": "attention maps",
 }
@@ -24,15 +25,17 @@ class Limits:
     which every report repeats; None where there is none. What is not left out is compared.
 
     `mask`: no mask is given. Where PaddleNLP's model does not attend to padding by itself, Hugging Face's class is told
-    so by a mask. `positions`: none are given. `padding`: no row holds padding, and every position is attended. `rows`:
-    one row at a time. `states`: the model hands out neither hidden states nor attention maps, or others than the
-    states after each layer: in their place stand what its layers take and give. `unread`: a tensor, by PaddleNLP's
-    name, that nothing which is compared depends on, and the reason; its bits are compared all the same.
+    so by a mask. `positions`: none are given. `padding`: no row holds padding, and every position is attended. `gaps`:
+    padding stands at the end of a row alone, and the padding id nowhere else. `rows`: one row at a time. `states`: the
+    model hands out neither hidden states nor attention maps, or others than the states after each layer: in their place
+    stand what its layers take and give. `unread`: a tensor, by PaddleNLP's name, that nothing which is compared depends
+    on, and the reason; its bits are compared all the same.
     """
 
     mask: str | None = None
     positions: str | None = None
     padding: str | None = None
+    gaps: str | None = None
     rows: str | None = None
     states: str | None = None
     unread: tuple[str, str] | None = None

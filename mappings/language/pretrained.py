@@ -117,7 +117,7 @@ def name_of_stem(stem: str) -> str:
 
 
 TOKENIZER_ENDINGS = (
-    *("spiece.model", "spm.model", "sentencepiece.bpe.model"),
+    *("spiece.model", "spm.model", "sentencepiece.bpe.model", "sentencepiece.model"),
     *("vocab.txt", "vocab.bpe", "encoder.json", "vocab.json", "merges.txt"),
 )
 """What the addresses of tokenizer files end in, which says what they are."""

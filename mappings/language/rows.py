@@ -133,6 +133,25 @@ class Linear(MappedRow):
 
 
 @dataclass(frozen=True)
+class Conv1D(MappedRow):
+    """A linear layer whose weight Hugging Face's class holds as PaddleNLP does, [inputs, outputs]: it calls that a
+    convolution of one dimension."""
+
+    source: str
+    inputs: Size
+    outputs: Size
+    target: str | None = None
+
+    def parts(self) -> tuple[Part, ...]:
+        """Weight and bias, unchanged."""
+        target = self.target or self.source
+        return (
+            _part(f"{self.source}.weight", f"{target}.weight", (self.inputs, self.outputs)),
+            _part(f"{self.source}.bias", f"{target}.bias", (self.outputs,)),
+        )
+
+
+@dataclass(frozen=True)
 class Norm(MappedRow):
     """A layer normalisation: gain and bias of one size, unchanged."""
 

@@ -136,7 +136,8 @@ class TokenizerClass:
     `refused`: why no fast tokenizer gives what it gives; such a class has no kinds; `gives_types`: whether a call gives
     token types unasked; `tokens`: its special tokens by role where they are not those of the kind; `layout`: what it
     puts around texts, these three with kinds other than byte pairs; `sentencepiece_file`: its name of a SentencePiece
-    vocabulary, where that is another one."""
+    vocabulary, where that is another one; `untaken_types`: it gives token types unasked, which its models do not
+    take."""
 
     name: str
     kinds: tuple[str, ...]
@@ -150,6 +151,7 @@ class TokenizerClass:
     tokens: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
     sentencepiece_file: str | None = None
+    untaken_types: bool = False
 
     def only_with(self, kind: str) -> Mapping[str, OnlyValue]:
         """Its own settings with a kind of vocabulary, the one that chooses the kind among them."""

@@ -53,7 +53,8 @@ def defaults_of(
         parameter.set_value(paddle.normal(0.0, 0.5, parameter.shape))
     padding = int(configuration["pad_token_id"])
     others = [index for index in range(configuration["vocab_size"]) if index != padding]
-    ids = np.array([[*others[4:9], padding, padding, padding]])
+    # Behind the padding too, where a model that reads from left to right sees it.
+    ids = np.array([[*others[4:8], padding, padding, padding, *others[8:10]]])
     attended = ids != padding
     known = inspect.signature(model.forward).parameters
     masks, named = (False, True) if "attention_mask" in known else (None,), "position_ids" in known

@@ -162,8 +162,13 @@ def module_of(family: Family, role: str) -> str:
 
 def exchanged_roles(family: Family, rules: Rules, paddle: Facts) -> list[str]:
     """Query, key and value go to modules, or parameters, that Hugging Face calls so too: each library's names begin
-    with q, k and v."""
-    problems = []
+    with q, k and v. Where Hugging Face has one for the three, they stand in it in this order, as its classes split
+    them."""
+    problems = [
+        f"the order of query, key and value in {', '.join(rule.targets)} is {', '.join(rule.sources)}"
+        for rule in mapped(rules, paddle)
+        if (places := _places_of_roles(family, rule)) != sorted(places)
+    ]
     for role in ("query", "key", "value"):
         if role not in family.roles:
             continue
@@ -174,6 +179,13 @@ def exchanged_roles(family: Family, rules: Rules, paddle: Facts) -> list[str]:
                 if not target.startswith(role[0]):
                     problems.append(f"the {role} goes to {rule.target}")
     return problems
+
+
+def _places_of_roles(family: Family, rule: Rule) -> list[int]:
+    """The places of query, key and value, in this order, among the sources of a rule that joins them."""
+    modules = [module_of(family, role) for role in ("query", "key", "value") if role in family.roles]
+    found = ([place for place, source in enumerate(rule.sources) if module in source] for module in modules)
+    return [place for places in found for place in places] if not rule.is_single else []
 
 
 QUESTIONS = {

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.formats.safetensors_file import open_safetensors
 from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
-from paddle2torch.verify.checks.unseen import changes, problems_of
+from paddle2torch.verify.checks.unseen import exchanged, problems_of
 from paddle2torch.verify.inputs import inputs_for, inputs_from_rows
 from paddle2torch.verify.runners.forward import Runners
 
@@ -221,43 +220,42 @@ def test_what_is_seen_that_must_not_be(seed_small: Seed, runners: Runners, tmp_p
     """Both libraries are asked; a state that moved, and one that shows nothing, is a finding."""
     source, converted = seed_small("BartForConditionalGeneration"), tmp_path / "converted"
     convert_checkpoint(source, converted)
-    report = verify_checkpoint(source, converted, runners=runners, checks=("unseen",))
-    (check,) = report.checks
-    assert check.passed
-    assert len(check.details["changes"]) == 2
+    report = verify_checkpoint(source, converted, runners=runners, checks=("unseen", "causal"))
+    assert [check.name for check in report.checks if check.passed] == ["causal", "unseen"]
     family = FAMILIES["bart"]
     inputs = inputs_for(family, "BartModel", family.samples()[0])
-    masked, behind = changes(inputs, family.samples()[0])
-    rows, tokens = inputs.input_ids.shape
-    assert inputs.decoder_input_ids is not None
-    decoded = inputs.decoder_input_ids.shape[1]
+    mask, other = inputs.attention_mask, exchanged(inputs, family.samples()[0])
+    assert ((other.input_ids != inputs.input_ids) == (mask == 0)).all()
+    rows, tokens = mask.shape
     before = {
         "hidden_state.00": np.zeros((rows, tokens, 4), np.float32),
-        "decoder.hidden_state.00": np.zeros((rows, decoded, 4), np.float32),
+        "decoder.cross_attention.00": np.zeros((rows, 2, 5, tokens), np.float32),
         "logits": np.zeros((rows, 5), np.float32),
     }
-
-    def moved(name: str, place: tuple[int, ...], state: str, places: Any) -> dict[str, Any]:
-        after = {one: values.copy() for one, values in before.items()}
-        after[state][places] = 1
-        after[name][place] = 1
-        return after
-
-    for change in (masked, behind):
-        assert problems_of(change, "torch", before, before) == [
-            f"{change.name}: torch makes the same of them, so that nothing is known"
+    assert problems_of("torch", before, before, mask) == [
+        "torch makes the same of other ids where the mask is 0: nothing is known"
+    ]
+    fine = {name: values.copy() for name, values in before.items()}
+    fine["hidden_state.00"][mask == 0] = 1
+    assert problems_of("torch", before, fine, mask) == []
+    for name, place, words in (
+        ("hidden_state.00", (0, 3, 1), "hidden state 0 (the embeddings) at [0, 3]"),
+        ("decoder.cross_attention.00", (1, 0, 4, 2), "decoder's cross attention map of layer 0 at [1, 4]"),
+        ("logits", (2, 1), "logits at [2]"),
+    ):
+        moved = {one: values.copy() for one, values in fine.items()}
+        moved[name][place] = 1
+        assert problems_of("PaddleNLP", before, moved, mask) == [
+            f"{words} depends in PaddleNLP on ids that the mask hides"
         ]
-        seen = moved("decoder.hidden_state.00", (1, 0, 2), change.state, change.places)
-        assert problems_of(change, "torch", before, seen) == [
-            f"{change.name} change decoder's hidden state 0 (the embeddings) at [1, 0] in torch"
-        ]
-    fine = moved("logits", (2, 1), behind.state, behind.places)
-    assert problems_of(behind, "Paddle", before, fine) == []
-    labels = moved("logits", (2, 1), masked.state, masked.places)
-    assert problems_of(masked, "Paddle", before, labels) == [f"{masked.name} change logits at [2] in Paddle"]
-    full = replace(inputs, attention_mask=np.ones_like(inputs.attention_mask))
-    assert [one.name for one in changes(full, family.samples()[0])] == [behind.name]
-    assert list(changes(replace(inputs, decoder_input_ids=None), family.samples()[0])) == []
+
+
+def test_checks_of_decoders_are_none_of_encoders(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:
+    source, converted = seed_small("BertModel"), tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    report = verify_checkpoint(source, converted, runners=runners, checks=("weights", "unseen"))
+    assert [check.name for check in report.checks] == ["weights"]
+    assert report.not_run_reasons["unseen"] == "PaddleNLP's BertModel has no decoder behind an encoder"
 
 
 def test_foreign_files_hold_the_tables_again(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ argument, and the model called with what the tokenizer gives; beside PaddleNLP's
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,13 +13,13 @@ import numpy as np
 from ...converters.formats.dtypes import Array, widest
 from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
-from ...mappings.language.family import Model
 from ..cases import MASKED, PADDED_PAIRS, UNSTATED, Case, id_cases, masks_padding, text_cases
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
 from ..sides.pair import Pair
 from ..states import StateDifference, describe, largest_difference, nan_last
+from ..tokenizers.differences import other_calls
 from .float32 import FLOOR, NOISE, float32_difference, rounding_error
 from .tokenizer import paddle_tokenizer, stage_tokenizer
 
@@ -50,31 +50,7 @@ def _run(context: Context) -> Outcome:
     settings = None if tokenizer is None else tokenizer.settings
     untyped = settings is not None and not settings.paddle_class.gives_types_with(settings.kind)
     outcome = Comparison(pair, paddle, torch, untyped).outcome(cases)
-    others = _other_calls(architecture, tokenizer, paddle.answer["untaken"])
-    return replace(outcome, declared=(*outcome.declared, *others))
-
-
-def _other_calls(
-    model: Model, tokenizer: SourceTokenizer | None, untaken: Sequence[str]
-) -> Iterator[DeclaredDifferenceSeen]:
-    """Calls of PaddleNLP's that are not the default ones, because those fail."""
-    if untaken:
-        yield DeclaredDifferenceSeen(
-            "untaken_fields",
-            f"PaddleNLP's {model.source} fails when it is called with all that its own tokenizer gives: it was not "
-            f"given {', '.join(untaken)}",
-        )
-    if model.asks:
-        asked = ", ".join(f"{name}={value}" for name, value in model.asks.items())
-        yield DeclaredDifferenceSeen(
-            "default_call", f"PaddleNLP's {model.source} fails when it is called with a text alone: it got {asked} too"
-        )
-    if tokenizer is not None and tokenizer.settings.layout.types is None:
-        yield DeclaredDifferenceSeen(
-            "default_tokenizer_call",
-            f"PaddleNLP's {tokenizer.settings.paddle_class.name} fails when it is called with texts of several lengths "
-            "alone: it got return_token_type_ids=False too, and gives no types",
-        )
+    return replace(outcome, declared=(*outcome.declared, *other_calls(architecture, tokenizer)))
 
 
 def _fields(context: Context, side: str, cases: list[Case], tokenizer: Any) -> dict[str, Any]:
@@ -94,6 +70,7 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
         if tokenizer is not None:
             folder = stage_tokenizer(tokenizer, context.scratch / "as_loaded tokenizer")
             named = {"folder": str(folder), **paddle_tokenizer(tokenizer)}
+            named["token_types"] &= not tokenizer.settings.paddle_class.untaken_types
             if not masks_padding(context.pair) and context.pair.limits.mask is None:
                 padded = next(case for case in cases if case["name"] == PADDED_PAIRS)
                 cases = [*cases, {**padded, "name": PADDED_PAIRS + MASKED, "ask_mask": True}]

@@ -63,8 +63,12 @@ def check_configuration(
         if field is not None and field not in entries:
             continue
         compared += 1
-        if paddle[name] is None or paddle[name] != torch[name]:
-            problems.append(f"{what} is {paddle[name]} in Paddle and {torch[name]} in torch")
+        expected = paddle[name]
+        if name == "activation" and "hidden_act" in entries:
+            # PaddleNLP may ask the function for another form of itself in each call.
+            expected = entries["hidden_act"].of_target(expected)
+        if expected is None or expected != torch[name]:
+            problems.append(f"{what} is {expected} in Paddle and {torch[name]} in torch")
     if "num_labels" in _head_sizes(plan):
         compared += 1
         if paddle["labels"] != torch["labels"]:

@@ -18,6 +18,7 @@ import numpy as np
 from ...converters.formats.dtypes import Array
 from ...errors import RunnerAccidentError, RunnerAnswerError
 from ...mappings.language.matching.plan import Plan
+from ...mappings.language.transforms import Reorder
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
 from ..runners.forward import Run, Session
@@ -192,13 +193,16 @@ def find_guilty(
 
 
 def module_pairs(plan: Plan) -> dict[str, str]:
-    """The mapped modules by their weights: source module -> target module."""
+    """The mapped modules by their weights, source module -> target module, of which one gives what the other does: not
+    several that Hugging Face has one for, nor one that gives its parts in another order."""
     leaf = ".weight"
     return {
-        source.removesuffix(leaf): move.target.removesuffix(leaf)
+        move.source.removesuffix(leaf): move.target.removesuffix(leaf)
         for move in plan.moves
-        for source in move.sources
-        if source.endswith(leaf) and move.target.endswith(leaf)
+        if len(move.sources) == 1
+        and not (isinstance(move.transform, Reorder) and move.transform.axis == 1)
+        and move.source.endswith(leaf)
+        and move.target.endswith(leaf)
     }
 
 

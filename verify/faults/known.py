@@ -13,11 +13,12 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ...mappings.language.family import ATTENTION_ROLES, JOINT_ROLE
-from ...mappings.language.matching.plan import Plan
+from ...mappings.language.rules import Move
 from ...mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Transform
 from . import fed
 from .files import FILES
 from .loading import LOADING, MAY_FAIL
+from .parts import Opened, move_of, target_module
 from .state import Faulted, Injection
 
 WEIGHTS = frozenset({"weights"})
@@ -58,20 +59,6 @@ def all_faults() -> tuple[Fault, ...]:
     return only_weights + only_forward + both + files + loading
 
 
-def target_module(plan: Plan, role: str) -> str | None:
-    """The target name of the first module with this role, without `.weight`, or of the first parameter where that is
-    all there is; None where the plan does not write it."""
-    template = plan.family.roles.get(role)
-    if template is None:
-        return None
-    source = template.format(**dict.fromkeys(plan.family.repeat, 0))
-    names = {f"{prefix}{source}{leaf}" for prefix in ("", plan.family.source_prefix) for leaf in ("", ".weight")}
-    for move in plan.moves:
-        if len(move.sources) == 1 and move.source in names:
-            return move.target.removesuffix(".weight")
-    return None
-
-
 def _weight(tensors: Mapping[str, Array], module: str) -> str:
     """The name of a module's weight, or of the parameter where that is all there is."""
     return module if module in tensors else f"{module}.weight"
@@ -90,9 +77,10 @@ def _edit(change: Callable[[dict[str, Array], Callable[[str], str]], None], *rol
         modules = {role: target_module(state.plan, role) for role in roles}
         if None in modules.values():
             return None
-        tensors = {name: values.copy() for name, values in state.tensors.items()}
+        opened = Opened.of(state.plan, roles)
+        tensors = opened.open(state.tensors)
         change(tensors, lambda role: str(modules[role]))
-        return replace(state, tensors=tensors)
+        return replace(state, tensors=opened.close(tensors))
 
     return inject
 
@@ -233,7 +221,7 @@ def _with_bias(role: str, change: Callable[[Array], None]) -> Injection:
     """An injection that edits the bias of a module, where it has one."""
 
     def inject(state: Faulted) -> Faulted | None:
-        if f"{target_module(state.plan, role)}.bias" not in state.tensors:
+        if f"{target_module(state.plan, role)}.bias" not in Opened.of(state.plan, (role,)).open(state.tensors):
             return None
         result: Faulted | None = _edit(lambda tensors, module: change(tensors[f"{module(role)}.bias"]), role)(state)
         return result
@@ -330,15 +318,32 @@ def _other_heads(field: str) -> Injection:
 
 def _shared_wrong_rule(state: Faulted) -> Faulted | None:
     """The query weight is not transposed, and the mapping that the weight check uses says so too."""
-    module = target_module(state.plan, "query")
-    if module is None:
+    module, move = target_module(state.plan, "query"), move_of(state.plan, "query")
+    if module is None or move is None:
         return None
+    if len(move.sources) > 1:
+        return _wrongly_joined(state, move)
     moves = tuple(
         replace(move, transform=_without_turn(move.transform)) if move.target in (module, f"{module}.weight") else move
         for move in state.plan.moves
     )
     changed: Faulted = _transposed("query")(state)
     return replace(changed, plan=replace(state.plan, moves=moves))
+
+
+def _wrongly_joined(state: Faulted, move: Move) -> Faulted:
+    """Two of the tensors that are joined change places, and the mapping that the weight check uses says so too."""
+    joined, plan = state.tensors[move.target], state.plan
+    parts = [np.asarray(back.apply([joined], np)) for back in move.transform.inverse(move.shapes)]
+    order = (1, 0, *range(2, len(parts)))
+    wrong = replace(
+        move,
+        sources=tuple(move.sources[index] for index in order),
+        shapes=tuple(move.shapes[index] for index in order),
+    )
+    made = np.ascontiguousarray(move.transform.apply([parts[index] for index in order], np))
+    moves = tuple(wrong if one is move else one for one in plan.moves)
+    return replace(state, tensors={**state.tensors, move.target: made}, plan=replace(plan, moves=moves))
 
 
 def _without_turn(transform: Transform) -> Transform:

@@ -305,7 +305,8 @@ class Session:
             "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
             "layers": asdict(self.plan.family.layers),
-            "recorded": self.decodes or self.limits.states is not None,
+            "recorded": self.decodes or self.limits.states is not None or self.plan.family.final_norm,
+            "unasked": self.limits.states is not None,
             "decodes": self.decodes,
             **fields,
         }

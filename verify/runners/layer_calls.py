@@ -21,6 +21,7 @@ else:
     # Run beside the scripts, this file is in no package.
     import protocol
 
+
 AddHook = Callable[[Any, Callable[..., Any]], Any]
 
 

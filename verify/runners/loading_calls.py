@@ -9,7 +9,6 @@ or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokeni
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -122,14 +121,6 @@ def call_model(
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def arguments_of(function: Callable[..., Any]) -> frozenset[str] | None:
-    """The names of a function's arguments; None for one that takes any."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
-        return None
-    return frozenset(one.name for one in parameters)
 
 
 def labels_of(config: Any) -> protocol.Answer:

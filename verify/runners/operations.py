@@ -20,15 +20,13 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 if TYPE_CHECKING:
-    from . import layer_calls, outputs, protocol
+    from . import embedding_calls, layer_calls, outputs, protocol
 else:
     # Run beside the scripts, this file is in no package.
+    import embedding_calls
     import layer_calls
     import outputs
     import protocol
-
-BLOCK = 8192
-"""Tokens that go through the embeddings at a time, which bounds memory for large vocabularies."""
 
 
 @dataclass
@@ -122,11 +120,9 @@ class ModelRunner(ABC):
     def call(
         self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
     ) -> dict[str, Any]:
-        """Call a model and return what it puts out, all hidden states included, by the framework's names; where these
-        are `recorded`, it is not asked for them, and those of an encoder-decoder always are."""
-        if request.get("decodes"):
-            return dict(model(**tensors, output_attentions=attentions, return_dict=True).items())
-        if request.get("recorded"):
+        """Call a model and return what it puts out, all hidden states included, by the framework's names; with
+        `unasked`, it is not asked for these, nor for attention maps."""
+        if request.get("unasked"):
             return dict(model(**tensors, return_dict=True).items())
         asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
         return dict(model(**tensors, **asked).items())
@@ -208,55 +204,15 @@ class ModelRunner(ABC):
         return {"order": recorder.order}
 
     def embeddings(self, request: protocol.Request) -> protocol.Answer:
-        """Put one long row of ids, or many rows, through the embeddings alone; write `embeddings.NNNN`, of BLOCK tokens
-        each or as many whole rows as these are."""
+        """Put one long row of ids, or many rows, through the embeddings alone; write them block by block."""
         loaded = self._loaded(request)
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
-        if request.get("decodes"):
-            arrays = self._first_states(request, loaded, inputs)
-            return {"outputs": protocol.write_outputs(request, arrays, request["dtype"])}
         inputs.pop("attention_mask", None)
-        backbone = loaded.model.base_model
-        whole = hasattr(backbone, "embeddings")
-        # Where they are nothing but the table of words.
-        module = backbone.embeddings if whole else backbone.get_input_embeddings()
-        arrays = {}
+        stacks, form = self._stacks(request, loaded.model), _layer_form(request)
         with self.no_gradients():
-            rows, tokens = inputs["input_ids"].shape
-            axis, step = (1, BLOCK) if rows == 1 else (0, max(1, BLOCK // tokens))
-            for index, start in enumerate(range(0, (rows, tokens)[axis], step)):
-                block = np.arange(start, min(start + step, (rows, tokens)[axis]))
-                part = {name: self.from_array(np.take(array, block, axis)) for name, array in inputs.items()}
-                arrays[f"embeddings.{index:04d}"] = self.to_array(
-                    module(**part) if whole else module(part["input_ids"])
-                )
-        return {
-            "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
-        }
-
-    def _first_states(
-        self, request: protocol.Request, loaded: Loaded, inputs: Mapping[str, protocol.Array]
-    ) -> dict[str, protocol.Array]:
-        """What the first layer of the encoder is given, all rows in blocks as `embeddings` does, and that of the
-        decoder, the first row alone: nothing behind is computed."""
-        stacks, form, model = self._stacks(request, loaded.model), _layer_form(request), loaded.model.base_model
-
-        def given(stack: str, **ids: protocol.Array) -> protocol.Array:
-            tensors = {name: self.from_array(array) for name, array in ids.items()}
-            with self.no_gradients():
-                return layer_calls.first_given(lambda: model(**tensors), stacks[stack], form, self.to_array)
-
-        ids, step = inputs["input_ids"], max(1, BLOCK // inputs["input_ids"].shape[1])
-        blocks = [ids[start : start + step] for start in range(0, len(ids), step)]
-        # One token will do for the other stack.
-        arrays = {
-            f"embeddings.{index:04d}": given("", input_ids=block, decoder_input_ids=block[:, :1])
-            for index, block in enumerate(blocks)
-        }
-        row = inputs["decoder_input_ids"][:1]
-        behind = given(outputs.DECODER, input_ids=row[:, :1], decoder_input_ids=row)
-        return {**arrays, f"{outputs.DECODER}embeddings.0000": behind}
+            arrays = embedding_calls.Embeddings(self, loaded.model.base_model, stacks, form).blocks(inputs)
+        return {"outputs": protocol.write_outputs(request, arrays, request["dtype"])}
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
         """Write d(sum of outputs times projections) / d(parameter) for every parameter.

@@ -13,7 +13,7 @@ OUTPUT_NAMES = {
 }
 
 
-LANGUAGE_MODELS = ("ForMaskedLM", "ForCausalLM", "Generator", "ForConditionalGeneration")
+LANGUAGE_MODELS = ("ForMaskedLM", "ForCausalLM", "LMHeadModel", "Generator", "ForConditionalGeneration")
 """What the names of classes end in whose logits are of words, one row for each token."""
 
 DECODER = "decoder."

@@ -140,7 +140,7 @@ class PaddleRunner(operations.ModelRunner):
         tensors = {**tensors, **self.needed(request)}
         if returns is None:
             return super().call(request, model, tensors, attentions)
-        if request.get("recorded"):
+        if request.get("unasked"):
             return dict(zip(returns["names"], self.parts(model(**tensors, **request["asks"])), strict=True))
         paddle, _ = self.frameworks()
         own: dict[str, Any] = {}
@@ -256,8 +256,7 @@ class PaddleRunner(operations.ModelRunner):
         return tokenizer_class.from_pretrained(folder, **settings)
 
     def as_loaded(self, request: protocol.Request) -> protocol.Answer:
-        """Call the model with what PaddleNLP's tokenizer gives, or with the ids of the cases, and nothing else. Fields
-        of the tokenizer's that the model does not take, so that the call would fail, are `untaken`.
+        """Call the model with what PaddleNLP's tokenizer gives, or with the ids of the cases, and nothing else.
 
         Writes `CASE.given.FIELD`, and `CASE.NN` for what comes back in PaddleNLP's order, beside `CASE.part.NAME`. The
         model is that of the other operations: they load it in the plain way too.
@@ -269,14 +268,10 @@ class PaddleRunner(operations.ModelRunner):
         cases = loading_calls.read_cases(request)
         typed = bool((named or {}).get("token_types", True))
         stated = {case["name"] for case in cases if case.get("state_positions")}
-        known = loading_calls.arguments_of(loaded.model.forward)
-        untaken: set[str] = set()
         for case, given in loading_calls.encode_cases(self, cases, tokenizer, "pd", typed).items():
             modules = (request.get("returns") or {}).get("modules", ())
             asks = request.get("asks") or {}
-            untaken |= set() if known is None else given.keys() - known
-            taken = {name: array for name, array in given.items() if name not in untaken}
-            taken |= {"position_ids": positions_of(given["input_ids"])} if case in stated else {}
+            taken = given if case not in stated else {**given, "position_ids": positions_of(given["input_ids"])}
             result, parts = loading_calls.call_model(
                 self, loaded.model, loaded.architecture, taken, modules, asks, bool(request.get("decodes"))
             )
@@ -291,7 +286,6 @@ class PaddleRunner(operations.ModelRunner):
         return {
             **loading_calls.labels_of(loaded.model.config),
             "special": loading_calls.special_tokens(tokenizer) if tokenizer is not None else {},
-            "untaken": sorted(untaken),
             "seconds": {"load": loaded.seconds},
         }
 

@@ -51,7 +51,8 @@ def test_the_readme_shows_the_checks() -> None:
 
 def test_the_checks_that_can_be_asked_for() -> None:
     assert (
-        *("weights", "files", "config", "float64", "float32", "unseen", "embeddings", "layers", "tokenizer"),
+        *("weights", "files", "config", "float64", "float32", "causal", "unseen", "embeddings", "layers"),
+        "tokenizer",
         *("as_loaded", "generation"),
     ) == CHECKS
     assert (*CHECKS, "gradients") == ALL_CHECKS

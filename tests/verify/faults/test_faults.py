@@ -153,7 +153,9 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     names |= {name for name, role in ONLY_WITH_BIASES.items() if f"{family.roles.get(role)}.bias" not in biases}
     names |= {name for name, field in ONLY_WITH_FIELDS.items() if field not in fields}
     if "hidden_act" in fields:
-        names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
+        (entry,) = (one for one in family.fields if one.name == "hidden_act")
+        present = entry.of_target(complete_fields(family, family.small)["hidden_act"])
+        names |= no_other_spelling(present) & ONLY_WITH_FIELDS.keys()
     names |= set() if model.pooler and not model.takes_pooler else {"pooler not transposed"}
     # What PaddleNLP's model does not take is handed to the other as zeros, if at all.
     arguments = {*family.arguments_of("torch", family.limits_of(model.source))} & {*family.arguments}

@@ -57,11 +57,11 @@ def _run(context: Context) -> Outcome:
         "PaddleNLP": (context.paddle("float32").outputs, context.once("causal", of_paddle).outputs),
         "transformers": (context.torch("float32").outputs, torch.outputs),
     }
-    compared = {side: compare(*outputs, place, context.inputs.attention_mask) for side, outputs in pairs.items()}
-    return Outcome(_check(compared, place))
+    compared = {side: compare(*outputs, context.inputs.attention_mask) for side, outputs in pairs.items()}
+    return Outcome(judged(compared, place))
 
 
-def compare(before: Mapping[str, Array], after: Mapping[str, Array], place: int, mask: Array) -> dict[str, list[int]]:
+def compare(before: Mapping[str, Array], after: Mapping[str, Array], mask: Array) -> dict[str, list[int]]:
     """By output that has an axis of tokens, the places of those of which a bit changed."""
     changed = {}
     for name, array in before.items():
@@ -74,7 +74,8 @@ def compare(before: Mapping[str, Array], after: Mapping[str, Array], place: int,
     return changed
 
 
-def _check(compared: Mapping[str, Mapping[str, list[int]]], place: int) -> CheckResult:
+def judged(compared: Mapping[str, Mapping[str, list[int]]], place: int) -> CheckResult:
+    """The result: by framework and output the places of what changed with the token at `place`."""
     problems = [
         f"{describe(name)} of token {places[0]} depends in {side} on token {place}"
         for side, outputs in compared.items()

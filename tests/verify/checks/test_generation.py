@@ -79,7 +79,7 @@ def test_a_class_that_writes_no_texts_has_none_to_compare(seed_small: Seed, tmp_
 
 
 def outputs(tokens: list[list[int]], **scores: float) -> dict[str, Any]:
-    """Tokens of a vocabulary of 5, and logits of each step: 1 for the one that is chosen, 0 for others, and of the first
+    """Tokens of a vocabulary of 5, and logits of each step: 1 for the one that is chosen, 0 for others; of the first
     row at the first step those in `scores` by their letter."""
     array = np.array(tokens)
     made: dict[str, Any] = {"tokens": array}

@@ -146,6 +146,36 @@ def test_what_paddlenlp_cannot_compute_is_refused_on_the_way_to_it(
         convert_checkpoint(tmp_path / "torch", tmp_path / "paddle", to="paddle")
 
 
+def as_published_by_openai(folder: Path) -> dict[str, Any]:
+    """Write the weights as Hugging Face's oldest folders of GPT-2 hold them: with buffers, without the prefix of the
+    backbone, and with a configuration that leaves out what was not known then."""
+    change(folder, n_inner=None, pad_token_id=None, generation_config=None, embd_pdrop=0.1)
+    tensors = load_file(folder / "model.safetensors")
+    tensors = {name.removeprefix("transformer."): one for name, one in tensors.items()}
+    for layer in range(3):
+        tensors[f"h.{layer}.attn.bias"] = np.tri(30, dtype="f4")[None, None]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return tensors
+
+
+def test_the_form_that_openai_published_goes_to_paddle(seed_small: Seed, tmp_path: Path, each_torch: Runners) -> None:
+    source, folder = seed_small("GPTForCausalLM", intermediate_size=96), tmp_path / "torch"
+    convert_checkpoint(source, folder)
+    tensors = as_published_by_openai(folder)
+    done = convert_checkpoint(folder, tmp_path / "paddle", to="paddle")
+    assert (done.target_architecture, len(done.ignored)) == ("GPTForCausalLM", 3)
+    before, after = arrays_of(source), arrays_of(tmp_path / "paddle")
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    verify_checkpoint(folder, tmp_path / "paddle", runners=each_torch).assert_passed()
+    # As another program's, it is PaddleNLP's model too.
+    assert verify_checkpoint(source, folder, runners=each_torch).assert_passed().foreign
+    tensors["h.1.attn.bias"] = np.ones((1, 1, 30, 30), "f4")
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UnmatchedTensorsError, match=r"h\.1\.attn\.bias does not hold ones up to the diagonal"):
+        convert_checkpoint(folder, tmp_path / "other", to="paddle")
+
+
 def test_older_files_have_another_name_for_the_class(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     source = seed_small("GPTForCausalLM")
     change(source, architectures=["GPTLMHeadModel"], model_type=None)

@@ -266,6 +266,8 @@ GPT = Family(
         "eos_token_id": 7,
         "bos_token_id": 1,
     },
+    # Up to 2.5.
+    old_names={"lm_head.decoder_weight": "lm_head.weight"},
     variants={
         "1 layer, one head": {"num_hidden_layers": 1, "num_attention_heads": 1, "num_labels": 1},
         "11 layers, another end": {"num_hidden_layers": 11, "eos_token_id": 49, "num_labels": 5},

@@ -16,6 +16,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
+from paddle2torch.converters.formats.pdparams_writer import write_pdparams
+from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
@@ -176,9 +178,15 @@ def test_the_form_that_openai_published_goes_to_paddle(seed_small: Seed, tmp_pat
         convert_checkpoint(folder, tmp_path / "other", to="paddle")
 
 
-def test_older_files_have_another_name_for_the_class(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+def test_older_files_have_other_names_for_class_and_decoder(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     source = seed_small("GPTForCausalLM")
     change(source, architectures=["GPTLMHeadModel"], model_type=None)
+    with open_checkpoint(source) as checkpoint:
+        names = {name: name.replace("lm_head.weight", "lm_head.decoder_weight") for name in checkpoint.tensors}
+        entries = [Entry(names[name], (tensor,)) for name, tensor in checkpoint.tensors.items()]
+        write_pdparams(tmp_path / "renamed.pdparams", entries, lambda count: None)
+    assert "lm_head.decoder_weight" in names.values()
+    shutil.move(tmp_path / "renamed.pdparams", source / "model_state.pdparams")
     assert convert_checkpoint(source, tmp_path / "converted").architecture == "GPTForCausalLM"
     verify_checkpoint(source, tmp_path / "converted", checks=("weights", "float64"), runners=runners).assert_passed()
 

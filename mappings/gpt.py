@@ -11,7 +11,20 @@ from .language.checks import check_heads
 from .language.family import Defaults, Family, Model
 from .language.fields import Field, Generation, never
 from .language.limits import Limits
-from .language.rows import Conv1D, Embedding, Following, Joined, Linear, Norm, Parameter, Row, Tied, When, is_set
+from .language.rows import (
+    Conv1D,
+    Embedding,
+    Following,
+    Ignored,
+    Joined,
+    Linear,
+    Norm,
+    Parameter,
+    Row,
+    Tied,
+    When,
+    is_set,
+)
 from .language.rules import BACKBONE
 from .language.tokenizers import (
     BYTE_PAIRS,
@@ -56,6 +69,10 @@ _APART = (
 )
 
 
+_TRIANGLE = Ignored(f"{TARGET}.attn.bias", (1, 1, "max_position_embeddings", "max_position_embeddings"), first=None)
+"""Which tokens each one sees, a buffer in older files of Hugging Face's, those that OpenAI published among them."""
+
+
 def _padding(configuration: Mapping[str, Any]) -> int:
     """The id that a text is taken to end before where it is classified, which both libraries fill rows with."""
     return int(configuration["eos_token_id"] or 0)
@@ -85,6 +102,7 @@ GPT = Family(
     target_type="gpt2",
     repeat=encoders.REPEAT,
     backbone=(
+        _TRIANGLE,
         Embedding("embeddings.word_embeddings", "vocab_size", HIDDEN, "wte"),
         Embedding("embeddings.position_embeddings", "max_position_embeddings", HIDDEN, "wpe"),
         Norm(f"{LAYER}.norm1", HIDDEN, f"{TARGET}.ln_1"),
@@ -248,6 +266,8 @@ GPT = Family(
         "eos_token_id": 7,
         "bos_token_id": 1,
     },
+    # Up to 2.5.
+    old_names={"lm_head.decoder_weight": "lm_head.weight"},
     variants={
         "1 layer, one head": {"num_hidden_layers": 1, "num_attention_heads": 1, "num_labels": 1},
         "11 layers, another end": {"num_hidden_layers": 11, "eos_token_id": 49, "num_labels": 5},

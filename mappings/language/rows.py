@@ -306,8 +306,8 @@ class Tied(Row):
 
 @dataclass(frozen=True)
 class Ignored(Row):
-    """A buffer that Hugging Face computes itself; its values must be `first` and the numbers after it or the
-    conversion fails.
+    """A buffer that Hugging Face computes itself; its values must be `first` and the numbers after it, or without a
+    first one a triangle of ones, in row i up to column i and zeros behind, or the conversion fails.
 
     `stored` says that PaddleNLP's own files hold it, as int64.
     """
@@ -315,7 +315,7 @@ class Ignored(Row):
     source: str
     shape: tuple[Size, ...]
     stored: bool = False
-    first: int = 0
+    first: int | None = 0
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.language.matching.inverse import make_inverse_plan
 from paddle2torch.mappings.language.matching.plan import TensorFacts, make_plan
 from paddle2torch.mappings.language.rules import Kind, Rule
-from paddle2torch.mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Split
+from paddle2torch.mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Split, Transform
 
 from ..conftest import TARGETS, label
 from .conftest import Case, Facts, cases_of, models
@@ -148,7 +148,7 @@ def test_a_missing_transpose_and_an_exchange_are_noticed(
         kept = rule.is_single and facts[1]["kinds"].get(rule.target) == "turned linear"
         turned = rule.is_single and (rule.transform != IDENTITY or kept)
         if turned and len(rule.shape) > 1 and len(set(rule.shape)) == 1:
-            wrong = Chain((TRANSPOSE, rule.one_to_one)) if isinstance(rule.transform, Reshape) else IDENTITY
+            wrong: Transform = Chain((TRANSPOSE, rule.one_to_one)) if isinstance(rule.transform, Reshape) else IDENTITY
             wrong = TRANSPOSE if kept else wrong
             flat = [replace(one, transform=wrong) if one is rule else one for one in rules]
             assert torn_vectors(flat, *facts), rule.source

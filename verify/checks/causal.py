@@ -62,8 +62,8 @@ def _run(context: Context) -> Outcome:
     }
     ids = context.inputs.decoder_input_ids
     mask, stack = (context.inputs.attention_mask, "") if ids is None else (np.ones_like(ids), DECODER)
-    compared = {side: compare(*of_stack(outputs, stack), place, mask) for side, outputs in pairs.items()}
-    return Outcome(_check(compared, place))
+    compared = {side: compare(*of_stack(outputs, stack), mask) for side, outputs in pairs.items()}
+    return Outcome(judged(compared, place))
 
 
 def of_stack(sides: Sequence[Mapping[str, Array]], stack: str) -> list[dict[str, Array]]:
@@ -71,7 +71,7 @@ def of_stack(sides: Sequence[Mapping[str, Array]], stack: str) -> list[dict[str,
     return [{name: array for name, array in outputs.items() if stack_of(name) == stack} for outputs in sides]
 
 
-def compare(before: Mapping[str, Array], after: Mapping[str, Array], place: int, mask: Array) -> dict[str, list[int]]:
+def compare(before: Mapping[str, Array], after: Mapping[str, Array], mask: Array) -> dict[str, list[int]]:
     """By output that has an axis of tokens, the places of those of which a bit changed."""
     changed = {}
     for name, array in before.items():
@@ -84,7 +84,8 @@ def compare(before: Mapping[str, Array], after: Mapping[str, Array], place: int,
     return changed
 
 
-def _check(compared: Mapping[str, Mapping[str, list[int]]], place: int) -> CheckResult:
+def judged(compared: Mapping[str, Mapping[str, list[int]]], place: int) -> CheckResult:
+    """The result: by framework and output the places of what changed with the token at `place`."""
     problems = [
         f"{describe(name)} of token {places[0]} depends in {side} on token {place}"
         for side, outputs in compared.items()

@@ -110,7 +110,7 @@ def state_difference(
 ) -> StateDifference:
     """The largest difference of two arrays of one shape at attended positions; `limit` follows from Paddle's largest
     value there. An attention map is compared for the queries of attended tokens."""
-    paddle, torch = _tokens_first(name, paddle), _tokens_first(name, torch)
+    paddle, torch = tokens_first(name, paddle), tokens_first(name, torch)
     attended = attended_positions(name, paddle.shape, mask)
     if not attended.any():
         return _nothing(name)
@@ -225,7 +225,7 @@ def _absolute_difference(paddle: Array, torch: Array, attended: Array) -> Array:
     return counted
 
 
-def _tokens_first(name: str, values: Array) -> Array:
+def tokens_first(name: str, values: Array) -> Array:
     """An attention map [batch, heads, queries, keys] as [batch, queries, heads, keys]; anything else as it is."""
     return values.swapaxes(1, 2) if is_map(name) else values
 

@@ -16,7 +16,7 @@ from ..inputs import DECODER_IDS, Inputs
 from ..reports.result import CheckResult
 from ..runners.forward import Run
 from ..runners.outputs import DECODER
-from ..states import attended_positions, describe, is_map, stack_of
+from ..states import attended_positions, describe, stack_of, tokens_first
 
 
 def is_causal(family: Family, architecture: str) -> bool:
@@ -75,10 +75,9 @@ def compare(before: Mapping[str, Array], after: Mapping[str, Array], mask: Array
     """By output that has an axis of tokens, the places of those of which a bit changed."""
     changed = {}
     for name, array in before.items():
-        if attended_positions(name, array.shape, mask).shape != mask.shape:
+        sides = [tokens_first(name, one) for one in (array, after[name])]
+        if attended_positions(name, sides[0].shape, mask).shape != mask.shape:
             continue
-        # [rows, heads, queries, keys] as [rows, queries, ...]: what a query makes of the keys.
-        sides = [one.swapaxes(1, 2) if is_map(name) else one for one in (array, after[name])]
         differs = (sides[0] != sides[1]).reshape(*mask.shape, -1).any(axis=(0, 2))
         changed[name] = np.flatnonzero(differs).tolist()
     return changed

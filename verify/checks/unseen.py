@@ -15,7 +15,7 @@ from ..check import Check, Context, Needs, Outcome
 from ..inputs import Inputs
 from ..reports.result import CheckResult
 from ..runners.forward import Run
-from ..states import attended_positions, describe, is_map
+from ..states import attended_positions, describe, tokens_first
 
 FIRST = "hidden_state.00"
 """The state that shows which ids the encoder got."""
@@ -39,20 +39,19 @@ def problems_of(side: str, before: Mapping[str, Array], after: Mapping[str, Arra
     if not _differs(before[FIRST], after[FIRST], mask)[mask == 0].all():
         return [f"{side} makes the same of other ids where the mask is 0: nothing is known"]
     problems = []
-    for name, array in before.items():
+    for name in before:
+        array, other = (tokens_first(name, side[name]) for side in (before, after))
         kept = attended_positions(name, array.shape, mask)
-        moved = _differs(array, after[name], kept, is_map(name)) & kept.astype(bool)
+        moved = _differs(array, other, kept) & kept.astype(bool)
         if moved.any():
             place = [int(index) for index in np.argwhere(moved)[0]]
             problems.append(f"{describe(name)} at {place} depends in {side} on ids that the mask hides")
     return problems
 
 
-def _differs(before: Array, after: Array, places: Array, turned: bool = False) -> Array:
-    """At which of the leading `places` two arrays differ in any bit; those of attention maps are queries."""
-    # [rows, heads, queries, keys] as [rows, queries, ...]: what a query makes of the keys.
-    one, other = (array.swapaxes(1, 2) if turned else array for array in (before, after))
-    result: Array = (one != other).reshape(*places.shape, -1).any(axis=-1)
+def _differs(before: Array, after: Array, places: Array) -> Array:
+    """At which of the leading `places` two arrays differ in any bit."""
+    result: Array = (before != after).reshape(*places.shape, -1).any(axis=-1)
     return result
 
 

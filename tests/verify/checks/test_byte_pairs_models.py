@@ -109,7 +109,6 @@ def test_a_deberta_there_and_back(types: int, seed_small: Seed, tmp_path: Path, 
     assert report.passed, [check.problems for check in report.checks]
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("task", ["SequenceClassification", "ConditionalGeneration"])
 def test_a_bart_there_and_back(task: str, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     """Its tokenizer gives token types, which none of its models takes; a label is read where the text ends."""
@@ -126,7 +125,9 @@ def test_a_bart_there_and_back(task: str, seed_small: Seed, tmp_path: Path, runn
     convert_checkpoint(converted, paddle, to="paddle")
     assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "BartTokenizer"
     report = proven(converted, paddle, runners, "bart")
-=======
+    assert report.passed, [check.problems for check in report.checks]
+
+
 @pytest.mark.parametrize("architecture", ["GPTForSequenceClassification", "GPTForCausalLM"])
 def test_a_gpt_there_and_back(architecture: str, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     """Its one special token ends a text and pads it, and PaddleNLP's model takes none of the types that are given."""
@@ -142,7 +143,6 @@ def test_a_gpt_there_and_back(architecture: str, seed_small: Seed, tmp_path: Pat
     convert_checkpoint(converted, paddle, to="paddle")
     assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "GPTTokenizer"
     report = proven(converted, paddle, runners, "gpt")
->>>>>>> gpt
     assert report.passed, [check.problems for check in report.checks]
 
 

@@ -13,6 +13,8 @@ _OF_LANGUAGES = (
     "nothing between two: no tokenizer that is written here does"
 )
 
+_VOCABULARY = "sentencepiece.bpe.model"
+
 MBART = Family(
     name="mbart",
     base="MBartModel",
@@ -33,8 +35,8 @@ MBART = Family(
     decoder_start=encoder_decoders.start,
     tokenizer=TokenizerFacts(
         (
-            TokenizerClass("MBartTokenizer", (), refused=_OF_LANGUAGES),
-            TokenizerClass("MBart50Tokenizer", (), refused=_OF_LANGUAGES),
+            TokenizerClass("MBartTokenizer", (), refused=_OF_LANGUAGES, sentencepiece_file=_VOCABULARY),
+            TokenizerClass("MBart50Tokenizer", (), refused=_OF_LANGUAGES, sentencepiece_file=_VOCABULARY),
         ),
         "MBartTokenizer",
         settings={"do_lower_case": False},

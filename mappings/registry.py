@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError, MappingError, UnknownNameError
-from .language.community import MARK, Community, read_community, unlisted
 from .language.family import Family
-from .language.pretrained import Pretrained, Reference, read_names
+from .language.pretrained import MARK, Community, Pretrained, Reference, read_community, read_names, unlisted
 from .language.tokenizers import TokenizerClass, TokenizerFacts
 from .refused import REFUSED
 

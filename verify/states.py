@@ -74,6 +74,11 @@ def stack_of(name: str) -> str:
     return DECODER if name.startswith(DECODER) else ""
 
 
+def of_stack(outputs: Mapping[str, Array], stack: str) -> dict[str, Array]:
+    """Of outputs those of a stack of layers, by what stands before their names."""
+    return {name: array for name, array in outputs.items() if stack_of(name) == stack}
+
+
 def kind_of(name: str) -> str:
     """What an output is, of which there may be one per layer: `decoder.hidden_state.03` is a hidden_state."""
     return name.removeprefix(DECODER).partition(".")[0]
@@ -240,8 +245,9 @@ def _has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
 
 def _order(name: str) -> tuple[int, str]:
     if kind_of(name) == "hidden_state":
-        return (1 if stack_of(name) else 0, name)
-    return (2, name)
+        return (2 if stack_of(name) else 0, name)
+    # What the decoder attends to comes before it.
+    return (1 if name == "encoder_last_hidden_state" else 3, name)
 
 
 def nan_last(value: float) -> float:

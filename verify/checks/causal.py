@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..inputs import DECODER_IDS, Inputs
 from ..reports.result import CheckResult
 from ..runners.forward import Run
 from ..runners.outputs import DECODER
-from ..states import attended_positions, describe, stack_of, tokens_first
+from ..states import attended_positions, describe, of_stack, tokens_first
 
 
 def is_causal(family: Family, architecture: str) -> bool:
@@ -62,13 +62,10 @@ def _run(context: Context) -> Outcome:
     }
     ids = context.inputs.decoder_input_ids
     mask, stack = (context.inputs.attention_mask, "") if ids is None else (np.ones_like(ids), DECODER)
-    compared = {side: compare(*of_stack(outputs, stack), mask) for side, outputs in pairs.items()}
+    compared = {
+        side: compare(of_stack(before, stack), of_stack(after, stack), mask) for side, (before, after) in pairs.items()
+    }
     return Outcome(judged(compared, place))
-
-
-def of_stack(sides: Sequence[Mapping[str, Array]], stack: str) -> list[dict[str, Array]]:
-    """Of outputs those that a stack of layers puts out: the encoder's have nothing to do with a decoder's ids."""
-    return [{name: array for name, array in outputs.items() if stack_of(name) == stack} for outputs in sides]
 
 
 def compare(before: Mapping[str, Array], after: Mapping[str, Array], mask: Array) -> dict[str, list[int]]:

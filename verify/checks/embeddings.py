@@ -16,7 +16,8 @@ from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
-from ..states import StateDifference, nan_last, stack_of, token_difference
+from ..runners.outputs import DECODER
+from ..states import StateDifference, nan_last, of_stack, token_difference
 
 LIMIT = 1e-12
 """Times the token's largest value; correct conversions stay below 1e-14."""
@@ -44,16 +45,17 @@ def run_embeddings(context: Context) -> CheckResult:
     # A decoder reads the same table of words and has its own of positions, as long as the other.
     decodes = family.decodes(session.plan.architecture)
     asked = _folded(rows) if counted else rows
-    asked = replace(asked, decoder_input_ids=asked.input_ids) if decodes else asked
+    behind = _decoder_rows(asked) if decodes else asked
+    asked = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
     inputs = session.save_inputs("embeddings inputs", asked)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
-    encoders = [{name: array for name, array in side.items() if not stack_of(name)} for side in (ours, theirs)]
-    result = check_embeddings(sizes, context.inputs, rows, *encoders, pair.padding)
+    own, other = of_stack(ours, ""), of_stack(theirs, "")
+    result = check_embeddings(sizes, context.inputs, rows, own, other, pair.padding)
     if decodes:
-        decoders = [{name: array for name, array in side.items() if stack_of(name)} for side in (ours, theirs)]
-        result = _with_decoder(result, check_embeddings(sizes, context.inputs, _first_row(asked), *decoders, None))
+        own, other = of_stack(ours, DECODER), of_stack(theirs, DECODER)
+        result = _with_decoder(result, check_embeddings(sizes, context.inputs, _in_one(behind), own, other, None))
     held = {name for move in session.plan.moves for name in move.sources}
     for table, argument in ARGUMENTS.items():
         module = family.roles.get(ROLES[table])
@@ -101,9 +103,17 @@ def _folded(rows: Inputs) -> Inputs:
     return Inputs(**{name: array.reshape(-1, table) for name, array in rows.arrays().items()})
 
 
-def _first_row(rows: Inputs) -> Inputs:
-    """What the decoder was given: the first row."""
-    return Inputs(**{name: array[:1] for name, array in rows.arrays().items()})
+def _decoder_rows(rows: Inputs) -> Inputs:
+    """The first of many rows, and once more with every id at the next position, so that what differs is told from ids
+    and positions."""
+    arrays = {name: np.concatenate([array[:1], array[:1]]) for name, array in rows.arrays().items()}
+    arrays["input_ids"][1] = np.roll(arrays["input_ids"][1], 1)
+    return Inputs(**arrays)
+
+
+def _in_one(rows: Inputs) -> Inputs:
+    """Rows one after the other."""
+    return Inputs(**{name: array.reshape(1, -1) for name, array in rows.arrays().items()})
 
 
 def _with_decoder(encoder: CheckResult, decoder: CheckResult) -> CheckResult:

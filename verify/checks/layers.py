@@ -244,6 +244,13 @@ def _same(paddle: Array | None, torch: Array | None, mask: Array, limit: float) 
     tokens. Token ids are recorded by neither side, and are those of the inputs."""
     if paddle is None or torch is None:
         return paddle is torch
+    if (
+        paddle.ndim > 1
+        and paddle.shape[-2:] == torch.shape[-2:]
+        and 1 in (paddle[..., 0, 0].size, torch[..., 0, 0].size)
+    ):
+        # Of positions, which are the same for all rows, one may give each row its own.
+        paddle, torch = np.broadcast_arrays(paddle, torch)
     if paddle.shape != torch.shape:
         return False
     # The name decides whether the mask applies.

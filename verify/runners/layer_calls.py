@@ -136,6 +136,11 @@ class LayerCalls:
         self._to_array = to_array
         self._from_array = from_array
 
+    @property
+    def is_done(self) -> bool:
+        """Whether every call was fed."""
+        return self.stage > len(self.states) - 1
+
     def feeding(self, steps: Sequence[Step]) -> AbstractContextManager[None]:
         """Feed these layers while the model runs within this context."""
         return watching(steps, self._before, self._after)
@@ -170,10 +175,14 @@ class LayerCalls:
 
 
 class ModuleRecorder:
-    """Records what modules take and give during one stage of the layer calls, floating-point tensors only."""
+    """Records what modules take and give during one stage of the layer calls, floating-point tensors only, and not
+    until the calls `before` these are done, if there are any."""
 
-    def __init__(self, calls: LayerCalls, stage: int, to_array: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, calls: LayerCalls, stage: int, to_array: Callable[[Any], Any], before: LayerCalls | None = None
+    ) -> None:
         self.calls = calls
+        self.before = before
         self.stage = stage
         self.order: list[str] = []
         self.arrays: dict[str, protocol.Array] = {}
@@ -191,7 +200,8 @@ class ModuleRecorder:
 
     def _hook(self, name: str) -> Callable[..., None]:
         def record(module: Any, given: Any, result: Any) -> None:
-            if self.calls.stage != self.stage or name in self.order:
+            waits = self.before is not None and not self.before.is_done
+            if waits or self.calls.stage != self.stage or name in self.order:
                 return
             self.order.append(name)
             for label, value in (("input", given[0] if given else None), ("output", result)):

@@ -347,7 +347,8 @@ class ModelRunner(ABC):
         arrays = load_file(protocol.field(request, "states"))
         stacks = self._stacks(request, loaded.model)
         calls = {stack: self._calls(request, layer_calls.read_states(arrays, stack)) for stack in stacks}
-        recorder = layer_calls.ModuleRecorder(calls[str(request.get("stack") or "")], stage, self.to_array)
+        stack = str(request.get("stack") or "")
+        recorder = layer_calls.ModuleRecorder(calls[stack], stage, self.to_array, calls[""] if stack else None)
         with ExitStack() as watched:
             watched.enter_context(self.no_gradients())
             for stack, layers in stacks.items():

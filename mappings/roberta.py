@@ -12,9 +12,8 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .language import encoders
-from .language.alternative import Alternative
 from .language.checks import backbone_alone, check_heads, gelu_always
-from .language.family import DeclaredDifference, Defaults, Family, Model
+from .language.family import Alternative, DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field
 from .language.limits import Former
 from .language.rows import Dropped, Linear, Norm, Parameter, Row, Tied

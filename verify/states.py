@@ -10,7 +10,7 @@ import numpy as np
 
 from ..converters.formats.dtypes import Array
 from .reports.result import CheckResult
-from .runners.outputs import DECODER
+from .runners.outputs import kind_of, stack_of
 
 OF_STATE = "largest difference of a state over its largest value"
 """What the checks end to end measure."""
@@ -69,19 +69,9 @@ class StateDifference:
         return f"{describe(self.name)} at {list(self.place)}" if self.place else f"{describe(self.name)} nowhere"
 
 
-def stack_of(name: str) -> str:
-    """What stands before the names of the outputs of the same stack of layers: nothing, or the decoder's."""
-    return DECODER if name.startswith(DECODER) else ""
-
-
 def of_stack(outputs: Mapping[str, Array], stack: str) -> dict[str, Array]:
     """Of outputs those of a stack of layers, by what stands before their names."""
     return {name: array for name, array in outputs.items() if stack_of(name) == stack}
-
-
-def kind_of(name: str) -> str:
-    """What an output is, of which there may be one per layer: `decoder.hidden_state.03` is a hidden_state."""
-    return name.removeprefix(DECODER).partition(".")[0]
 
 
 def is_map(name: str) -> bool:

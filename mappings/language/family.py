@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .beside import Probabilities, SeparateHead
 from .fields import Field, Generation, running
 from .limits import NO_LIMITS, PLAIN, Former, LayerForm, Limits, Withdrawn
+from .limits import DeclaredDifference as DeclaredDifference
 from .limits import Defaults as Defaults
 from .pretrained import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
-from .tables import Formula
 from .tokenizers import TokenizerFacts
-
-if TYPE_CHECKING:
-    from .alternative import Alternative
 
 JOINED_ROLES = ("query", "key", "value")
 ROLES = (
@@ -93,41 +90,40 @@ class Model:
 
 
 @dataclass(frozen=True)
-class DeclaredDifference:
-    """A known difference between the frameworks that no weight can express.
+class Alternative:
+    """Another model of Hugging Face's that a family's weights become.
 
-    `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
-    LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
-    set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
-    `padding` says that the padding id is embedded as zeros by PaddleNLP alone, which shows at positions that are not
-    attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
-    are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
-    in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
-    measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
-    them. `lifted` are classes of Hugging Face's modules that compute in float32 whatever their type: in float64 that
-    cast is lifted, within them and all that they call, and the difference without is measured. `scores` says that
-    PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it. `squeezed` are outputs that
-    PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration under
-    which there is a difference.
+    `name` is what `--target` takes; `becomes` says in a line of every report what was proven with it, and `difference`
+    is declared. `target_type`, `target_prefix`, `models` and `constants` are what a family has under these names,
+    `fields` those that differ. `stated_positions`: PaddleNLP's model, which counts positions otherwise by
+    itself, is given them from 0, as Hugging Face's counts.
     """
 
     name: str
-    text: str
-    architectures: tuple[str, ...] = ()
-    epsilon: tuple[str, float] | None = None
-    outputs: tuple[str, ...] = ()
-    padding: bool = False
-    padding_position: bool = False
-    tables: Mapping[str, Formula] = field(default_factory=dict)
-    within: float | None = None
-    lifted: tuple[str, ...] = ()
-    scores: bool = False
-    squeezed: tuple[str, ...] = ()
-    when: Callable[[Mapping[str, Any]], bool] | None = None
+    target_type: str
+    target_prefix: str
+    models: tuple[Model, ...]
+    becomes: str
+    difference: DeclaredDifference
+    constants: Mapping[str, Any]
+    fields: tuple[Field, ...] = ()
+    stated_positions: bool = False
 
-    def applies(self, configuration: Mapping[str, Any]) -> bool:
-        """Whether there is a difference with a configuration, PaddleNLP's."""
-        return self.when is None or self.when(configuration)
+    def of(self, family: Family) -> Family:
+        """The family whose target is this one."""
+        return replace(
+            family,
+            target=self.name,
+            becomes=self.becomes,
+            target_type=self.target_type,
+            target_prefix=self.target_prefix,
+            models=self.models,
+            constants=self.constants,
+            fields=tuple({entry.name: entry for entry in (*family.fields, *self.fields)}.values()),
+            declared_differences=(*family.declared_differences, self.difference),
+            stated_positions=self.stated_positions,
+            alternatives=(),
+        )
 
 
 @dataclass(frozen=True)

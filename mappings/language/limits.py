@@ -1,12 +1,14 @@
-"""What PaddleNLP's models take by themselves, and what they cannot be given, or asked for, when the frameworks are
-compared; and what other versions of the two libraries lack or had otherwise."""
+"""What PaddleNLP's models take by themselves, how the two libraries are known to differ, and what cannot be given or
+asked for when they are compared; and what other versions of them lack or had otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from .rules import BACKBONE
+from .tables import Formula
 
 _NOT_COVERED = {
     "mask": "an attention mask",
@@ -68,6 +70,44 @@ class LayerForm:
 
 PLAIN = LayerForm()
 """The form of nearly all."""
+
+
+@dataclass(frozen=True)
+class DeclaredDifference:
+    """A known difference between the frameworks that no weight can express.
+
+    `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
+    LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
+    set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
+    `padding` says that the padding id is embedded as zeros by PaddleNLP alone, which shows at positions that are not
+    attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
+    are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
+    in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
+    measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
+    them. `lifted` are classes of Hugging Face's modules that compute in float32 whatever their type: in float64 that
+    cast is lifted, within them and all that they call, and the difference without is measured. `scores` says that
+    PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it. `squeezed` are outputs that
+    PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration under
+    which there is a difference.
+    """
+
+    name: str
+    text: str
+    architectures: tuple[str, ...] = ()
+    epsilon: tuple[str, float] | None = None
+    outputs: tuple[str, ...] = ()
+    padding: bool = False
+    padding_position: bool = False
+    tables: Mapping[str, Formula] = field(default_factory=dict)
+    within: float | None = None
+    lifted: tuple[str, ...] = ()
+    scores: bool = False
+    squeezed: tuple[str, ...] = ()
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+
+    def applies(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether there is a difference with a configuration, PaddleNLP's."""
+        return self.when is None or self.when(configuration)
 
 
 @dataclass(frozen=True)

@@ -173,8 +173,9 @@ def narrow(entry: Pretrained) -> dict[str, Any]:
     """The configuration with every size that it states made small and none of them equal by chance."""
     configuration = entry.configuration
     if entry.family in OTHER_LAYERS:
-        # What follows from the sizes is not theirs any more.
-        kept = {name: value for name, value in configuration.items() if name not in ("d_head", "attention_head_size")}
+        # What follows from the sizes is not theirs any more, nor are ids beyond the vocabulary.
+        gone = ("d_head", "attention_head_size", "decoder_start_token_id", "forced_bos_token_id")
+        kept = {name: value for name, value in configuration.items() if name not in gone}
         return {**kept, **FAMILIES[entry.family].small}
     hidden = 4 * configuration["num_attention_heads"]
     small = {

@@ -18,7 +18,8 @@ from ...mappings.language.rules import Move, Rule
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
 from ..runners.forward import Run
-from ..states import attended_positions, kind_of, nan_last
+from ..runners.outputs import kind_of
+from ..states import attended_positions, nan_last
 
 LIMIT = 1e-9
 """Times the largest value of the tensor's gradient; correct conversions stay below 6e-14."""

@@ -22,15 +22,8 @@ from ...mappings.language.transforms import Reorder
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
 from ..runners.forward import Run, Session
-from ..states import (
-    StateDifference,
-    compare_outputs,
-    is_map,
-    kind_of,
-    stack_of,
-    state_difference,
-    token_difference,
-)
+from ..runners.outputs import kind_of, stack_of
+from ..states import StateDifference, compare_outputs, is_map, state_difference, token_difference
 
 LIMITS = {"float64": 1e-12, "float32": 1e-5}
 """Times the largest value of a hidden state's token; correct conversions stay below 3.2e-14 and 7e-7."""

@@ -25,9 +25,9 @@ from ...mappings.language.family import Model
 from ...mappings.language.limits import NO_LIMITS, Limits
 from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs, needed
-from ..states import kind_of
 from .client import RunnerProcess
 from .environments import find_interpreters
+from .outputs import kind_of
 
 
 class Runners:

@@ -35,6 +35,16 @@ OF_DECODER = ("last_hidden_state", "mlm_logits", "qa_logits", "start_logits", "e
 """Of the outputs of an encoder-decoder, those that have one entry for each of the decoder's tokens."""
 
 
+def stack_of(name: str) -> str:
+    """What stands before the names of the outputs of the same stack of layers: nothing, or the decoder's."""
+    return DECODER if name.startswith(DECODER) else ""
+
+
+def kind_of(name: str) -> str:
+    """What an output is, of which there may be one per layer: `decoder.hidden_state.03` is a hidden_state."""
+    return name.removeprefix(DECODER).partition(".")[0]
+
+
 def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str, decodes: bool = False) -> dict[str, Any]:
     """Flatten a framework's output object into tensors under neutral names; those of an encoder-decoder, which
     `decodes`, say which of the two they are of."""

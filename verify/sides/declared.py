@@ -10,7 +10,8 @@ from ...mappings.language.family import DeclaredDifference
 from ..inputs import Inputs
 from ..reports.result import DeclaredDifferenceSeen
 from ..runners.forward import Runs
-from ..states import is_map, kind_of, largest_difference
+from ..runners.outputs import kind_of
+from ..states import is_map, largest_difference
 from .pair import Pair
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from . import layer_calls, operations, outputs, protocol
+    from . import layer_calls, outputs, protocol
 else:
     # Run beside the scripts, this file is in no package.
     import layer_calls
@@ -29,15 +29,17 @@ class Embeddings:
 
     def __init__(
         self,
-        runner: operations.ModelRunner,
         backbone: Any,
         stacks: Mapping[str, Sequence[layer_calls.Step]],
         form: layer_calls.LayerForm,
+        to_array: Callable[[Any], Any],
+        from_array: Callable[[Any], Any],
     ) -> None:
-        self.runner = runner
         self.backbone = backbone
         self.stacks = stacks
         self.form = form
+        self._to_array = to_array
+        self._from_array = from_array
 
     def blocks(self, inputs: Inputs) -> dict[str, protocol.Array]:
         """`embeddings.NNNN` of one long row, of BLOCK tokens each, or of as many whole rows as these are. Behind an
@@ -61,19 +63,17 @@ class Embeddings:
 
     def _given(self, stack: str, inputs: Inputs) -> protocol.Array:
         """What the first layer of a stack is given when the model runs."""
-        tensors = {name: self.runner.from_array(array) for name, array in inputs.items()}
-        return layer_calls.first_given(
-            lambda: self.backbone(**tensors), self.stacks[stack], self.form, self.runner.to_array
-        )
+        tensors = {name: self._from_array(array) for name, array in inputs.items()}
+        return layer_calls.first_given(lambda: self.backbone(**tensors), self.stacks[stack], self.form, self._to_array)
 
     def _embedded(self, inputs: Inputs) -> protocol.Array:
         """The embeddings of inputs [rows, tokens]: what the module of that name gives, what the first layer takes where
         the backbone itself adds them up, or rows of the table of words where that is all there is."""
-        tensors = {name: self.runner.from_array(array) for name, array in inputs.items()}
+        tensors = {name: self._from_array(array) for name, array in inputs.items()}
         if hasattr(self.backbone, "embeddings"):
-            return self.runner.to_array(self.backbone.embeddings(**tensors))
+            return layer_calls.copied(self._to_array(self.backbone.embeddings(**tensors)))
         if "position_ids" not in inputs:
-            return self.runner.to_array(self.backbone.get_input_embeddings()(tensors["input_ids"]))
+            return layer_calls.copied(self._to_array(self.backbone.get_input_embeddings()(tensors["input_ids"])))
         shape = inputs["input_ids"].shape
         # As rows of few tokens, each of which has its position: an attention mask grows with their square.
         more = -np.prod(shape) % FEW

@@ -211,7 +211,8 @@ class ModelRunner(ABC):
         inputs.pop("attention_mask", None)
         stacks, form = self._stacks(request, loaded.model), _layer_form(request)
         with self.no_gradients():
-            arrays = embedding_calls.Embeddings(self, loaded.model.base_model, stacks, form).blocks(inputs)
+            backbone, arrays_of = loaded.model.base_model, (self.to_array, self.from_array)
+            arrays = embedding_calls.Embeddings(backbone, stacks, form, *arrays_of).blocks(inputs)
         return {"outputs": protocol.write_outputs(request, arrays, request["dtype"])}
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:

@@ -205,7 +205,14 @@ GPT = Family(
         "summary_proj_to_labels": True,
         "summary_first_dropout": 0.1,
     },
-    left_out=("eol_token_id", "seq_length", "type_vocab_size"),
+    # The second half says how a model is trained, and over how many machines.
+    left_out=(
+        *("eol_token_id", "seq_length", "type_vocab_size", "output_attentions", "ignore_index"),
+        *("num_partitions", "recompute_granularity", "tensor_parallel_output", "tensor_parallel_degree"),
+        *("use_flash_attention", "use_fused_dropout_add", "use_fast_layer_norm", "use_fused_linear"),
+        *("fuse_attention_ffn", "fused_softmax_with_triangular", "virtual_pp_degree", "sequence_parallel"),
+        "fuse_sequence_parallel_allreduce",
+    ),
     activations=("gelu",),
     roles={
         "words": "embeddings.word_embeddings",

@@ -201,15 +201,17 @@ def _settle_names(
 ) -> Naming:
     """What tensors are to be called; see `settle_names`."""
 
-    def fitting(names: Mapping[str, str]) -> list[str]:
-        tensors = {name: facts[stored] for stored, name in names.items()}
-        found = fitting_targets(family, fields, tensors, tie)
-        named = [
-            model.target_architecture for model in family.models if chosen in (model.source, model.target_architecture)
-        ]
-        return [name for name in found if name in named] or found
+    named = [
+        model.target_architecture for model in family.models if chosen in (model.source, model.target_architecture)
+    ]
 
-    return settle_names(facts, backbone_targets(family, fields), family.target_prefix, fitting)
+    def fitting(names: Mapping[str, str]) -> list[str]:
+        return fitting_targets(family, fields, {name: facts[stored] for stored, name in names.items()}, tie)
+
+    def fitting_named(names: Mapping[str, str]) -> list[str]:
+        return [name for name in (fitting(names) if named else ()) if name in named]
+
+    return settle_names(facts, backbone_targets(family, fields), family.target_prefix, fitting, fitting_named)
 
 
 def _of_target(checkpoint: TorchCheckpoint, family: str | None, architecture: str | None, target: str | None) -> Family:

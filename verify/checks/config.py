@@ -29,11 +29,15 @@ def check_configuration(
     problems: list[str] = []
     compared = 0
     entries = {entry.name: entry for entry in plan.family.fields}
+    # What torch's says of the others, where one follows from them.
+    live = {entry.name: torch["configuration"].get(entry.target_name) for entry in plan.family.fields}
     told = [entry.name for entry in plan.family.fields if entry.compared]
     for name in dict.fromkeys((*plan.family.sizes(), *told, "pad_token_id", "num_labels")):
         entry = entries.get(name)
         stored, target = (name, name) if entry is None else (entry.stored_name, entry.target_name)
         sides = paddle["configuration"].get(stored), torch["configuration"].get(target)
+        if sides[1] is None and entry is not None and entry.target_like is not None:
+            sides = sides[0], entry.unstated(live)
         if entry is not None and entry.compared:
             # What a live configuration does not have, or has as null, is what both libraries take then.
             sides = (
@@ -44,6 +48,9 @@ def check_configuration(
             continue
         if sides == (None, None) and (entry is None or entry.default is None or name == "pad_token_id"):
             # No field of this family, or one that says nothing.
+            continue
+        if sides[1] is None and entry is not None and entry.default_of_target is None and callable(entry.runs):
+            # It says nothing: the value follows from others.
             continue
         compared += 1
         if sides == (None, None):

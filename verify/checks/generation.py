@@ -14,6 +14,7 @@ from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
+from ..runners.outputs import DECODER
 from ..states import StateDifference, nan_last
 from .float32 import FLOOR, NOISE, float32_difference, rounding_error
 
@@ -62,7 +63,7 @@ def _run(context: Context) -> Outcome:
     torch = context.models.torch("float32", "generate", **asked)
     # How far torch's logits are off in float32 at all.
     single, double = context.torch("float32").outputs, context.torch("float64").outputs
-    name = next(name for name in ("mlm_logits", "logits") if name in single)
+    name = next(name for name in ("mlm_logits", f"{DECODER}mlm_logits", "logits") if name in single)
     noise = rounding_error(name, single[name], double.get(name), context.mask)
     end = pair.configuration.get("eos_token_id")
     return Comparison(paddle.outputs, torch.outputs, noise, end).outcome()

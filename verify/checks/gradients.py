@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,10 +92,14 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     parameter of torch's alone. A buffer that both hold as such has no gradient.
     """
     copies: dict[tuple[str, ...], list[Move]] = {}
+    # What neither trains has no gradient in either.
+    buffers = {
+        move.target
+        for move in plan.moves
+        if move.sources and paddle.buffers.issuperset(move.sources) and move.target in torch.buffers
+    }
     for move in plan.moves:
-        # What neither trains has no gradient in either.
-        held = paddle.buffers.issuperset(move.sources) and move.target in torch.buffers
-        if move.sources and not held:
+        if move.sources and move.target not in buffers:
             copies.setdefault(move.sources, []).append(move)
     problems = [
         f"torch's parameter {name} has no counterpart"
@@ -131,7 +135,8 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
         if padding is not None and move is vocabulary:
             expected, found = (np.delete(array, padding, axis=0) for array in (expected, found))
         measured.append((move, _largest(expected - found), _largest(expected)))
-    return _check(measured, problems, padding, vocabulary, tied)
+    result = _check(measured, problems, padding, vocabulary, tied)
+    return replace(result, details={**result.details, "buffers": sorted(buffers)})
 
 
 def _held(moves: Sequence[Move], torch: Gradients) -> list[Move]:

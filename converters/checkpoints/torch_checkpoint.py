@@ -267,8 +267,8 @@ def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> Non
                 "the configuration says that Hugging Face's model holds the two as one: the values that transformers "
                 "would use are not certain; load the model with transformers and save it again"
                 if plan.tie_word_embeddings
-                else "PaddleNLP has one tensor for both: transformers 5 computes with the first, transformers 4 may hold "
-                "the two as one; save the model with both equal"
+                else "PaddleNLP has one tensor for both: transformers 5 computes with the first, transformers 4 may "
+                "hold the two as one; save the model with both equal"
             )
             raise UnmatchedTensorsError(f"{name} differs from {twin}, but {why}")
     for name, region, tolerance in plan.constant:

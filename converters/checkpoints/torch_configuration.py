@@ -147,8 +147,8 @@ def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: 
 def left_out_fields(family: Family, configuration: TorchConfiguration) -> tuple[str, ...]:
     """The fields of Hugging Face's configuration that PaddleNLP's models do not know, sorted.
 
-    A field that is null says nothing that could be lost: transformers 5 writes `bos_token_id: null` for a BERT. Nor does
-    one that says under another field's usual name what that says.
+    A field that is null says nothing that could be lost: transformers 5 writes `bos_token_id: null` for a BERT. Nor
+    does one that says under another field's usual name what that says.
     """
     known = {entry.target_name for entry in family.fields} | {*_FIXED, *_SHARED, *_RESTATED, *family.constants}
     again = {

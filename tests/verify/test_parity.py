@@ -77,6 +77,11 @@ def test_every_architecture_is_the_same_model(family: str, architecture: str, se
         shows_maps = "query" in known.roles and known.limits_of(architecture).states is None
         maps = layers * known.small.get("inner_group_num", 1) if shows_maps else 0
         assert {f"attention.{index:02d}" for index in range(maps)} <= states
+        stack, behind = ("decoder.", known.small["decoder_layers"]) if known.decodes(architecture) else ("", 0)
+        assert {f"{stack}hidden_state.{index:02d}" for index in range(behind + 1)} <= states
+        kinds = ("attention", "cross_attention")
+        assert {f"{stack}{kind}.{index:02d}" for kind in kinds for index in range(behind)} <= states
+        assert ("encoder_last_hidden_state" in states) == known.decodes(architecture)
         pooled = bool(known.pooler) and model.pooler and not model.takes_pooler
         assert ("pooler_output" in states) == pooled
         of_head = {name for name in states if name.endswith("logits")}
@@ -86,12 +91,12 @@ def test_every_architecture_is_the_same_model(family: str, architecture: str, se
         if left_out:
             continue
         loaded = {(state["case"], state["name"]) for state in checks["as_loaded"].details["states"]}
-        cases = {case for case, name in loaded if name == "last_hidden_state"}
+        cases = {case for case, name in loaded if name == f"{stack}last_hidden_state"}
         assert known.defaults is not None
         takes_mask = known.limits_of(architecture).mask is None or known.defaults.masks_padding
         assert cases == {"ids alone", *(["ids with a mask"] if takes_mask else [])}
         assert "text" not in {case for case, _ in loaded}
-        assert not of_head or {name for _, name in loaded} - {"last_hidden_state"}
+        assert not of_head or {name for _, name in loaded if not name.endswith("last_hidden_state")}
 
 
 CANCELLING = {"deberta_v2": "encoder.layer.{layer}.attention.self.pos_key_proj"}

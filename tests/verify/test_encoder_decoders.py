@@ -173,7 +173,9 @@ def test_a_layer_of_the_decoder_is_named(seed_small: Seed, runners: Runners, tmp
 def test_the_table_of_the_decoders_positions_is_looked_through(
     seed_small: Seed, runners: Runners, tmp_path: Path
 ) -> None:
-    source, converted = seed_small("MBartModel", max_position_embeddings=60), tmp_path / "converted"
+    # Blocks of several rows: the vocabulary is longer than the positions of one.
+    sizes = {"max_position_embeddings": 60, "vocab_size": 12000}
+    source, converted = seed_small("MBartModel", **sizes), tmp_path / "converted"
     convert_checkpoint(source, converted)
     path = converted / "model.safetensors"
     tensors = load_file(path)

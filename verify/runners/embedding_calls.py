@@ -44,6 +44,8 @@ class Embeddings:
     def blocks(self, inputs: Inputs) -> dict[str, protocol.Array]:
         """`embeddings.NNNN` of one long row, of BLOCK tokens each, or of as many whole rows as these are. Behind an
         encoder, those of the decoder are of all its rows at once."""
+        behind = {name: array for name, array in inputs.items() if name == "decoder_input_ids"}
+        inputs = {name: array for name, array in inputs.items() if name not in behind}
         rows, tokens = inputs["input_ids"].shape
         axis, step = (1, BLOCK) if rows == 1 else (0, max(1, BLOCK // tokens))
         decodes = outputs.DECODER in self.stacks
@@ -56,7 +58,7 @@ class Embeddings:
                 part["decoder_input_ids"] = part["input_ids"][:, :1]
             arrays[f"embeddings.{index:04d}"] = self._given("", part) if decodes else self._embedded(part)
         if decodes:
-            ids = inputs["decoder_input_ids"]
+            ids = behind["decoder_input_ids"]
             given = {"input_ids": ids[:, :1], "decoder_input_ids": ids}
             arrays[f"{outputs.DECODER}embeddings.0000"] = self._given(outputs.DECODER, given)
         return arrays

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
+from paddle2torch.converters.formats.byte_source import MemorySource, at_start
+from paddle2torch.converters.formats.dtypes import DTYPES
 from paddle2torch.converters.formats.pdparams_writer import write_pdparams
 from paddle2torch.converters.formats.piecewise import Entry
+from paddle2torch.converters.formats.tensors import Tensor
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
@@ -26,7 +30,8 @@ from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_request
 
-from ..conftest import Run
+from ..conftest import TESTS, TORCH_PYTHONS, Run, run_child
+from ..tokenizer_files import train_byte_pairs, write_config
 from .conftest import Seed
 
 ATTENTION = "h.1.attn.c_attn"
@@ -40,6 +45,11 @@ def document(folder: Path, name: str = "config.json") -> dict[str, Any]:
 def change(folder: Path, name: str = "config.json", **fields: Any) -> None:
     known = {**document(folder, name), **fields}
     (folder / name).write_text(json.dumps({field: one for field, one in known.items() if one is not None}))
+
+
+def tensor_of(name: str, array: Any) -> Tensor:
+    source = MemorySource(Path(name), np.ascontiguousarray(array).tobytes())
+    return Tensor(name, DTYPES["float32"], array.shape, partial(at_start, source))
 
 
 def arrays_of(folder: Path) -> dict[str, Any]:
@@ -233,6 +243,30 @@ def test_a_classifier_is_compared_where_ends_of_text_stand_last(
     verify_checkpoint(
         tmp_path / "tokens", other, inputs=with_end_inside(inputs), checks=("float64",), runners=runners
     ).assert_passed()
+
+
+def test_a_few_lines_write_the_same_text(seed_small: Seed, tmp_path: Path) -> None:
+    """As users write them, in PaddleNLP and in both versions of transformers."""
+    source, converted = seed_small("GPTForCausalLM", vocab_size=800, eos_token_id=0, bos_token_id=0), tmp_path / "torch"
+    train_byte_pairs(source, ("<|endoftext|>",))
+    write_config(source, tokenizer_class="GPTTokenizer")
+    # Embeddings that are not small beside the biases of the layers: otherwise one word follows on any text.
+    arrays = arrays_of(source)
+    arrays["gpt.embeddings.position_embeddings.weight"] *= 40
+    arrays["gpt.embeddings.word_embeddings.weight"] *= 10
+    arrays["lm_head.weight"] = arrays["gpt.embeddings.word_embeddings.weight"]
+    entries = [Entry(name, (tensor_of(name, array),)) for name, array in arrays.items()]
+    (source / "model_state.pdparams").unlink()
+    write_pdparams(source / "model_state.pdparams", entries, lambda count: None)
+    convert_checkpoint(source, converted)
+    texts = ["The bridge was", "Many years later, at nine", "It"]
+    request = {"texts": texts, "count": 12, "auto_class": "AutoModelForCausalLM"}
+    wanted = run_child(TESTS / "write_texts.py", {**request, "folder": str(source)})
+    assert len({*wanted}) == len(texts), wanted
+    assert all(len({*text}) > 5 for text in wanted), wanted
+    for python in TORCH_PYTHONS:
+        request["folder"] = str(converted)
+        assert run_child(TESTS / "write_texts.py", request, python=python) == wanted
 
 
 def edited(name: str, edit: Callable[[Any], Any]) -> Callable[[Path], None]:

@@ -94,8 +94,8 @@ class Comparison:
         parted = [_parted(*pair) for pair in written]
         # From where on a row has nothing in common any more: its logits at that step follow from the same tokens.
         ends = [len(pair[0]) if step is None else step + 1 for pair, step in zip(written, parted, strict=True)]
-        for step in range(max(ends)):
-            self._compare_logits(step, [row for row, end in enumerate(ends) if step < end])
+        for place in range(max(ends)):
+            self._compare_logits(place, [row for row, end in enumerate(ends) if place < end])
         for number, step in enumerate(parted):
             if step is not None:
                 self._judge(number, step, *(one[step : step + 1] for one in written[number]))

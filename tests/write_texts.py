@@ -27,13 +27,14 @@ def with_paddlenlp(folder: str, auto_class: str, text: str, count: int) -> str:
 
 
 def with_transformers(folder: str, auto_class: str, text: str, count: int) -> str:
-    """`count` tokens behind a text."""
+    """`count` tokens behind a text, or behind the one that a decoder begins with."""
     import transformers
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer(text, return_tensors="pt")
-    written = getattr(transformers, auto_class).from_pretrained(folder).generate(**inputs, max_new_tokens=count)[0]
-    return str(tokenizer.decode(written[inputs["input_ids"].shape[1] :]))
+    model = getattr(transformers, auto_class).from_pretrained(folder)
+    written = model.generate(**inputs, max_new_tokens=count)[0]
+    return str(tokenizer.decode(written[1 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1] :]))
 
 
 def main() -> None:

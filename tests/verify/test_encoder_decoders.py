@@ -22,6 +22,8 @@ from paddle2torch.verify.checks.unseen import exchanged, problems_of
 from paddle2torch.verify.inputs import inputs_for, inputs_from_rows
 from paddle2torch.verify.runners.forward import Runners
 
+from ..conftest import TESTS, TORCH_PYTHONS, run_child
+from ..tokenizer_files import train_byte_pairs, write_config
 from .conftest import Seed
 
 Arrays = dict[str, Any]
@@ -94,6 +96,32 @@ def test_a_decoder_of_its_own_takes_the_tables_of_both_stacks_along(
         assert {check.name for check in side.checks if not check.passed} == {"float64", "as_loaded"}
         (loaded,) = (check for check in side.checks if check.name == "as_loaded")
         assert all(f"missing {', '.join(sorted(tables))}" in problem for problem in loaded.problems[:1])
+
+
+def test_a_few_lines_write_the_same_text(seed_small: Seed, tmp_path: Path) -> None:
+    """As users write them, in PaddleNLP and in both versions of transformers."""
+    source, converted = seed_small("BartForConditionalGeneration", vocab_size=800), tmp_path / "converted"
+    train_byte_pairs(source, ("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
+    write_config(source, tokenizer_class="BartTokenizer")
+
+    def enlarge(arrays: Arrays) -> None:
+        """Attention that is not small beside what it is added to: otherwise one word follows on any text."""
+        for name in arrays:
+            if name.endswith(("_proj.weight", "shared.weight", "embed_tokens.weight")):
+                arrays[name] *= 20
+        arrays["lm_head_weight"] *= 40
+
+    rewrite(source, enlarge)
+    convert_checkpoint(source, converted)
+    texts = ["a few words", "Another text, of more words", "2 and 3"]
+    request = {"texts": texts, "count": 12}
+    script = TESTS / "write_texts.py"
+    paddle = {"folder": str(source), "auto_class": "AutoModelForConditionalGeneration"}
+    written = run_child(script, {**request, **paddle})
+    assert len(set(written)) > 1, written
+    for python in TORCH_PYTHONS:
+        torch = {"folder": str(converted), "auto_class": "AutoModelForSeq2SeqLM"}
+        assert run_child(script, {**request, **torch}, python=python) == written
 
 
 def test_tables_that_differ_are_refused(seed_small: Seed, tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ def _embedding_dropout(configuration: Mapping[str, Any]) -> Any:
     return configuration["hidden_dropout_prob"]
 
 
+def _classifier_dropout(configuration: Mapping[str, Any]) -> bool:
+    """Whether it is stated: Hugging Face's configuration does not have it by itself."""
+    return configuration["classifier_dropout"] is not None
+
+
 def _inner(configuration: Mapping[str, Any]) -> int:
     """The width of the feed-forward part that Hugging Face's class takes by itself."""
     return 4 * int(configuration[HIDDEN])
@@ -178,7 +183,7 @@ GPT = Family(
         Field("initializer_range", 0.02, counts=False),
         # Every norm gets this one when it is made, whatever the configuration says.
         Field("layer_norm_eps", 1e-5, target="layer_norm_epsilon", runs=1e-5),
-        Field("classifier_dropout", None, counts=False),
+        Field("classifier_dropout", None, when=_classifier_dropout, counts=False),
         Field("bos_token_id", 0, 50256, counts=False),
         Field("eos_token_id", 7, 50256),
         Field("pad_token_id", 0, None, runs=_padding, counts=False),

@@ -19,6 +19,8 @@ from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.checks.unseen import exchanged, problems_of
+from paddle2torch.verify.faults.known import all_faults
+from paddle2torch.verify.faults.runs import run_faults
 from paddle2torch.verify.inputs import inputs_for, inputs_from_rows
 from paddle2torch.verify.runners.forward import Runners
 
@@ -69,6 +71,9 @@ def test_a_decoder_that_is_the_table_is_left_out(name: str, seed_small: Seed, bo
     assert {one for one in written if one.endswith(("lm_head.weight", "embed_tokens.weight"))} == set()
     assert written["final_logits_bias"].any()
     verify_checkpoint(source, converted, runners=both).assert_passed()
+    untied = [fault for fault in all_faults() if fault.name == "decoder untied"]
+    (caught,) = run_faults(source, converted, runners=both.sides()[0], faults=untied)
+    assert caught.caught, caught.line()
     convert_checkpoint(converted, tmp_path / "back", to="paddle")
     before, after = arrays_of(source), arrays_of(tmp_path / "back")
     assert before.keys() == after.keys()

@@ -14,7 +14,7 @@ from ..mappings.language.beside import HEAD_FILE
 from ..mappings.language.matching.plan import Plan
 from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .checkpoints.comparison import settle_values
-from .checkpoints.configuration import translate_configuration
+from .checkpoints.configuration import GENERATION_CONFIG, generation_configuration, translate_configuration
 from .checkpoints.targets import target_metadata
 from .formats.dtypes import widest
 from .formats.piecewise import Entry
@@ -170,20 +170,25 @@ def _convert_to_torch(
 class Written:
     """All that a conversion writes, settled before it begins: it follows from the source, the alterations and the split
     alone, byte for byte. `metadata` is that of each file of weights, one for a head beside the model among them. `card`
-    shows how that is computed; whoever publishes writes another one that shows it too."""
+    shows how that is computed; whoever publishes writes another one that shows it too. `generation` is for a class that
+    writes texts."""
 
     shards: Sequence[Shard]
     metadata: Mapping[str, str]
     configuration: Mapping[str, object]
     tokenizer: SourceTokenizer | None
     card: str | None = None
+    generation: Mapping[str, object] | None = None
 
     def write_small_files(self, folder: Path) -> TokenizerWritten | None:
-        """Write all but the weights and the card into `folder`: the index of shards, config.json and the tokenizer."""
+        """Write all but the weights and the card into `folder`: the index of shards, config.json, what `generate` takes
+        and the tokenizer."""
         shards = [shard for shard in self.shards if shard.name != HEAD_FILE]
         if len(shards) > 1:
             (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
         write_json(folder / "config.json", self.configuration)
+        if self.generation is not None:
+            write_json(folder / GENERATION_CONFIG, self.generation)
         return write_huggingface_tokenizer(self.tokenizer, folder) if self.tokenizer is not None else None
 
 
@@ -209,7 +214,8 @@ def settle(
         tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size, longest)
     metadata = metadata_of(alterations, plan.architecture if plan.beside is not None else None)
     metadata |= target_metadata(recognised.family)
-    return Written(shards, metadata, configuration, tokenizer, head_card(plan.model))
+    generation = generation_configuration(recognised.family, plan.target_architecture, recognised.configuration)
+    return Written(shards, metadata, configuration, tokenizer, head_card(plan.model), generation)
 
 
 def spread(plan: Plan, entries: Sequence[Entry], limit: int | None) -> list[Shard]:

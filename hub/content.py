@@ -40,7 +40,9 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
     about as many tokens as the model has embeddings: half as many at least, one in a hundred more at most. Of a
     tokenizer of several files, and of one that no conversion reads, each must be text or a SentencePiece model, as its
     name says."""
-    if len(pretrained.tokenizer_urls) > 1 or tokenizer_facts(pretrained.family).default_class.sentencepiece_file:
+    classes = tokenizer_facts(pretrained.family).classes
+    own = tuple(one.sentencepiece_file for one in classes if one.sentencepiece_file is not None)
+    if len(pretrained.tokenizer_urls) > 1 or pretrained.tokenizer_urls[0].endswith(own):
         check_part(path, pretrained.name)
         return
     try:

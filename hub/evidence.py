@@ -10,9 +10,8 @@ from typing import Any
 from ..converters.outputs.certificate import CERTIFICATE, accidents
 from ..errors import UnknownNameError, UnreadableFileError
 from ..mappings.language.alternative import becoming
-from ..mappings.language.community import MARK
 from ..mappings.language.family import Family, Model
-from ..mappings.language.pretrained import Pretrained
+from ..mappings.language.pretrained import MARK, Pretrained
 from ..mappings.registry import PRETRAINED, get_family
 
 

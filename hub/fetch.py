@@ -35,8 +35,7 @@ from ..errors import (
     UnknownNameError,
     UnreachableError,
 )
-from ..mappings.language.community import ADDRESS, CONFIGURATIONS, TOKENIZER, WEIGHTS, Community
-from ..mappings.language.pretrained import Pretrained
+from ..mappings.language.pretrained import ADDRESS, CONFIGURATIONS, TOKENIZER, WEIGHTS, Community, Pretrained
 from ..mappings.registry import PRETRAINED, Published, get_published, is_published
 from ..workers.process import Terminated
 from .content import check_configuration, check_folder_weights, check_part, check_tokenizer, check_weights

@@ -13,13 +13,14 @@ from .language.family import Defaults, Family, Model
 from .language.fields import Field, never
 from .language.rows import Embedding, Linear, When, is_set
 from .language.tokenizers import TokenizerClass, TokenizerFacts, wordpiece_class
-from .language.transforms import IDENTITY, SwapRows, Transform
+from .language.transforms import IDENTITY, Reorder, Transform
 
 
 def _default_task_first(configuration: Mapping[str, Any]) -> Transform:
     """Hugging Face's class takes task 0 where none is given, PaddleNLP's the one that its configuration names."""
-    task = configuration["task_id"]
-    return SwapRows(0, task) if task else IDENTITY
+    task, tasks = configuration["task_id"], range(configuration["task_type_vocab_size"])
+    first = {0: task, task: 0}
+    return Reorder(0, tuple(first.get(place, place) for place in tasks)) if task else IDENTITY
 
 
 def _check(configuration: Mapping[str, Any]) -> None:

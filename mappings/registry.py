@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError, MappingError, UnknownNameError
-from .language.community import MARK, Community, read_community, unlisted
 from .language.family import Family
-from .language.pretrained import Pretrained, Reference, read_names
+from .language.pretrained import MARK, Community, Pretrained, Reference, read_community, read_names, unlisted
 from .language.tokenizers import TokenizerClass, TokenizerFacts
 from .refused import REFUSED
 
@@ -156,7 +155,7 @@ def family_of_architecture(architecture: str) -> Family | None:
     """The family that has this class, by PaddleNLP's name or else by Hugging Face's: several families may end in one
     class of Hugging Face's, which is that of the family whose own name it bears."""
     for family in FAMILIES.values():
-        if any(architecture == model.source for model in family.models):
+        if any(architecture in (model.source, *model.aliases) for model in family.models):
             return family
     owners = [
         family

@@ -18,15 +18,7 @@ from .language.fields import Field
 from .language.limits import Former
 from .language.rows import Dropped, Linear, Norm, Parameter, Row, Tied
 from .language.rules import BACKBONE
-from .language.tokenizers import (
-    BYTE_PAIRS,
-    PREFIX_SPACE,
-    WORDPIECE,
-    BytePairs,
-    Layout,
-    TokenizerClass,
-    TokenizerFacts,
-)
+from .language.tokenizers import ANGLED_BYTE_PAIRS, BYTE_PAIRS, WORDPIECE, TokenizerClass, TokenizerFacts
 
 _NO_POOLER = Dropped(
     Linear(f"{BACKBONE}pooler.dense", "hidden_size", "hidden_size"),
@@ -146,19 +138,6 @@ def _check(configuration: Mapping[str, Any]) -> None:
         )
 
 
-_TOKENS = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "sep": "</s>", "pad": "<pad>", "cls": "<s>", "mask": "<mask>"}
-
-_BYTE_PAIRS = BytePairs(
-    tokens={f"{role}_token": token for role, token in _TOKENS.items()},
-    # The mask takes the blank before it.
-    strips={f"{role}_token": (role == "mask", False) for role in _TOKENS},
-    layout=Layout(
-        pair=("cls_token", "A", "sep_token", "sep_token", "B", "sep_token"),
-        types=(0, 0, 0, 0, 0, 0),
-    ),
-    only=PREFIX_SPACE,
-)
-
 ROBERTA = Family(
     name="roberta",
     base="RobertaModel",
@@ -199,7 +178,7 @@ ROBERTA = Family(
     tokenizer=TokenizerFacts(
         (
             TokenizerClass("RobertaChineseTokenizer", (WORDPIECE,)),
-            TokenizerClass("RobertaBPETokenizer", (BYTE_PAIRS,), exact=True, byte_pairs=_BYTE_PAIRS),
+            TokenizerClass("RobertaBPETokenizer", (BYTE_PAIRS,), exact=True, byte_pairs=ANGLED_BYTE_PAIRS),
         ),
         "RobertaChineseTokenizer",
         settings={"do_lower_case": True},

@@ -14,6 +14,8 @@ import pytest
 
 from paddle2torch.mappings.language.family import Family, Model
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
+from paddle2torch.verify.checks import named
+from paddle2torch.verify.job import CHECKS
 from paddle2torch.verify.runners.client import RunnerProcess
 from paddle2torch.verify.runners.environments import interpreter_of
 from paddle2torch.verify.runners.forward import Runners
@@ -58,6 +60,12 @@ def _family_of(architecture: str) -> Family:
     family = family_of_architecture(architecture)
     assert family is not None, architecture
     return family
+
+
+def checks_of(architecture: str, names: Sequence[str] = CHECKS) -> tuple[str, ...]:
+    """Of the checks of these names those that apply to a class, in the order of a report."""
+    family = _family_of(architecture)
+    return tuple(check.name for check in named(*names) if check.applies(family, architecture))
 
 
 @pytest.hookimpl(trylast=True)

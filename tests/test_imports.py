@@ -33,9 +33,9 @@ ORDER = {
     "verify": (
         ("admission", "costs", "inputs", "reports.result"),
         ("contents", "reports.gate_result", "runners", "tokenizers"),
-        ("states",),
+        ("states", "withdrawn"),
         ("sides",),
-        ("check",),
+        ("cases", "check"),
         ("checks",),
         ("certificate",),
         ("job",),

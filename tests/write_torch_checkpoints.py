@@ -40,6 +40,9 @@ def write(
             # transformers 5 has two for an untied decoder and computes with this one; before, they were one.
             if name.endswith("decoder.bias"):
                 parameters[name.replace("decoder.bias", "bias")].copy_(parameters[name])
+            # Without a tie, every stack has a table of words of its own; PaddleNLP has one for all.
+            if name.endswith(".embed_tokens.weight"):
+                parameters[name].copy_(model.get_input_embeddings().weight)
     if pickles:
         model.save_pretrained(folder / "bin", safe_serialization=False)
         model.save_pretrained(folder / "sharded-bin", safe_serialization=False, max_shard_size=SHARD)

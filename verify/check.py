@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..converters.formats.dtypes import Array
+from ..mappings.language.family import Family
 from ..mappings.language.pretrained import Reference
 from .inputs import Inputs
 from .reports.result import CheckResult, DeclaredDifferenceSeen
@@ -151,12 +152,19 @@ class Outcome:
     accident: str | None = None
 
 
+def of_every_class(family: Family, architecture: str) -> bool:
+    """That a check applies whatever is verified."""
+    return True
+
+
 @dataclass(frozen=True)
 class Check:
     """A check: `name` is also its module's; `order` is its place in reports and in README's table, which shows
     `establishes` and `limit`.
 
-    `default`: it runs unless others are asked for. `sees_faults`: faults injected on purpose are run against it.
+    `default`: it runs unless others are asked for. `applies` says of a class of PaddleNLP's whether there can be
+    anything to check; where there cannot, the check is not spoken of unless it is asked for by name, and its run says
+    why. `sees_faults`: faults injected on purpose are run against it.
     `stage` is what the time of runs of its own is listed under, by default its name. `look_at` is what to look at
     next when it fails, in which {source} and {converted} are
     the two paths, and {new} is where another conversion may go.
@@ -172,6 +180,7 @@ class Check:
     run: Callable[[Context], Outcome]
     needs: Needs = Needs()
     default: bool = True
+    applies: Callable[[Family, str], bool] = of_every_class
     sees_faults: bool = False
     stage: str = ""
     look_at: str = "what `--report-dir DIR` writes: DIR/report.json holds every problem and all details"

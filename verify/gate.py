@@ -30,9 +30,9 @@ from .faults.runs import with_faults
 from .job import CHECKS, Asked, verify_asked
 from .reports.gate_result import GateResult, ModelResult
 from .runners.forward import Runners
-from .runners.withdrawn import check_classes
 from .seeding import seed_checkpoint
 from .sides.provenance import with_files
+from .withdrawn import check_classes
 
 
 def run_gate(

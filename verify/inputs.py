@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,30 @@ _TEXT_IDS: dict[int, tuple[int, ...]] = {
 }
 
 
+DECODER_IDS = "decoder_input_ids"
+"""The argument of an encoder-decoder with the ids that its decoder is given."""
+
+
 @dataclass(frozen=True)
 class Inputs:
-    """int64 arrays of shape [rows, tokens]; a position is attended where `attention_mask` is 1."""
+    """int64 arrays of shape [rows, tokens]; a position is attended where `attention_mask` is 1. `decoder_input_ids`,
+    for encoder-decoders, have as many rows, and tokens of their own number, all of them attended."""
 
     input_ids: Array
     attention_mask: Array
     token_type_ids: Array
     position_ids: Array
+    decoder_input_ids: Array | None = None
 
     def arrays(self) -> dict[str, Array]:
         """The arrays by the names both frameworks give the arguments."""
+        decoder = {} if self.decoder_input_ids is None else {DECODER_IDS: self.decoder_input_ids}
         return {
             "input_ids": self.input_ids,
             "attention_mask": self.attention_mask,
             "token_type_ids": self.token_type_ids,
             "position_ids": self.position_ids,
+            **decoder,
         }
 
     @property
@@ -67,15 +75,19 @@ class Inputs:
             }
         save_file(arrays, str(path))
 
-    def check(self, limits: Limits, padding: int | None) -> None:
+    def check(self, limits: Limits, padding: int | None, decodes: bool = False) -> None:
         """Raise ConfigurationError, with the reason, for inputs that models with these `limits` cannot take. `padding`
-        is the padding id."""
+        is the padding id, and `decodes` says that they are encoder-decoders."""
         padded = self.attention_mask == 0
         reason = None
-        if limits.rows is not None and len(self.input_ids) > 1:
+        if decodes != (self.decoder_input_ids is not None):
+            reason = f"{DECODER_IDS} are for encoder-decoders, and for those alone"
+        elif limits.rows is not None and len(self.input_ids) > 1:
             reason = limits.rows
         elif limits.padding is not None and padded.any():
             reason = limits.padding
+        elif limits.gaps is not None and _has_gaps(padded | (self.input_ids == padding)):
+            reason = limits.gaps
         elif limits.positions is not None and (self.position_ids != np.arange(self.position_ids.shape[1])).any():
             reason = limits.positions
         elif limits.mask is not None and not np.array_equal(padded, self.input_ids == padding):
@@ -84,10 +96,21 @@ class Inputs:
             raise ConfigurationError(f"these inputs cannot be compared: {reason}")
 
 
+def _has_gaps(padded: Array) -> bool:
+    """Whether anything but padding stands behind padding."""
+    return bool((padded[:, :-1] & ~padded[:, 1:]).any())
+
+
 def inputs_for(family: Family, architecture: str, configuration: Mapping[str, Any], seed: int = 0) -> Inputs:
-    """The inputs that both frameworks run a class of PaddleNLP's on; see `make_inputs`."""
+    """The inputs that both frameworks run a class of PaddleNLP's on; see `make_inputs`, and `with_decoder` for what an
+    encoder-decoder is given besides."""
     limits, start = family.limits_of(architecture), family.start(configuration)
-    return make_inputs(configuration, seed, family.first_position, start, limits)
+    made = make_inputs(configuration, seed, family.first_position, start, limits)
+    if family.decoder_start is None or not family.decodes(architecture):
+        return made
+    return with_decoder(
+        made, family.decoder_start(configuration), configuration, family.model(architecture).read_at, seed
+    )
 
 
 def make_inputs(
@@ -106,7 +129,8 @@ def make_inputs(
     stands at masked positions only.
 
     A model that takes one row at a time gets row 0, its second half at the end of the position table and with the gap.
-    One that takes no padding gets the same rows full, one that takes no positions the same at the first ones.
+    One that takes no padding gets the same rows full, one that takes no positions the same at the first ones, and one
+    that takes no gaps row 2 without one.
     """
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
@@ -123,6 +147,7 @@ def make_inputs(
     gap = slice(tokens // 2, tokens // 2 + max(1, tokens // 8))
     if limits.padding is None:
         mask[1, length:] = 0
+    if limits.padding is None and limits.gaps is None:
         mask[2, gap] = 0
         mask[2, -1] = 1
     ids[mask == 0] = padding if padding is not None and 0 <= padding < vocabulary else 0
@@ -142,6 +167,29 @@ def _single_row(inputs: Inputs, gap: slice) -> Inputs:
     row["input_ids"][0, gap] = inputs.input_ids[2, gap]
     row["attention_mask"][0, gap] = inputs.attention_mask[2, gap]
     return Inputs(**row)
+
+
+def with_decoder(
+    inputs: Inputs, first: int, configuration: Mapping[str, Any], read_at: str | None = None, seed: int = 0
+) -> Inputs:
+    """Inputs with ids for a decoder, which begin with `first` and hold no padding: fewer than the encoder's.
+
+    A class that answers for the last place of an id, that of the field `read_at`, gets as many as the encoder, and
+    that id once in every row of the encoder's, at places that differ from row to row.
+    """
+    generator = np.random.default_rng(seed + 1)
+    padding, answer = configuration["pad_token_id"], None if read_at is None else int(configuration[read_at])
+    allowed = np.array([one for one in range(configuration["vocab_size"]) if one not in (padding, answer)], np.int64)
+    rows, tokens = inputs.input_ids.shape
+    ids = generator.choice(allowed, (rows, tokens if answer is not None else max(1, 2 * tokens // 3)))
+    ids[:, 0] = first
+    given = inputs.input_ids.copy()
+    if answer is not None:
+        given[given == answer] = allowed[0]
+        for row, attended in enumerate(inputs.attention_mask == 1):
+            places = np.flatnonzero(attended)
+            given[row, places[max(0, len(places) - 1 - 2 * row)]] = answer
+    return replace(inputs, input_ids=given, decoder_input_ids=ids)
 
 
 def needed(needs: Mapping[str, tuple[Any, ...]], inputs: Inputs) -> dict[str, Array]:

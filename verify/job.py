@@ -20,11 +20,12 @@ from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
 from .inputs import Inputs
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
-from .runners.forward import Runners, Runs, Session, run_both, stage_source
-from .runners.withdrawn import check_classes
+from .runners.forward import Runners, Runs, Session, run_both
 from .sides.declared import declared_seen
 from .sides.pair import Pair, find_pair, open_pair
+from .sides.staging import stage_source
 from .sides.way_back import UnfitOutputError
+from .withdrawn import check_classes
 
 ALL_CHECKS = tuple(check.name for check in all_checks() if not check.needs.published)
 """The checks that can be asked for, in the order they are reported."""
@@ -73,7 +74,16 @@ class Asked:
     def concerned(self, pair: Pair) -> tuple[Check, ...]:
         """The checks that apply to a pair, and that are reported as not run when they are not."""
         known = self.published is not None and pair.weights == "published"
-        return tuple(check for check in all_checks() if known or not check.needs.published)
+        family, architecture = pair.recognised.family, pair.plan.architecture
+        return tuple(
+            check
+            for check in all_checks()
+            if (known or not check.needs.published) and (check.applies(family, architecture) or self.names(check))
+        )
+
+    def names(self, check: Check) -> bool:
+        """Whether a check is asked for by its name, and not as one of all."""
+        return not self.full and check.name in self.checks
 
     def wants(self, check: Check) -> bool:
         """Whether a check that applies is to be run."""
@@ -140,7 +150,8 @@ def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Run
             tempfile.TemporaryDirectory(prefix="paddle2torch-") as scratch,
         ):
             inputs = asked.inputs or pair.inputs(asked.seed)
-            inputs.check(pair.limits, pair.configuration["pad_token_id"])
+            decodes = pair.recognised.family.decodes(pair.plan.architecture)
+            inputs.check(pair.limits, pair.configuration["pad_token_id"], decodes)
             report, plan = Verification(pair, runners, inputs, Path(scratch), asked).run(), pair.certified
     except UnfitOutputError as error:
         report, plan = _unfit(source, converted, asked, error), error.inverse
@@ -175,6 +186,10 @@ def _certify(
 
 def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutputError) -> Report:
     """The report on a folder that holds another model: none of the checks can hold."""
+    inverse = error.inverse
+    concerned = {
+        one.name for one in all_checks() if one.applies(inverse.family, inverse.architecture) or asked.names(one)
+    }
     return Report(
         source=str(source),
         converted=str(converted),
@@ -182,8 +197,8 @@ def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutput
         weights="local",
         parameters=0,
         tensors=len(error.inverse.moves),
-        checks=tuple(failed(name, str(error)) for name in asked.checks),
-        not_run=tuple(name for name in ALL_CHECKS if name not in asked.checks),
+        checks=tuple(failed(name, str(error)) for name in asked.checks if name in concerned),
+        not_run=tuple(name for name in ALL_CHECKS if name in concerned and name not in asked.checks),
         declared_differences=(),
         inputs_digest=None,
         versions={},

@@ -10,14 +10,18 @@ import numpy as np
 
 from ..converters.formats.dtypes import Array
 from .reports.result import CheckResult
+from .runners.outputs import kind_of, stack_of
 
 OF_STATE = "largest difference of a state over its largest value"
 """What the checks end to end measure."""
 
 _PER_TOKEN = frozenset(
     {"last_hidden_state", "mlm_logits", "replaced_logits", "start_logits", "end_logits"}
-    | {"qa_logits", "start_prob", "end_prob"}
+    | {"qa_logits", "start_prob", "end_prob", "encoder_last_hidden_state"}
 )
+
+_MAPS = ("attention", "cross_attention")
+"""Outputs of [batch, heads, queries, keys]."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,27 @@ class StateDifference:
         return f"{describe(self.name)} at {list(self.place)}" if self.place else f"{describe(self.name)} nowhere"
 
 
+def of_stack(outputs: Mapping[str, Array], stack: str) -> dict[str, Array]:
+    """Of outputs those of a stack of layers, by what stands before their names."""
+    return {name: array for name, array in outputs.items() if stack_of(name) == stack}
+
+
+def is_map(name: str) -> bool:
+    """Whether an output is the map of an attention."""
+    return kind_of(name) in _MAPS
+
+
 def describe(name: str) -> str:
     """An output's name in words: `hidden_state.03` is hidden state 3, the output of layer 2. Layers are numbered as in
     the names of tensors, from 0; hidden state 0 is what they are given."""
-    kind, _, number = name.partition(".")
-    if kind not in ("hidden_state", "attention") or not number.isdecimal():
+    stack, kind, number = stack_of(name), kind_of(name), name.rpartition(".")[2]
+    if kind not in ("hidden_state", *_MAPS) or not number.isdecimal():
         return name
+    if stack:
+        return f"decoder's {describe(f'{kind}.{number}')}"
     index = int(number)
-    if kind == "attention":
-        return f"attention map of layer {index}"
+    if kind in _MAPS:
+        return f"{kind.replace('_', ' ')} map of layer {index}"
     return "hidden state 0 (the embeddings)" if index == 0 else f"hidden state {index} (output of layer {index - 1})"
 
 
@@ -89,7 +105,7 @@ def state_difference(
 ) -> StateDifference:
     """The largest difference of two arrays of one shape at attended positions; `limit` follows from Paddle's largest
     value there. An attention map is compared for the queries of attended tokens."""
-    paddle, torch = _tokens_first(name, paddle), _tokens_first(name, torch)
+    paddle, torch = tokens_first(name, paddle), tokens_first(name, torch)
     attended = attended_positions(name, paddle.shape, mask)
     if not attended.any():
         return _nothing(name)
@@ -139,8 +155,9 @@ def compare_outputs(
             )
             continue
         states.append(difference(name))
-    if not any(state.name.startswith("hidden_state.") for state in states):
-        problems.append("no hidden state was compared")
+    for stack in sorted({"", *(stack_of(name) for name in paddle)}):
+        if not any(state.name.startswith(f"{stack}hidden_state.") for state in states):
+            problems.append(f"no {'hidden state' if not stack else 'hidden state of the decoder'} was compared")
     failed = [state for state in states if not state.holds]
     problems += [state.text for state in failed]
     worst = max(states, key=lambda state: nan_last(state.share_of_limit), default=None)
@@ -169,7 +186,10 @@ def compare_outputs(
 
 
 def attended_positions(name: str, shape: tuple[int, ...], mask: Array) -> Array:
-    """Which leading positions of an output count: attended ones, or all when it has no token axis."""
+    """Which leading positions of an output count: attended ones, all of a decoder's, and all rows when it has no token
+    axis."""
+    if stack_of(name):
+        return np.ones(shape[:2], bool)
     if _has_token_axis(name, shape):
         return mask.astype(bool)
     return np.ones(shape[:1], bool)
@@ -177,8 +197,8 @@ def attended_positions(name: str, shape: tuple[int, ...], mask: Array) -> Array:
 
 def _count_problems(paddle: Mapping[str, Array], torch: Mapping[str, Array]) -> list[str]:
     problems = []
-    for prefix, what in (("hidden_state.", "hidden states"), ("attention.", "attention maps")):
-        counts = [sum(name.startswith(prefix) for name in side) for side in (paddle, torch)]
+    for kind, what in (("hidden_state", "hidden states"), ("attention", "attention maps")):
+        counts = [sum(kind_of(name) == kind for name in side) for side in (paddle, torch)]
         if counts[0] != counts[1]:
             problems.append(f"Paddle has {counts[0]} {what}, torch {counts[1]}")
     return problems
@@ -200,20 +220,24 @@ def _absolute_difference(paddle: Array, torch: Array, attended: Array) -> Array:
     return counted
 
 
-def _tokens_first(name: str, values: Array) -> Array:
+def tokens_first(name: str, values: Array) -> Array:
     """An attention map [batch, heads, queries, keys] as [batch, queries, heads, keys]; anything else as it is."""
-    return values.swapaxes(1, 2) if name.startswith("attention.") else values
+    return values.swapaxes(1, 2) if is_map(name) else values
 
 
 def _has_token_axis(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether an output is [rows, tokens, ...]; `logits` are when they have three axes (token classification)."""
-    if name.startswith(("hidden_state.", "attention.")) or name in _PER_TOKEN:
+    """Whether an output is [rows, tokens, ...], an attention map once its queries are its second axis; `logits` are
+    when they have three axes (token classification)."""
+    if stack_of(name) or name.startswith(("hidden_state.", "attention.")) or name in _PER_TOKEN:
         return True
     return name == "logits" and len(shape) == 3
 
 
 def _order(name: str) -> tuple[int, str]:
-    return (0 if name.startswith("hidden_state.") else 1, name)
+    if kind_of(name) == "hidden_state":
+        return (2 if stack_of(name) else 0, name)
+    # What the decoder attends to comes before it.
+    return (1 if name == "encoder_last_hidden_state" else 3, name)
 
 
 def nan_last(value: float) -> float:

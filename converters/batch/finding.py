@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ...errors import UnreadableFileError
-from ...mappings.language.community import MARK
+from ...mappings.language.pretrained import MARK
 from ...mappings.registry import is_published
 from ..checkpoints.source import INDEX_FILES, TRAINING_FILE, WEIGHT_FILES
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from ...mappings.language.community import ADDRESS, Community
-from ...mappings.language.pretrained import Pretrained
+from ...mappings.language.pretrained import ADDRESS, Community, Pretrained
 from ...mappings.registry import COMMUNITY, PRETRAINED, get_family
 from ...workers.console import Table
 from .source import cached_folder

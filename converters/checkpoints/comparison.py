@@ -7,6 +7,7 @@ import numpy as np
 from ...errors import UnmatchedTensorsError
 from ...mappings.language.matching.plan import Plan
 from ...mappings.language.transforms import IDENTITY, Transform
+from ..formats.dtypes import Array
 from ..formats.piecewise import Entry
 from ..formats.tensors import Scratch, Tensor
 from .checkpoint import Checkpoint
@@ -16,7 +17,7 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
     """The plan after looking at the tensors that it leaves out: twins that differ are untied.
 
     Raises UnmatchedTensorsError when twins differ and Hugging Face holds them as one, or when an ignored buffer holds
-    anything but its first number and those after it.
+    anything but what it is known to hold.
     """
     for rule in plan.tied:
         if rule.twin not in checkpoint.tensors:
@@ -29,8 +30,7 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
                 )
             plan = plan.untie(rule)
     for rule in plan.ignored:
-        values = checkpoint.tensors[rule.source].read().reshape(-1)
-        if not np.array_equal(values, np.arange(rule.first, rule.first + values.size)):
+        if not is_computed(checkpoint.tensors[rule.source].read(), rule.first):
             raise UnmatchedTensorsError(
                 f"{rule.source} does not hold {counted(rule.first)}: Hugging Face computes this buffer and has no "
                 "place for other values"
@@ -38,8 +38,17 @@ def settle_values(checkpoint: Checkpoint, plan: Plan) -> Plan:
     return plan
 
 
-def counted(first: int) -> str:
-    """What a buffer holds that counts from `first` on, in words."""
+def is_computed(values: Array, first: int | None) -> bool:
+    """Whether a buffer counts from `first` on, or without that holds a triangle of ones, as `Ignored` says."""
+    if first is None:
+        return np.array_equal(values, np.broadcast_to(np.tri(*values.shape[-2:]), values.shape))
+    return np.array_equal(values.reshape(-1), np.arange(first, first + values.size))
+
+
+def counted(first: int | None) -> str:
+    """What such a buffer holds, in words."""
+    if first is None:
+        return "ones up to the diagonal and zeros behind it"
     return f"{first}, {first + 1}, {first + 2}, ..."
 
 

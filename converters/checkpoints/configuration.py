@@ -218,6 +218,23 @@ def label_fields(fields: Mapping[str, Any], count: int | None = None) -> dict[st
     return {"id2label": labels, "label2id": _indices(labels)}
 
 
+GENERATION_CONFIG = "generation_config.json"
+"""Hugging Face's file of what `generate` takes where a call says nothing else."""
+
+
+def generation_configuration(
+    family: Family, target_architecture: str, complete: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Hugging Face's generation_config.json for PaddleNLP's `complete` fields; None for a class that writes no
+    texts."""
+    generation = family.model(target_architecture).generation
+    if generation is None:
+        return None
+    entries = {entry.name: entry for entry in family.fields}
+    stated = {entries[name].target_name: entries[name].of_target(complete[name]) for name in generation.fields}
+    return dict(sorted((name, value) for name, value in stated.items() if value is not None))
+
+
 def translate_configuration(
     family: Family, target_architecture: str, complete: Mapping[str, Any], dtype: str, tie_word_embeddings: bool
 ) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ...mappings.registry import FAMILIES, family_of_architecture, get_family
 from ..formats.casting import number_of, widened
 from ..formats.tensors import Tensor
 from .checkpoint import Checkpoint, open_files
-from .comparison import bit_equal, counted
+from .comparison import bit_equal, counted, is_computed
 from .configuration import label_notes
 from .lookalikes import held_instead, program_file
 from .source import TRAINING_FILE, Source, listed_shards
@@ -201,15 +201,17 @@ def _settle_names(
 ) -> Naming:
     """What tensors are to be called; see `settle_names`."""
 
-    def fitting(names: Mapping[str, str]) -> list[str]:
-        tensors = {name: facts[stored] for stored, name in names.items()}
-        found = fitting_targets(family, fields, tensors, tie)
-        named = [
-            model.target_architecture for model in family.models if chosen in (model.source, model.target_architecture)
-        ]
-        return [name for name in found if name in named] or found
+    named = [
+        model.target_architecture for model in family.models if chosen in (model.source, model.target_architecture)
+    ]
 
-    return settle_names(facts, backbone_targets(family, fields), family.target_prefix, fitting)
+    def fitting(names: Mapping[str, str]) -> list[str]:
+        return fitting_targets(family, fields, {name: facts[stored] for stored, name in names.items()}, tie)
+
+    def fitting_named(names: Mapping[str, str]) -> list[str]:
+        return [name for name in (fitting(names) if named else ()) if name in named]
+
+    return settle_names(facts, backbone_targets(family, fields), family.target_prefix, fitting, fitting_named)
 
 
 def _of_target(checkpoint: TorchCheckpoint, family: str | None, architecture: str | None, target: str | None) -> Family:
@@ -265,8 +267,8 @@ def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> Non
                 "the configuration says that Hugging Face's model holds the two as one: the values that transformers "
                 "would use are not certain; load the model with transformers and save it again"
                 if plan.tie_word_embeddings
-                else "PaddleNLP has one tensor for both: transformers 5 computes with the first, transformers 4 holds "
-                "the two as one; save the model with both equal"
+                else "PaddleNLP has one tensor for both: transformers 5 computes with the first, transformers 4 may "
+                "hold the two as one; save the model with both equal"
             )
             raise UnmatchedTensorsError(f"{name} differs from {twin}, but {why}")
     for name, region, tolerance in plan.constant:
@@ -290,8 +292,7 @@ def settle_torch_values(tensors: Mapping[str, Tensor], plan: InversePlan) -> Non
                 f"{region.left} to {region.right - 1}: PaddleNLP's model has no place for other values"
             )
     for name, first in plan.ignored:
-        values = tensors[name].read().reshape(-1)
-        if not np.array_equal(values, np.arange(first, first + values.size)):
+        if not is_computed(tensors[name].read(), first):
             raise UnmatchedTensorsError(
                 f"{name} does not hold {counted(first)}: transformers computes this buffer itself"
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, UnreadableFileError
 from ...mappings.language.family import Family
-from ...mappings.language.fields import REQUIRED, UNFIXED, as_stored
+from ...mappings.language.fields import REQUIRED, UNFIXED, Field, as_stored
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.registry import FAMILIES
 from .configuration import complete_fields, label_fields
@@ -87,9 +87,9 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
     }
     for entry in family.fields:
         if entry.target_like is not None and fields.get(entry.target_name) is None:
-            given[entry.name] = given[entry.target_like]
+            given[entry.name] = entry.unstated(given)
         if entry.name in given:
-            given[entry.name] = entry.formed(given[entry.name])
+            given[entry.name] = entry.formed(_read(entry, given[entry.name], configuration.file))
     complete = complete_fields(family, given)
     for entry in family.fields:
         if entry.name not in given or (given[entry.name] is None and callable(entry.runs)):
@@ -106,6 +106,14 @@ def complete_torch_fields(family: Family, configuration: TorchConfiguration) -> 
     if not isinstance(tie, bool):
         raise ConfigurationError(f"{configuration.file}: tie_word_embeddings is {tie!r}; true or false is expected")
     return complete
+
+
+def _read(entry: Field, value: Any, file: Path) -> Any:
+    """A value in PaddleNLP's words. Raises ConfigurationError."""
+    try:
+        return entry.of_source(value)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
 
 
 def _computing_with(value: Any, field: str, model_type: str) -> list[str]:
@@ -139,8 +147,14 @@ def paddle_configuration(plan: InversePlan, complete: Mapping[str, Any], dtype: 
 def left_out_fields(family: Family, configuration: TorchConfiguration) -> tuple[str, ...]:
     """The fields of Hugging Face's configuration that PaddleNLP's models do not know, sorted.
 
-    A field that is null says nothing that could be lost: transformers 5 writes `bos_token_id: null` for a BERT.
+    A field that is null says nothing that could be lost: transformers 5 writes `bos_token_id: null` for a BERT. Nor
+    does one that says under another field's usual name what that says.
     """
     known = {entry.target_name for entry in family.fields} | {*_FIXED, *_SHARED, *_RESTATED, *family.constants}
-    said = (name for name, value in configuration.fields.items() if value is not None)
+    again = {
+        entry.name
+        for entry in family.fields
+        if entry.target is not None and configuration.fields.get(entry.target) == configuration.fields.get(entry.name)
+    }
+    said = (name for name, value in configuration.fields.items() if value is not None and name not in again)
     return tuple(sorted(name for name in said if name not in known))

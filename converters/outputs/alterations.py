@@ -154,7 +154,8 @@ def with_own_decoder(plan: Plan, configuration: Mapping[str, Any]) -> Plan:
         configuration,
         is_prefixed(plan.family, [name for move in plan.moves for name in move.sources]),
     )
-    if stuck := [rule.source for rule in rules if rule.twin == words.source and not rule.targets]:
+    # What is one parameter in both libraries stays so.
+    if stuck := [rule.source for rule in rules if rule.twin == words.source and not rule.targets and not rule.one]:
         raise ConfigurationError(
             f"{words.source} does not hold zeros for the padding id, {stuck[0]} is the same tensor, and PaddleNLP "
             "reads zeros in the one and the stored row in the other: write zeros into that row with PaddleNLP, and "

@@ -16,13 +16,15 @@ from .record import SEED_FILE, carries_record, holds_seeded_weights, weight_file
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
-    r"(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams"
     rf"|{re.escape(HEAD_FILE)}|spiece\.model|vocab\.txt|vocab\.json|merges\.txt|encoder\.json|vocab\.bpe"
 )
 """Names of the files that conversions and verifications write; --overwrite replaces no others."""
 
-_SEEDED = re.compile(r"(config|model_config|seeded_weights)\.json|model_state(-.*)?\.pdparams(\.index\.json)?")
+_SEEDED = re.compile(
+    r"(config|model_config|generation_config|seeded_weights)\.json|model_state(-.*)?\.pdparams(\.index\.json)?"
+)
 """Names of the files of a folder with seeded weights, which SEED_FILE tells from someone's own weights."""
 
 GIT_ATTRIBUTES = ".gitattributes"

@@ -129,18 +129,23 @@ GENERATOR_HEAD: tuple[Row, ...] = (
 )
 """The head for masked words of a generator, which is trained beside a discriminator."""
 
+LAYER_ROLES: Mapping[str, str] = {
+    "query": "self_attn.q_proj",
+    "key": "self_attn.k_proj",
+    "value": "self_attn.v_proj",
+    "attention_out": "self_attn.out_proj",
+    "attention_norm": "norm1",
+    "feed_forward_in": "linear1",
+    "feed_forward_out": "linear2",
+    "feed_forward_norm": "norm2",
+}
+"""Those of the modules of a layer."""
+
 ROLES: Mapping[str, str] = {
     "words": "embeddings.word_embeddings",
     "positions": "embeddings.position_embeddings",
     "token_types": "embeddings.token_type_embeddings",
-    "query": f"{PADDLE}.self_attn.q_proj",
-    "key": f"{PADDLE}.self_attn.k_proj",
-    "value": f"{PADDLE}.self_attn.v_proj",
-    "attention_out": f"{PADDLE}.self_attn.out_proj",
-    "attention_norm": f"{PADDLE}.norm1",
-    "feed_forward_in": f"{PADDLE}.linear1",
-    "feed_forward_out": f"{PADDLE}.linear2",
-    "feed_forward_norm": f"{PADDLE}.norm2",
+    **{role: f"{PADDLE}.{module}" for role, module in LAYER_ROLES.items()},
     "pooler": "pooler.dense",
 }
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from ...errors import ConfigurationError, MappingError, UnknownNameError
 from .beside import Probabilities, SeparateHead
-from .fields import Field, running
+from .fields import Field, Generation, running
 from .limits import NO_LIMITS, PLAIN, Former, LayerForm, Limits, Withdrawn
+from .limits import DeclaredDifference as DeclaredDifference
+from .limits import Defaults as Defaults
 from .pretrained import Reference
 from .rows import MappedRow, Row
 from .rules import Place, Rule, refuse_duplicates, size_of
-from .tables import Formula
 from .tokenizers import TokenizerFacts
 
 JOINED_ROLES = ("query", "key", "value")
@@ -50,6 +51,11 @@ class Model:
     name does not say what it answers; `asks` are arguments that it has to be called with all the same. `gives_pooled`:
     what PaddleNLP's class returns ends in the output of a pooler that Hugging Face's does not have. `limits` are its
     own where they are not the family's. `former` is what the class was in earlier versions, if that was another model.
+    `read_at` is the field with the id at whose last place among the encoder's ids the class reads the decoder's state:
+    every row holds it equally often, and the decoder is given as many ids as the encoder. `decodes` is False for a
+    class that is the encoder alone in a family with decoders.
+    `generation` is for a class that writes texts. `aliases` are other names of PaddleNLP's for the class, which its
+    files may state.
     """
 
     source: str
@@ -68,6 +74,10 @@ class Model:
     gives_pooled: bool = False
     limits: Limits | None = None
     former: Former | None = None
+    read_at: str | None = None
+    decodes: bool = True
+    generation: Generation | None = None
+    aliases: tuple[str, ...] = ()
 
     def refusal(self, configuration: Mapping[str, Any]) -> str | None:
         """Why Hugging Face's class cannot express a configuration of PaddleNLP's; None where it can."""
@@ -77,60 +87,6 @@ class Model:
     def target_architecture(self) -> str:
         """The Hugging Face class."""
         return self.target or self.source
-
-
-@dataclass(frozen=True)
-class DeclaredDifference:
-    """A known difference between the frameworks that no weight can express.
-
-    `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
-    LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
-    set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
-    `padding` says that the padding id is embedded as zeros by PaddleNLP alone, which shows at positions that are not
-    attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
-    are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
-    in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
-    measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
-    them. `lifted` are classes of Hugging Face's modules that compute in float32 whatever their type: in float64 that
-    cast is lifted, within them and all that they call, and the difference without is measured. `scores` says that
-    PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it. `squeezed` are outputs that
-    PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration under
-    which there is a difference.
-    """
-
-    name: str
-    text: str
-    architectures: tuple[str, ...] = ()
-    epsilon: tuple[str, float] | None = None
-    outputs: tuple[str, ...] = ()
-    padding: bool = False
-    padding_position: bool = False
-    tables: Mapping[str, Formula] = field(default_factory=dict)
-    within: float | None = None
-    lifted: tuple[str, ...] = ()
-    scores: bool = False
-    squeezed: tuple[str, ...] = ()
-    when: Callable[[Mapping[str, Any]], bool] | None = None
-
-    def applies(self, configuration: Mapping[str, Any]) -> bool:
-        """Whether there is a difference with a configuration, PaddleNLP's."""
-        return self.when is None or self.when(configuration)
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What PaddleNLP's model takes where the caller gives nothing but ids.
-
-    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
-    those that hold `masked_id`, if there is such an id.
-    `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
-    `first` over all of them.
-    """
-
-    masks_padding: bool
-    positions_after_padding: bool = False
-    masked_id: int | None = None
-    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,18 +141,21 @@ class Family:
     Hugging Face's class wants the sum; `more_positions` says how many rows the table of positions has beyond
     `max_position_embeddings`. `encoder_gives` names what PaddleNLP's encoder returns where it cannot be asked for more:
     `hidden_states`, and `attention_scores` before the softmax. `limits` are what its models cannot take or give then,
-    and `layers` says how states go through their layers. `zero_padding_row`: the padding id's embedding, which
-    PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the row is
-    written so, whatever a file holds in it. `small` is a configuration for tests that has every repeated part at least
-    twice, and `variants` are changes of it under which rows or fields change. `citation` are the lines of a BibTeX
-    entry, and `references`, by pretrained name, what independent sources say that published weights compute.
+    and `layers` says how states go through their layers. `final_norm`: the last hidden state that a class hands out is
+    behind a norm of its own in one library and before it in the other, so that those stand in place of all that the
+    layers take and give. `causal`: no token depends on one behind it. `zero_padding_row`: the padding id's embedding,
+    which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
+    row is written so, whatever a file holds in it. `small` is a configuration for tests that has every repeated part at
+    least twice, and `variants` are changes of it under which rows or fields change. `citation` are the lines of a
+    BibTeX entry, and `references`, by pretrained name, what independent sources say that published weights compute.
     `old_names` leads from names under which earlier versions of PaddleNLP stored a tensor to those that the rows have,
     both with wildcards. `withdrawn` is for a family whose classes transformers no longer has. `buffers` is how many
     numbers its models hold beside their parameters, by PaddleNLP's configuration, where they are many. `widened`:
     Hugging Face's class, not all of which is double if built so, is built in single, and widened. `alternatives` are
     other models that the weights may become; in the family that one of them makes, `target` is its name. Where there
     are any, `becomes` says what is proven of the usual one. `stated_positions`: PaddleNLP's model is given positions
-    from 0 although it counts otherwise by itself.
+    from 0 although it counts otherwise by itself. `decoder_start` is for encoder-decoders: it makes the first id that
+    the decoder is given of PaddleNLP's configuration.
     """
 
     name: str
@@ -226,6 +185,8 @@ class Family:
     more_positions: int = 0
     limits: Limits = NO_LIMITS
     layers: LayerForm = PLAIN
+    final_norm: bool = False
+    causal: bool = False
     zero_padding_row: bool = False
     adds_first_position: bool = False
     encoder_gives: tuple[str, ...] | None = None
@@ -242,6 +203,7 @@ class Family:
     target: str | None = None
     becomes: str = ""
     stated_positions: bool = False
+    decoder_start: Callable[[Mapping[str, Any]], int] | None = None
     _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -333,6 +295,10 @@ class Family:
         roles = [role for role in ROLES if role not in left_out]
         return (*roles, *(("pooler",) if self.pooler else ()))
 
+    def decodes(self, architecture: str) -> bool:
+        """Whether the models of a class have a decoder behind their encoder."""
+        return self.decoder_start is not None and self.model(architecture).decodes
+
     def limits_of(self, architecture: str) -> Limits:
         """What the models of a class cannot take or give when the frameworks are compared."""
         limits = self.model(architecture).limits
@@ -358,7 +324,7 @@ class Family:
         """The model with this PaddleNLP or Hugging Face class name. Raises UnknownNameError, and ConfigurationError for
         a class that is refused."""
         for model in self.models:
-            if architecture in (model.source, model.target_architecture):
+            if architecture in (model.source, model.target_architecture, *model.aliases):
                 return model
         self.refuse(architecture)
         known = ", ".join(model.source for model in self.models)

@@ -1,17 +1,20 @@
-"""What PaddleNLP's models cannot be given, or asked for, when the frameworks are compared, and what other versions of
-the two libraries lack or had otherwise."""
+"""What PaddleNLP's models take by themselves, how the two libraries are known to differ, and what cannot be given or
+asked for when they are compared; and what other versions of them lack or had otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from .rules import BACKBONE
+from .tables import Formula
 
 _NOT_COVERED = {
     "mask": "an attention mask",
     "positions": "positions other than 0, 1, 2, ...",
     "padding": "rows with padding",
+    "gaps": "padding before a token that is attended",
     "rows": "more than one row at a time",
     "states": "attention maps",
 }
@@ -24,15 +27,17 @@ class Limits:
     which every report repeats; None where there is none. What is not left out is compared.
 
     `mask`: no mask is given. Where PaddleNLP's model does not attend to padding by itself, Hugging Face's class is told
-    so by a mask. `positions`: none are given. `padding`: no row holds padding, and every position is attended. `rows`:
-    one row at a time. `states`: the model hands out neither hidden states nor attention maps, or others than the
-    states after each layer: in their place stand what its layers take and give. `unread`: a tensor, by PaddleNLP's
-    name, that nothing which is compared depends on, and the reason; its bits are compared all the same.
+    so by a mask. `positions`: none are given. `padding`: no row holds padding, and every position is attended. `gaps`:
+    padding stands at the end of a row alone, and the padding id nowhere else. `rows`: one row at a time. `states`: the
+    model hands out neither hidden states nor attention maps, or others than the states after each layer: in their place
+    stand what its layers take and give. `unread`: a tensor, by PaddleNLP's name, that nothing which is compared depends
+    on, and the reason; its bits are compared all the same.
     """
 
     mask: str | None = None
     positions: str | None = None
     padding: str | None = None
+    gaps: str | None = None
     rows: str | None = None
     states: str | None = None
     unread: tuple[str, str] | None = None
@@ -65,6 +70,60 @@ class LayerForm:
 
 PLAIN = LayerForm()
 """The form of nearly all."""
+
+
+@dataclass(frozen=True)
+class DeclaredDifference:
+    """A known difference between the frameworks that no weight can express.
+
+    `architectures` are the PaddleNLP classes it applies to; empty means all of the family. `epsilon` names a
+    LayerNorm of the source and the epsilon that PaddleNLP hard-codes there: equality is proven with torch's epsilon
+    set to it, and the difference without is measured. `outputs` are compared by other means and only measured.
+    `padding` says that the padding id is embedded as zeros by PaddleNLP alone, which shows at positions that are not
+    attended; `padding_position` that the frameworks give such positions other numbers when none are given. `tables`
+    are parameters or buffers of Hugging Face's class, by the ends of their names, that PaddleNLP computes for itself:
+    in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
+    measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
+    them. `lifted` are classes of Hugging Face's modules that compute in float32 whatever their type: in float64 that
+    cast is lifted, within them and all that they call, and the difference without is measured. `scores` says that
+    PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it. `squeezed` are outputs that
+    PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration under
+    which there is a difference.
+    """
+
+    name: str
+    text: str
+    architectures: tuple[str, ...] = ()
+    epsilon: tuple[str, float] | None = None
+    outputs: tuple[str, ...] = ()
+    padding: bool = False
+    padding_position: bool = False
+    tables: Mapping[str, Formula] = field(default_factory=dict)
+    within: float | None = None
+    lifted: tuple[str, ...] = ()
+    scores: bool = False
+    squeezed: tuple[str, ...] = ()
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+
+    def applies(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether there is a difference with a configuration, PaddleNLP's."""
+        return self.when is None or self.when(configuration)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What PaddleNLP's model takes where the caller gives nothing but ids.
+
+    `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
+    those that hold `masked_id`, if there is such an id.
+    `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
+    `first` over all of them.
+    """
+
+    masks_padding: bool
+    positions_after_padding: bool = False
+    masked_id: int | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,25 @@ class Linear(MappedRow):
 
 
 @dataclass(frozen=True)
+class Conv1D(MappedRow):
+    """A linear layer whose weight Hugging Face's class holds as PaddleNLP does, [inputs, outputs]: it calls that a
+    convolution of one dimension."""
+
+    source: str
+    inputs: Size
+    outputs: Size
+    target: str | None = None
+
+    def parts(self) -> tuple[Part, ...]:
+        """Weight and bias, unchanged."""
+        target = self.target or self.source
+        return (
+            _part(f"{self.source}.weight", f"{target}.weight", (self.inputs, self.outputs)),
+            _part(f"{self.source}.bias", f"{target}.bias", (self.outputs,)),
+        )
+
+
+@dataclass(frozen=True)
 class Norm(MappedRow):
     """A layer normalisation: gain and bias of one size, unchanged."""
 
@@ -272,12 +291,12 @@ class Tied(Row):
             Rule(
                 Kind.TIED,
                 (place.source(self.source),),
-                () if self.untied is None else (self.untied,),
+                () if self.untied is None else (place.target(self.untied),),
                 (place.shape(self.shape),),
                 self.transform,
                 twin=place.twin(self.twin),
                 optional=self.optional,
-                spare=self.repeated or self.untied,
+                spare=None if (spare := self.repeated or self.untied) is None else place.target(spare),
                 copies=tuple((place.source(source), target) for source, target in self.copies),
                 foreign=self.foreign,
                 one=self.one,
@@ -287,8 +306,8 @@ class Tied(Row):
 
 @dataclass(frozen=True)
 class Ignored(Row):
-    """A buffer that Hugging Face computes itself; its values must be `first` and the numbers after it or the
-    conversion fails.
+    """A buffer that Hugging Face computes itself; its values must be `first` and the numbers after it, or without a
+    first one a triangle of ones, in row i up to column i and zeros behind, or the conversion fails.
 
     `stored` says that PaddleNLP's own files hold it, as int64.
     """
@@ -296,7 +315,7 @@ class Ignored(Row):
     source: str
     shape: tuple[Size, ...]
     stored: bool = False
-    first: int = 0
+    first: int | None = 0
 
     @property
     def label(self) -> str:

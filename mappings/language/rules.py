@@ -79,8 +79,8 @@ class Rule:
     tensor is bit-equal to its `twin` after the transform; untied, it takes `copies` along, pairs of a mapped source and
     a further target. `foreign` says that PaddleNLP's model has no such tensor: only Hugging Face's files hold it, or
     those of earlier versions; `one` says of a tied one that PaddleNLP's model has one parameter for both; `beside` that
-    the targets lie in a file of their own, as a move says. `first` is
-    what an ignored buffer counts from.
+    the targets lie in a file of their own, as a move says. `first` is what an ignored buffer counts from, None for one
+    that holds a triangle of ones.
     """
 
     kind: Kind
@@ -96,7 +96,7 @@ class Rule:
     copies: tuple[tuple[str, str], ...] = ()
     foreign: bool = False
     beside: bool = False
-    first: int = 0
+    first: int | None = 0
     one: bool = False
 
     @property

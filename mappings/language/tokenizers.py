@@ -111,6 +111,20 @@ class BytePairs:
 PREFIX_SPACE = {"add_prefix_space": OnlyValue(False, False, "puts a blank before a text, once and not always")}
 """For `only` of a class with this setting: fast tokenizers put a blank before every part of a text."""
 
+_ANGLED = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "sep": "</s>", "pad": "<pad>", "cls": "<s>", "mask": "<mask>"}
+
+ANGLED_BYTE_PAIRS = BytePairs(
+    tokens={f"{role}_token": token for role, token in _ANGLED.items()},
+    # The mask takes the blank before it.
+    strips={f"{role}_token": (role == "mask", False) for role in _ANGLED},
+    layout=Layout(
+        pair=("cls_token", "A", "sep_token", "sep_token", "B", "sep_token"),
+        types=(0, 0, 0, 0, 0, 0),
+    ),
+    only=PREFIX_SPACE,
+)
+"""What several classes have: texts between <s> and </s>, two of which part a pair."""
+
 
 @dataclass(frozen=True)
 class TokenizerClass:
@@ -122,7 +136,8 @@ class TokenizerClass:
     `refused`: why no fast tokenizer gives what it gives; such a class has no kinds; `gives_types`: whether a call gives
     token types unasked; `tokens`: its special tokens by role where they are not those of the kind; `layout`: what it
     puts around texts, these three with kinds other than byte pairs; `sentencepiece_file`: its name of a SentencePiece
-    vocabulary, where that is another one."""
+    vocabulary, where that is another one; `untaken_types`: it gives token types unasked, which its models do not
+    take."""
 
     name: str
     kinds: tuple[str, ...]
@@ -136,6 +151,7 @@ class TokenizerClass:
     tokens: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
     sentencepiece_file: str | None = None
+    untaken_types: bool = False
 
     def only_with(self, kind: str) -> Mapping[str, OnlyValue]:
         """Its own settings with a kind of vocabulary, the one that chooses the kind among them."""

@@ -346,31 +346,32 @@ class Rows(Transform):
 
 
 @dataclass(frozen=True)
-class SwapRows(Transform):
-    """A table in which two different rows have changed places."""
+class Reorder(Transform):
+    """The equal parts that a tensor consists of along `axis`, 0 or 1 for matrices, in another order: at each place
+    stands the part that `order` names there."""
 
-    first: int
-    second: int
+    axis: int
+    order: tuple[int, ...]
 
     @property
     def name(self) -> str:
-        return f"rows {self.first} and {self.second} swapped"
+        return f"{len(self.order)} parts along {self.axis} in another order"
 
     def view(self, sources: Sequence[View]) -> View:
         view = self._only(sources)
-        low, high = sorted((self.first, self.second))
-        if not view.shape or not 0 <= low < high < view.shape[0]:
-            raise MappingError(f"shape {list(view.shape)} has no two rows {low} and {high} to swap")
-        runs = ((0, low), (high, high + 1), (low + 1, high), (low, low + 1), (high + 1, view.shape[0]))
-        return Concatenate(0).view([Slice(0, *run).view([view]) for run in runs if run[0] < run[1]])
+        length = view.shape[self.axis] if len(view.shape) > self.axis else 0
+        if not length or length % len(self.order) or sorted(self.order) != list(range(len(self.order))):
+            raise MappingError(f"shape {list(view.shape)} cannot be {self.name}")
+        size = length // len(self.order)
+        cut = [Slice(self.axis, part * size, (part + 1) * size) for part in self.order]
+        return Concatenate(self.axis).view([one.view([view]) for one in cut])
 
     def apply(self, arrays: Sequence[Any], numpy: Any, number: Number = float) -> Any:
-        swapped = self._only(arrays).copy()
-        swapped[[self.first, self.second]] = swapped[[self.second, self.first]]
-        return swapped
+        parts = numpy.split(self._only(arrays), len(self.order), self.axis)
+        return numpy.concatenate([parts[part] for part in self.order], self.axis)
 
     def inverse(self, shapes: Sequence[Shape]) -> tuple[Transform, ...]:
-        return (self,)
+        return (Reorder(self.axis, tuple(self.order.index(place) for place in range(len(self.order)))),)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import VARIABLE, Fetched, Fetcher
 from paddle2torch.hub.model_card import make_card
 from paddle2torch.hub.proof import examine
-from paddle2torch.mappings.language.community import TOKENIZER
+from paddle2torch.mappings.language.pretrained import TOKENIZER
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 

@@ -53,7 +53,8 @@ def defaults_of(
         parameter.set_value(paddle.normal(0.0, 0.5, parameter.shape))
     padding = int(configuration["pad_token_id"])
     others = [index for index in range(configuration["vocab_size"]) if index != padding]
-    ids = np.array([[*others[4:9], padding, padding, padding]])
+    # Behind the padding too, where a model that reads from left to right sees it.
+    ids = np.array([[*others[4:8], padding, padding, padding, *others[8:10]]])
     attended = ids != padding
     known = inspect.signature(model.forward).parameters
     masks, named = (False, True) if "attention_mask" in known else (None,), "position_ids" in known
@@ -107,14 +108,19 @@ def defaults_of(
 
 
 def tables_of(architecture: str, tokenizer: str) -> dict[str, Any]:
-    """PaddleNLP's tables of the pretrained names of a backbone's family, and the defaults of its configuration."""
+    """PaddleNLP's tables of the pretrained names of a backbone's family, and the defaults of its configuration; those
+    of several tokenizers, separated by blanks, together."""
     import paddlenlp.transformers
 
     model_class = getattr(paddlenlp.transformers, architecture)
+    addresses: dict[str, dict[str, str]] = {}
+    for name in tokenizer.split():
+        for file, table in getattr(paddlenlp.transformers, name).pretrained_resource_files_map.items():
+            addresses.setdefault(file, {}).update(table)
     return {
         "configurations": model_class.pretrained_init_configuration,
         "weights": model_class.pretrained_resource_files_map["model_state"],
-        "tokenizers": getattr(paddlenlp.transformers, tokenizer).pretrained_resource_files_map,
+        "tokenizers": addresses,
         "names": sorted(model_class.config_class.pretrained_init_configuration),
         "defaults": model_class.config_class().to_dict(),
     }

@@ -16,6 +16,7 @@ import numpy as np
 
 from paddle2torch.mappings.language.family import Family
 from paddle2torch.mappings.language.rules import Kind, Move, Rule
+from paddle2torch.mappings.language.transforms import Reorder
 
 Arrays = dict[str, Any]
 Facts = Mapping[str, Any]
@@ -124,7 +125,10 @@ def torn_vectors(rules: Rules, paddle: Facts, torch: Facts) -> list[str]:
         sources = numbered(rule)
         targets = applied(rule.moves(), sources)
         if rule.is_single and kinds == target_kinds == [None]:
-            if targets[rule.targets[0]].reshape(-1).tolist() != sources[rule.sources[0]].reshape(-1).tolist():
+            if (order := _order_of_outputs(rules, rule)) is not None:
+                if rule.transform != Reorder(0, order):
+                    problems.append(f"{rule.target}: {rule.source} is not in the order of its outputs")
+            elif targets[rule.targets[0]].reshape(-1).tolist() != sources[rule.sources[0]].reshape(-1).tolist():
                 problems.append(f"{rule.target}: the elements of {rule.source} are in another order")
             continue
         if None in kinds or None in target_kinds or not kinds:
@@ -138,6 +142,13 @@ def torn_vectors(rules: Rules, paddle: Facts, torch: Facts) -> list[str]:
         if _vectors(turned) != _vectors(found) - filled:
             problems.append(f"{', '.join(rule.targets)}: the vectors of {', '.join(rule.sources)} are torn")
     return problems
+
+
+def _order_of_outputs(rules: Rules, rule: Rule) -> tuple[int, ...] | None:
+    """For a bias, the order that its layer's outputs are brought into; None where they stay."""
+    weight = rule.source.removesuffix(".bias") + ".weight"
+    of_weight = (one.transform for one in rules if one.is_single and one.source == weight)
+    return next((one.order for one in of_weight if isinstance(one, Reorder) and one.axis == 1), None)
 
 
 def _vectors(matrices: Iterable[Any]) -> set[tuple[float, ...]]:
@@ -162,8 +173,13 @@ def module_of(family: Family, role: str) -> str:
 
 def exchanged_roles(family: Family, rules: Rules, paddle: Facts) -> list[str]:
     """Query, key and value go to modules, or parameters, that Hugging Face calls so too: each library's names begin
-    with q, k and v."""
-    problems = []
+    with q, k and v. Where Hugging Face has one for the three, they stand in it in this order, as its classes split
+    them."""
+    problems = [
+        f"the order of query, key and value in {', '.join(rule.targets)} is {', '.join(rule.sources)}"
+        for rule in mapped(rules, paddle)
+        if (places := _places_of_roles(family, rule)) != sorted(places)
+    ]
     for role in ("query", "key", "value"):
         if role not in family.roles:
             continue
@@ -174,6 +190,13 @@ def exchanged_roles(family: Family, rules: Rules, paddle: Facts) -> list[str]:
                 if not target.startswith(role[0]):
                     problems.append(f"the {role} goes to {rule.target}")
     return problems
+
+
+def _places_of_roles(family: Family, rule: Rule) -> list[int]:
+    """The places of query, key and value, in this order, among the sources of a rule that joins them."""
+    modules = [module_of(family, role) for role in ("query", "key", "value") if role in family.roles]
+    found = ([place for place, source in enumerate(rule.sources) if module in source] for module in modules)
+    return [place for places in found for place in places] if not rule.is_single else []
 
 
 QUESTIONS = {

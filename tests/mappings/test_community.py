@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paddle2torch.errors import MappingError, UnknownNameError
-from paddle2torch.mappings.language.community import TOKENIZER, read_community
+from paddle2torch.mappings.language.pretrained import TOKENIZER, read_community
 from paddle2torch.mappings.language.tokenizers import VOCABULARY_FILES
 from paddle2torch.mappings.registry import (
     COMMUNITY,

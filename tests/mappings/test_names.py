@@ -23,6 +23,7 @@ from .conftest import Facts
 
 TABLES = {
     "albert": ("AlbertModel", "AlbertTokenizer", 14),
+    "bart": ("BartModel", "BartTokenizer", 2),
     "bert": ("BertModel", "BertTokenizer", 18),
     "convbert": ("ConvBertModel", "ConvBertTokenizer", 3),
     "deberta": ("DebertaModel", "DebertaTokenizer", 1),
@@ -33,6 +34,8 @@ TABLES = {
     "ernie_gram": ("ErnieGramModel", "ErnieGramTokenizer", 2),
     "ernie_m": ("ErnieMModel", "ErnieMTokenizer", 4),
     "fnet": ("FNetModel", "FNetTokenizer", 2),
+    "gpt": ("GPTModel", "GPTTokenizer", 6),
+    "mbart": ("MBartModel", "MBartTokenizer MBart50Tokenizer", 5),
     "megatronbert": ("MegatronBertModel", "MegatronBertTokenizer", 2),
     "mobilebert": ("MobileBertModel", "MobileBertTokenizer", 1),
     "mpnet": ("MPNetModel", "MPNetTokenizer", 1),
@@ -46,7 +49,7 @@ TABLES = {
     "tinybert": ("TinyBertModel", "TinyBertTokenizer", 6),
     "xlnet": ("XLNetModel", "XLNetTokenizer", 5),
 }
-"""By family: PaddleNLP's backbone, its tokenizer, and how many names there are."""
+"""By family: PaddleNLP's backbone, its tokenizer or several, and how many names there are."""
 
 DROPPED = {
     "TinyBertModel": "fit_dense",
@@ -60,9 +63,13 @@ WITHOUT_POOLER = {"ElectraModel", "DistilBertModel"}
 WITHOUT_TYPES = {"DistilBertModel"}
 """Backbones that have no token types, whatever their configuration says."""
 
+OTHER_TOKENIZERS = dict.fromkeys(("gpt-cpm-large-cn", "gpt-cpm-small-cn-distill"), "GPTChineseTokenizer")
+"""Names of which another class of tokenizers has the address."""
+
 OF_SEVERAL_FILES = {
+    *("gpt2-en", "gpt2-medium-en", "gpt2-large-en", "gpt2-xl-en"),
     *("ernie-m-base", "ernie-m-large", "uie-m-base", "uie-m-large", "skep_roberta_large_en"),
-    "microsoft/deberta-base",
+    *("microsoft/deberta-base", "bart-base", "bart-large"),
 }
 
 TOKENIZER_UNDER = {"microsoft/deberta-base": "deberta-base"}
@@ -78,6 +85,7 @@ WITHOUT_WEIGHTS = {
         for size in ("base", "medium-small", "small")
         for part in ("generator", "discriminator")
     },
+    "gpt": {"gpt2-small-en", *(f"gpt3-{size}-en" for size in ("1.3B", "6.7B", "13B", "89B", "175B"))},
     "electra": {
         f"{name}-{part}"
         for name in ("electra-small", "electra-base", "electra-large", "ernie-health-chinese")
@@ -89,13 +97,24 @@ WITHOUT_WEIGHTS = {
 TABLE_WITH_THE_MODEL = {"fnet", "megatronbert"}
 """Families whose table of configurations the class of models has, and that of configurations has not."""
 
-WITHOUT_CONFIGURATION = {"deberta": {"microsoft/deberta-base"}, "mpnet": {"mpnet-base"}}
-"""Names whose configuration is the defaults of their class."""
+SIZES = {"gpt2-en": (12, 768, 12), "gpt2-medium-en": (24, 1024, 16), "gpt2-large-en": (36, 1280, 20)} | {
+    "gpt2-xl-en": (48, 1600, 25)
+}
+"""Names without a configuration that are not of the default size: layers, width and heads as the paper has them."""
+
+WITHOUT_CONFIGURATION = {
+    "deberta": {"microsoft/deberta-base"},
+    "gpt": set(SIZES),
+    "mpnet": {"mpnet-base"},
+}
+"""Names whose configuration is the defaults of their class, but for those of SIZES."""
 
 TRUE_SIZE = (
+    "bart-base",
     "convbert-small",
     "ernie-3.0-nano-zh",
     "fnet-base",
+    "gpt2-en",
     "mobilebert-uncased",
     "nystromformer-base-zh",
     "roformer-english-small-generator",
@@ -115,7 +134,10 @@ ENTRIES = [entry for entries in NAMES.values() for entry in entries]
 BUILT = [entry for entry in ENTRIES if entry.family != "albert"]
 """Albert's layers share their weights; its counts are compared with its rules."""
 
-OTHER_LAYERS = {"convbert", "deberta", "deberta_v2", "fnet", "mobilebert", "nystromformer", "squeezebert", "xlnet"}
+OTHER_LAYERS = {
+    *("bart", "convbert", "deberta", "deberta_v2", "fnet", "gpt", "mbart", "mobilebert"),
+    *("nystromformer", "squeezebert", "xlnet"),
+}
 """Families whose layers are not those of an encoder as usual: their rules are the formula."""
 
 entries = pytest.mark.parametrize("entry", ENTRIES, ids=[entry.name for entry in ENTRIES])
@@ -151,8 +173,9 @@ def narrow(entry: Pretrained) -> dict[str, Any]:
     """The configuration with every size that it states made small and none of them equal by chance."""
     configuration = entry.configuration
     if entry.family in OTHER_LAYERS:
-        # What follows from the sizes is not theirs any more.
-        kept = {name: value for name, value in configuration.items() if name not in ("d_head", "attention_head_size")}
+        # What follows from the sizes is not theirs any more, nor are ids beyond the vocabulary.
+        gone = ("d_head", "attention_head_size", "decoder_start_token_id", "forced_bos_token_id")
+        kept = {name: value for name, value in configuration.items() if name not in gone}
         return {**kept, **FAMILIES[entry.family].small}
     hidden = 4 * configuration["num_attention_heads"]
     small = {
@@ -177,6 +200,8 @@ def facts() -> Facts:
     }
     models = [json.loads(model) for model in sorted(asked)]
     tables = [[base, tokenizer] for base, tokenizer, _ in TABLES.values()]
+    others = sorted({*OTHER_TOKENIZERS.values()})
+    tables += [["BertModel", tokenizer] for tokenizer in others]
     answer = run_child(
         Path(__file__).with_name("paddle_facts.py"), {"tables": tables, "models": models, "defaults": []}
     )
@@ -184,7 +209,17 @@ def facts() -> Facts:
         json.dumps(model, sort_keys=True): count(model[0], own)
         for model, own in zip(models, answer["models"], strict=True)
     }
-    return {"tables": dict(zip(TABLES, answer["tables"], strict=True)), "counts": counts}
+    return {"tables": dict(zip((*TABLES, *others), answer["tables"], strict=True)), "counts": counts}
+
+
+def with_sizes(entry: Pretrained, alike: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a name of SIZES: that of another name of its vocabulary, but for sizes, of which PaddleNLP
+    padded one vocabulary, and for special tokens, which are one token there."""
+    layers, width, heads = SIZES[entry.name]
+    sizes = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": heads}
+    words = 50304 if entry.name == "gpt2-medium-en" else 50257
+    special = dict.fromkeys(("bos_token_id", "pad_token_id"), alike["eos_token_id"])
+    return {**alike, **sizes, "intermediate_size": 4 * width, "vocab_size": words, **special}
 
 
 def key(architecture: str, configuration: Mapping[str, Any]) -> str:
@@ -205,7 +240,7 @@ def test_each_table_is_compared() -> None:
     assert {family: len(names) for family, names in NAMES.items()} == {
         family: number for family, (_, _, number) in TABLES.items()
     }
-    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 160
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 173
 
 
 @pytest.mark.parametrize("family", TABLES)
@@ -223,7 +258,9 @@ def test_the_names_are_those_of_paddlenlp(family: str, facts: Facts) -> None:
 def test_configuration_and_addresses_are_those_of_paddlenlp(entry: Pretrained, facts: Facts) -> None:
     tables = facts["tables"][entry.family]
     expected = tables["configurations"].get(entry.name)
-    if expected is None:
+    if entry.name in SIZES:
+        expected = with_sizes(entry, tables["configurations"]["gpt2-small-en"])
+    elif expected is None:
         expected = {name: tables["defaults"][name] for name in entry.configuration}
         # What live models are compared in, or compute with whatever is said, may stand in the model alone.
         fields = FAMILIES[entry.family].fields
@@ -237,7 +274,8 @@ def test_configuration_and_addresses_are_those_of_paddlenlp(entry: Pretrained, f
         type(value) is bool for _, value in sorted(expected.items())
     ]
     assert entry.weights_url == tables["weights"][entry.name]
-    addresses = [table.get(TOKENIZER_UNDER.get(entry.name, entry.name)) for table in tables["tokenizers"].values()]
+    addressed = facts["tables"][OTHER_TOKENIZERS.get(entry.name, entry.family)]["tokenizers"]
+    addresses = [table.get(TOKENIZER_UNDER.get(entry.name, entry.name)) for table in addressed.values()]
     assert entry.tokenizer_urls == tuple(address for address in addresses if address is not None)
 
 
@@ -263,11 +301,11 @@ def test_each_file_has_a_name_of_its_own(entry: Pretrained) -> None:
 
 
 def test_aliases_of_one_file_have_one_size() -> None:
-    """Six names of ERNIE are second names; the rest of the 160 have weights of their own."""
+    """Six names of ERNIE are second names; the rest of the 173 have weights of their own."""
     sizes: dict[str, set[int]] = {}
     for entry in BUILT:
         sizes.setdefault(entry.weights_url, set()).add(next(iter(entry.parameters.values())))
-    assert len(sizes) == 160 - 6
+    assert len(sizes) == 173 - 6
     assert all(len(found) == 1 for found in sizes.values())
 
 

@@ -57,7 +57,7 @@ def test_a_typo_gets_the_near_names() -> None:
         get_pretrained("src")
     with pytest.raises(UnknownNameError, match=r"did you mean albert or bert"):
         get_family("alberta")
-    with pytest.raises(UnknownNameError, match=r"known are albert, bert"):
+    with pytest.raises(UnknownNameError, match=r"known are albert, bart, bert"):
         get_family("zzz")
 
 

@@ -28,13 +28,17 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
             f"{name}.weight": KINDS[type(layer)] for name, layer in model.named_modules() if type(layer) in KINDS
         },
         "state": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
-        # Patterns, as transformers itself reads them.
-        "tied": [
-            name
-            for name in model.state_dict()
-            if any(re.search(pattern, name) for pattern in model_class._tied_weights_keys or ())
-        ],
+        "tied": tied_to_others(model),
     }
+
+
+def tied_to_others(model: Any) -> list[str]:
+    """The names of tensors that a model ties to others; in transformers 5, parts of it may have names of their own."""
+    if hasattr(model, "all_tied_weights_keys"):
+        return [name for name in model.state_dict() if name in model.all_tied_weights_keys]
+    # Patterns, as transformers itself reads them.
+    patterns = type(model)._tied_weights_keys or ()
+    return [name for name in model.state_dict() if any(re.search(pattern, name) for pattern in patterns)]
 
 
 def auto_class(name: str, architecture: str) -> str:

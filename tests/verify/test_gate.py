@@ -15,9 +15,8 @@ import pytest
 
 import paddle2torch
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, names_of_family
-from paddle2torch.verify.job import CHECKS
 
-from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON
+from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON, checks_of
 from .conftest import copy_package
 
 pytestmark = pytest.mark.long
@@ -82,7 +81,9 @@ def test_every_name_is_proven(name: str, models: dict[str, dict[str, Any]]) -> N
     architecture = PRETRAINED[name].architecture or family.base
     assert report["architecture"] == architecture
     assert report["parameters"] == PRETRAINED[name].parameters[architecture]
-    assert [check["name"] for check in report["checks"]] == [name for name in CHECKS if name != "tokenizer"]
+    assert [check["name"] for check in report["checks"]] == [
+        name for name in checks_of(architecture) if name != "tokenizer"
+    ]
     assert all(check["passed"] for check in report["checks"])
     assert report["not_run"] == ["tokenizer", "gradients"]
     by_name = {check["name"]: check for check in report["checks"]}

@@ -32,6 +32,8 @@ CLASSES = {
     "MegatronBertForMultipleChoice": ("an attention mask", "attention maps"),
     "FNetForMultipleChoice": ("an attention mask", "more than one row", "attention maps"),
     "ConvBertForTokenClassification": ("positions",),
+    "GPTForSequenceClassification": ("padding before a token",),
+    "GPTForCausalLM": (),
     "XLNetModel": ("what mask_emb does",),
     "XLNetForQuestionAnswering": ("attention maps", "what mask_emb does"),
     "BertModel": (),
@@ -68,6 +70,7 @@ def test_a_report_says_what_is_not_covered(
         Limits(rows="r"),
         Limits(rows="r", padding="p"),
         Limits(positions="n"),
+        Limits(gaps="g"),
         Limits(mask="m", padding="p", rows="r", positions="n"),
     ],
     ids=lambda limits: "".join(limits.lines()),
@@ -78,6 +81,8 @@ def test_inputs_keep_within_limits_and_reach_the_rest(limits: Limits, seed: int)
     ids, mask = inputs.input_ids, inputs.attention_mask
     assert len(ids) == (3 if limits.rows is None else 1)
     assert mask.all() == (limits.padding is not None)
+    gaps = (mask[:, :-1] < mask[:, 1:]).any()
+    assert gaps == (limits.padding is None and limits.gaps is None)
     assert np.array_equal(ids == 3, mask == 0)
     assert {0, 49} <= set(ids[mask == 1].tolist())
     assert set(inputs.token_type_ids[mask == 1].tolist()) == {0, 1, 2, 3}
@@ -94,6 +99,7 @@ def moved(inputs: Inputs) -> Inputs:
     [
         (Limits(rows="they are mixed"), inputs_from_rows([[5, 6], [7, 8]], padding=0), "they are mixed"),
         (Limits(padding="it becomes NaN"), inputs_from_rows([[5, 6], [7]], padding=0), "it becomes NaN"),
+        (Limits(gaps="it counts them"), inputs_from_rows([[5, 0, 6]], padding=0), "it counts them"),
         (Limits(positions="it takes none"), moved(inputs_from_rows([[5, 6]], padding=0)), "it takes none"),
         (Limits(mask="it is added"), inputs_from_rows([[5, 6], [0, 8]], padding=0), "exactly the padding id"),
         (Limits(mask="it is added"), inputs_from_rows([[5, 6], [7]], padding=9), "exactly the padding id"),

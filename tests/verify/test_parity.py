@@ -24,7 +24,7 @@ from paddle2torch.verify.reports.result import CheckResult, Report
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.sides.pair import open_converted
 
-from ..conftest import TARGETS, fitting
+from ..conftest import TARGETS, checks_of, fitting
 from .conftest import Seed
 
 ARCHITECTURES = [(name, model.source) for name, family in TARGETS.items() for model in family.models]
@@ -68,13 +68,20 @@ def test_every_architecture_is_the_same_model(family: str, architecture: str, se
     assert report.architecture == architecture
     for side in report.sides:
         checks = {check.name: check for check in side.checks}
-        assert list(checks) == [name for name in ALL_CHECKS if name not in ("tokenizer", *left_out)]
+        assert list(checks) == [
+            name for name in checks_of(architecture, ALL_CHECKS) if name not in ("tokenizer", *left_out)
+        ]
         states = {state["name"] for state in checks["float64"].details["states"]}
         layers = known.small["num_hidden_layers"]
         assert {f"hidden_state.{index:02d}" for index in range(layers + 1)} <= states
         shows_maps = "query" in known.roles and known.limits_of(architecture).states is None
         maps = layers * known.small.get("inner_group_num", 1) if shows_maps else 0
         assert {f"attention.{index:02d}" for index in range(maps)} <= states
+        stack, behind = ("decoder.", known.small["decoder_layers"]) if known.decodes(architecture) else ("", 0)
+        assert {f"{stack}hidden_state.{index:02d}" for index in range(behind + 1)} <= states
+        kinds = ("attention", "cross_attention")
+        assert {f"{stack}{kind}.{index:02d}" for kind in kinds for index in range(behind)} <= states
+        assert ("encoder_last_hidden_state" in states) == known.decodes(architecture)
         pooled = bool(known.pooler) and model.pooler and not model.takes_pooler
         assert ("pooler_output" in states) == pooled
         of_head = {name for name in states if name.endswith("logits")}
@@ -84,12 +91,12 @@ def test_every_architecture_is_the_same_model(family: str, architecture: str, se
         if left_out:
             continue
         loaded = {(state["case"], state["name"]) for state in checks["as_loaded"].details["states"]}
-        cases = {case for case, name in loaded if name == "last_hidden_state"}
+        cases = {case for case, name in loaded if name == f"{stack}last_hidden_state"}
         assert known.defaults is not None
         takes_mask = known.limits_of(architecture).mask is None or known.defaults.masks_padding
         assert cases == {"ids alone", *(["ids with a mask"] if takes_mask else [])}
         assert "text" not in {case for case, _ in loaded}
-        assert not of_head or {name for _, name in loaded} - {"last_hidden_state"}
+        assert not of_head or {name for _, name in loaded if not name.endswith("last_hidden_state")}
 
 
 CANCELLING = {"deberta_v2": "encoder.layer.{layer}.attention.self.pos_key_proj"}
@@ -111,11 +118,15 @@ def assert_every_gradient(check: CheckResult, converted: Path, family: Family, a
     # The bias of an untied decoder is written twice; its gradients add up.
     copies = {target for rule in rules for _, target in rule.copies}
     written = {name for path in converted.glob("*.safetensors") for name in load_file(path)}
-    assert states.keys() == written - made - copies
+    # What neither library trains.
+    buffers = set(check.details["buffers"])
+    assert buffers <= {"final_logits_bias"}
+    assert states.keys() == written - made - copies - buffers
     # A key's bias cancels in the softmax; everything else decides what the model puts out.
-    cancelling = CANCELLING.get(family.name, family.roles.get("key", "no key"))
-    key = re.sub(r"\\{\w+\\}", r"\\d+", re.escape(cancelling))
-    keys = {rule.target for rule in rules if rule.is_single and re.search(rf"(^|\.){key}\.bias$", rule.source)}
+    usual = [family.roles.get(role, "no key") for role in ("key", "decoder_key", "cross_key")]
+    cancelling = [CANCELLING[family.name]] if family.name in CANCELLING else usual
+    key = "|".join(re.sub(r"\\{\w+\\}", r"\\d+", re.escape(one)) for one in cancelling)
+    keys = {rule.target for rule in rules if rule.is_single and re.search(rf"(^|\.)({key})\.bias$", rule.source)}
     # Where keys are turned by their position, it does not.
     turned = any(isinstance(row, Table) for row in family.backbone)
     unread = family.limits_of(architecture).unread

@@ -4,7 +4,7 @@ argument, and the model called with what the tokenizer gives; beside PaddleNLP's
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,32 +13,15 @@ import numpy as np
 from ...converters.formats.dtypes import Array, widest
 from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
-from ...mappings.language.family import Model
-from ...mappings.language.limits import NO_LIMITS, Limits
+from ..cases import MASKED, PADDED_PAIRS, UNSTATED, Case, id_cases, masks_padding, text_cases
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
 from ..sides.pair import Pair
 from ..states import StateDifference, describe, largest_difference, nan_last
+from ..tokenizers.differences import other_calls
 from .float32 import FLOOR, NOISE, float32_difference, rounding_error
 from .tokenizer import paddle_tokenizer, stage_tokenizer
-
-TEXTS = ("The Bridge", "今天很好")
-"""Words in both cases and characters, which come out in different lengths. They are few and short, because a model's
-position table may be, and time goes by tokens."""
-
-PAIRS = ("At nine", "No")
-
-TOKENS = 7
-"""Tokens per row of ids where the source has no tokenizer."""
-
-PADDED_PAIRS, MASKED_IDS, IDS_ALONE = "pairs", "ids with a mask", "ids alone"
-
-MASKED = ", mask asked for"
-"""Behind the name of a case: PaddleNLP's tokenizer is asked for the mask that it does not give by default."""
-
-UNSTATED = ", positions left to it"
-"""Behind the name of a case: PaddleNLP's model is not given the positions that it is given otherwise."""
 
 TYPES = "token_type_ids"
 
@@ -46,10 +29,6 @@ DEFAULT_MASK = "default_mask"
 DEFAULT_POSITIONS = "default_positions"
 
 MEASURE = "facts that differ, else the largest difference of an output over its largest value"
-
-Case = dict[str, Any]
-"""The fields of a request; besides, `attended` is the mask that padding stands for, and `error_of` names another case
-whose rounding error is taken for this one's, so that it need not run in float64."""
 
 
 def _run(context: Context) -> Outcome:
@@ -71,54 +50,7 @@ def _run(context: Context) -> Outcome:
     settings = None if tokenizer is None else tokenizer.settings
     untyped = settings is not None and not settings.paddle_class.gives_types_with(settings.kind)
     outcome = Comparison(pair, paddle, torch, untyped).outcome(cases)
-    return replace(outcome, declared=(*outcome.declared, *_other_calls(architecture, tokenizer)))
-
-
-def _other_calls(model: Model, tokenizer: SourceTokenizer | None) -> Iterator[DeclaredDifferenceSeen]:
-    """Calls of PaddleNLP's that are not the default ones, because those fail."""
-    if model.asks:
-        asked = ", ".join(f"{name}={value}" for name, value in model.asks.items())
-        yield DeclaredDifferenceSeen(
-            "default_call", f"PaddleNLP's {model.source} fails when it is called with a text alone: it got {asked} too"
-        )
-    if tokenizer is not None and tokenizer.settings.layout.types is None:
-        yield DeclaredDifferenceSeen(
-            "default_tokenizer_call",
-            f"PaddleNLP's {tokenizer.settings.paddle_class.name} fails when it is called with texts of several lengths "
-            "alone: it got return_token_type_ids=False too, and gives no types",
-        )
-
-
-def text_cases(limits: Limits = NO_LIMITS) -> list[Case]:
-    """The calls of a model that has a tokenizer: one text, and pairs of different lengths, or one where the model takes
-    no more rows or no padding. There are few of them, because even a short one takes a large model seconds."""
-    rows = len(TEXTS) if limits.rows is None and limits.padding is None else 1
-    pairs: Case = {"name": PADDED_PAIRS, "texts": TEXTS[:rows], "pairs": PAIRS[:rows]}
-    return [{"name": "text", "texts": TEXTS[:1], "error_of": PADDED_PAIRS}, pairs]
-
-
-def id_cases(pair: Pair) -> list[Case]:
-    """The calls of a model that has none: ids with a mask, where it takes one, and the same alone, of which one row has
-    no padding."""
-    configuration = pair.configuration
-    padding = configuration.get("pad_token_id")
-    defaults = pair.recognised.family.defaults
-    masked = defaults.masked_id if defaults is not None else None
-    allowed = [index for index in range(configuration["vocab_size"]) if index not in (padding, masked)]
-    limits, longest = pair.limits, pair.recognised.family.longest(configuration)
-    tokens = min(TOKENS, longest or configuration.get("max_position_embeddings", TOKENS))
-    ids = np.random.default_rng(0).choice(allowed, (2 if limits.rows is None else 1, tokens))
-    mask = np.ones_like(ids)
-    if limits.padding is None:
-        mask[1:, 1 + tokens // 2 :] = 0
-    ids[mask == 0] = padding or 0
-    given = {"ids": ids.tolist(), "attended": mask.tolist()}
-    if limits.mask is not None and not _masks_padding(pair):
-        return [{"name": IDS_ALONE, **given}]
-    return [
-        {"name": MASKED_IDS, **given, "mask": mask.tolist()},
-        {"name": IDS_ALONE, **given, "error_of": MASKED_IDS},
-    ]
+    return replace(outcome, declared=(*outcome.declared, *other_calls(architecture, tokenizer)))
 
 
 def _fields(context: Context, side: str, cases: list[Case], tokenizer: Any) -> dict[str, Any]:
@@ -138,7 +70,8 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
         if tokenizer is not None:
             folder = stage_tokenizer(tokenizer, context.scratch / "as_loaded tokenizer")
             named = {"folder": str(folder), **paddle_tokenizer(tokenizer)}
-            if not _masks_padding(context.pair) and context.pair.limits.mask is None:
+            named["token_types"] &= not tokenizer.settings.paddle_class.untaken_types
+            if not masks_padding(context.pair) and context.pair.limits.mask is None:
                 padded = next(case for case in cases if case["name"] == PADDED_PAIRS)
                 cases = [*cases, {**padded, "name": PADDED_PAIRS + MASKED, "ask_mask": True}]
         if context.pair.recognised.family.stated_positions:
@@ -156,11 +89,6 @@ def _paddle(context: Context, tokenizer: SourceTokenizer | None, cases: list[Cas
 def is_ours(pair: Pair) -> bool:
     """Whether this package wrote the Hugging Face folder, so that what stands in it is known to the letter."""
     return pair.way_back is None and not pair.is_foreign
-
-
-def _masks_padding(pair: Pair) -> bool:
-    defaults = pair.recognised.family.defaults
-    return defaults is not None and defaults.masks_padding
 
 
 @dataclass
@@ -296,7 +224,7 @@ class Comparison:
         """Whether PaddleNLP's default call treats padding in another way than transformers' on the same."""
         if "mask" in case:
             return False
-        masks = _masks_padding(self.pair)
+        masks = masks_padding(self.pair)
         if "texts" in case:
             return not masks and "attention_mask" not in _part(self.paddle, f"{case['name']}.given.")
         # Both attend to it, and see the same where the embedding of the padding id is.
@@ -372,7 +300,7 @@ class Comparison:
                 "transformers': rows with padding are compared with the mask handed to both, measured is the "
                 "difference of the two default calls on them"
             )
-        if _masks_padding(self.pair):
+        if masks_padding(self.pair):
             return (
                 "given ids alone, PaddleNLP does not attend to the padding id and transformers does: padded rows are "
                 "compared with the mask handed to both, measured is the difference without"

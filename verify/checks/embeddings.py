@@ -6,6 +6,7 @@ The forward runs touch a few rows of each table only; this makes up for it, and 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
-from ..states import StateDifference, nan_last, token_difference
+from ..runners.outputs import DECODER
+from ..states import StateDifference, nan_last, of_stack, token_difference
 
 LIMIT = 1e-12
 """Times the token's largest value; correct conversions stay below 1e-14."""
@@ -40,13 +42,24 @@ def run_embeddings(context: Context) -> CheckResult:
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
     rows = _whole_tables(rows) if counted else rows
-    inputs = session.save_inputs("embeddings inputs", _folded(rows) if counted else rows)
+    # A decoder reads the same table of words and has its own of positions, as long as the other.
+    decodes = family.decodes(session.plan.architecture)
+    asked = _folded(rows) if counted else rows
+    behind = _decoder_rows(asked) if decodes else asked
+    asked = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
+    inputs = session.save_inputs("embeddings inputs", asked)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
     ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
     held = {name for move in session.plan.moves for name in move.sources}
     tables = [table for table in TABLES if _can_be_chosen(family, table, held, counted)]
-    return check_embeddings(sizes, context.inputs, rows, ours, theirs, pair.padding, tables)
+    own, other = of_stack(ours, ""), of_stack(theirs, "")
+    result = check_embeddings(sizes, context.inputs, rows, own, other, pair.padding, tables)
+    if not decodes:
+        return result
+    own, other = of_stack(ours, DECODER), of_stack(theirs, DECODER)
+    decoder = check_embeddings(sizes, context.inputs, _in_one(behind), own, other, None, tables)
+    return _with_decoder(result, decoder)
 
 
 def _can_be_chosen(family: Family, table: str, held: Collection[str], counted: bool) -> bool:
@@ -93,6 +106,32 @@ def _folded(rows: Inputs) -> Inputs:
     """Such a row as many rows, in each of which the positions count from 0 to the last."""
     table = int(rows.position_ids.max()) + 1
     return Inputs(**{name: array.reshape(-1, table) for name, array in rows.arrays().items()})
+
+
+def _decoder_rows(rows: Inputs) -> Inputs:
+    """The first of many rows, and once more with every id at the next position, so that what differs is told from ids
+    and positions."""
+    arrays = {name: np.concatenate([array[:1], array[:1]]) for name, array in rows.arrays().items()}
+    arrays["input_ids"][1] = np.roll(arrays["input_ids"][1], 1)
+    return Inputs(**arrays)
+
+
+def _in_one(rows: Inputs) -> Inputs:
+    """Rows one after the other."""
+    return Inputs(**{name: array.reshape(1, -1) for name, array in rows.arrays().items()})
+
+
+def _with_decoder(encoder: CheckResult, decoder: CheckResult) -> CheckResult:
+    """The result for both: that of the worse one, with the problems of either."""
+    worse = decoder if nan_last(decoder.worst or 0.0) > nan_last(encoder.worst or 0.0) else encoder
+    shown = decoder if encoder.passed and not decoder.passed else encoder if not encoder.passed else worse
+    return replace(
+        shown,
+        passed=encoder.passed and decoder.passed,
+        where=f"decoder's {shown.where}" if shown is decoder else shown.where,
+        problems=(*encoder.problems, *(f"decoder's {problem}" for problem in decoder.problems)),
+        details=encoder.details,
+    )
 
 
 def _flat(blocks: Mapping[str, Array]) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from ...mappings.language.rules import Move, Rule
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
 from ..runners.forward import Run
+from ..runners.outputs import kind_of
 from ..states import attended_positions, nan_last
 
 LIMIT = 1e-9
@@ -27,15 +28,20 @@ NOISE = 1e-15
 """Times the largest value of all gradients, added to the above: a key's bias cancels in the softmax, so that its
 gradient is nothing but rounding, below 1.1e-17 of this value."""
 
-_DIFFERENTIATED = ("last_hidden_state", "pooler_output", "logits", "mlm_logits", "replaced_logits", "qa_logits")
+_DIFFERENTIATED = (
+    *("last_hidden_state", "pooler_output", "encoder_last_hidden_state"),
+    *("logits", "mlm_logits", "replaced_logits", "qa_logits"),
+)
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """A framework's gradients: `files` names a file in `folder` by parameter, None where there is no gradient."""
+    """A framework's gradients: `files` names a file in `folder` by parameter, None where there is no gradient.
+    `buffers` are what of the model's state is no parameter."""
 
     folder: Path
     files: Mapping[str, str | None]
+    buffers: frozenset[str] = frozenset()
 
     def read(self, name: str, shape: tuple[int, ...]) -> Array:
         """The gradient of a parameter; zeros where there is none."""
@@ -56,7 +62,8 @@ def run_gradients(context: Context) -> CheckResult:
     def differentiate(side: str, ask: Callable[..., Run]) -> Gradients:
         folder = session.scratch / f"{side} gradients"
         folder.mkdir()
-        return Gradients(folder, ask("float64", "gradients", projections=path, outputs=str(folder)).answer["files"])
+        answer = ask("float64", "gradients", projections=path, outputs=str(folder)).answer
+        return Gradients(folder, answer["files"], frozenset(answer["buffers"]))
 
     paddle = context.once("gradients", lambda: differentiate("paddle", session.paddle))
     return check_gradients(session.plan, context.pair.padding, paddle, differentiate("torch", session.torch))
@@ -67,7 +74,7 @@ def projections(outputs: Mapping[str, Array], mask: Array, seed: int = 0) -> dic
     generator = np.random.default_rng(seed)
     made: dict[str, Array] = {}
     for name in sorted(outputs):
-        if name not in _DIFFERENTIATED and not name.endswith("relationship_logits"):
+        if kind_of(name) not in _DIFFERENTIATED and not name.endswith("relationship_logits"):
             continue
         array = generator.standard_normal(outputs[name].shape)
         attended = attended_positions(name, array.shape, mask)
@@ -82,11 +89,17 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
     A source tensor that Hugging Face ties to a twin, though PaddleNLP trains the two apart, adds to its twin's, and is
     all of it where PaddleNLP has one parameter for both, and lists it under this name; one
     that is written twice is as many parameters of torch's, whose gradients add up. What is made of no tensor is a
-    parameter of torch's alone.
+    parameter of torch's alone. A buffer that both hold as such has no gradient.
     """
     copies: dict[tuple[str, ...], list[Move]] = {}
+    # What neither trains has no gradient in either.
+    buffers = {
+        move.target
+        for move in plan.moves
+        if move.sources and paddle.buffers.issuperset(move.sources) and move.target in torch.buffers
+    }
     for move in plan.moves:
-        if move.sources:
+        if move.sources and move.target not in buffers:
             copies.setdefault(move.sources, []).append(move)
     problems = [
         f"torch's parameter {name} has no counterpart"
@@ -122,7 +135,8 @@ def check_gradients(plan: Plan, padding: int | None, paddle: Gradients, torch: G
         if padding is not None and move is vocabulary:
             expected, found = (np.delete(array, padding, axis=0) for array in (expected, found))
         measured.append((move, _largest(expected - found), _largest(expected)))
-    return _check(measured, problems, padding, vocabulary, tied)
+    result = _check(measured, problems, padding, vocabulary, tied)
+    return replace(result, details={**result.details, "buffers": sorted(buffers)})
 
 
 def _held(moves: Sequence[Move], torch: Gradients) -> list[Move]:

@@ -6,6 +6,7 @@ and the first one that differs is named.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,10 +18,12 @@ import numpy as np
 from ...converters.formats.dtypes import Array
 from ...errors import RunnerAccidentError, RunnerAnswerError
 from ...mappings.language.matching.plan import Plan
+from ...mappings.language.transforms import Reorder
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult
 from ..runners.forward import Run, Session
-from ..states import StateDifference, compare_outputs, state_difference, token_difference
+from ..runners.outputs import kind_of, stack_of
+from ..states import StateDifference, compare_outputs, is_map, state_difference, token_difference
 
 LIMITS = {"float64": 1e-12, "float32": 1e-5}
 """Times the largest value of a hidden state's token; correct conversions stay below 3.2e-14 and 7e-7."""
@@ -48,7 +51,7 @@ def check_layers(
         "float32": _summary(checks["float32"]),
     }
     where = check.where
-    layers = [len(_states(side[shown].outputs)) - 1 for side in (paddle, fed)]
+    layers = [layers_of(side[shown].outputs) for side in (paddle, fed)]
     stage = stage_of(check.details["first_failed"], layers[0])
     if stage is not None and layers[0] == layers[1]:
         # Torch failing here leaves what was found without a module's name.
@@ -67,12 +70,12 @@ def _compare(
     compared = {
         name: array
         for name, array in paddle.items()
-        if name not in left_out and name != "last_hidden_state" and not name.startswith("attention.")
+        if name not in left_out and name != "last_hidden_state" and not is_map(name)
     }
     own = {name: array for name, array in fed.items() if name not in left_out}
 
     def difference(name: str) -> StateDifference:
-        if name.startswith("hidden_state."):
+        if kind_of(name) == "hidden_state":
             return token_difference(name, compared[name], own[name], mask, LIMITS[dtype])
         # A token may have a single logit, as small as chance has it.
         return state_difference(name, compared[name], own[name], mask, lambda scale: OUTPUT_LIMITS[dtype] * scale)
@@ -81,7 +84,13 @@ def _compare(
 
 
 def _states(outputs: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: array for name, array in outputs.items() if name.startswith("hidden_state.")}
+    return {name: array for name, array in outputs.items() if kind_of(name) == "hidden_state"}
+
+
+def layers_of(outputs: Mapping[str, Array]) -> dict[str, int]:
+    """The number of layers by what stands before the names of the states of their stack: nothing, or the decoder's."""
+    counted = Counter(stack_of(name) for name in _states(outputs))
+    return {stack: count - 1 for stack, count in counted.items()}
 
 
 def _summary(check: CheckResult) -> dict[str, Any]:
@@ -94,13 +103,15 @@ def _summary(check: CheckResult) -> dict[str, Any]:
     }
 
 
-def stage_of(output: str | None, layers: int) -> int | None:
-    """Where an output is made: 0 before the layers, i + 1 in layer i, one more behind them; None for no output."""
+def stage_of(output: str | None, layers: Mapping[str, int]) -> tuple[str, int] | None:
+    """Where an output is made: in which stack of so many `layers`, and there 0 before these, i + 1 in layer i, one more
+    behind them; None for no output. Heads stand behind the last stack."""
     if output is None:
         return None
-    if output.startswith("hidden_state."):
-        return int(output.removeprefix("hidden_state."))
-    return layers + 1
+    if kind_of(output) == "hidden_state":
+        return stack_of(output), int(output.rpartition(".")[2])
+    stack = "" if output.startswith("encoder_") else max(layers)
+    return stack, layers[stack] + 1
 
 
 @dataclass(frozen=True)
@@ -140,16 +151,20 @@ class Guilty:
         }
 
 
-def find_guilty(session: Session, dtype: str, paddle: Mapping[str, Array], stage: int, mask: Array) -> Guilty:
-    """Let both frameworks run one stage from Paddle's states and name the first module that differs."""
+def find_guilty(
+    session: Session, dtype: str, paddle: Mapping[str, Array], found: tuple[str, int], mask: Array
+) -> Guilty:
+    """Let both frameworks run one stage of a stack from Paddle's states and name the first module that differs."""
+    stack, stage = found
     states = session.save(f"states {dtype}", _states(paddle))
     pairs = module_pairs(session.plan)
-    fields: dict[str, Any] = {"states": states, "stage": stage, "label": f"trace {stage}"}
+    fields: dict[str, Any] = {"states": states, "stage": stage, "stack": stack, "label": f"trace {stack}{stage}"}
     source = session.paddle(dtype, "trace", modules=list(pairs), **fields)
     target = session.torch(dtype, "trace", modules=list(pairs.values()), **fields)
     called = [name for name in source.answer["order"] if pairs[name] in target.answer["order"]]
-    layers = len(_states(paddle)) - 1
+    layers = layers_of(paddle)[stack]
     place = "embeddings" if stage == 0 else f"layer {stage - 1}" if stage <= layers else "head"
+    place = f"decoder's {place}" if stack else place
     short = short_names([pairs[name] for name in called])
     weights = _shared_weights(short, stage - 1) if 0 < stage <= layers else ""
     norms = {
@@ -171,13 +186,16 @@ def find_guilty(session: Session, dtype: str, paddle: Mapping[str, Array], stage
 
 
 def module_pairs(plan: Plan) -> dict[str, str]:
-    """The mapped modules by their weights: source module -> target module."""
+    """The mapped modules by their weights, source module -> target module, of which one gives what the other does: not
+    several that Hugging Face has one for, nor one that gives its parts in another order."""
     leaf = ".weight"
     return {
-        source.removesuffix(leaf): move.target.removesuffix(leaf)
+        move.source.removesuffix(leaf): move.target.removesuffix(leaf)
         for move in plan.moves
-        for source in move.sources
-        if source.endswith(leaf) and move.target.endswith(leaf)
+        if len(move.sources) == 1
+        and not (isinstance(move.transform, Reorder) and move.transform.axis == 1)
+        and move.source.endswith(leaf)
+        and move.target.endswith(leaf)
     }
 
 
@@ -219,6 +237,13 @@ def _same(paddle: Array | None, torch: Array | None, mask: Array, limit: float) 
     tokens. Token ids are recorded by neither side, and are those of the inputs."""
     if paddle is None or torch is None:
         return paddle is torch
+    if (
+        paddle.ndim > 1
+        and paddle.shape[-2:] == torch.shape[-2:]
+        and 1 in (paddle[..., 0, 0].size, torch[..., 0, 0].size)
+    ):
+        # Of positions, which are the same for all rows, one may give each row its own.
+        paddle, torch = np.broadcast_arrays(paddle, torch)
     if paddle.shape != torch.shape:
         return False
     # The name decides whether the mask applies.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ..inputs import Inputs
-from .known import target_module
+from .parts import target_module
 from .state import Faulted
 
 NO_EFFECT = "it changes no bit of what is compared"

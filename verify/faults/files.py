@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...converters.checkpoints.configuration import GENERATION_CONFIG
 from ...converters.formats.shards import INDEX
 from ...converters.tokenizers.files import CONFIG, TOKENIZER
 from .state import Faulted, Injection
@@ -96,6 +97,10 @@ def _added_word(document: dict[str, Any]) -> None:
     document["added_tokens"].append(entry)
 
 
+def _other_end(document: dict[str, Any]) -> None:
+    document["eos_token_id"] = document["eos_token_id"] + 1
+
+
 def _other_place(document: dict[str, Any]) -> None:
     places = document["weight_map"]
     first = next(iter(places))
@@ -117,6 +122,7 @@ FILES: dict[str, Injection] = {
     "other weights by name": _configured(transformers_weights="other.safetensors"),
     "an adapter beside": _with_file("adapter_config.json"),
     "PyTorch's weights beside": _with_file("pytorch_model.bin", b"\x80\x02}q\x00."),
+    "another end of a text": _edited(GENERATION_CONFIG, _other_end),
     "a configuration for one version": _with_file("config.4.0.0.json"),
     "code beside": _with_file("modeling_x.py", b"\n"),
     "a hidden file": _with_file(".hidden", b""),

@@ -13,11 +13,12 @@ import numpy as np
 
 from ...converters.formats.dtypes import Array
 from ...mappings.language.family import ATTENTION_ROLES, JOINT_ROLE
-from ...mappings.language.matching.plan import Plan
+from ...mappings.language.rules import Move
 from ...mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Transform
-from ..inputs import Inputs
+from . import fed
 from .files import FILES
 from .loading import LOADING, MAY_FAIL
+from .parts import Opened, move_of, target_module
 from .state import Faulted, Injection
 
 WEIGHTS = frozenset({"weights"})
@@ -58,20 +59,6 @@ def all_faults() -> tuple[Fault, ...]:
     return only_weights + only_forward + both + files + loading
 
 
-def target_module(plan: Plan, role: str) -> str | None:
-    """The target name of the first module with this role, without `.weight`, or of the first parameter where that is
-    all there is; None where the plan does not write it."""
-    template = plan.family.roles.get(role)
-    if template is None:
-        return None
-    source = template.format(**dict.fromkeys(plan.family.repeat, 0))
-    names = {f"{prefix}{source}{leaf}" for prefix in ("", plan.family.source_prefix) for leaf in ("", ".weight")}
-    for move in plan.moves:
-        if len(move.sources) == 1 and move.source in names:
-            return move.target.removesuffix(".weight")
-    return None
-
-
 def _weight(tensors: Mapping[str, Array], module: str) -> str:
     """The name of a module's weight, or of the parameter where that is all there is."""
     return module if module in tensors else f"{module}.weight"
@@ -90,9 +77,10 @@ def _edit(change: Callable[[dict[str, Array], Callable[[str], str]], None], *rol
         modules = {role: target_module(state.plan, role) for role in roles}
         if None in modules.values():
             return None
-        tensors = {name: values.copy() for name, values in state.tensors.items()}
+        opened = Opened.of(state.plan, roles)
+        tensors = opened.open(state.tensors)
         change(tensors, lambda role: str(modules[role]))
-        return replace(state, tensors=tensors)
+        return replace(state, tensors=opened.close(tensors))
 
     return inject
 
@@ -127,7 +115,7 @@ def _changed(name: str, change: Callable[[Any], Any]) -> Any:
     return _configure(changed)
 
 
-def _feed(change: Callable[[Inputs, Mapping[str, Any]], Inputs | None]) -> Any:
+def _feed(change: fed.Change) -> Any:
     """An injection that gives torch other inputs than Paddle: a runner that treats them differently."""
 
     def inject(state: Faulted) -> Faulted | None:
@@ -233,7 +221,7 @@ def _with_bias(role: str, change: Callable[[Array], None]) -> Injection:
     """An injection that edits the bias of a module, where it has one."""
 
     def inject(state: Faulted) -> Faulted | None:
-        if f"{target_module(state.plan, role)}.bias" not in state.tensors:
+        if f"{target_module(state.plan, role)}.bias" not in Opened.of(state.plan, (role,)).open(state.tensors):
             return None
         result: Faulted | None = _edit(lambda tensors, module: change(tensors[f"{module(role)}.bias"]), role)(state)
         return result
@@ -292,9 +280,12 @@ def _untouched_row(role: str) -> Any:
         module = target_module(state.plan, role)
         if module is None:
             return None
-        read = state.inputs.input_ids if role == "words" else state.inputs.position_ids
+        ids = [state.inputs.input_ids, state.inputs.decoder_input_ids]
+        read = ids if role == "words" else [state.inputs.position_ids]
         rows = len(state.tensors[f"{module}.weight"])
-        free = sorted(set(range(rows)) - set(read.reshape(-1).tolist()))
+        free = sorted(
+            set(range(rows)) - {one for part in read if part is not None for one in part.reshape(-1).tolist()}
+        )
         result: Faulted | None = _add(role, "weight", free[len(free) // 2], 0.5)(state) if free else None
         return result
 
@@ -312,43 +303,47 @@ def _activation(name: str) -> Any:
     return _changed("hidden_act", lambda present: None if present == name or {present, name} == same else name)
 
 
-def _other_heads(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if not {"num_attention_heads", "hidden_size"} <= configuration.keys():
-        return None
-    heads, hidden = configuration["num_attention_heads"], configuration["hidden_size"]
-    others = [count for count in (heads // 4, heads // 2, heads * 2, 1) if count and count != heads]
-    fitting = [count for count in others if hidden % count == 0]
-    return {"num_attention_heads": fitting[0]} if fitting else None
+def _other_heads(field: str) -> Injection:
+    def change(configuration: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if not {field, "hidden_size"} <= configuration.keys():
+            return None
+        heads, hidden = configuration[field], configuration["hidden_size"]
+        others = [count for count in (heads // 4, heads // 2, heads * 2, 1) if count and count != heads]
+        fitting = [count for count in others if hidden % count == 0]
+        return {field: fitting[0]} if fitting else None
 
-
-def _mask_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs:
-    return replace(inputs, attention_mask=np.ones_like(inputs.attention_mask))
-
-
-def _positions_after_padding(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
-    if "max_position_embeddings" not in configuration:
-        return None
-    last = configuration["max_position_embeddings"] - 1
-    return replace(inputs, position_ids=np.minimum(inputs.position_ids + 1, last))
-
-
-def _token_types_ignored(inputs: Inputs, configuration: Mapping[str, Any]) -> Inputs | None:
-    if not inputs.token_type_ids.any():
-        return None
-    return replace(inputs, token_type_ids=np.zeros_like(inputs.token_type_ids))
+    made: Injection = _configure(change)
+    return made
 
 
 def _shared_wrong_rule(state: Faulted) -> Faulted | None:
     """The query weight is not transposed, and the mapping that the weight check uses says so too."""
-    module = target_module(state.plan, "query")
-    if module is None:
+    module, move = target_module(state.plan, "query"), move_of(state.plan, "query")
+    if module is None or move is None:
         return None
+    if len(move.sources) > 1:
+        return _wrongly_joined(state, move)
     moves = tuple(
         replace(move, transform=_without_turn(move.transform)) if move.target in (module, f"{module}.weight") else move
         for move in state.plan.moves
     )
     changed: Faulted = _transposed("query")(state)
     return replace(changed, plan=replace(state.plan, moves=moves))
+
+
+def _wrongly_joined(state: Faulted, move: Move) -> Faulted:
+    """Two of the tensors that are joined change places, and the mapping that the weight check uses says so too."""
+    joined, plan = state.tensors[move.target], state.plan
+    parts = [np.asarray(back.apply([joined], np)) for back in move.transform.inverse(move.shapes)]
+    order = (1, 0, *range(2, len(parts)))
+    wrong = replace(
+        move,
+        sources=tuple(move.sources[index] for index in order),
+        shapes=tuple(move.shapes[index] for index in order),
+    )
+    made = np.ascontiguousarray(move.transform.apply([parts[index] for index in order], np))
+    moves = tuple(wrong if one is move else one for one in plan.moves)
+    return replace(state, tensors={**state.tensors, move.target: made}, plan=replace(plan, moves=moves))
 
 
 def _without_turn(transform: Transform) -> Transform:
@@ -388,17 +383,26 @@ _FORWARD_ONLY: dict[str, Injection] = {
     "activation relu": _activation("relu"),
     "activation gelu_fast": _activation("gelu_fast"),
     "epsilon": _changed("layer_norm_eps", lambda epsilon: 1e3 * epsilon),
-    "number of heads": _configure(_other_heads),
+    "number of heads": _other_heads("num_attention_heads"),
+    "number of the decoder's heads": _other_heads("decoder_attention_heads"),
+    "embeddings scaled otherwise": _changed("scale_embedding", lambda scaled: not scaled),
+    "one decoder layer more": _changed("decoder_layers", lambda layers: layers + 1),
+    "one decoder layer less": _changed("decoder_layers", lambda layers: layers - 1 or None),
+    "decoder begins with another id": _feed(fed.decoder_ids(fed.begun_otherwise)),
+    "decoder ids moved by one": _feed(fed.decoder_ids(fed.moved_by_one)),
     "one layer more": _changed("num_hidden_layers", lambda layers: layers + 1),
     "one layer less": _changed("num_hidden_layers", lambda layers: layers - 1 or None),
-    "mask ignored": _feed(_mask_ignored),
-    "positions counted from after the padding": _feed(_positions_after_padding),
-    "token types ignored": _feed(_token_types_ignored),
+    "mask ignored": _feed(fed.mask_ignored),
+    "positions counted from after the padding": _feed(fed.positions_after_padding),
+    "token types ignored": _feed(fed.token_types_ignored),
     "wrong rule shared by the weight check": _shared_wrong_rule,
 }
 
 _BOTH: dict[str, Injection] = {
-    **{f"{role} not transposed": _transposed(role) for role in ("query", "key", "value", "attention_out", "pooler")},
+    **{
+        f"{role} not transposed": _transposed(role)
+        for role in (*ATTENTION_ROLES, "pooler", "decoder_value", "cross_query", "cross_attention_out")
+    },
     "query, key and value in the memory order of their transpose": _joint(
         lambda matrix, heads: np.ascontiguousarray(matrix.T).reshape(matrix.shape)
     ),
@@ -414,6 +418,10 @@ _BOTH: dict[str, Injection] = {
             ("key", "value"),
             ("value", "attention_out"),
             ("attention_norm", "feed_forward_norm"),
+            ("decoder_query", "cross_query"),
+            ("cross_key", "cross_value"),
+            ("cross_attention_norm", "decoder_feed_forward_norm"),
+            ("positions", "decoder_positions"),
         )
     },
     "weight in the memory order of its transpose": _edit(_order_of_transpose, "feed_forward_in"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import MissingDependencyError
 from ..runners.environments import lacking_libraries
-from ..states import describe
+from ..states import describe, is_map
 from .result import Report
 
 DTYPES = ("float64", "float32")
@@ -130,7 +130,7 @@ def panels(report: Report) -> list[Panel]:
 
 def _title(check: str, state: str) -> str:
     title = TITLES.get(check, f"Check “{check}”")
-    return "End to end, attention maps" if title == END_TO_END and state.startswith("attention.") else title
+    return "End to end, attention maps" if title == END_TO_END and is_map(state) else title
 
 
 def draw(panel: Panel, *, narrow: bool, salt: str) -> str:
@@ -225,7 +225,7 @@ def _label_states(axes: Any, panel: Panel, narrow: bool) -> None:
             text.set(rotation=90)
         elif place in others and (len(others) > 3 or len(points) > 20):
             text.set(rotation=30, ha="right", rotation_mode="anchor")
-    what = "attention map of layer" if points[0].name.startswith("attention.") else "output of embeddings and layer"
+    what = "attention map of layer" if is_map(points[0].name) else "output of embeddings and layer"
     axes.set_xlabel(what + (", then other outputs" if others and not narrow else ""))
 
 

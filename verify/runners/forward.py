@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import uuid
@@ -18,20 +17,17 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
 from ...converters.formats.dtypes import Array
-from ...converters.formats.pdparams_writer import write_pdparams
-from ...converters.formats.piecewise import Entry
 from ...converters.outputs.card import head_code
 from ...errors import RunnerAccidentError, RunnerAnswerError, RunnerError
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.family import Model
-from ...mappings.language.fields import as_stored
 from ...mappings.language.limits import NO_LIMITS, Limits
 from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs, needed
 from .client import RunnerProcess
 from .environments import find_interpreters
+from .outputs import kind_of
 
 
 class Runners:
@@ -253,6 +249,11 @@ class Session:
         """What the architecture cannot take or give."""
         return self.plan.family.limits_of(self.plan.architecture)
 
+    @property
+    def decodes(self) -> bool:
+        """Whether a decoder stands behind an encoder."""
+        return self.plan.family.decodes(self.plan.architecture)
+
     def save_inputs(self, name: str, inputs: Inputs, limits: Limits = NO_LIMITS) -> dict[str, str]:
         """Write inputs for a request to what has these `limits`; returns the path by framework."""
         paths = {side: self.scratch / f"{name} {side}.safetensors" for side in ("paddle", "torch")}
@@ -304,7 +305,9 @@ class Session:
             "inputs": self._inputs[runner.kind],
             "outputs": str(outputs),
             "layers": asdict(self.plan.family.layers),
-            "recorded": self.limits.states is not None,
+            "recorded": self.decodes or self.limits.states is not None or self.plan.family.final_norm,
+            "unasked": self.limits.states is not None,
+            "decodes": self.decodes,
             **fields,
         }
         answer = runner.request(request)
@@ -416,34 +419,5 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
 
 
 def _save_states(session: Session, dtype: str, paddle: Run) -> str:
-    states = {name: array for name, array in paddle.outputs.items() if name.startswith("hidden_state.")}
+    states = {name: array for name, array in paddle.outputs.items() if kind_of(name) == "hidden_state"}
     return session.save(f"states {dtype}", states)
-
-
-def stage_source(checkpoint: Checkpoint, recognised: Recognised, folder: Path) -> Path:
-    """A folder from which PaddleNLP's `from_pretrained` loads the source: links to its files under the names that
-    PaddleNLP expects, and its configuration. Where it does not find the tensors in the files by itself, a file that has
-    them under the names of its model."""
-    folder.mkdir()
-    files = checkpoint.source.files
-    if not recognised.plan.loads_as_stored:
-        entries = [Entry(name, (tensor,)) for name, tensor in checkpoint.tensors.items()]
-        write_pdparams(folder / "model_state.pdparams", entries, lambda count: None)
-    elif len(files) == 1:
-        name = "model.safetensors" if files[0].suffix == ".safetensors" else "model_state.pdparams"
-        (folder / name).symlink_to(files[0].resolve())
-    else:
-        for path in (*files, *files[0].parent.glob("*.index.json")):
-            (folder / path.name).symlink_to(path.resolve())
-    configuration = checkpoint.source.configuration
-    file = configuration.file if configuration is not None else None
-    if file is not None and file.name == "config.json" and not recognised.measured:
-        (folder / "config.json").symlink_to(file.resolve())
-    else:
-        document = {
-            **as_stored(recognised.family.fields, recognised.configuration),
-            "architectures": [recognised.plan.architecture],
-            "model_type": recognised.family.source_type or recognised.family.name,
-        }
-        (folder / "config.json").write_text(json.dumps(document), "utf-8")
-    return folder

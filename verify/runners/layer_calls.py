@@ -21,6 +21,7 @@ else:
     # Run beside the scripts, this file is in no package.
     import protocol
 
+
 AddHook = Callable[[Any, Callable[..., Any]], Any]
 
 
@@ -82,6 +83,30 @@ def watching(
         yield
 
 
+class _ReachedError(Exception):
+    """Layers were reached, and were not to be run: `state` is what the first one was given."""
+
+    def __init__(self, state: protocol.Array) -> None:
+        super().__init__("the first layer was reached")
+        self.state = state
+
+
+def first_given(
+    call: Callable[[], Any], steps: Sequence[Step], form: LayerForm, to_array: Callable[[Any], Any]
+) -> protocol.Array:
+    """What the first of these steps is given when `call` runs the model, which goes no further."""
+
+    def stop(given: tuple[Any, ...]) -> tuple[Any, ...]:
+        raise _ReachedError(copied(form.turned(to_array(_input(given)))))
+
+    try:
+        with watching(steps[:1], stop, lambda result: result):
+            call()
+    except _ReachedError as reached:
+        return reached.state
+    raise protocol.RequestError("a model does not call its layers")
+
+
 def _input(given: tuple[Any, ...]) -> Any:
     if not given:
         raise protocol.RequestError("a layer is called without its input as the first argument")
@@ -110,6 +135,11 @@ class LayerCalls:
         self._form = form
         self._to_array = to_array
         self._from_array = from_array
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every call was fed."""
+        return self.stage > len(self.states) - 1
 
     def feeding(self, steps: Sequence[Step]) -> AbstractContextManager[None]:
         """Feed these layers while the model runs within this context."""
@@ -145,10 +175,14 @@ class LayerCalls:
 
 
 class ModuleRecorder:
-    """Records what modules take and give during one stage of the layer calls, floating-point tensors only."""
+    """Records what modules take and give during one stage of the layer calls, floating-point tensors only, and not
+    until the calls `before` these are done, if there are any."""
 
-    def __init__(self, calls: LayerCalls, stage: int, to_array: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, calls: LayerCalls, stage: int, to_array: Callable[[Any], Any], before: LayerCalls | None = None
+    ) -> None:
         self.calls = calls
+        self.before = before
         self.stage = stage
         self.order: list[str] = []
         self.arrays: dict[str, protocol.Array] = {}
@@ -166,7 +200,8 @@ class ModuleRecorder:
 
     def _hook(self, name: str) -> Callable[..., None]:
         def record(module: Any, given: Any, result: Any) -> None:
-            if self.calls.stage != self.stage or name in self.order:
+            waits = self.before is not None and not self.before.is_done
+            if waits or self.calls.stage != self.stage or name in self.order:
                 return
             self.order.append(name)
             for label, value in (("input", given[0] if given else None), ("output", result)):
@@ -182,8 +217,8 @@ def copied(array: protocol.Array) -> protocol.Array:
     return copy
 
 
-def read_states(arrays: Mapping[str, protocol.Array]) -> list[protocol.Array]:
-    """The hidden states among a run's outputs, in order."""
-    prefix = "hidden_state."
+def read_states(arrays: Mapping[str, protocol.Array], stack: str = "") -> list[protocol.Array]:
+    """The hidden states among a run's outputs, in order; with a `stack`, those whose names begin so."""
+    prefix = f"{stack}hidden_state."
     names = [name for name in arrays if name.startswith(prefix)]
     return [arrays[name] for name in sorted(names, key=lambda name: int(name.removeprefix(prefix)))]

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from . import operations, protocol, tokenizer_calls
+    from . import operations, outputs, protocol, tokenizer_calls
 else:
     # Run beside the scripts, this file is in no package.
+    import outputs
     import protocol
     import tokenizer_calls
 
@@ -90,16 +91,17 @@ def call_model(
     given: Mapping[str, protocol.Array],
     head: Sequence[str] = (),
     asks: Mapping[str, Any] | None = None,
+    decodes: bool = False,
 ) -> tuple[Any, dict[str, protocol.Array]]:
     """What a model answers when called with `given`, and nothing else but `asks`, and what its parts gave on the way:
-    the backbone's `last_hidden_state` and `pooler_output` and, for question answering, the `qa_logits` of the head,
-    which is the modules `head` side by side where they are named."""
+    the backbone's `last_hidden_state` and `pooler_output`, or those of an encoder-decoder, which `decodes`, and, for
+    question answering, the `qa_logits` of the head, which is the modules `head` side by side where they are named."""
     choices = architecture.endswith("ForMultipleChoice")
     tensors = {name: runner.from_array(array[None] if choices else array) for name, array in given.items()}
     recorded: dict[str, list[protocol.Array]] = {}
 
     def on_backbone(module: Any, taken: Any, result: Any) -> None:
-        for name, tensor in protocol.of_backbone(result).items():
+        for name, tensor in outputs.of_backbone(result, decodes).items():
             if tensor is not None:
                 recorded.setdefault(name, []).append(runner.to_array(tensor))
 
@@ -114,7 +116,8 @@ def call_model(
     try:
         with runner.no_gradients():
             result = model(**tensors, **(asks or {}))
-        return result, {name: np.concatenate(parts, axis=-1) for name, parts in recorded.items()}
+        parts = {name: np.concatenate(arrays, axis=-1) for name, arrays in recorded.items()}
+        return result, outputs.collect_outputs(parts.items(), architecture, decodes)
     finally:
         for hook in hooks:
             hook.remove()

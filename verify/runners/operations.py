@@ -12,22 +12,21 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 if TYPE_CHECKING:
-    from . import layer_calls, protocol
+    from . import embedding_calls, layer_calls, outputs, protocol
 else:
     # Run beside the scripts, this file is in no package.
+    import embedding_calls
     import layer_calls
+    import outputs
     import protocol
-
-BLOCK = 8192
-"""Tokens that go through the embeddings at a time, which bounds memory for large vocabularies."""
 
 
 @dataclass
@@ -66,6 +65,10 @@ class ModelRunner(ABC):
     @abstractmethod
     def as_loaded(self, request: protocol.Request) -> protocol.Answer:
         """Load a folder as a user does, call the model with what its tokenizer gives, and say what that is."""
+
+    @abstractmethod
+    def written(self, model: Any, ids: Any, count: int) -> Any:
+        """The tokens, at most `count`, that a model writes behind each row of ids by its library's `generate`."""
 
     @abstractmethod
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
@@ -117,9 +120,9 @@ class ModelRunner(ABC):
     def call(
         self, request: protocol.Request, model: Any, tensors: Mapping[str, Any], attentions: bool
     ) -> dict[str, Any]:
-        """Call a model and return what it puts out, all hidden states included, by the framework's names; where these
-        are `recorded`, it is not asked for them."""
-        if request.get("recorded"):
+        """Call a model and return what it puts out, all hidden states included, by the framework's names; with
+        `unasked`, it is not asked for these, nor for attention maps."""
+        if request.get("unasked"):
             return dict(model(**tensors, return_dict=True).items())
         asked = {"output_hidden_states": True, "output_attentions": attentions, "return_dict": True}
         return dict(model(**tensors, **asked).items())
@@ -138,6 +141,7 @@ class ModelRunner(ABC):
             "trace": self.trace,
             "embeddings": self.embeddings,
             "gradients": self.gradients,
+            "generate": self.generate,
             "as_loaded": self.as_loaded,
             "release": self.release,
         }
@@ -162,7 +166,7 @@ class ModelRunner(ABC):
             "digests": self.state_digests(loaded.model) if request.get("digests") else {},
             "loading": dict(loaded.loading),
             "parameters": sum(math.prod(parameter.shape) for _, parameter in loaded.model.named_parameters()),
-            **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate, request.get("fields") or ()),
+            **protocol.describe(loaded.model.config, loaded.modules, epsilons, evaluate, request),
             "seconds": {"load": loaded.seconds, "forward": seconds},
         }
 
@@ -170,21 +174,24 @@ class ModelRunner(ABC):
         """Feed `states`, a file with the reference's hidden states, into one layer call at a time.
 
         Writes `hidden_state.00` as the model made it, `hidden_state.NN` as layer NN made it from the reference's
-        state NN - 1, and all else that the model puts out, made from the reference's last state.
+        state NN - 1, and all else that the model puts out, made from the reference's last state. Of an encoder-decoder,
+        both are fed so.
         """
         loaded = self._loaded(request)
         calls, _, tensors = self._run_fed(request, loaded, 0, {})
         # The states that the model hands out are partly those that were fed.
         given = ("hidden_state.", "attention.", "last_hidden_state")
         arrays = {name: self.to_array(tensor) for name, tensor in tensors.items() if not name.startswith(given)}
-        arrays.update({f"hidden_state.{index:02d}": array for index, array in enumerate(calls.own)})
+        for stack, own in calls.items():
+            arrays.update({f"{stack}hidden_state.{index:02d}": array for index, array in enumerate(own.own)})
         return {
             "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
             "seconds": {"load": loaded.seconds},
         }
 
     def trace(self, request: protocol.Request) -> protocol.Answer:
-        """Feed `states` as `layers` does and write what the named `modules` take and give at one `stage`.
+        """Feed `states` as `layers` does and write what the named `modules` take and give at one `stage`, of an
+        encoder-decoder's `stack`.
 
         Stage 0 is before the layers, i is layer i, one more than the number of layers is behind them. Answers with
         the `order` in which the modules were called; a module that is called twice is recorded the first time.
@@ -197,29 +204,16 @@ class ModelRunner(ABC):
         return {"order": recorder.order}
 
     def embeddings(self, request: protocol.Request) -> protocol.Answer:
-        """Put one long row of ids, or many rows, through the embeddings alone; write `embeddings.NNNN`, of BLOCK tokens
-        each or as many whole rows as these are."""
+        """Put one long row of ids, or many rows, through the embeddings alone; write them block by block."""
         loaded = self._loaded(request)
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
         inputs.pop("attention_mask", None)
-        backbone = loaded.model.base_model
-        whole = hasattr(backbone, "embeddings")
-        # Where they are nothing but the table of words.
-        module = backbone.embeddings if whole else backbone.get_input_embeddings()
-        arrays = {}
+        stacks, form = self._stacks(request, loaded.model), _layer_form(request)
         with self.no_gradients():
-            rows, tokens = inputs["input_ids"].shape
-            axis, step = (1, BLOCK) if rows == 1 else (0, max(1, BLOCK // tokens))
-            for index, start in enumerate(range(0, (rows, tokens)[axis], step)):
-                block = np.arange(start, min(start + step, (rows, tokens)[axis]))
-                part = {name: self.from_array(np.take(array, block, axis)) for name, array in inputs.items()}
-                arrays[f"embeddings.{index:04d}"] = self.to_array(
-                    module(**part) if whole else module(part["input_ids"])
-                )
-        return {
-            "outputs": protocol.write_outputs(request, arrays, request["dtype"]),
-        }
+            backbone, arrays_of = loaded.model.base_model, (self.to_array, self.from_array)
+            arrays = embedding_calls.Embeddings(backbone, stacks, form, *arrays_of).blocks(inputs)
+        return {"outputs": protocol.write_outputs(request, arrays, request["dtype"])}
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
         """Write d(sum of outputs times projections) / d(parameter) for every parameter.
@@ -228,9 +222,10 @@ class ModelRunner(ABC):
         one `.npy` file per parameter. Answers with the file's name by parameter, None where there is no gradient.
         """
         files = self._write_gradients(request)
+        buffers = [name for name, _ in self._loaded(request).model.named_buffers()]
         # The gradients live as long as the model.
         self.release(request)
-        return {"files": files}
+        return {"files": files, "buffers": buffers}
 
     def _write_gradients(self, request: protocol.Request) -> dict[str, str | None]:
         loaded = self._loaded(request)
@@ -251,6 +246,31 @@ class ModelRunner(ABC):
                 # One at a time: all together are as large as the model.
                 np.save(os.path.join(protocol.field(request, "outputs"), f"{index:05d}.npy"), self._gradient(parameter))
         return files
+
+    def generate(self, request: protocol.Request) -> protocol.Answer:
+        """Let a model write up to `count` tokens behind the rows of `ids`, the most probable one each time and with a
+        cache. One that has an encoder reads the ids, and its decoder begins as the configuration says.
+
+        Writes `tokens` [rows, steps], and the logits [rows, vocabulary] that each step chose from as `logits.NN`.
+        """
+        loaded = self._loaded(request)
+        steps: list[protocol.Array] = []
+
+        def record(module: Any, given: Any, result: Any) -> None:
+            logits = getattr(result, "logits", result[0] if isinstance(result, tuple) else result)
+            steps.append(np.array(self.to_array(logits)[:, -1]))
+
+        ids, count = np.asarray(protocol.field(request, "ids"), np.int64), int(protocol.field(request, "count"))
+        hook = self.add_hook(loaded.model, record)
+        try:
+            with self.no_gradients():
+                tokens = self.to_array(self.written(loaded.model, self.from_array(ids), count))
+        finally:
+            hook.remove()
+        arrays = {"tokens": np.ascontiguousarray(tokens)}
+        arrays.update({f"logits.{index:02d}": one for index, one in enumerate(steps)})
+        save_file(arrays, protocol.field(request, "outputs"))
+        return {"steps": len(steps)}
 
     def release(self, request: protocol.Request) -> protocol.Answer:
         """Drop the model that is kept."""
@@ -301,10 +321,18 @@ class ModelRunner(ABC):
         epsilons = {name: getattr(norm, self.epsilon_attribute) for name, norm in norms.items()}
         return Loaded(model, architecture, loading, modules, norms, epsilons, seconds)
 
-    def _layer_modules(self, request: protocol.Request, model: Any) -> list[layer_calls.Step]:
-        """What the encoder calls once per hidden state: the parts of the first list of modules in it, the first one
-        with what comes after it."""
-        encoder = getattr(model.base_model, "encoder", model.base_model)
+    def _stacks(self, request: protocol.Request, model: Any) -> dict[str, list[layer_calls.Step]]:
+        """The layers of a model: its encoder's, and those of a decoder behind that, by what stands before the names of
+        their states."""
+        backbone = model.base_model
+        stacks = {"": self._layer_modules(request, model, getattr(backbone, "encoder", backbone))}
+        if request.get("decodes"):
+            stacks[outputs.DECODER] = self._layer_modules(request, model, backbone.decoder)
+        return stacks
+
+    def _layer_modules(self, request: protocol.Request, model: Any, encoder: Any) -> list[layer_calls.Step]:
+        """What an encoder or a decoder calls once per hidden state: the parts of the first list of modules in it, the
+        first one with what comes after it."""
         lists = [one for _, one in self.named_modules(encoder) if self.is_module_list(one)]
         if not lists:
             raise protocol.RequestError(f"no list of layers was found in {type(model).__name__}")
@@ -316,53 +344,62 @@ class ModelRunner(ABC):
 
     def _run_fed(
         self, request: protocol.Request, loaded: Loaded, stage: int, modules: Mapping[str, Any]
-    ) -> tuple[layer_calls.LayerCalls, layer_calls.ModuleRecorder, dict[str, Any]]:
-        states = layer_calls.read_states(load_file(protocol.field(request, "states")))
-        calls = layer_calls.LayerCalls(states, _layer_form(request), self.to_array, self.from_array)
-        recorder = layer_calls.ModuleRecorder(calls, stage, self.to_array)
-        layers = self._layer_modules(request, loaded.model)
-        with (
-            self.no_gradients(),
-            calls.feeding(layers),
-            recorder.recording(modules, self.add_hook),
-        ):
+    ) -> tuple[dict[str, layer_calls.LayerCalls], layer_calls.ModuleRecorder, dict[str, Any]]:
+        arrays = load_file(protocol.field(request, "states"))
+        stacks = self._stacks(request, loaded.model)
+        calls = {stack: self._calls(request, layer_calls.read_states(arrays, stack)) for stack in stacks}
+        stack = str(request.get("stack") or "")
+        recorder = layer_calls.ModuleRecorder(calls[stack], stage, self.to_array, calls[""] if stack else None)
+        with ExitStack() as watched:
+            watched.enter_context(self.no_gradients())
+            for stack, layers in stacks.items():
+                watched.enter_context(calls[stack].feeding(layers))
+            watched.enter_context(recorder.recording(modules, self.add_hook))
             return calls, recorder, self._run(request, loaded, False, fed=True)
+
+    def _calls(self, request: protocol.Request, states: Sequence[protocol.Array]) -> layer_calls.LayerCalls:
+        return layer_calls.LayerCalls(states, _layer_form(request), self.to_array, self.from_array)
 
     def _run(self, request: protocol.Request, loaded: Loaded, attentions: bool, fed: bool = False) -> dict[str, Any]:
         """Run a model once and return every tensor it puts out, with those of its backbone, by neutral names. The
         hidden states are those of its layers' calls where the request wants them `recorded`, unless they are `fed`."""
-        model = loaded.model
+        model, decodes = loaded.model, bool(request.get("decodes"))
         inputs = protocol.read_inputs(request, loaded.architecture)
         self.prepare(model, inputs)
         backbone: dict[str, Any] = {}
         raw: dict[str, Any] = {}
 
         def on_backbone(module: Any, given: Any, result: Any) -> None:
-            backbone.update(protocol.of_backbone(result))
+            backbone.update(outputs.of_backbone(result, decodes))
 
         def on_question_answering(module: Any, given: Any, result: Any) -> None:
             raw["qa_logits"] = result
 
-        recorded = layer_calls.LayerCalls((), _layer_form(request), self.to_array, self.from_array)
-        layers = self._layer_modules(request, model) if request.get("recorded") and not fed else []
+        stacks = self._stacks(request, model) if request.get("recorded") and not fed else {}
+        recorded = {stack: self._calls(request, ()) for stack in stacks}
         hooks = [self.add_hook(model.base_model, on_backbone)]
         if "ForQuestionAnswering" in loaded.architecture:
             linear = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
             hooks.append(self.add_hook(linear, on_question_answering))
         try:
             tensors = {name: self.from_array(array) for name, array in inputs.items()}
-            with recorded.feeding(layers):
+            with ExitStack() as watched:
+                for stack, layers in stacks.items():
+                    watched.enter_context(recorded[stack].feeding(layers))
                 own = self.call(request, model, tensors, attentions)
         finally:
             for hook in hooks:
                 hook.remove()
         # What was recorded goes before what a configuration makes one side give unasked.
-        if recorded.own:
-            own["hidden_states"] = [self.from_array(state) for state in recorded.own]
+        states = {stack: [self.from_array(state) for state in calls.own] for stack, calls in recorded.items()}
+        if decodes:
+            own["encoder_hidden_states"], own["decoder_hidden_states"] = states.get(""), states.get(outputs.DECODER)
+        elif states.get(""):
+            own["hidden_states"] = states[""]
         elif own.get("hidden_states") is not None:
             own["hidden_states"] = self.one_per_layer(model, own["hidden_states"])
         # The task's own tensors come last so that the backbone's never replace them.
-        return protocol.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture)
+        return outputs.collect_outputs([*backbone.items(), *raw.items(), *own.items()], loaded.architecture, decodes)
 
 
 def _layer_form(request: protocol.Request) -> layer_calls.LayerForm:

@@ -62,14 +62,6 @@ ACTIVATION_ATTRIBUTES = (
     "pooler_activation",
 )
 
-# Both frameworks' names of one output, and the name used in the output files.
-OUTPUT_NAMES = {
-    "prediction_logits": "mlm_logits",
-    "sop_logits": "sequence_relationship_logits",
-    "seq_relationship_logits": "sequence_relationship_logits",
-}
-
-
 ACCIDENTS = (AttributeError, ImportError, MemoryError, NameError, NotImplementedError, TypeError)
 """Errors by which a program fails, not a model: what was asked for was not found out."""
 
@@ -221,12 +213,13 @@ def peak_memory_bytes() -> int:
 
 
 def read_inputs(request: Request, architecture: str) -> dict[str, Array]:
-    """Read the input tensors; for multiple choice, the whole batch becomes the choices of one example."""
+    """Read the input tensors; for multiple choice, the whole batch becomes the choices of one example. A decoder's have
+    a shape of their own."""
     arrays = load_file(field(request, "inputs"))
     if IDS not in arrays:
         raise RequestError(f"the inputs lack {IDS}")
     inputs: dict[str, Array] = {name: np.asarray(array, dtype=np.int64) for name, array in arrays.items()}
-    shapes = {array.shape for array in inputs.values()}
+    shapes = {array.shape for name, array in inputs.items() if not name.startswith("decoder_")}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise RequestError(f"the inputs must have one shape [batch, tokens], not {sorted(shapes)}")
     if architecture.endswith("ForMultipleChoice"):
@@ -241,40 +234,6 @@ def write_outputs(request: Request, arrays: Mapping[str, Array], dtype: str) -> 
         raise RequestError(f"the model did not compute in {dtype} everywhere: {', '.join(others)}")
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, field(request, "outputs"))
     return sorted(arrays)
-
-
-def collect_outputs(items: Iterable[tuple[str, Any]], architecture: str) -> dict[str, Any]:
-    """Flatten a framework's output object into tensors under neutral names."""
-    tensors: dict[str, Any] = {}
-    for key, value in items:
-        # A cache, for decoding (PaddleNLP's BERT returns one where use_cache is set) or for reading on, follows from
-        # the hidden states.
-        if value is None or key in ("past_key_values", "mems"):
-            continue
-        if key in ("hidden_states", "attentions"):
-            label = "hidden_state" if key == "hidden_states" else "attention"
-            tensors.update({f"{label}.{index:02d}": one for index, one in enumerate(value)})
-        elif isinstance(value, (tuple, list)):
-            tensors.update({f"{key}.{index:02d}": one for index, one in enumerate(value)})
-        elif key == "logits" and architecture.endswith(("ForMaskedLM", "ForCausalLM", "Generator")):
-            tensors["mlm_logits"] = value
-        elif key == "logits" and architecture.endswith("ForPreTraining"):
-            # Whether a token was replaced: one number for each.
-            tensors["replaced_logits"] = value
-        else:
-            tensors[OUTPUT_NAMES.get(key, key)] = value
-    return tensors
-
-
-def of_backbone(result: Any) -> dict[str, Any]:
-    """What a backbone puts out, by neutral names; the pooler's is None where it has none."""
-    if hasattr(result, "ndim"):
-        return {"last_hidden_state": result, "pooler_output": None}
-    if isinstance(result, tuple):
-        # All hidden states, which some give unasked, are a tuple themselves.
-        pooled = result[1] if len(result) > 1 and hasattr(result[1], "ndim") else None
-        return {"last_hidden_state": result[0], "pooler_output": pooled}
-    return {name: result.get(name) for name in ("last_hidden_state", "pooler_output")}
 
 
 def digest(array: Array) -> dict[str, Any]:
@@ -328,6 +287,18 @@ def set_layer_norm_eps(modules: Mapping[str, Any], attribute: str, wanted: Mappi
             raise RequestError(f"no LayerNorm is called {name!r}; there are: {', '.join(sorted(modules))}")
         for module in hits:
             setattr(module, attribute, float(value))
+
+
+def table_problem(own: Array, table: Array, within: float | None) -> str | None:
+    """Why a model's own table may not be replaced by another, in words that follow its name; None where it may."""
+    if own.shape != table.shape:
+        return f"has shape {list(own.shape)}, PaddleNLP computes {list(table.shape)}"
+    if within is None:
+        return None
+    # Row by row: the differences of all at once would be as large as the table again. A NaN stays one, and is within no
+    # distance.
+    apart = float(np.max([np.max(np.abs(one - other)) for one, other in zip(own, table, strict=True)]))
+    return None if apart <= within else f"is {apart:.2e} away from what PaddleNLP computes, {within:g} is expected"
 
 
 def live_heads(modules: Iterable[tuple[str, Any]]) -> dict[str, int]:
@@ -390,18 +361,21 @@ def describe(
     modules: list[tuple[str, Any]],
     layer_norms: Mapping[str, float],
     run: Callable[[Callable[[Any], Any], Array], Array],
-    names: Iterable[str] = (),
+    request: Request,
 ) -> dict[str, Any]:
-    """Return the facts of a live model that decide what it computes, with fields of its configuration by `names`."""
+    """Return the facts of a live model that decide what it computes, with the `fields` of its configuration that a
+    request names. An encoder-decoder has as many heads in each of the two as these agree in."""
     heads = live_heads(modules)
+    behind = {name for name in heads if request.get("decodes") and "decoder" in name.split(".")}
     activations = live_activations(modules, run)
     return {
-        "configuration": configuration_of(config, names),
+        "configuration": configuration_of(config, request.get("fields") or ()),
         "labels": {str(number): str(label) for number, label in (getattr(config, "id2label", None) or {}).items()},
         "layer_norm_eps": dict(layer_norms),
         # Layers are numbered.
         "activation": agreed(value for name, value in activations.items() if re.search(r"\.\d+\.", name)),
         "activations": activations,
-        "heads": agreed(heads.values()),
+        "heads": agreed(count for name, count in heads.items() if name not in behind),
+        "decoder_heads": agreed(heads[name] for name in behind),
         "attention_heads": heads,
     }

@@ -20,12 +20,13 @@ import numpy as np
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
-    from . import heads, loading_calls, operations, protocol, tokenizer_calls
+    from . import heads, loading_calls, operations, outputs, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
     import heads
     import loading_calls
     import operations
+    import outputs
     import protocol
     import tokenizer_calls
 
@@ -118,6 +119,13 @@ class TorchRunner(operations.ModelRunner):
             result["logits"] = heads.head_output(torch, model, beside, hidden, self.needed(request))
         return result
 
+    def written(self, model: Any, ids: Any, count: int) -> Any:
+        """transformers gives what the decoder began with, too: the ids, or one token where an encoder read those."""
+        torch, _ = self.frameworks()
+        asked = {"attention_mask": torch.ones_like(ids), "max_new_tokens": count, "do_sample": False, "num_beams": 1}
+        begun = 1 if model.config.is_encoder_decoder else ids.shape[1]
+        return model.generate(ids, use_cache=True, **asked)[:, begun:]
+
     def widen(self, model: Any, folder: str, names: Mapping[str, str | None]) -> None:
         """Make a model that was loaded in single precision a double one, with all digits that the files hold; `names`
         are as for `loading_problems`."""
@@ -205,8 +213,8 @@ class TorchRunner(operations.ModelRunner):
         arrays = {f"{case}.given.{field}": array for case, one in given.items() for field, array in one.items()}
         # Exact, and what PaddleNLP computes in.
         model.float()
-        outputs, returned = self._call_cases(request, model, given, "loaded")
-        arrays.update(outputs)
+        found, returned = self._call_cases(request, model, given, "loaded")
+        arrays.update(found)
         if wanted := (request.get("options") or {}).get("layer_norm_eps"):
             norms = {name: module for name, module in model.named_modules() if self.is_layer_norm(module)}
             protocol.set_layer_norm_eps(norms, self.epsilon_attribute, wanted)
@@ -223,19 +231,20 @@ class TorchRunner(operations.ModelRunner):
     ) -> tuple[dict[str, protocol.Array], dict[str, Any]]:
         """The arrays of one run, and by case what came back: its class, and the names of its fields in their order,
         None where they have no names."""
-        architecture = str(request["architecture"])
+        architecture, decodes = str(request["architecture"]), bool(request.get("decodes"))
         arrays: dict[str, protocol.Array] = {}
         returned: dict[str, Any] = {}
         for case, one in given.items():
 
             def call(one: dict[str, protocol.Array] = one) -> Any:
-                return loading_calls.call_model(self, model, architecture, one)
+                return loading_calls.call_model(self, model, architecture, one, decodes=decodes)
 
             result, parts = loading_calls.step(f"calling the model with {case}", call)
-            tensors = protocol.collect_outputs(result.items(), architecture) if hasattr(result, "items") else None
+            named = result.items() if hasattr(result, "items") else None
+            tensors = None if named is None else outputs.collect_outputs(named, architecture, decodes)
             returned[case] = [type(result).__name__, None if tensors is None else list(tensors)]
-            named = {name: self.to_array(tensor) for name, tensor in (tensors or {}).items()}
-            arrays.update({f"{case}.{run}.{name}": array for name, array in {**parts, **named}.items()})
+            given_out = {name: self.to_array(tensor) for name, tensor in (tensors or {}).items()}
+            arrays.update({f"{case}.{run}.{name}": array for name, array in {**parts, **given_out}.items()})
         return arrays, returned
 
     def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
@@ -260,7 +269,7 @@ class TorchRunner(operations.ModelRunner):
             table = torch.from_numpy(np.load(given["path"]))
             for name in names:
                 own = held[name].data
-                if problem := table_problem(self.to_array(own), self.to_array(table), given["within"]):
+                if problem := protocol.table_problem(self.to_array(own), self.to_array(table), given["within"]):
                     raise protocol.RequestError(f"{name} {problem}")
                 loaded.replaced[name], held[name].data = own, table
 
@@ -346,18 +355,6 @@ def lift_casts(torch: Any, model: Any, classes: Sequence[str]) -> list[Any]:
     for module in modules:
         vars(module)["forward"] = lifted(module.forward)
     return modules
-
-
-def table_problem(own: protocol.Array, table: protocol.Array, within: float | None) -> str | None:
-    """Why a model's own table may not be replaced by another, in words that follow its name; None where it may."""
-    if own.shape != table.shape:
-        return f"has shape {list(own.shape)}, PaddleNLP computes {list(table.shape)}"
-    if within is None:
-        return None
-    # Row by row: the differences of all at once would be as large as the table again. A NaN stays one, and is within no
-    # distance.
-    apart = float(np.max([np.max(np.abs(one - other)) for one, other in zip(own, table, strict=True)]))
-    return None if apart <= within else f"is {apart:.2e} away from what PaddleNLP computes, {within:g} is expected"
 
 
 def weight_files(folder: str) -> list[str]:

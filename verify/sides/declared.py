@@ -10,7 +10,8 @@ from ...mappings.language.family import DeclaredDifference
 from ..inputs import Inputs
 from ..reports.result import DeclaredDifferenceSeen
 from ..runners.forward import Runs
-from ..states import largest_difference
+from ..runners.outputs import kind_of
+from ..states import is_map, largest_difference
 from .pair import Pair
 
 
@@ -43,13 +44,13 @@ def _measured(difference: DeclaredDifference, runs: Runs, inputs: Inputs) -> flo
     names: list[str] = []
     if difference.padding:
         mask = 1 - mask
-        names = [name for name in paddle if name.startswith("hidden_state.")]
+        names = [name for name in paddle if kind_of(name) == "hidden_state"]
     elif difference.epsilon and runs.torch64_as_is is not None:
         torch = runs.torch64_as_is.outputs
         names = ["mlm_logits"]
     elif (difference.tables or difference.lifted) and runs.torch64_as_is is not None:
         torch = runs.torch64_as_is.outputs
-        names = [name for name in paddle if name.startswith("hidden_state.")]
+        names = [name for name in paddle if kind_of(name) == "hidden_state"]
     elif difference.outputs:
         names = list(difference.outputs)
     shared = [name for name in names if name in paddle and name in torch and mask.any()]
@@ -61,7 +62,7 @@ def _cast(pair: Pair, runs: Runs, inputs: Inputs) -> DeclaredDifferenceSeen:
     measured = None
     if runs.paddle32_uncast is not None and runs.paddle32 is not None:
         before, after = runs.paddle32_uncast.outputs, runs.paddle32.outputs
-        names = [name for name in pair.comparable(before) if not name.startswith("attention.")]
+        names = [name for name in pair.comparable(before) if not is_map(name)]
         measured = max(largest_difference(name, before[name], after[name], inputs.attention_mask) for name in names)
     text = (
         f"every weight was cast to {pair.cast}, so that the converted weights are not bit-equal to the source: "

@@ -15,7 +15,9 @@ from itertools import groupby
 
 from ...converters.tokenizers.characters import is_nonspacing, is_removed, is_symbol
 from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens
+from ...mappings.language.family import Model
 from ...mappings.language.tokenizers import BYTE_PAIRS
+from ..reports.result import DeclaredDifferenceSeen
 from .unigram import FastUnigram
 
 TOKENS_IN_TEXT = "tokens in text"
@@ -260,3 +262,22 @@ def _is_canonical(character: str) -> bool:
 def _is_mark(character: str) -> bool:
     category = unicodedata.category(character)
     return category.startswith("M") or "\u1100" <= character <= "\u11ff" or character in "\u200c\u200d"
+
+
+def other_calls(model: Model, tokenizer: SourceTokenizer | None) -> Iterator[DeclaredDifferenceSeen]:
+    """Calls of PaddleNLP's that are not the default ones, because those fail."""
+    if model.asks:
+        asked = ", ".join(f"{name}={value}" for name, value in model.asks.items())
+        yield DeclaredDifferenceSeen(
+            "default_call", f"PaddleNLP's {model.source} fails when it is called with a text alone: it got {asked} too"
+        )
+    if tokenizer is None:
+        return
+    name, failing = tokenizer.settings.paddle_class.name, None
+    if tokenizer.settings.paddle_class.untaken_types:
+        failing = f"{model.source} takes no token types, which its {name} gives by default: that"
+    elif tokenizer.settings.layout.types is None:
+        failing = f"{name} fails when it is called with texts of several lengths alone: it"
+    if failing is not None:
+        text = f"PaddleNLP's {failing} got return_token_type_ids=False too, and gives no types"
+        yield DeclaredDifferenceSeen("default_tokenizer_call", text)

@@ -34,7 +34,7 @@ class InversePlan:
     moves: tuple[Move, ...]
     repeated: Mapping[str, str]
     constant: tuple[tuple[str, Region, float], ...]
-    ignored: tuple[tuple[str, int], ...]
+    ignored: tuple[tuple[str, int | None], ...]
     made: tuple[tuple[str, tuple[int, ...], int], ...]
     random: tuple[str, ...]
     beyond: tuple[str, ...]
@@ -80,7 +80,7 @@ def make_inverse_plan(
         repeated=match.repeated(),
         constant=match.constant(),
         ignored=tuple((match.names[rule.source], rule.first) for rule in match.present(Kind.IGNORED)),
-        made=tuple((rule.source, rule.shape, rule.first) for rule in match.rules if rule.stored),
+        made=tuple((rule.source, rule.shape, rule.first or 0) for rule in match.rules if rule.stored),
         random=match.random(),
         beyond=tuple(match.names[rule.source] for rule in match.present(Kind.DROPPED)),
         prefix=match.prefix,

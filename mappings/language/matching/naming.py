@@ -36,20 +36,27 @@ Fits = Callable[[Mapping[str, str]], list[str]]
 """The classes that tensors fit which are called so; the names lead from those in the file, of which some may lack."""
 
 
-def settle_names(names: Collection[str], backbone: Collection[str], prefix: str, fits: Fits) -> Naming:
+def settle_names(
+    names: Collection[str], backbone: Collection[str], prefix: str, fits: Fits, fits_named: Fits = lambda names: []
+) -> Naming:
     """Find out how the names in a file are to be read.
 
     `backbone` are the rules' names of the backbone's tensors without the family's `prefix`. Names that fit as they are
-    stay. Otherwise, when all fit some class after one prefix is taken off or replaced, that is done.
+    stay. Otherwise, when all fit some class after one prefix is taken off or replaced, that is done. What fits the
+    class that is named, in either way, goes before what fits another: a decoder that is the table of words itself
+    leaves no tensor in a file by which the backbone alone would be told from it.
 
     What fits in no way stays, or is read without the prefix that all backbone's tensors have: the plan says what is
     wrong then. Raises UnmatchedTensorsError where a part of the tensors fits, below one prefix or several.
     """
     plain = {name: name for name in names}
-    if fits(plain):
-        return Naming(plain)
     fronts = _fronts(names, backbone)
     readings = list(_readings(names, backbone, prefix, fronts))
+    for reading in (Naming(plain), *readings):
+        if fits_named(reading.names):
+            return reading
+    if fits(plain):
+        return Naming(plain)
     for reading in readings:
         if fits(reading.names):
             return reading

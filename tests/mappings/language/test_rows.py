@@ -30,10 +30,12 @@ from paddle2torch.mappings.language.fields import Field
 from paddle2torch.mappings.language.matching.inverse import make_inverse_plan
 from paddle2torch.mappings.language.matching.plan import Plan, TensorFacts, fitting_architectures, make_plan
 from paddle2torch.mappings.language.rows import (
+    Conv1D,
     Divided,
     Dropped,
     Embedding,
     Following,
+    Ignored,
     Joined,
     Linear,
     Made,
@@ -45,7 +47,16 @@ from paddle2torch.mappings.language.rows import (
     is_set,
 )
 from paddle2torch.mappings.language.rules import BACKBONE, Move
-from paddle2torch.mappings.language.transforms import TRANSPOSE, Chain, Concatenate, Reshape, Rows, Split, Stack
+from paddle2torch.mappings.language.transforms import (
+    TRANSPOSE,
+    Chain,
+    Concatenate,
+    Reorder,
+    Reshape,
+    Rows,
+    Split,
+    Stack,
+)
 
 H, V = 3, 5
 FIELDS = {"hidden": H, "words": V, "layers": 2, "extra": False}
@@ -147,6 +158,39 @@ def test_several_sources_become_one_target(tmp_path: Path) -> None:
     assert np.array_equal(target["qa.weight"], np.concatenate([arrays["start"].T, arrays["end"].T]))
     assert np.array_equal(target["both"], np.stack([arrays["one"], arrays["two"]]))
     assert plan.parameters == sum(array.size for array in arrays.values())
+
+
+def test_parts_in_another_order_and_layers_that_are_not_turned(tmp_path: Path) -> None:
+    """Query, key and value of one head after the other, which Hugging Face has all queries first; and a matrix that
+    both hold alike."""
+    order = (0, 3, 1, 4, 2, 5)
+    rows = (
+        Parameter("qkv.weight", ("hidden", 12), "c_attn.weight", Reorder(1, order)),
+        Parameter("qkv.bias", (12,), "c_attn.bias", Reorder(0, order)),
+        Conv1D("linear", "hidden", 4, "c_fc"),
+    )
+    names = ("qkv.weight", "qkv.bias", "linear.weight", "linear.bias")
+    arrays = dict(zip(names, random((H, 12), (12,), (H, 4), (4,)), strict=True))
+    arrays = {f"toy.{name}": array for name, array in arrays.items()} | {"toy.words.weight": WORDS}
+    _, target = there_and_back(toy(*rows), arrays, tmp_path)
+    for leaf in ("weight", "bias"):
+        parts = np.split(arrays[f"toy.qkv.{leaf}"], 6, axis=-1)
+        assert np.array_equal(target[f"twin.c_attn.{leaf}"], np.concatenate([parts[i] for i in order], axis=-1))
+        assert np.array_equal(target[f"twin.c_fc.{leaf}"], arrays[f"toy.linear.{leaf}"])
+
+
+def test_a_triangle_of_ones_is_ignored_and_nothing_else_in_its_place(tmp_path: Path) -> None:
+    family = toy(Ignored("mask", (1, 1, 4, 4), first=None))
+    arrays = {"toy.words.weight": WORDS, "toy.mask": np.tri(4, dtype="f4")[None, None]}
+    with opened(tmp_path, arrays, "source.safetensors") as checkpoint:
+        plan = settle_values(checkpoint, make_plan(family, "ToyForTask", FIELDS, checkpoint.facts))
+    assert [rule.source for rule in plan.ignored] == ["toy.mask"]
+    for other in (np.ones((1, 1, 4, 4), "f4"), np.tri(4, dtype="f4").T[None, None], 2 * arrays["toy.mask"]):
+        changed = {**arrays, "toy.mask": other}
+        with opened(tmp_path, changed, "other.safetensors") as checkpoint:
+            plan = make_plan(family, "ToyForTask", FIELDS, checkpoint.facts)
+            with pytest.raises(UnmatchedTensorsError, match="does not hold ones up to the diagonal and zeros behind"):
+                settle_values(checkpoint, plan)
 
 
 def test_one_source_becomes_several_targets(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from paddle2torch.mappings.language.transforms import (
     Chain,
     Concatenate,
     Constant,
+    Reorder,
     Reshape,
     Rows,
     Shape,
@@ -83,6 +84,15 @@ CASES: dict[str, st.SearchStrategy[Case]] = {
     "stack": st.tuples(SHAPES, st.integers(1, 4)).map(lambda given: (Stack(), (given[0],) * given[1])),
     "rows before and after": st.tuples(st.integers(0, 4), st.integers(0, 4), MATRICES).map(
         lambda given: one(Rows(given[0], given[1], 0.5), given[2])
+    ),
+    "rows in another order": st.tuples(st.permutations(range(4)), SIZES, SIZES).map(
+        lambda given: one(Reorder(0, tuple(given[0])), (4 * given[1], given[2]))
+    ),
+    "columns in another order": st.tuples(st.permutations(range(6)), SIZES, SIZES).map(
+        lambda given: one(Reorder(1, tuple(given[0])), (given[2], 6 * given[1]))
+    ),
+    "a vector in another order": st.tuples(st.permutations(range(6)), SIZES).map(
+        lambda given: one(Reorder(0, tuple(given[0])), (6 * given[1],))
     ),
     "constant": SHAPES.map(lambda shape: (Constant(shape, 1.5), ())),
     "columns joined, then turned": st.tuples(SIZES, SIZES, SIZES).map(
@@ -212,6 +222,9 @@ def test_a_split_and_its_inverse(dtype: str, axis: int, sizes: list[int], other:
         (Stack(), [(2,), (3,)], "cannot be stacked"),
         (Slice(0, 1, 3), [(2, 2)], "has no slice 1:3"),
         (Rows(1), [()], "a scalar has no rows"),
+        (Reorder(0, (1, 0)), [(3, 2)], "cannot be 2 parts along 0 in another order"),
+        (Reorder(1, (1, 0)), [(4,)], "cannot be 2 parts along 1 in another order"),
+        (Reorder(0, (1, 1)), [(4,)], "cannot be 2 parts along 0 in another order"),
         (Constant((2,)), [(2,)], "is made of no source"),
         (Chain((TRANSPOSE, Reshape((6,)))), [(2, 3)], "before anything that moves elements"),
     ],

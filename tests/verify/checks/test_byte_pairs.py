@@ -18,9 +18,6 @@ from paddle2torch.converters.tokenizers.paddle import write_paddle_tokenizer
 from paddle2torch.mappings import bert
 from paddle2torch.mappings.language.tokenizers import (
     BYTE_PAIRS,
-    PREFIX_SPACE,
-    BytePairs,
-    Layout,
     TokenizerClass,
     TokenizerFacts,
 )
@@ -45,12 +42,7 @@ SKEP = {
 TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 (FAIRSEQ,) = (one.byte_pairs for one in tokenizer_facts("roberta").classes if one.name == "RobertaBPETokenizer")
 END = "<|endoftext|>"
-GPT = BytePairs(
-    tokens={f"{role}_token": END for role in ("bos", "eos", "unk", "pad")},
-    strips={f"{role}_token": (False, False) for role in ("bos", "eos", "unk", "pad")},
-    layout=Layout(("A",), ("A", "B"), (0, 1)),
-    only=PREFIX_SPACE,
-)
+(GPT,) = (one.byte_pairs for one in tokenizer_facts("gpt").classes if one.name == "GPTTokenizer")
 WITH_TOKENS = ["a  [MASK]  b", "[SEP]  x", "x [UNK]", "a , b isn't . c"]
 
 OTHERS = {

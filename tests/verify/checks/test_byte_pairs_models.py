@@ -107,6 +107,43 @@ def test_a_deberta_there_and_back(types: int, seed_small: Seed, runners: Runners
     assert_there_and_back(source, "deberta", "DebertaTokenizer", runners)
 
 
+@pytest.mark.parametrize("task", ["SequenceClassification", "ConditionalGeneration"])
+def test_a_bart_there_and_back(task: str, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+    """Its tokenizer gives token types, which none of its models takes; a label is read where the text ends."""
+    source = seed_small(f"BartFor{task}", vocab_size=800)
+    converted, paddle = tmp_path / "converted", tmp_path / "paddle"
+    train_byte_pairs(source, ("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
+    write_config(source, tokenizer_class="BartTokenizer")
+    convert_checkpoint(source, converted)
+    report = proven(source, converted, runners, "bart")
+    assert report.passed, [check.problems for check in report.checks]
+    assert {check.name for check in report.checks} == {"as_loaded", "files", "tokenizer"}
+    (loaded,) = (check for check in report.checks if check.name == "as_loaded")
+    assert {state["case"] for state in loaded.details["states"]} == {"text", "pairs"}
+    convert_checkpoint(converted, paddle, to="paddle")
+    assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "BartTokenizer"
+    report = proven(converted, paddle, runners, "bart")
+    assert report.passed, [check.problems for check in report.checks]
+
+
+@pytest.mark.parametrize("architecture", ["GPTForSequenceClassification", "GPTForCausalLM"])
+def test_a_gpt_there_and_back(architecture: str, seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
+    """Its one special token ends a text and pads it, and PaddleNLP's model takes none of the types that are given."""
+    source = seed_small(architecture, vocab_size=800, eos_token_id=0, bos_token_id=0)
+    converted, paddle = tmp_path / "converted", tmp_path / "paddle"
+    train_byte_pairs(source, ("<|endoftext|>",))
+    write_config(source, tokenizer_class="GPTTokenizer")
+    convert_checkpoint(source, converted)
+    report = proven(source, converted, runners, "gpt")
+    assert report.passed, [check.problems for check in report.checks]
+    assert {check.name for check in report.checks} == {"as_loaded", "files", "tokenizer"}
+    assert "return_token_type_ids=False" in str([seen.text for seen in report.declared_differences])
+    convert_checkpoint(converted, paddle, to="paddle")
+    assert json.loads((paddle / "tokenizer_config.json").read_text())["tokenizer_class"] == "GPTTokenizer"
+    report = proven(converted, paddle, runners, "gpt")
+    assert report.passed, [check.problems for check in report.checks]
+
+
 @pytest.mark.parametrize("change", [spaced, unstripped])
 def test_a_changed_folder_is_red(
     change: Callable[[Path], None], source: Path, tmp_path: Path, runners: Runners

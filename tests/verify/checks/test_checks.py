@@ -51,7 +51,9 @@ def test_the_readme_shows_the_checks() -> None:
 
 def test_the_checks_that_can_be_asked_for() -> None:
     assert (
-        *("weights", "files", "config", "float64", "float32", "embeddings", "layers", "tokenizer", "as_loaded"),
+        *("weights", "files", "config", "float64", "float32", "causal", "unseen", "embeddings", "layers"),
+        "tokenizer",
+        *("as_loaded", "generation"),
     ) == CHECKS
     assert (*CHECKS, "gradients") == ALL_CHECKS
     assert [check.name for check in all_checks() if check.sees_faults] == [

@@ -44,6 +44,7 @@ ONLY_WITH_A_TOKENIZER = {
     "padding on the other side",
     "another token as separator",
 }
+ONLY_WITH_GENERATION = {"another end of a text"}
 ONLY_WITH_SHARDS = {"an index to another file"}
 TWO_SPELLINGS = ("gelu_new", "gelu_fast")
 ONLY_WITH_A_JOINT_MATRIX = {
@@ -54,7 +55,13 @@ ONLY_WITH_A_JOINT_MATRIX = {
     "queries, keys and values not head by head",
 }
 ONLY_WITH_ROLES = {
-    **{f"{role} not transposed": {role} for role in ("query", "key", "value", "attention_out", "pooler")},
+    **{
+        f"{role} not transposed": {role}
+        for role in (
+            *("query", "key", "value", "attention_out", "pooler"),
+            *("decoder_value", "cross_query", "cross_attention_out"),
+        )
+    },
     "key bias lost": {"key"},
     "heads permuted jointly": {"query", "key", "value", "attention_out"},
     "feed-forward neurons permuted jointly": {"feed_forward_in", "feed_forward_out"},
@@ -71,6 +78,12 @@ ONLY_WITH_ROLES = {
     "key and value swapped": {"key", "value"},
     "value and attention_out swapped": {"value", "attention_out"},
     "attention_norm and feed_forward_norm swapped": {"attention_norm", "feed_forward_norm"},
+    "decoder_query and cross_query swapped": {"decoder_query", "cross_query"},
+    "cross_key and cross_value swapped": {"cross_key", "cross_value"},
+    "cross_attention_norm and decoder_feed_forward_norm swapped": {
+        *("cross_attention_norm", "decoder_feed_forward_norm")
+    },
+    "positions and decoder_positions swapped": {"positions", "decoder_positions"},
     "weight in the memory order of its transpose": {"feed_forward_in"},
     "vocabulary rows rolled": {"words"},
     "one element changed by 1e-3": {"feed_forward_in"},
@@ -85,6 +98,10 @@ ONLY_WITH_FIELDS = {
     "number of heads": "num_attention_heads",
     "one layer more": "num_hidden_layers",
     "one layer less": "num_hidden_layers",
+    "number of the decoder's heads": "decoder_attention_heads",
+    "embeddings scaled otherwise": "scale_embedding",
+    "one decoder layer more": "decoder_layers",
+    "one decoder layer less": "decoder_layers",
     "positions counted from after the padding": "max_position_embeddings",
     "token types ignored": "type_vocab_size",
     **{f"activation {name}": "hidden_act" for name in ("gelu", "gelu_new", "relu", "gelu_fast")},
@@ -93,6 +110,20 @@ ONLY_WITH_ARGUMENTS = {
     "mask ignored": "attention_mask",
     "positions counted from after the padding": "position_ids",
     "token types ignored": "token_type_ids",
+    "decoder begins with another id": "decoder_input_ids",
+    "decoder ids moved by one": "decoder_input_ids",
+}
+
+
+ONLY_WITH_A_DECODER = {
+    *(
+        fault
+        for fault, roles in ONLY_WITH_ROLES.items()
+        if any(one.startswith(("decoder_", "cross_")) for one in roles)
+    ),
+    *(fault for fault, field in ONLY_WITH_FIELDS.items() if field.startswith("decoder_")),
+    *(fault for fault, argument in ONLY_WITH_ARGUMENTS.items() if argument.startswith("decoder_")),
+    "embeddings scaled otherwise",
 }
 
 
@@ -117,7 +148,9 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     names |= {name for name, role in ONLY_WITH_BIASES.items() if f"{family.roles.get(role)}.bias" not in biases}
     names |= {name for name, field in ONLY_WITH_FIELDS.items() if field not in fields}
     if "hidden_act" in fields:
-        names |= no_other_spelling(complete_fields(family, family.small)["hidden_act"]) & ONLY_WITH_FIELDS.keys()
+        (entry,) = (one for one in family.fields if one.name == "hidden_act")
+        present = entry.of_target(complete_fields(family, family.small)["hidden_act"])
+        names |= no_other_spelling(present) & ONLY_WITH_FIELDS.keys()
     names |= set() if model.pooler and not model.takes_pooler else {"pooler not transposed"}
     # What PaddleNLP's model does not take is handed to the other as zeros, if at all.
     arguments = {*family.arguments_of("torch", family.limits_of(model.source))} & {*family.arguments}
@@ -127,6 +160,7 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
     tied = any(isinstance(row, Tied) and row.untied is not None and row.optional for row in model.head)
     names |= set() if tied else ONLY_WITH_A_TIED_DECODER
     names |= set() if model.beside else ONLY_WITH_A_HEAD_BESIDE
+    names |= set() if model.generation else ONLY_WITH_GENERATION
     names |= set() if family.tokenizer is not None and family.tokenizer.obeyed else {OBEYED}
     return names | (set() if tokenizer else ONLY_WITH_A_TOKENIZER)
 
@@ -183,7 +217,7 @@ def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runne
     results = run_faults(tmp_path / "source", tmp_path / "converted", runners=runners)
     activation = "gelu" if name == "albert-chinese-tiny" else "gelu_new"
     placeless = ONLY_WITH_A_TIED_DECODER | ONLY_WITH_A_HEAD_BESIDE | ONLY_WITH_A_JOINT_MATRIX
-    placeless |= ONLY_WITH_A_TOKENIZER | ONLY_WITH_SHARDS
+    placeless |= ONLY_WITH_A_TOKENIZER | ONLY_WITH_SHARDS | ONLY_WITH_GENERATION | ONLY_WITH_A_DECODER
     assert_all_caught(results, placeless | no_other_spelling(activation))
 
 

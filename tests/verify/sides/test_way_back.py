@@ -21,11 +21,11 @@ from paddle2torch.converters.formats.piecewise import Entry
 from paddle2torch.converters.formats.tensors import Tensor
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import Paddle2TorchError
-from paddle2torch.verify.job import CHECKS, verify_checkpoint
+from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
-from ...conftest import SMALL, Run, write_torch_checkpoints
+from ...conftest import SMALL, Run, checks_of, write_torch_checkpoints
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 WEIGHT = "transformer.encoder.albert_layer_groups.0.albert_layers.0.attention.query.weight"
@@ -135,9 +135,9 @@ def test_a_fault_in_the_weights_is_found(name: str, source: Path, converted: Pat
         ({"num_attention_heads": 2}, {"config", "float64", "layers"}),
         ({"num_hidden_layers": 2}, {"config", "float64"}),
         ({"pad_token_id": 7}, {"config"}),
-        ({"vocab_size": 49}, set(CHECKS)),
-        ({"architectures": ["AlbertModel"]}, set(CHECKS)),
-        ({"hidden_act": "swish"}, set(CHECKS)),
+        ({"vocab_size": 49}, set(checks_of("AlbertModel"))),
+        ({"architectures": ["AlbertModel"]}, set(checks_of("AlbertModel"))),
+        ({"hidden_act": "swish"}, set(checks_of("AlbertModel"))),
     ],
 )
 def test_a_fault_in_the_configuration_is_found(

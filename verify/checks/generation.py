@@ -95,9 +95,9 @@ class Comparison:
         ends = [len(pair[0]) if step is None else step + 1 for pair, step in zip(written, parted, strict=True)]
         for step in range(max(ends)):
             self._compare_logits(step, [row for row, end in enumerate(ends) if step < end])
-        for number, step in enumerate(parted):
-            if step is not None:
-                self._judge(number, step, *(one[step : step + 1] for one in written[number]))
+        for number, place in enumerate(parted):
+            if place is not None:
+                self._judge(number, place, *(one[place : place + 1] for one in written[number]))
         if not all(pair[0] for pair in written):
             self.problems.append("Paddle wrote nothing behind a prompt")
         self.problems += [state.text for state in self.states if not state.holds]

@@ -15,7 +15,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import ByteLevelBPETokenizer
 
 from paddle2torch.mappings.language.family import Family
-from paddle2torch.mappings.language.tokenizers import WORDPIECE
+from paddle2torch.mappings.language.tokenizers import BYTE_PAIRS, WORDPIECE
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -217,10 +217,11 @@ def train_byte_pairs(
 
 
 def special_tokens(family: Family) -> list[str]:
-    """The special tokens of a family's own tokenizer with vocab.txt, the padding's at the id that its models take for
-    padding."""
+    """The special tokens of a family's own tokenizer, with vocab.txt unless it reads byte pairs alone, the padding's at
+    the id that its models take for padding."""
     assert family.tokenizer is not None
-    tokens = family.tokenizer.default_class.default_tokens(WORDPIECE)
+    default = family.tokenizer.default_class
+    tokens = default.default_tokens(BYTE_PAIRS if default.kinds == (BYTE_PAIRS,) else WORDPIECE)
     padding, others = tokens["pad_token"], list(dict.fromkeys(tokens.values()))
     others.remove(padding)
     (place,) = (entry.default for entry in family.fields if entry.name == "pad_token_id")

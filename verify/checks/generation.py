@@ -94,11 +94,11 @@ class Comparison:
         parted = [_parted(*pair) for pair in written]
         # From where on a row has nothing in common any more: its logits at that step follow from the same tokens.
         ends = [len(pair[0]) if step is None else step + 1 for pair, step in zip(written, parted, strict=True)]
-        for place in range(max(ends)):
-            self._compare_logits(place, [row for row, end in enumerate(ends) if place < end])
-        for number, step in enumerate(parted):
-            if step is not None:
-                self._judge(number, step, *(one[step : step + 1] for one in written[number]))
+        for step in range(max(ends)):
+            self._compare_logits(step, [row for row, end in enumerate(ends) if step < end])
+        for number, place in enumerate(parted):
+            if place is not None:
+                self._judge(number, place, *(one[place : place + 1] for one in written[number]))
         if not all(pair[0] for pair in written):
             self.problems.append("Paddle wrote nothing behind a prompt")
         self.problems += [state.text for state in self.states if not state.holds]

@@ -26,7 +26,7 @@ from ...converters.tokenizers.huggingface import write_json
 from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.matching.plan import Plan
-from ..check import Context, Needs, Outcome
+from ..check import Check, Context, Needs, Outcome
 from ..checks import all_checks
 from ..inputs import Inputs, inputs_for
 from ..job import compare, open_session, results_of
@@ -45,7 +45,8 @@ NO_PLACE = "this model has no place for it"
 
 @dataclass(frozen=True)
 class FaultResult:
-    """What became of an injected fault: the checks that caught it, and where the first of them saw it.
+    """What became of an injected fault: the checks that caught it, and where the first of them saw it. Those that take
+    long are asked where the others have not caught it.
 
     `assigned` are the sets of checks of which one each must catch it. `injected` is False where the model offers no
     place for the fault, or where it would change nothing; `where` then says which. `failed` are checks that a library
@@ -135,7 +136,8 @@ def run_faults(
     runners: Runners | None = None,
     on_result: Callable[[FaultResult], None] | None = None,
 ) -> list[FaultResult]:
-    """Inject each fault (default: all) into a copy of `converted` and run the checks on it that can see faults.
+    """Inject each fault (default: all) into a copy of `converted` and run the checks on it that can see it, until one
+    of every set that it is assigned to has turned red.
 
     Paddle runs once; torch, in the first environment, runs for every fault. Raises ParityError when the unfaulted pair
     does not pass, for then a red check would prove nothing, and the Paddle2TorchErrors of `verify_checkpoint`.
@@ -207,24 +209,31 @@ class _Trials:
         state = fault.inject(clean)
         if state is None or not has_effect(clean, state):
             return FaultResult(fault.name, False, fault.assigned, (), NO_PLACE if state is None else NO_EFFECT)
-        outcomes = self.run(state, folder, fault)
-        red = [one for one in results_of(outcomes) if not one.passed]
-        failed = tuple(name for name, outcome in outcomes.items() if outcome.accident is not None)
-        asked = {*applying} - {*failed}
-        assigned = tuple(checks for checks in fault.assigned if checks & asked)
-        shutil.rmtree(folder)
-        shutil.rmtree(_beside(folder))
-        where = f"{red[0].name}: {red[0].where}" if red else "nowhere"
-        return FaultResult(fault.name, True, assigned, tuple(one.name for one in red), where, failed)
+        outcomes: dict[str, Outcome] = {}
+        for number, checks in enumerate(_in_turns(fault)):
+            within = folder.with_name(f"{folder.name}.{number}")
+            outcomes |= self.run(state, within, checks, fault.may_fail)
+            shutil.rmtree(within)
+            shutil.rmtree(_beside(within))
+            red = [one for one in results_of(outcomes) if not one.passed]
+            failed = tuple(name for name, outcome in outcomes.items() if outcome.accident is not None)
+            asked = {*applying} - {*failed}
+            assigned = tuple(checks for checks in fault.assigned if checks & asked)
+            where = f"{red[0].name}: {red[0].where}" if red else "nowhere"
+            result = FaultResult(fault.name, True, assigned, tuple(one.name for one in red), where, failed)
+            if result.caught:
+                break
+        return result
 
-    def run(self, state: Faulted, folder: Path, fault: Fault | None = None) -> dict[str, Outcome]:
-        """Write a folder and run the checks on it that can see faults, or those alone that can see this one. Raises
-        RunnerAccidentError."""
+    def run(
+        self, state: Faulted, folder: Path, checks: Sequence[Check] | None = None, may_fail: Collection[str] = ()
+    ) -> dict[str, Outcome]:
+        """Write a folder and run `checks` on it, or all that can see faults. Raises RunnerAccidentError where one of
+        them could not be run that is not among those that `may_fail`."""
         _write(folder, state, self.shards)
         pair = Pair(self.checkpoint, self.recognised, state.plan, folder, open_converted(folder))
         _beside(folder).mkdir()
-        only = None if fault is None else fault.only
-        asked = [one for one in all_checks() if one.sees_faults and (only is None or one.name in only)]
+        asked = [one for one in all_checks() if one.sees_faults] if checks is None else checks
         needs = Needs.of(asked)
         if not needs.frameworks:
             return compare(asked, Context(pair, self.inputs, self.runners, _beside(folder)))
@@ -236,9 +245,20 @@ class _Trials:
         finally:
             session.release()
         for name, outcome in outcomes.items():
-            if outcome.accident is not None and (fault is None or name not in fault.may_fail):
+            if outcome.accident is not None and name not in may_fail:
                 raise RunnerAccidentError(outcome.accident)
         return outcomes
+
+
+def _in_turns(fault: Fault) -> tuple[Sequence[Check], ...]:
+    """The checks that can see a fault, in turns: those that are quick and of which one must catch it, and, if none
+    does, all others."""
+    seeing = [one for one in all_checks() if one.sees_faults and (fault.only is None or one.name in fault.only)]
+    named = {name for checks in fault.assigned for name in checks}
+    # What is fed layer by layer takes as long again as all that is not.
+    first = [one for one in seeing if one.name in named and not one.needs.fed]
+    others = [one for one in seeing if one not in first]
+    return tuple(checks for checks in (first, others) if checks)
 
 
 def _beside(folder: Path) -> Path:

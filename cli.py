@@ -240,6 +240,7 @@ def seed(
 @jobs_option("Checkpoints")
 @overwrite_option
 @click.option("--resume", is_flag=True, help="Keep an existing output that is equal to what would be written.")
+@bundle("memory", low_memory=click.option("--low-memory", is_flag=True, help="Use at most 120 MiB, not 200."))
 @network_options
 @as_json
 def convert(
@@ -252,6 +253,7 @@ def convert(
     jobs: int,
     overwrite: bool,
     resume: bool,
+    memory: Options,
     network: Options,
     as_json: bool,
 ) -> int:
@@ -268,7 +270,7 @@ def convert(
         )
     if recognition["config"] is not None and (to == "paddle" or any(many.values())):
         raise click.UsageError("--config goes with one PaddleNLP SOURCE; a Hugging Face folder has its config.json")
-    options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume}
+    options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume, **memory}
     if any(many.values()):
         return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})
     if jobs > 1:

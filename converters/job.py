@@ -18,8 +18,9 @@ from .checkpoints.configuration import GENERATION_CONFIG, generation_configurati
 from .checkpoints.targets import target_metadata
 from .formats.dtypes import widest
 from .formats.piecewise import Entry
-from .formats.safetensors_file import compare_safetensors, write_safetensors
+from .formats.safetensors_file import check_safetensors, compare_safetensors, write_safetensors
 from .formats.shards import INDEX, Shard, index_of, parse_size, split_into_shards
+from .formats.tensors import LOW_BLOCK_BYTES
 from .outputs.alterations import (
     Alterations,
     altered_plan,
@@ -63,6 +64,7 @@ def convert_checkpoint(
     no_tokenizer: bool = False,
     overwrite: bool = False,
     resume: bool = False,
+    low_memory: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a PaddleNLP checkpoint into a Hugging Face folder: `config.json` and `model.safetensors`.
@@ -77,12 +79,14 @@ def convert_checkpoint(
     beside it. Every weight keeps its element type and its bits, unless `dtype` ("float32", "float16" or "bfloat16")
     casts all of them or `zero_padding_row` writes the padding id's row of the word embeddings as the zeros that
     PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights are spread over several files
-    with Hugging Face's index. With `no_tokenizer`, the weights alone are written, and no tokenizer is read. The output
+    with Hugging Face's index. With `low_memory`, at most 120 MiB of memory are used, not 200, and more time. With
+    `no_tokenizer`, the weights alone are written, and no tokenizer is read. The output
     appears only after it has been read back and found equal. With `resume`, an output that is there already is compared
     bit by bit with what would be written, and kept when it is equal; otherwise it is replaced with `overwrite`, and a
     DifferentOutputError without. Raises a Paddle2TorchError otherwise, and leaves nothing.
     """
     output = Path(output)
+    block_bytes = LOW_BLOCK_BYTES if low_memory else None
     if to not in DIRECTIONS:
         raise UnknownNameError(f"unknown direction {to!r}; known are {', '.join(DIRECTIONS)}")
     if to == "paddle":
@@ -97,6 +101,7 @@ def convert_checkpoint(
             family=family,
             architecture=architecture,
             target=target,
+            block_bytes=block_bytes,
             progress=progress,
         )
         return _convert(to_paddle, output, overwrite, resume)
@@ -113,6 +118,7 @@ def convert_checkpoint(
         limit=limit,
         zero_padding_row=zero_padding_row,
         no_tokenizer=no_tokenizer,
+        block_bytes=block_bytes,
         progress=progress or (lambda stage, done, total: None),
     )
     return _convert(to_torch, output, overwrite, resume)
@@ -143,6 +149,7 @@ def _convert_to_torch(
     no_tokenizer: bool,
     overwrite: bool,
     keep: bool,
+    block_bytes: int | None,
     progress: Progress,
 ) -> Conversion:
     with open_checkpoint(source, config) as checkpoint:
@@ -158,7 +165,7 @@ def _convert_to_torch(
         entries = entries_of(checkpoint, plan, alterations)
         written = settle(checkpoint, recognised, plan, alterations, spread(plan, entries, limit))
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
-            _write_weights(folder, written, progress, output if keep else None)
+            _write_weights(folder, written, progress, output if keep else None, block_bytes)
             tokens = written.write_small_files(folder)
             if written.card is not None and not keep:
                 (folder / MODEL_CARD).write_text(written.card, "utf-8")
@@ -243,8 +250,10 @@ def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> 
     ]
 
 
-def _write_weights(folder: Path, written: Written, progress: Progress, existing: Path | None) -> None:
-    """Write the files, then read all of them back and compare; weights that lie in `existing` are only compared."""
+def _write_weights(
+    folder: Path, written: Written, progress: Progress, existing: Path | None, block_bytes: int | None
+) -> None:
+    """Write the files, then read all of them back; weights that lie in `existing` are only compared."""
     shards = written.shards
     total = sum(entry.nbytes for shard in shards for entry in shard.entries)
     done, compared = counter("write", total, progress), counter("compare", total, progress)
@@ -255,10 +264,11 @@ def _write_weights(folder: Path, written: Written, progress: Progress, existing:
                 check_metadata(existing / shard.name, written.metadata)
                 compare_safetensors(existing / shard.name, shard.entries, compared)
         return
-    for shard in shards:
-        write_safetensors(folder / shard.name, shard.entries, written.metadata, done)
-    for shard in shards:
-        compare_safetensors(folder / shard.name, shard.entries, compared)
+    stretches = [
+        write_safetensors(folder / shard.name, shard.entries, written.metadata, done, block_bytes) for shard in shards
+    ]
+    for shard, written_there in zip(shards, stretches, strict=True):
+        check_safetensors(folder / shard.name, shard.entries, written.metadata, written_there, compared)
 
 
 def _summary(

@@ -13,7 +13,7 @@ from .checkpoints.torch_checkpoint import RecognisedTorch, TorchCheckpoint, open
 from .checkpoints.torch_configuration import left_out_fields, paddle_configuration
 from .formats.byte_source import MemorySource, at_start
 from .formats.dtypes import DTYPES, widest
-from .formats.pdparams_writer import compare_pdparams, write_pdparams
+from .formats.pdparams_writer import check_pdparams, compare_pdparams, write_pdparams
 from .formats.piecewise import Entry
 from .formats.tensors import Tensor
 from .outputs.conversion import Conversion, Progress, counter
@@ -34,14 +34,15 @@ def convert_to_paddle(
     target: str | None = None,
     overwrite: bool = False,
     keep: bool = False,
+    block_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a Hugging Face folder into a PaddleNLP one: `config.json`, `model_state.pdparams` and the tokenizer.
 
     Every weight keeps its element type and its bits. Tensors that PaddleNLP stores twice are written twice, and the
     buffers that it stores are made. The output appears only after it has been read back and found equal. With `keep`,
-    it exists and is only compared; DifferentOutputError says that it differs. Raises a Paddle2TorchError otherwise, and
-    leaves nothing.
+    it exists and is only compared; DifferentOutputError says that it differs. `block_bytes` bounds the memory for
+    a piece of a matrix. Raises a Paddle2TorchError otherwise, and leaves nothing.
     """
     report = progress or (lambda stage, done, total: None)
     with open_torch_checkpoint(source) as checkpoint:
@@ -55,8 +56,8 @@ def convert_to_paddle(
                 with comparing(output / WEIGHTS):
                     compare_pdparams(output / WEIGHTS, entries, counter("compare", total, report))
             else:
-                write_pdparams(folder / WEIGHTS, entries, counter("write", total, report))
-                compare_pdparams(folder / WEIGHTS, entries, counter("compare", total, report))
+                stretches = write_pdparams(folder / WEIGHTS, entries, counter("write", total, report), block_bytes)
+                check_pdparams(folder / WEIGHTS, entries, stretches, counter("compare", total, report))
             tokenizer = write_small_files(checkpoint, recognised, folder)
             checkpoint.check_unchanged()
         return replace(_summary(checkpoint, output, recognised, entries), tokenizer=tokenizer, kept=keep)

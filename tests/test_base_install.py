@@ -85,6 +85,7 @@ def test_only_what_converting_needs_is_installed(installed: Path, foreign: Path)
         "platformdirs",
         "rich",
         "safetensors",
+        "xxhash",
         # What rich needs.
         "markdown-it-py",
         "mdurl",

@@ -22,7 +22,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 
 from paddle2torch import convert_checkpoint, convert_many, verify_many
 from paddle2torch.converters import job
-from paddle2torch.converters.formats.safetensors_file import compare_safetensors
+from paddle2torch.converters.formats.safetensors_file import check_safetensors
 
 COUNT = 6
 
@@ -76,7 +76,7 @@ def stop_in_the_middle(folder: Path, name: str, then: str) -> WorkerPlugin:
             from unittest.mock import patch
 
             from paddle2torch.converters import job
-            from paddle2torch.converters.formats.safetensors_file import compare_safetensors
+            from paddle2torch.converters.formats.safetensors_file import check_safetensors
 
             def compare(path: Path, *others: Any) -> None:
                 if f".{name}." in path.parent.name and (then == "die" or not any(folder.iterdir())):
@@ -84,9 +84,9 @@ def stop_in_the_middle(folder: Path, name: str, then: str) -> WorkerPlugin:
                     if then == "die":
                         os.kill(os.getpid(), signal.SIGKILL)
                     time.sleep(120)
-                compare_safetensors(path, *others)
+                check_safetensors(path, *others)
 
-            patch.object(job, "compare_safetensors", compare).start()
+            patch.object(job, "check_safetensors", compare).start()
 
     return Stop()
 
@@ -190,7 +190,7 @@ def test_a_killed_worker_of_a_process_pool_is_an_outcome(
     """A pool of the standard library is broken for good then: what it has not done fails, and nothing hangs."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    real = compare_safetensors
+    real = check_safetensors
 
     def compare(path: Path, *others: Any) -> None:
         if path.parent.parent.name == "run2":
@@ -199,7 +199,7 @@ def test_a_killed_worker_of_a_process_pool_is_an_outcome(
         real(path, *others)
 
     # Workers that are forked take this along.
-    monkeypatch.setattr(job, "compare_safetensors", compare)
+    monkeypatch.setattr(job, "check_safetensors", compare)
     with (
         ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool,
         ThreadPoolExecutor(1) as thread,

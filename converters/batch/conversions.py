@@ -147,6 +147,7 @@ def convert_many(
     no_tokenizer: bool = False,
     overwrite: bool = False,
     resume: bool = False,
+    low_memory: bool = False,
     on_result: Callable[[ConversionResult], None] | None = None,
 ) -> ManyConversions:
     """Convert many checkpoints into folders below `output`, each as `convert_checkpoint` does.
@@ -180,6 +181,7 @@ def convert_many(
         "no_tokenizer": no_tokenizer,
         "overwrite": overwrite,
         "resume": resume,
+        "low_memory": low_memory,
     }
     # Some executors give the answer of an earlier call again when function and arguments are the same.
     run = uuid.uuid4().hex

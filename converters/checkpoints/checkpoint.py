@@ -23,13 +23,13 @@ from ...mappings.language.family import Family
 from ...mappings.language.fields import in_words
 from ...mappings.language.matching.inverse import fitting_targets
 from ...mappings.language.matching.plan import Plan, TensorFacts, make_plan
-from ...mappings.registry import FAMILIES, family_of_architecture, get_family, refuse
+from ...mappings.registry import FAMILIES, family_of_architecture, family_of_class, get_family, refuse
 from ..formats.byte_source import ByteSource
 from ..formats.pdparams import PdparamsFile, open_pdparams
 from ..formats.pickle_objects import shown
 from ..formats.safetensors_file import SafetensorsFile, open_safetensors
 from ..formats.tensors import Tensor
-from ..formats.torch_file import is_torch_file, open_torch_file
+from ..formats.torch_save.file import is_torch_file, open_torch_file
 from .configuration import SourceConfiguration, label_notes
 from .lookalikes import lookalike
 from .recognition import understand
@@ -281,7 +281,7 @@ def family_of(configuration: SourceConfiguration) -> Family:
 def _family(
     family: str | None, architecture: str | None, model_type: str | None, named: str | None, origin: str
 ) -> Family:
-    if (chosen := architecture or named) is not None:
+    if (chosen := architecture or named) is not None and family_of_class(chosen) is None:
         try:
             refuse(chosen)
         except ConfigurationError as error:

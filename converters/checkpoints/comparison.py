@@ -8,7 +8,7 @@ from ...errors import UnmatchedTensorsError
 from ...mappings.language.matching.plan import Plan
 from ...mappings.language.transforms import IDENTITY, Transform
 from ..formats.dtypes import Array
-from ..formats.piecewise import Entry
+from ..formats.piecewise import Entry, bits_equal
 from ..formats.tensors import Scratch, Tensor
 from .checkpoint import Checkpoint
 
@@ -57,11 +57,5 @@ def bit_equal(one: Tensor, other: Tensor, transform: Transform = IDENTITY) -> bo
     turned = Entry(one.name, (one,), transform)
     if one.dtype != other.dtype or turned.shape != other.shape:
         return False
-    scratch, others = Scratch(), Scratch()
-    return all(
-        np.array_equal(
-            turned.read(piece, scratch).view(np.uint8),
-            np.ascontiguousarray(other.read_piece(piece, others)).view(np.uint8),
-        )
-        for piece in turned.pieces
-    )
+    scratch = Scratch()
+    return all(bits_equal(turned, region, piece, other, scratch) for region, piece in turned.pieces())

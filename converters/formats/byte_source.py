@@ -12,9 +12,14 @@ from typing import BinaryIO
 
 from ...errors import SourceChangedError, UnreadableFileError
 
+IOV_MAX = 1024
+"""Buffers that the system fills in one call, on Linux and on macOS."""
+
 
 class ByteSource:
     """An open file with positioned reads; `size` is in bytes. Safe to read from several threads."""
+
+    _descriptor = -1
 
     def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
         """Open `path`, or take over `file`, an already open (perhaps nameless) file that `path` describes.
@@ -47,7 +52,7 @@ class ByteSource:
         """Fill `buffer` (bytes) from `offset`; raises SourceChangedError when the file ends before that."""
         try:
             count = os.preadv(self._descriptor, (buffer,), offset)
-            # Nearly every read ends here: matrices are transposed with several hundred thousand of them.
+            # Nearly every read ends here.
             if count == len(buffer):
                 return
             while count < len(buffer):
@@ -58,6 +63,30 @@ class ByteSource:
                         "opened; let whatever writes it finish, then try again"
                     )
                 count += more
+        except OSError as error:
+            raise UnreadableFileError(f"{self.path}: reading failed: {error.strerror or error}") from error
+
+    def read_rows(self, buffer: memoryview, length: int, apart: int, offset: int, step: int) -> None:
+        """Fill rows of `length` bytes, which begin `apart` bytes from each other in `buffer`, from byte `offset`,
+        `offset + step` and so on; raises as `read_into`."""
+        if length == apart == step or len(buffer) <= apart:
+            self.read_into(buffer[: len(buffer) if length == apart else length], offset)
+            return
+        rows = [buffer[place : place + length] for place in range(0, len(buffer), apart)]
+        # A whole row of the file after the other: one call for many.
+        many = IOV_MAX if length == step and self._descriptor >= 0 else 1
+        if many == 1:
+            for row in rows:
+                self.read_into(row, offset)
+                offset += step
+            return
+        try:
+            for first in range(0, len(rows), many):
+                group = rows[first : first + many]
+                if os.preadv(self._descriptor, group, offset) < length * len(group):
+                    for number, row in enumerate(group):
+                        self.read_into(row, offset + number * step)
+                offset += step * len(group)
         except OSError as error:
             raise UnreadableFileError(f"{self.path}: reading failed: {error.strerror or error}") from error
 

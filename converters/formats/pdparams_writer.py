@@ -10,18 +10,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
-
-import numpy as np
 
 from ...errors import OutputError, Paddle2TorchError
 from .dtypes import DType
 from .pdparams import MAX_NAME_CHARACTERS, PdparamsFile, open_pdparams
-from .piecewise import Entry, Layout, on_every_piece, write_tensors
-from .tensors import Piece, Scratch
+from .piecewise import Entry, Layout, check_names, check_written, compare_tensors, write_tensors
+from .stretches import Stretch
 
 # Opcodes of the pickle format.
 _PROTOCOL_4 = b"\x80\x04"
@@ -53,9 +49,11 @@ def pdparams_layout(entries: Sequence[Entry]) -> Layout:
     return Layout(tuple(fixed), places, end + len(fixed[-1][1]))
 
 
-def write_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
+def write_pdparams(
+    path: Path, entries: Sequence[Entry], progress: Callable[[int], None], block_bytes: int | None = None
+) -> list[Stretch]:
     """Write `entries` to the new file `path` as `write_tensors` does. Raises OutputError."""
-    write_tensors(path, pdparams_layout(entries), entries, progress)
+    return write_tensors(path, pdparams_layout(entries), entries, progress, block_bytes)
 
 
 def begins_as_written(file: BinaryIO) -> bool:
@@ -122,37 +120,36 @@ def _integer(value: int) -> bytes:
     return b"\x8a\x08" + struct.pack("<q", value)
 
 
-def compare_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
-    """Read `path` back with the project's own reader and compare every bit with `entries`, which are read again.
+def check_pdparams(
+    path: Path, entries: Sequence[Entry], stretches: Sequence[Stretch], progress: Callable[[int], None]
+) -> None:
+    """Read `path` back, which `write_pdparams` has written in these `stretches`: its tensors with the project's own
+    reader, and every byte.
 
     Raises OutputError naming the first tensor that is missing, unexpected or different.
     """
+    with _reopened(path, entries) as written:
+        check_written(written.source, pdparams_layout(entries), written.tensors, stretches, progress)
+
+
+def compare_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
+    """Read a file that is there already with the project's own reader and compare every bit with `entries`.
+
+    Raises OutputError naming the first tensor that is missing, unexpected or different.
+    """
+    with _reopened(path, entries) as written:
+        compare_tensors(path, entries, written.tensors, progress)
+
+
+def _reopened(path: Path, entries: Sequence[Entry]) -> PdparamsFile:
+    """An opened file that holds tensors of the names, types and shapes of `entries`."""
     try:
-        opened = open_pdparams(path)
+        written = open_pdparams(path)
     except Paddle2TorchError as error:
         raise OutputError(f"{path}: does not read back: {error}") from error
-    with opened:
-        expected = {entry.name: entry for entry in entries}
-        if different := sorted(expected.keys() ^ opened.tensors.keys()):
-            raise OutputError(f"{path}: reads back with other tensors: {different}")
-        for name, entry in expected.items():
-            found = opened.tensors[name]
-            if (found.dtype, found.shape) != (entry.dtype, entry.shape):
-                raise OutputError(
-                    f"{path}: tensor {name} reads back as {found.dtype.name} {list(found.shape)}, expected "
-                    f"{entry.dtype.name} {list(entry.shape)}"
-                )
-        on_every_piece(entries, partial(_compare_piece, opened), progress)
-
-
-def _compare_piece(opened: PdparamsFile, entry: Entry, piece: Piece, scratch: Scratch) -> None:
-    expected = entry.read(piece, scratch)
-    bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
-    step = max(1, (2 << 20) // (piece.width * entry.dtype.itemsize))
-    for top in range(piece.top, piece.bottom, step):
-        part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
-        found = opened.tensors[entry.name].read_piece(part, Scratch())
-        if not np.array_equal(found.view(bits), expected[part.top - piece.top : part.bottom - piece.top].view(bits)):
-            raise OutputError(
-                f"{opened.source.path}: tensor {entry.name} did not read back as it was written; is the disk sound?"
-            )
+    try:
+        check_names(path, entries, written.tensors)
+    except BaseException:
+        written.close()
+        raise
+    return written

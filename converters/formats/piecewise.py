@@ -1,4 +1,4 @@
-"""Tensors written to a file piece by piece, and the threads that do it."""
+"""Tensors written to a file piece by piece, and compared with one."""
 
 from __future__ import annotations
 
@@ -6,26 +6,19 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 
 from ...errors import OutputError, UnmatchedTensorsError
 from ...mappings.language.transforms import IDENTITY, Region, Transform, View, matrix_shape, view_of_source
-from .byte_source import write_all
+from .byte_source import ByteSource, write_all
 from .casting import cast_into, number_of
 from .dtypes import DTYPES, Array, DType
-from .tensors import CHUNK_BYTES, Piece, Scratch, Tensor
-
-WORKERS = 2
-"""Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
-
-GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
-"""Bytes and number of pieces that are given to a thread together."""
+from .stretches import Stretch, check_stretches, did_not_read_back, in_threads, stretch_of, write_strip
+from .tensors import STRIP_BYTES, Piece, Scratch, Tensor
 
 
 @dataclass(frozen=True)
@@ -78,42 +71,45 @@ class Entry:
         """Bytes of the elements as written."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    @cached_property
-    def pieces(self) -> tuple[Piece, ...]:
-        """Pieces that cover what is written, once."""
-        found = []
+    def pieces(self, block_bytes: int | None = None) -> Iterator[tuple[Region, Piece]]:
+        """Pieces that cover what is written, once, each with the region that it lies in. `block_bytes` of memory are
+        enough for any."""
         for region in self.view.regions:
-            down, right = region.top - region.row, region.left - region.column
-            found += [_shifted(piece, down, right) if down or right else piece for piece in self._pieces_of(region)]
-        return tuple(found)
+            height, width = region.bottom - region.top, region.right - region.left
+            if region.source is None:
+                if height and width:
+                    yield region, Piece(region.top, region.bottom, region.left, region.right)
+                continue
+            box = Piece(region.row, region.row + height, region.column, region.column + width)
+            for piece in self._seen(region).pieces(region.transposed, within=box, block_bytes=block_bytes):
+                yield region, _shifted(piece, region.top - region.row, region.left - region.column)
 
-    def _pieces_of(self, region: Region) -> Iterator[Piece]:
-        """Pieces of a region, where its values begin at the region's row and column."""
-        height, width = region.bottom - region.top, region.right - region.left
-        box = Piece(region.row, region.row + height, region.column, region.column + width)
-        if region.source is not None:
-            yield from self._seen(region).pieces(region.transposed, within=box)
-        elif width:
-            most = max(1, CHUNK_BYTES // (width * self.dtype.itemsize))
-            for top in range(0, height, most):
-                yield Piece(top, min(top + most, height), 0, width)
-
-    def read(self, piece: Piece, scratch: Scratch) -> Array:
-        """A piece of what is written, as a C-ordered matrix in the memory of `scratch`."""
-        region = self._region(piece)
+    def strips(self, region: Region, piece: Piece, scratch: Scratch) -> Iterator[tuple[Piece, Array]]:
+        """A piece of what is written, some rows at a time: each strip's place, and the strip as a C-ordered matrix in
+        the memory of `scratch`, valid until the next one is asked for."""
         if region.source is None:
-            block = scratch.take("block", piece.height, piece.width, self.stored.storage)
-            self._make(block, region, piece)
+            name, down, right = self.name, 0, 0
+            found = self._made_strips(region, piece, scratch)
         else:
-            place = _shifted(piece, region.row - region.top, region.column - region.left)
-            block = self._seen(region).read_piece(place, scratch, region.transposed)
-        if self.dtype != self.stored:
-            given, block = block, scratch.take("cast", piece.height, piece.width, self.dtype.storage)
-            name = self.name if region.source is None else self.tensors[region.source].name
-            cast_into(given.reshape(-1), self.stored, block.reshape(-1), self.dtype, name)
-        if self.zero_row is not None and piece.top <= self.zero_row < piece.bottom:
-            block[self.zero_row - piece.top] = 0
-        return block
+            name, down, right = self.tensors[region.source].name, region.top - region.row, region.left - region.column
+            found = self._seen(region).strips(_shifted(piece, -down, -right), scratch, region.transposed)
+        for place, block in found:
+            part = _shifted(place, down, right) if down or right else place
+            if self.dtype != self.stored:
+                given, block = block, scratch.take("cast", part.height, part.width, self.dtype.storage)
+                cast_into(given.reshape(-1), self.stored, block.reshape(-1), self.dtype, name)
+            if self.zero_row is not None and part.top <= self.zero_row < part.bottom:
+                block[self.zero_row - part.top] = 0
+            yield part, block
+
+    def _made_strips(self, region: Region, piece: Piece, scratch: Scratch) -> Iterator[tuple[Piece, Array]]:
+        """What is made of no tensor."""
+        step = max(1, STRIP_BYTES // (piece.width * self.stored.itemsize))
+        for top in range(piece.top, piece.bottom, step):
+            part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
+            block = scratch.take("strip", part.height, part.width, self.stored.storage)
+            self._make(block, region, part)
+            yield part, block
 
     def _make(self, block: Array, region: Region, piece: Piece) -> None:
         """Fill a piece with what is made of no tensor."""
@@ -123,12 +119,6 @@ class Entry:
         table = region.table(np).reshape(region.bottom - region.top, -1)
         part = np.ascontiguousarray(table[piece.top : piece.bottom, piece.left : piece.right], np.float32)
         cast_into(part.reshape(-1), DTYPES["float32"], block.reshape(-1), self.stored, self.name)
-
-    def _region(self, piece: Piece) -> Region:
-        for region in self.view.regions:
-            if region.top <= piece.top < region.bottom and region.left <= piece.left < region.right:
-                return region
-        raise ValueError(f"{self.name}: {piece} lies outside of shape {list(self.shape)}")
 
     def _seen(self, region: Region) -> Tensor:
         """The region's tensor, with the rows and columns that the region counts in."""
@@ -153,93 +143,118 @@ class Layout:
     size: int
 
 
-def write_tensors(path: Path, layout: Layout, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
-    """Write `entries` to the new file `path`, a few pieces in memory at a time; `progress` gets the bytes of each.
+def write_tensors(
+    path: Path,
+    layout: Layout,
+    entries: Sequence[Entry],
+    progress: Callable[[int], None],
+    block_bytes: int | None = None,
+) -> list[Stretch]:
+    """Write `entries` to the new file `path`, two pieces in memory at a time; `progress` gets the bytes of each.
+    Returns what was written where, with hashes of it.
 
-    Raises OutputError when the file cannot be written.
+    `block_bytes` bounds the memory for a piece. Raises OutputError when the file cannot be written.
     """
     turn = threading.Lock()
+    stretches: list[Stretch] = []
     try:
         with path.open("xb", buffering=0) as file:
             descriptor = file.fileno()
             for place, run in layout.fixed:
                 write_all(descriptor, memoryview(run), place)
+                stretches.append(stretch_of(None, np.frombuffer(run, np.uint8).reshape(1, -1), place, len(run)))
 
-            def write(entry: Entry, piece: Piece, scratch: Scratch) -> None:
-                block = entry.read(piece, scratch)
-                # The system lets one thread at a time write a file; the other would spin, not sleep, while it waits.
-                with turn:
-                    write_piece(descriptor, entry, piece, block, layout.places[entry.name])
+            def write(entry: Entry, region: Region, piece: Piece, scratch: Scratch) -> None:
+                for part, block in entry.strips(region, piece, scratch):
+                    place, step = place_of(entry, part, layout.places[entry.name])
+                    stretches.append(stretch_of(entry.name, block, place, step))
+                    # The system lets one thread at a time write a file; the other would spin while it waits.
+                    with turn:
+                        write_strip(descriptor, block, place, step)
 
-            on_every_piece(entries, write, progress)
+            on_every_piece(entries, write, progress, block_bytes)
             size = os.fstat(descriptor).st_size
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     if size != layout.size:
         raise OutputError(f"{path}: {size} bytes were written, {layout.size} were announced")
+    return stretches
 
 
-def write_piece(descriptor: int, entry: Entry, piece: Piece, block: Array, place: int) -> None:
-    """Write a piece of the tensor that begins at byte `place` of the file."""
-    columns = matrix_shape(entry.shape)[1]
-    if piece.width == columns:
-        write_all(descriptor, bytes_of(block), place + piece.top * columns * block.itemsize)
-        return
-    place += (piece.top * columns + piece.left) * block.itemsize
-    for row in block:
-        write_all(descriptor, bytes_of(row), place)
-        place += columns * block.itemsize
-
-
-def bytes_of(array: Array) -> memoryview:
-    """The bytes of a C-ordered array."""
-    return array.reshape(-1).view(np.uint8).data
+def place_of(entry: Entry, part: Piece, start: int) -> tuple[int, int]:
+    """Where in a file that holds `entry` from byte `start` on the first row of a part of it lies, and how many bytes
+    from each other its rows begin."""
+    step = matrix_shape(entry.shape)[1] * entry.dtype.itemsize
+    return start + part.top * step + part.left * entry.dtype.itemsize, step
 
 
 def on_every_piece(
-    entries: Sequence[Entry], work: Callable[[Entry, Piece, Scratch], None], progress: Callable[[int], None]
+    entries: Sequence[Entry],
+    work: Callable[[Entry, Region, Piece, Scratch], None],
+    progress: Callable[[int], None],
+    block_bytes: int | None = None,
 ) -> None:
-    """Do `work` on every piece of `entries`, `WORKERS` at a time; `progress` gets the bytes of each, in order.
+    """Do `work` on every piece of `entries`, as `in_threads` does."""
+    pieces = (
+        ((entry, region, piece), piece.height * piece.width * entry.dtype.itemsize)
+        for entry in entries
+        for region, piece in entry.pieces(block_bytes)
+    )
+    in_threads(pieces, work, progress)
 
-    Raises the first exception, in the order of the pieces, when the work under way has ended; no other is begun then.
+
+def check_names(path: Path, entries: Sequence[Entry], tensors: Mapping[str, Tensor]) -> None:
+    """Raise OutputError unless the `tensors` that were found in the output `path` are `entries` by name, type and
+    shape."""
+    expected = {entry.name: entry for entry in entries}
+    if different := sorted(expected.keys() ^ tensors.keys()):
+        raise OutputError(f"{path}: reads back with other tensors: {different}")
+    for name, entry in expected.items():
+        found = tensors[name]
+        if (found.dtype, found.shape) != (entry.dtype, entry.shape):
+            raise OutputError(
+                f"{path}: tensor {name} reads back as {found.dtype.name} {list(found.shape)}, expected "
+                f"{entry.dtype.name} {list(entry.shape)}"
+            )
+
+
+def check_written(
+    source: ByteSource,
+    layout: Layout,
+    tensors: Mapping[str, Tensor],
+    stretches: Sequence[Stretch],
+    progress: Callable[[int], None],
+) -> None:
+    """Check an output that was written in these `stretches`, in whose file `source` the `tensors` were found: their
+    places, and every byte. Raises OutputError naming the first tensor that is different."""
+    for name, place in layout.places.items():
+        _, found = tensors[name].open_source()
+        if found != place:
+            raise OutputError(f"{source.path}: tensor {name} reads back from byte {found}, it was written at {place}")
+    check_stretches(source, stretches, progress)
+
+
+def compare_tensors(
+    path: Path, entries: Sequence[Entry], tensors: Mapping[str, Tensor], progress: Callable[[int], None]
+) -> None:
+    """Compare every bit of `entries` with the `tensors` that were found under their names in the output `path`.
+
+    Raises OutputError naming the first tensor that is different.
     """
-    scratches: SimpleQueue[Scratch] = SimpleQueue()
-    for _ in range(WORKERS):
-        scratches.put(Scratch())
 
-    def task(group: Sequence[tuple[Entry, Piece]]) -> int:
-        scratch = scratches.get()
-        try:
-            for entry, piece in group:
-                work(entry, piece, scratch)
-        finally:
-            scratches.put(scratch)
-        return sum(map(_bytes_in, group))
+    def compare(entry: Entry, region: Region, piece: Piece, scratch: Scratch) -> None:
+        if not bits_equal(entry, region, piece, tensors[entry.name], scratch):
+            raise did_not_read_back(path, entry.name)
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            for future in [pool.submit(task, group) for group in _groups(entries)]:
-                progress(future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    on_every_piece(entries, compare, progress)
 
 
-def _groups(entries: Sequence[Entry]) -> Iterator[list[tuple[Entry, Piece]]]:
-    """The pieces of `entries` in their order, small ones together: handing one to a thread costs as much as a copy of
-    some ten kilobytes."""
-    group: list[tuple[Entry, Piece]] = []
-    filled = 0
-    for pair in ((entry, piece) for entry in entries for piece in entry.pieces):
-        group.append(pair)
-        filled += _bytes_in(pair)
-        if filled >= GROUP_BYTES or len(group) >= GROUP_PIECES:
-            yield group
-            group, filled = [], 0
-    if group:
-        yield group
-
-
-def _bytes_in(pair: tuple[Entry, Piece]) -> int:
-    entry, piece = pair
-    return piece.height * piece.width * entry.dtype.itemsize
+def bits_equal(entry: Entry, region: Region, piece: Piece, tensor: Tensor, scratch: Scratch) -> bool:
+    """Whether a piece of what is written has the bits of a tensor of the same type and shape there."""
+    others = Scratch()
+    bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
+    return all(
+        np.array_equal(found.view(bits), block[place.top - part.top : place.bottom - part.top].view(bits))
+        for part, block in entry.strips(region, piece, scratch)
+        for place, found in tensor.strips(part, others)
+    )

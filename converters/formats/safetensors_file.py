@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import json
 import struct
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ...errors import OutputError, UnreadableFileError
-from ...mappings.language.transforms import matrix_shape
 from .byte_source import ByteSource
-from .dtypes import DTYPES, DTYPES_BY_CODE, Array
+from .dtypes import DTYPES, DTYPES_BY_CODE
 from .file_kinds import refuse_other_than_safetensors
-from .piecewise import Entry, Layout, on_every_piece, write_tensors
-from .tensors import Piece, Scratch, Tensor
-
-RELOAD_BYTES = 2 << 20
-"""Bytes read back at a time: small enough to stay in the processor's cache until they are compared."""
-
-REOPEN_BYTES = 16 << 20
-"""Bytes that a thread reads back before it opens the file anew."""
+from .piecewise import Entry, Layout, check_names, check_written, compare_tensors, write_tensors
+from .stretches import Stretch
+from .tensors import Tensor
 
 ORDER = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL")
 """Codes of element types in the order in which the library writes them."""
@@ -114,81 +106,55 @@ def safetensors_layout(entries: Sequence[Entry], metadata: Mapping[str, str]) ->
 
 
 def write_safetensors(
-    path: Path, entries: Sequence[Entry], metadata: Mapping[str, str], progress: Callable[[int], None]
-) -> None:
+    path: Path,
+    entries: Sequence[Entry],
+    metadata: Mapping[str, str],
+    progress: Callable[[int], None],
+    block_bytes: int | None = None,
+) -> list[Stretch]:
     """Write `entries` to the new file `path` as `write_tensors` does. Raises OutputError."""
     layout = safetensors_layout(entries, metadata)
     ordered = sorted(entries, key=lambda entry: layout.places[entry.name])
-    write_tensors(path, layout, ordered, progress)
+    return write_tensors(path, layout, ordered, progress, block_bytes)
 
 
-def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
-    """Read `path` back with the `safetensors` library and compare every bit with `entries`, which are read again.
+def check_safetensors(
+    path: Path,
+    entries: Sequence[Entry],
+    metadata: Mapping[str, str],
+    stretches: Sequence[Stretch],
+    progress: Callable[[int], None],
+) -> None:
+    """Read `path` back, which `write_safetensors` has written in these `stretches`: its header with the `safetensors`
+    library, and every byte.
 
     Raises OutputError naming the first tensor that is missing, unexpected or different.
     """
-    expected = {entry.name: entry for entry in entries}
-    try:
-        with safe_open(str(path), framework="np") as written:
-            names = set(written.keys())
-            if names != set(expected):
-                raise OutputError(f"{path}: reads back with other tensors: {sorted(names ^ set(expected))}")
-            for entry in entries:
-                facts = written.get_slice(entry.name)
-                if facts.get_dtype() != entry.dtype.code or tuple(facts.get_shape()) != entry.shape:
-                    raise OutputError(
-                        f"{path}: tensor {entry.name} reads back as {facts.get_dtype()} {facts.get_shape()}, "
-                        f"expected {entry.dtype.code} {list(entry.shape)}"
-                    )
-        # The library has no numpy dtype for bfloat16: its bytes are read from the places its header check accepted.
-        places = open_safetensors(path)
-        try:
-            on_every_piece(entries, partial(_compare_piece, _Reader(path, places.tensors)), progress)
-        finally:
-            places.source.close()
-    except (SafetensorError, OSError) as error:
-        raise OutputError(f"{path}: does not read back: {error}") from error
+    written = _reopened(path, entries)
+    with closing(written.source):
+        check_written(written.source, safetensors_layout(entries, metadata), written.tensors, stretches, progress)
 
 
-def _compare_piece(reader: _Reader, entry: Entry, piece: Piece, scratch: Scratch) -> None:
-    """Compare a piece of `entry` with the file, some rows at a time."""
-    block = entry.read(piece, scratch)
-    bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
-    step = max(1, RELOAD_BYTES // (piece.width * entry.dtype.itemsize))
-    for top in range(piece.top, piece.bottom, step):
-        part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
-        expected = block[part.top - piece.top : part.bottom - piece.top]
-        if not np.array_equal(reader.read(entry, part).view(bits), expected.view(bits)):
-            raise OutputError(
-                f"{reader.path}: tensor {entry.name} did not read back as it was written; is the disk sound?"
-            )
+def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
+    """Read a file that is there already, its header with the `safetensors` library, and compare every bit with
+    `entries`.
 
-
-class _Reader(threading.local):
-    """A written file in the `safetensors` library, opened by each thread for itself.
-
-    The library maps the file, and the pages that are read add up until it is closed: it is opened anew after
-    REOPEN_BYTES, not for every piece, because opening costs as much as the file has tensors.
+    Raises OutputError naming the first tensor that is missing, unexpected or different.
     """
+    written = _reopened(path, entries)
+    with closing(written.source):
+        compare_tensors(path, entries, written.tensors, progress)
 
-    def __init__(self, path: Path, places: Mapping[str, Tensor]) -> None:
-        """`places` are the file's tensors by name, read from their places in it. Each thread runs this for itself."""
-        self.path = path
-        self._places = places
-        self._written: Any = None
-        self._left = 0
 
-    def read(self, entry: Entry, piece: Piece) -> Array:
-        """A piece of a tensor as a C-ordered matrix."""
-        if entry.dtype.name == "bfloat16":
-            return self._places[entry.name].read_piece(piece, Scratch())
-        if self._left <= 0:
-            self._written, self._left = safe_open(str(self.path), framework="np"), REOPEN_BYTES
-        self._left -= piece.height * piece.width * entry.dtype.itemsize
-        if not entry.shape:
-            found = self._written.get_tensor(entry.name)
-        elif piece.width == matrix_shape(entry.shape)[1]:
-            found = self._written.get_slice(entry.name)[piece.top : piece.bottom]
-        else:
-            found = self._written.get_slice(entry.name)[piece.top : piece.bottom, piece.left : piece.right]
-        return np.ascontiguousarray(found).reshape(piece.height, piece.width)
+def _reopened(path: Path, entries: Sequence[Entry]) -> SafetensorsFile:
+    """A file that the library accepts and that holds tensors of the names, types and shapes of `entries`."""
+    try:
+        written = open_safetensors(path)
+    except UnreadableFileError as error:
+        raise OutputError(f"{path}: does not read back: {error}") from error
+    try:
+        check_names(path, entries, written.tensors)
+    except BaseException:
+        written.source.close()
+        raise
+    return written

@@ -6,7 +6,7 @@ import math
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -15,18 +15,30 @@ from ...mappings.language.transforms import matrix_shape
 from .byte_source import ByteSource, MemorySource, at_start
 from .dtypes import Array, DType
 
-CHUNK_BYTES = 20 << 20
-"""Upper bound of one piece, apart from tensors other than matrices of which a single row is longer."""
+BLOCK_BYTES = 66 << 20
+"""Memory for a piece of a matrix that is to be transposed: 64 MiB of elements, and what keeps their rows apart."""
 
-SEGMENT_BYTES = 32 << 10
-"""Upper bound of a row of a transposed piece, on either side of the transpose.
+LOW_BLOCK_BYTES = 16 << 20
+"""The same where memory is scarce."""
 
-Each row is a read, and a write unless the piece has all columns. Rows of the one side grow at the cost of the other:
-whole rows of a long matrix would leave so short ones in the source that the reads cost more than the copying.
+STRIP_BYTES = 4 << 20
+"""Upper bound of what is handed on at once: small enough to stay in the processor's cache until it is written."""
+
+PLAIN_BYTES = 16 << 20
+"""Upper bound of a piece that is only copied, strip by strip: so small that threads end at about the same time."""
+
+SEGMENT_BYTES = 4 << 10
+"""Length below which a row of the source is not cut to keep the rows of its transpose whole.
+
+Each row of a piece is a read, unless the piece has whole rows, and a write, unless it has whole rows of the transpose.
 """
 
-TILE_ROWS = 128
-"""Source rows transposed at a time."""
+UNPADDED_BYTES = 1 << 10
+"""Length of whole rows up to which they are read as they lie."""
+
+TILE_ROWS, TILE_COLUMNS = 512, 64
+"""Rows and columns of the source that are transposed at a time: long runs of the result, and no more than fits the
+processor's nearer caches."""
 
 CACHE_LINE = 64
 
@@ -61,7 +73,8 @@ class Scratch:
         """An array for `purpose`, with any content, that is valid until the same purpose is asked for again."""
         nbytes = rows * columns * dtype.itemsize
         if purpose not in self._buffers or self._buffers[purpose].size < nbytes:
-            self._buffers[purpose] = np.frombuffer(_memory(max(nbytes, CHUNK_BYTES)), np.uint8)
+            # What is not touched takes no memory.
+            self._buffers[purpose] = np.frombuffer(_memory(max(nbytes, BLOCK_BYTES)), np.uint8)
         return self._buffers[purpose][:nbytes].view(dtype).reshape(rows, columns)
 
 
@@ -130,14 +143,20 @@ class Tensor:
         """
         scratch = Scratch()
         for piece in self.pieces(transposed, whole_rows=True):
-            yield self.read_piece(piece, scratch, transposed).reshape(-1)
+            for _, block in self.strips(piece, scratch, transposed):
+                yield block.reshape(-1)
 
     def pieces(
-        self, transposed: bool = False, whole_rows: bool = False, within: Piece | None = None
+        self,
+        transposed: bool = False,
+        whole_rows: bool = False,
+        within: Piece | None = None,
+        block_bytes: int | None = None,
     ) -> Iterator[Piece]:
         """Pieces that cover the tensor, or its transpose (2-D only), once, in the order of their first elements.
 
-        With `whole_rows` every piece has all columns; with `within` they cover that rectangle.
+        With `whole_rows` every piece has all columns; with `within` they cover that rectangle. `block_bytes` of memory
+        are enough for any piece.
         """
         if transposed and len(self.shape) != 2:
             raise ValueError(f"{self.name}: only a matrix can be transposed, not shape {list(self.shape)}")
@@ -145,45 +164,78 @@ class Tensor:
             return
         rows, columns = matrix_shape(self.shape[::-1] if transposed else self.shape)
         box = within or Piece(0, rows, 0, columns)
-        height, width = self._piece_shape(box.height, box.width, transposed, whole_rows)
+        if self._is_shuffled:
+            height, width = box.height, box.width
+        elif self._is_flipped(transposed):
+            height, width = self._turned_shape(box, box.height == rows, block_bytes or BLOCK_BYTES)
+        else:
+            height, width = self._plain_shape(box)
+        if whole_rows:
+            width = box.width
         for top in range(box.top, box.bottom, height):
             for left in range(box.left, box.right, width):
                 yield Piece(top, min(top + height, box.bottom), left, min(left + width, box.right))
 
-    def _piece_shape(self, rows: int, columns: int, transposed: bool, whole_rows: bool) -> tuple[int, int]:
+    def _plain_shape(self, box: Piece) -> tuple[int, int]:
+        """Height and width of pieces that are copied as they lie."""
         itemsize = self.dtype.itemsize
-        if self._is_shuffled:
-            return rows, columns
-        flipped = self._is_flipped(transposed)
-        segment = max(1, (SEGMENT_BYTES if flipped else CHUNK_BYTES) // itemsize)
-        # Parts of equal width: a narrow rest would be read in short segments.
-        parts = 1 if whole_rows or len(self.shape) != 2 else -(-columns // segment)
-        width = -(-columns // parts)
-        height = max(1, CHUNK_BYTES // (width * itemsize))
-        return min(rows, height, segment) if flipped else min(rows, height), width
+        width = _evenly(box.width, STRIP_BYTES // itemsize)
+        return min(box.height, max(1, PLAIN_BYTES // (width * itemsize))) if width == box.width else 1, width
 
-    def read_piece(self, piece: Piece, scratch: Scratch, transposed: bool = False) -> Array:
-        """The piece of the tensor, or of its transpose, as a C-ordered matrix in the memory of `scratch`.
+    def _turned_shape(self, box: Piece, whole: bool, block_bytes: int) -> tuple[int, int]:
+        """Height and width of pieces that are turned; `whole`: the box has whole rows of the source."""
+        itemsize = self.dtype.itemsize
+        height = box.height
+        if box.width * _stride(height * itemsize, whole) > block_bytes:
+            # Rows of the result stay whole as long as those of the source do not become too short for it.
+            lines = block_bytes // box.width // CACHE_LINE
+            height = _evenly(height, max((lines - (lines + 1) % 2) * CACHE_LINE, SEGMENT_BYTES) // itemsize)
+        rows = block_bytes // _stride(height * itemsize, whole and height == box.height)
+        return height, _evenly(box.width, min(rows, STRIP_BYTES // itemsize))
+
+    def strips(self, piece: Piece, scratch: Scratch, transposed: bool = False) -> Iterator[tuple[Piece, Array]]:
+        """The piece of the tensor, or of its transpose, some of its rows at a time: each strip's place, and the strip
+        as a C-ordered matrix in the memory of `scratch`, valid until the next one is asked for.
 
         Raises SourceChangedError when the file ends early.
         """
+        step = max(1, STRIP_BYTES // (piece.width * self.dtype.itemsize))
+        parts = (
+            replace(piece, top=top, bottom=min(top + step, piece.bottom))
+            for top in range(piece.top, piece.bottom, step)
+        )
         if self._is_shuffled:
             whole = self.read().reshape(matrix_shape(self.shape))
-            return whole[piece.top : piece.bottom, piece.left : piece.right]
-        source, offset = self.open_source()
-        rows, columns = matrix_shape(self.shape[::-1] if transposed else self.shape)
-        itemsize = self.dtype.itemsize
-        block = scratch.take("block", piece.height, piece.width, self.dtype.storage)
-        if self._is_flipped(transposed):
-            start = offset + (piece.left * rows + piece.top) * itemsize
-            self._read_flipped(block, source, start, rows * itemsize, scratch)
-        elif piece.width == columns:
-            source.read_into(_bytes_of(block.reshape(-1)), offset + piece.top * columns * itemsize)
+            for part in parts:
+                yield part, np.ascontiguousarray(whole[part.top : part.bottom, part.left : part.right])
+        elif self._is_flipped(transposed):
+            block = self._rows_of(piece, scratch, transposed)
+            for part in parts:
+                strip = scratch.take("strip", part.height, part.width, self.dtype.storage)
+                _turn(block[:, part.top - piece.top : part.bottom - piece.top], strip)
+                yield part, strip
         else:
-            start = offset + (piece.top * columns + piece.left) * itemsize
-            for index, row in enumerate(block):
-                source.read_into(_bytes_of(row), start + index * columns * itemsize)
-        return block
+            source, offset = self.open_source()
+            itemsize = self.dtype.itemsize
+            columns = matrix_shape(self.shape[::-1] if transposed else self.shape)[1]
+            for part in parts:
+                strip = scratch.take("strip", part.height, part.width, self.dtype.storage)
+                start = offset + (part.top * columns + part.left) * itemsize
+                length = part.width * itemsize
+                source.read_rows(_bytes_of(strip.reshape(-1)), length, length, start, columns * itemsize)
+                yield part, strip
+
+    def _rows_of(self, piece: Piece, scratch: Scratch, transposed: bool) -> Array:
+        """The transpose of a piece, as it lies in the source: a matrix whose rows may lie apart from each other."""
+        source, offset = self.open_source()
+        itemsize = self.dtype.itemsize
+        stored = matrix_shape(self.shape if transposed else self.shape[::-1])[1]
+        length = piece.height * itemsize
+        apart = _stride(length, piece.height == stored)
+        block = scratch.take("block", piece.width, apart // itemsize, self.dtype.storage)
+        start = offset + (piece.left * stored + piece.top) * itemsize
+        source.read_rows(_bytes_of(block.reshape(-1)), length, apart, start, stored * itemsize)
+        return block[:, : piece.height]
 
     @property
     def _is_shuffled(self) -> bool:
@@ -194,23 +246,32 @@ class Tensor:
         """Whether the matrix that is asked for is the transpose of the C-ordered matrix in the file."""
         return transposed != (self.fortran and len(self.shape) == 2)
 
-    def _read_flipped(self, block: Array, source: ByteSource, start: int, stride: int, scratch: Scratch) -> None:
-        """Fill `block` with the transpose of a part of the stored matrix, which begins at byte `start` of the file.
 
-        `stride` is the length of the stored matrix's rows in bytes.
-        """
-        width, height = block.shape
-        # With an odd number of cache lines per row, the elements of a column do not compete for the same few places
-        # of the processor's cache; without it the transposing takes more than twice as long.
-        lines = (width * self.dtype.itemsize // CACHE_LINE + 1) | 1
-        tile = scratch.take("tile", min(TILE_ROWS, height), lines * CACHE_LINE // self.dtype.itemsize, block.dtype)
-        segments = [_bytes_of(row[:width]) for row in tile]
-        for top in range(0, height, TILE_ROWS):
-            count = min(TILE_ROWS, height - top)
-            for segment in segments[:count]:
-                source.read_into(segment, start)
-                start += stride
-            block[:, top : top + count] = tile[:count, :width].T
+def _evenly(total: int, most: int) -> int:
+    """The size of parts of `total`, all but the last equal, of at most `most` each but at least one: a narrow rest
+    would be read in short segments."""
+    return -(-total // -(-total // max(1, min(most, total))))
+
+
+def _stride(length: int, whole: bool) -> int:
+    """Bytes from one row in memory to the next, for rows of `length` bytes; `whole`: they are those of the source.
+
+    With an odd number of cache lines per row, the elements of a column do not compete for the same few places of the
+    processor's cache; without it the transposing takes three times as long. Of whole rows that are short, many columns
+    share a line.
+    """
+    if whole and length <= UNPADDED_BYTES:
+        return length
+    return (-(-length // CACHE_LINE) | 1) * CACHE_LINE
+
+
+def _turn(rows: Array, out: Array) -> None:
+    """Fill `out` with the transpose of `rows`, a tile at a time."""
+    height, width = rows.shape
+    for top in range(0, height, TILE_ROWS):
+        tiles, places = rows[top : top + TILE_ROWS], out[:, top : top + TILE_ROWS]
+        for left in range(0, width, TILE_COLUMNS):
+            places[left : left + TILE_COLUMNS] = tiles[:, left : left + TILE_COLUMNS].T
 
 
 def _bytes_of(array: Array) -> memoryview:

@@ -214,16 +214,17 @@ class Family:
             raise MappingError(f"{self.name}: {both[0]} is one of its models, and refused")
         if self.base not in architectures:
             raise MappingError(f"{self.name}: the base {self.base} is none of its models")
-        self.check_rows(self.samples()[0])
+
+    def check(self) -> None:
+        """Raise MappingError where the rows are faulty with one of the samples, or an old name leads nowhere; for the
+        alternatives too. No conversion waits for this: it expands the rows that it needs, and a test does the rest."""
+        for configuration in self.samples():
+            for model in self.models:
+                for prefixed in (False, True) if model.refusal(configuration) is None else ():
+                    self.rules(model.source, configuration, prefixed)
         self._check_old_names()
         for one in self.alternatives:
-            one.of(self)
-
-    def check_rows(self, configuration: Mapping[str, Any]) -> None:
-        """Raise MappingError where the rows are faulty with this configuration, which is PaddleNLP's."""
-        for model in self.models:
-            for prefixed in (False, True) if model.refusal(configuration) is None else ():
-                self.rules(model.source, configuration, prefixed)
+            one.of(self).check()
 
     def _check_old_names(self) -> None:
         heads = (row for model in self.models for row in model.head)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch.converters.formats import pdparams_writer, piecewise, tensors
+from paddle2torch.converters.formats import pdparams_writer, piecewise, stretches, tensors
 from paddle2torch.converters.formats.pdparams import open_pdparams
 from paddle2torch.converters.formats.pdparams_writer import write_pdparams
 from paddle2torch.converters.formats.piecewise import Entry
@@ -344,15 +344,21 @@ def test_the_forward_direction_says_where_to_go(make: Make) -> None:
 
 
 def test_what_does_not_read_back_is_not_kept(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = piecewise.write_piece
+    """Another byte comes to the disk than was hashed."""
+    places: dict[str | None, int] = {}
 
-    def damaging(descriptor: int, entry: Entry, piece: Any, block: Any, place: int) -> None:
-        if entry.name == "pooler.dense.bias":
+    def hashed(name: str | None, block: Any, place: int, step: int) -> stretches.Stretch:
+        places[name] = place
+        return stretches.stretch_of(name, block, place, step)
+
+    def damaging(descriptor: int, block: Any, place: int, step: int) -> None:
+        if places.get("pooler.dense.bias") == place:
             block = block.copy()
             block.reshape(-1).view(np.uint8)[5] ^= 1
-        real(descriptor, entry, piece, block, place)
+        stretches.write_strip(descriptor, block, place, step)
 
-    monkeypatch.setattr(piecewise, "write_piece", damaging)
+    monkeypatch.setattr(piecewise, "stretch_of", hashed)
+    monkeypatch.setattr(piecewise, "write_strip", damaging)
     source = make("BertModel")
     with pytest.raises(OutputError, match=r"pooler\.dense\.bias did not read back"):
         to_paddle(source)
@@ -375,8 +381,10 @@ def test_pieces_of_any_size_give_the_same_file(make: Make, monkeypatch: pytest.M
     source = make("AlbertForMaskedLM")
     to_paddle(source)
     whole = (source.parent / "paddle" / "model_state.pdparams").read_bytes()
-    monkeypatch.setattr(tensors, "CHUNK_BYTES", 700)
-    monkeypatch.setattr(tensors, "SEGMENT_BYTES", 48)
+    for module in (tensors, piecewise):
+        monkeypatch.setattr(module, "STRIP_BYTES", 300)
+    for name, value in {"BLOCK_BYTES": 700, "PLAIN_BYTES": 700, "SEGMENT_BYTES": 48, "UNPADDED_BYTES": 16}.items():
+        monkeypatch.setattr(tensors, name, value)
     to_paddle(source, overwrite=True)
     assert (source.parent / "paddle" / "model_state.pdparams").read_bytes() == whole
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import paddle2torch
+from paddle2torch.mappings.refused import REFUSED
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, family_of_architecture, names_of_family
 
 ROOT = Path(paddle2torch.__file__).parent
@@ -74,8 +75,10 @@ def test_names_are_registered_under_themselves() -> None:
 
 
 def test_an_architecture_belongs_to_one_family() -> None:
-    names = [model.source for family in FAMILIES.values() for model in family.models]
+    names = [name for family in FAMILIES.values() for model in family.models for name in (model.source, *model.aliases)]
     assert len(names) == len(set(names))
+    # Otherwise a class would have to be looked for in all families before one is chosen.
+    assert not {*names} & {*REFUSED, *(name for family in FAMILIES.values() for name in family.refused)}
     for family in FAMILIES.values():
         for model in family.models:
             assert family_of_architecture(model.source) is family

@@ -102,6 +102,10 @@ class MemberSource(ByteSource):
         """Fill `buffer` from `offset`; raises as the archive does."""
         self._archive.read_into(buffer, self._offset + offset)
 
+    def read_rows(self, buffer: memoryview, length: int, apart: int, offset: int, step: int) -> None:
+        """Fill rows as the archive does."""
+        self._archive.read_rows(buffer, length, apart, self._offset + offset, step)
+
     def check_unchanged(self) -> None:
         """Check the archive."""
         self._archive.check_unchanged()

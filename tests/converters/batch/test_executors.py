@@ -12,7 +12,7 @@ import pytest
 
 from paddle2torch import convert_many
 from paddle2torch.converters import job
-from paddle2torch.converters.formats.safetensors_file import compare_safetensors
+from paddle2torch.converters.formats.safetensors_file import check_safetensors
 
 from .folders import content, plain
 
@@ -94,14 +94,14 @@ def test_an_item_that_is_run_twice_is_converted_once(
             return super().submit(*arguments, **options)
 
     together = threading.Barrier(2)
-    real = compare_safetensors
+    real = check_safetensors
 
     def wait(path: Path, *others: Any) -> None:
         if ".partial" in str(path):
             together.wait(30)
         real(path, *others)
 
-    monkeypatch.setattr(job, "compare_safetensors", wait)
+    monkeypatch.setattr(job, "check_safetensors", wait)
     with Twice(2) as executor:
         done = convert_many([(one, "x")], tmp_path / "out", executor=executor)
     monkeypatch.undo()

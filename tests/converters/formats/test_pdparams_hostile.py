@@ -100,7 +100,7 @@ def test_a_name_is_permitted_as_a_whole_or_not_at_all(name: str) -> None:
 
 READER = (
     *("byte_source", "file_kinds", "payloads", "pdparams", "pickle_index", "pickle_objects", "tensors"),
-    *("dtypes", "torch_file", "torch_save/archive", "torch_save/calls"),
+    *("dtypes", "torch_save/file", "torch_save/archive", "torch_save/calls"),
 )
 
 

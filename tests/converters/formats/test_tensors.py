@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle2torch.converters.formats import tensors
+from paddle2torch.converters.formats import byte_source, tensors
 from paddle2torch.converters.formats.byte_source import ByteSource
 from paddle2torch.converters.formats.dtypes import DTYPES
 from paddle2torch.converters.formats.tensors import Piece, Scratch, Tensor
@@ -43,7 +43,8 @@ def joined(tensor: Tensor, transposed: bool = False) -> bytes:
 def test_pieces_join_to_the_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int, offset: int, fortran: bool
 ) -> None:
-    monkeypatch.setattr(tensors, "CHUNK_BYTES", piece)
+    for name in ("BLOCK_BYTES", "STRIP_BYTES", "PLAIN_BYTES"):
+        monkeypatch.setattr(tensors, name, piece)
     numbers = np.random.default_rng(1)
     for shape in SHAPES:
         value = numbers.standard_normal(shape).astype("f4")
@@ -59,7 +60,7 @@ def test_pieces_join_to_the_whole(
 
 @pytest.mark.parametrize("name", list(DTYPES))
 def test_every_dtype(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(tensors, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(tensors, "STRIP_BYTES", 100)
     value = np.random.default_rng(2).integers(0, 2, (13, 11)).astype(DTYPES[name].storage)
     for fortran in (False, True):
         tensor = stored(tmp_path, value, name, 3, fortran)
@@ -68,12 +69,12 @@ def test_every_dtype(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str)
 
 
 def test_pieces_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensors, "CHUNK_BYTES", 4000)
+    monkeypatch.setattr(tensors, "STRIP_BYTES", 4000)
     tensor = stored(tmp_path, np.zeros((100, 90), "f4"), "float32")
     assert max(piece.nbytes for piece in tensor.chunks()) <= 4000
     assert max(piece.nbytes for piece in tensor.chunks(transposed=True)) <= 4000
     # A row of the transpose that is longer than the bound still comes, alone.
-    monkeypatch.setattr(tensors, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(tensors, "STRIP_BYTES", 100)
     assert {piece.size for piece in tensor.chunks(transposed=True)} == {100}
 
 
@@ -94,33 +95,61 @@ def test_a_file_that_shrinks_is_reported(tmp_path: Path, way: Callable[[Tensor],
         tensor.open_source()[0].check_unchanged()
 
 
-@pytest.mark.parametrize("segment", [4, 12, 100, 32 << 10])
-@pytest.mark.parametrize("chunk", [4, 60, 1000, 20 << 20])
+@pytest.mark.parametrize("segment", [4, 12, 100, 4 << 10])
+@pytest.mark.parametrize("strip", [4, 60, 1000, 4 << 20])
+@pytest.mark.parametrize("block", [500, 5000, 66 << 20])
 @pytest.mark.parametrize("fortran", [False, True])
 def test_rectangles_cover_the_matrix_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, segment: int, fortran: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, strip: int, segment: int, fortran: bool
 ) -> None:
-    monkeypatch.setattr(tensors, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(tensors, "PLAIN_BYTES", block)
+    monkeypatch.setattr(tensors, "STRIP_BYTES", strip)
     monkeypatch.setattr(tensors, "SEGMENT_BYTES", segment)
+    monkeypatch.setattr(tensors, "UNPADDED_BYTES", 40)
+    monkeypatch.setattr(tensors, "TILE_ROWS", 8)
+    monkeypatch.setattr(tensors, "TILE_COLUMNS", 4)
+    monkeypatch.setattr(byte_source, "IOV_MAX", 7)
     for shape in [(1, 1), (1, 9), (9, 1), (5, 7), (33, 65), (65, 33), (17,), (), (2, 3, 4)]:
         value = np.asarray(np.random.default_rng(3).standard_normal(shape).astype("f4"))
         tensor = stored(tmp_path, value, "float32", 3, fortran)
         for transposed in (False, True) if len(shape) == 2 else (False,):
             target = (value.T if transposed else value).reshape(matrix_shape(shape[::-1] if transposed else shape))
             found, covered, scratch = np.zeros_like(target), np.zeros(target.shape, int), Scratch()
-            for piece in tensor.pieces(transposed):
-                place = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
-                found[place] = tensor.read_piece(piece, scratch, transposed)
-                covered[place] += 1
-                if len(shape) == 2:
-                    assert piece.height * piece.width * 4 <= max(chunk, segment)
+            for piece in tensor.pieces(transposed, block_bytes=block):
+                for part, values in tensor.strips(piece, scratch, transposed):
+                    place = (slice(part.top, part.bottom), slice(part.left, part.right))
+                    found[place] = values
+                    covered[place] += 1
+                    assert (part.left, part.right) == (piece.left, piece.right)
+                    assert values.nbytes <= strip or fortran
             assert (covered == 1).all()
             assert found.tobytes() == target.tobytes()
+
+
+@pytest.mark.parametrize("block", [16 << 20, 66 << 20])
+@pytest.mark.parametrize(
+    "shape",
+    [(4096, 16384), (16384, 4096), (2, 30_000_000), (30_000_000, 2), (3_000_000, 300), (1, 1), (7, 123_456_789)],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int8"])
+def test_no_piece_of_any_matrix_needs_more_memory(block: int, shape: tuple[int, int], dtype: str) -> None:
+    tensor = Tensor("w", DTYPES[dtype], shape, lambda: (_ for _ in ()).throw(AssertionError("nothing is read")))
+    for transposed in (False, True):
+        rows, columns = shape[:: -1 if transposed else 1]
+        covered = 0
+        for piece in tensor.pieces(transposed, block_bytes=block):
+            whole = piece.height == rows
+            apart = tensors._stride(piece.height * tensor.dtype.itemsize, whole)
+            assert not transposed or piece.width * apart <= block
+            assert piece.width * tensor.dtype.itemsize <= tensors.STRIP_BYTES
+            covered += piece.height * piece.width
+        assert covered == rows * columns
 
 
 def test_scratch_is_used_again(tmp_path: Path) -> None:
     tensor = stored(tmp_path, np.arange(12, dtype="f4").reshape(3, 4), "float32")
     scratch = Scratch()
-    first, second = (tensor.read_piece(piece, scratch) for piece in (Piece(0, 2, 0, 4), Piece(1, 3, 0, 4)))
+    ((_, first),) = tensor.strips(Piece(0, 2, 0, 4), scratch)
+    ((_, second),) = tensor.strips(Piece(1, 3, 0, 4), scratch)
     assert np.shares_memory(first, second)
     assert second.tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]

@@ -17,9 +17,9 @@ import pytest
 from paddle2torch.converters.formats import pickle_index, pickle_objects
 from paddle2torch.converters.formats.byte_source import ByteSource
 from paddle2torch.converters.formats.pdparams import PdparamsFile
-from paddle2torch.converters.formats.torch_file import open_torch_file
 from paddle2torch.converters.formats.torch_save import archive as torch_archive
 from paddle2torch.converters.formats.torch_save import calls as torch_calls
+from paddle2torch.converters.formats.torch_save.file import open_torch_file
 from paddle2torch.errors import Paddle2TorchError, RefusedFileError, UnreadableFileError
 
 from .torch_parts import archive_of, integer, legacy_of, pickled, storage, tensor, text

@@ -290,7 +290,7 @@ def test_a_head_takes_the_pooler_along(tmp_path: Path) -> None:
 
 def test_a_misspelt_wildcard_in_several_names_is_refused() -> None:
     with pytest.raises(MappingError, match="unknown wildcard"):
-        toy(Joined(("a.{layer}", "b.{layer}"), "c.{level}", ((1,), (1,)), Concatenate(0)))
+        toy(Joined(("a.{layer}", "b.{layer}"), "c.{level}", ((1,), (1,)), Concatenate(0))).check()
 
 
 def test_joined_tensors_must_all_be_there(tmp_path: Path) -> None:

@@ -120,9 +120,11 @@ dtypes = pytest.mark.parametrize("dtype", FLOATS)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of a few elements, so that small tensors come in many."""
     for module in (tensors, piecewise):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 64)
-    monkeypatch.setattr(tensors, "SEGMENT_BYTES", 16)
+        monkeypatch.setattr(module, "STRIP_BYTES", 64)
+    for name, value in {"BLOCK_BYTES": 256, "PLAIN_BYTES": 128, "SEGMENT_BYTES": 16, "UNPADDED_BYTES": 24}.items():
+        monkeypatch.setattr(tensors, name, value)
     monkeypatch.setattr(tensors, "TILE_ROWS", 2)
+    monkeypatch.setattr(tensors, "TILE_COLUMNS", 3)
 
 
 def arrays_for(shapes: Sequence[Shape], dtype: str) -> list[Array]:
@@ -152,10 +154,11 @@ def streamed(transform: Transform, sources: Sequence[Tensor], dtype: str) -> Arr
     target = np.zeros(matrix_shape(entry.shape), DTYPES[dtype].storage)
     written = np.zeros(matrix_shape(entry.shape), np.int64)
     scratch = Scratch()
-    for piece in entry.pieces:
-        place = slice(piece.top, piece.bottom), slice(piece.left, piece.right)
-        target[place] = entry.read(piece, scratch)
-        written[place] += 1
+    for region, piece in entry.pieces():
+        for part, block in entry.strips(region, piece, scratch):
+            place = slice(part.top, part.bottom), slice(part.left, part.right)
+            target[place] = block
+            written[place] += 1
     assert (written == 1).all()
     return target.reshape(entry.shape)
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...errors import UnreadableFileError
-from .byte_source import ByteSource
-from .dtypes import DType
-from .file_kinds import LEGACY_HEAD, ZIP_HEAD
-from .pdparams import PdparamsFile, TensorCollector
-from .pickle_index import PickleIndex
-from .pickle_objects import Calls, Node, Span, shown
-from .torch_save.archive import SAVE_AGAIN, Archive, MemberSource
-from .torch_save.calls import Storage, TorchCalls
+from ....errors import UnreadableFileError
+from ..byte_source import ByteSource
+from ..dtypes import DType
+from ..file_kinds import LEGACY_HEAD, ZIP_HEAD
+from ..pdparams import PdparamsFile, TensorCollector
+from ..pickle_index import PickleIndex
+from ..pickle_objects import Calls, Node, Span, shown
+from .archive import SAVE_AGAIN, Archive, MemberSource
+from .calls import Storage, TorchCalls
 
 _LEGACY_VERSION = 1001
 _LEGACY_ID_PARTS = 6

@@ -1,0 +1,136 @@
+"""The stretches of a file that were written, with hashes by which they are read back, and the threads that do both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import numpy as np
+from xxhash import xxh3_128_digest
+
+from ...errors import OutputError, SourceChangedError, UnreadableFileError
+from .byte_source import ByteSource, write_all
+from .dtypes import Array
+from .tensors import Scratch
+
+WORKERS = 2
+"""Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
+
+GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
+"""Bytes and number of pieces that are given to a thread together."""
+
+
+class Stretch(NamedTuple):
+    """Rows of `length` bytes, the first at byte `place` of a file, `step` bytes from each other, and the hash of them
+    together. They are of the tensor `name`, or of what stands around the tensors."""
+
+    name: str | None
+    place: int
+    rows: int
+    length: int
+    step: int
+    digest: bytes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in all."""
+        return self.rows * self.length
+
+
+def stretch_of(name: str | None, block: Array, place: int, step: int) -> Stretch:
+    """The stretch that the rows of a C-ordered matrix are, written where `write_strip` writes them."""
+    digest = xxh3_128_digest(bytes_of(block))
+    if block.nbytes == step * len(block):
+        return Stretch(name, place, 1, block.nbytes, block.nbytes, digest)
+    return Stretch(name, place, len(block), block.nbytes // len(block), step, digest)
+
+
+def write_strip(descriptor: int, block: Array, place: int, step: int) -> None:
+    """Write the rows of a C-ordered matrix from byte `place` of the file on, `step` bytes from each other."""
+    if block.nbytes == step * len(block):
+        write_all(descriptor, bytes_of(block), place)
+        return
+    for row in block:
+        write_all(descriptor, bytes_of(row), place)
+        place += step
+
+
+def bytes_of(array: Array) -> memoryview:
+    """The bytes of a C-ordered array."""
+    return array.reshape(-1).view(np.uint8).data
+
+
+def check_stretches(source: ByteSource, stretches: Sequence[Stretch], progress: Callable[[int], None]) -> None:
+    """Read an output back, from its beginning to its end, and compare the hash of every stretch; `progress` gets the
+    bytes of tensors.
+
+    Raises OutputError naming the first tensor that is different, and when the stretches are not the whole file.
+    """
+    if (hashed := sum(stretch.nbytes for stretch in stretches)) != source.size:
+        raise OutputError(f"{source.path}: {hashed} bytes were written and it holds {source.size}; is the disk sound?")
+
+    def check(stretch: Stretch, scratch: Scratch) -> None:
+        found = scratch.take("strip", stretch.rows, stretch.length, np.dtype(np.uint8))
+        try:
+            source.read_rows(bytes_of(found), stretch.length, stretch.length, stretch.place, stretch.step)
+        except (SourceChangedError, UnreadableFileError) as error:
+            raise OutputError(f"{source.path}: does not read back: {error}") from error
+        if xxh3_128_digest(bytes_of(found)) != stretch.digest:
+            raise did_not_read_back(source.path, stretch.name)
+
+    in_order = sorted(stretches, key=lambda stretch: stretch.place)
+    in_threads((((stretch,), stretch.nbytes if stretch.name else 0) for stretch in in_order), check, progress)
+
+
+def did_not_read_back(path: Path, name: str | None) -> OutputError:
+    """The error for a file that does not hold what was written."""
+    what = f"tensor {name}" if name is not None else "what stands around the tensors"
+    return OutputError(f"{path}: {what} did not read back as it was written; is the disk sound?")
+
+
+def in_threads(
+    items: Iterable[tuple[tuple[Any, ...], int]], work: Callable[..., None], progress: Callable[[int], None]
+) -> None:
+    """Do `work` on every one of `items`, which come with their bytes, `WORKERS` at a time, each with a `Scratch` that
+    only one thread uses at a time; `progress` gets the bytes of each, in order.
+
+    Raises the first exception, in the order of the items, when the work under way has ended; no other is begun then.
+    """
+    scratches: SimpleQueue[Scratch] = SimpleQueue()
+    for _ in range(WORKERS):
+        scratches.put(Scratch())
+
+    def task(group: Sequence[tuple[Any, ...]], nbytes: int) -> int:
+        scratch = scratches.get()
+        try:
+            for item in group:
+                work(*item, scratch)
+        finally:
+            scratches.put(scratch)
+        return nbytes
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for future in [pool.submit(task, *group) for group in _groups(items)]:
+                progress(future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _groups(items: Iterable[tuple[tuple[Any, ...], int]]) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
+    """The items in their order, small ones together: handing one to a thread costs as much as a copy of some ten
+    kilobytes."""
+    group: list[tuple[Any, ...]] = []
+    filled = 0
+    for item, nbytes in items:
+        group.append(item)
+        filled += nbytes
+        if filled >= GROUP_BYTES or len(group) >= GROUP_PIECES:
+            yield group, filled
+            group, filled = [], 0
+    if group:
+        yield group, filled

@@ -33,7 +33,6 @@ from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
 from .outputs.folder import check_output, new_folder
 from .outputs.record import metadata_of
-from .to_paddle import convert_to_paddle
 from .tokenizers.huggingface import (
     SourceTokenizer,
     TokenizerWritten,
@@ -94,6 +93,9 @@ def convert_checkpoint(
             raise ConfigurationError(TORCH_ONLY)
         if config is not None:
             raise ConfigurationError("config goes with the way to torch only: a Hugging Face folder has its own")
+        # Imported here because the way to torch does not need it: that is a hundredth of a second of each conversion.
+        from .to_paddle import convert_to_paddle
+
         to_paddle = partial(
             convert_to_paddle,
             source,
@@ -264,11 +266,11 @@ def _write_weights(
                 check_metadata(existing / shard.name, written.metadata)
                 compare_safetensors(existing / shard.name, shard.entries, compared)
         return
-    stretches = [
+    receipts = [
         write_safetensors(folder / shard.name, shard.entries, written.metadata, done, block_bytes) for shard in shards
     ]
-    for shard, written_there in zip(shards, stretches, strict=True):
-        check_safetensors(folder / shard.name, shard.entries, written.metadata, written_there, compared)
+    for shard, receipt in zip(shards, receipts, strict=True):
+        check_safetensors(folder / shard.name, shard.entries, receipt, compared)
 
 
 def _summary(

@@ -56,8 +56,8 @@ def convert_to_paddle(
                 with comparing(output / WEIGHTS):
                     compare_pdparams(output / WEIGHTS, entries, counter("compare", total, report))
             else:
-                stretches = write_pdparams(folder / WEIGHTS, entries, counter("write", total, report), block_bytes)
-                check_pdparams(folder / WEIGHTS, entries, stretches, counter("compare", total, report))
+                receipt = write_pdparams(folder / WEIGHTS, entries, counter("write", total, report), block_bytes)
+                check_pdparams(folder / WEIGHTS, entries, receipt, counter("compare", total, report))
             tokenizer = write_small_files(checkpoint, recognised, folder)
             checkpoint.check_unchanged()
         return replace(_summary(checkpoint, output, recognised, entries), tokenizer=tokenizer, kept=keep)

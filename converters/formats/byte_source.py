@@ -139,9 +139,13 @@ def at_start(source: ByteSource) -> tuple[ByteSource, int]:
     return source, 0
 
 
+WRITE_BYTES = 128 << 10
+"""Written by one call: for more, Linux takes larger pages, which it often has to clear a place for."""
+
+
 def write_all(descriptor: int, data: memoryview, offset: int) -> None:
     """Write `data` at byte `offset` of the file. Raises OSError."""
     while data:
-        count = os.pwrite(descriptor, data, offset)
+        count = os.pwrite(descriptor, data[:WRITE_BYTES], offset)
         data = data[count:]
         offset += count

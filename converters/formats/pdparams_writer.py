@@ -16,8 +16,7 @@ from typing import BinaryIO
 from ...errors import OutputError, Paddle2TorchError
 from .dtypes import DType
 from .pdparams import MAX_NAME_CHARACTERS, PdparamsFile, open_pdparams
-from .piecewise import Entry, Layout, check_names, check_written, compare_tensors, write_tensors
-from .stretches import Stretch
+from .piecewise import Entry, Layout, Receipt, check_names, check_written, compare_tensors, write_tensors
 
 # Opcodes of the pickle format.
 _PROTOCOL_4 = b"\x80\x04"
@@ -51,7 +50,7 @@ def pdparams_layout(entries: Sequence[Entry]) -> Layout:
 
 def write_pdparams(
     path: Path, entries: Sequence[Entry], progress: Callable[[int], None], block_bytes: int | None = None
-) -> list[Stretch]:
+) -> Receipt:
     """Write `entries` to the new file `path` as `write_tensors` does. Raises OutputError."""
     return write_tensors(path, pdparams_layout(entries), entries, progress, block_bytes)
 
@@ -120,16 +119,13 @@ def _integer(value: int) -> bytes:
     return b"\x8a\x08" + struct.pack("<q", value)
 
 
-def check_pdparams(
-    path: Path, entries: Sequence[Entry], stretches: Sequence[Stretch], progress: Callable[[int], None]
-) -> None:
-    """Read `path` back, which `write_pdparams` has written in these `stretches`: its tensors with the project's own
-    reader, and every byte.
+def check_pdparams(path: Path, entries: Sequence[Entry], receipt: Receipt, progress: Callable[[int], None]) -> None:
+    """Read `path` back, which `write_pdparams` has written: its tensors with the project's own reader, and every byte.
 
     Raises OutputError naming the first tensor that is missing, unexpected or different.
     """
     with _reopened(path, entries) as written:
-        check_written(written.source, pdparams_layout(entries), written.tensors, stretches, progress)
+        check_written(written.source, receipt, written.tensors, progress)
 
 
 def compare_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:

@@ -94,7 +94,13 @@ class PickleIndex:
         self._header()
         while True:
             self._at = self._position
-            code = self._take(1)[0]
+            start = self._at - self._window_start
+            # As `_take` does, without a call for each of what may be a million operations.
+            if start < len(self._window):
+                code = self._window[start]
+                self._position += 1
+            else:
+                code = self._take(1)[0]
             if code == _STOP:
                 return self._finish()
             handler = self._handlers.get(code)
@@ -179,15 +185,18 @@ class PickleIndex:
     def _push(self, value: Node) -> None:
         self._stack.append(value)
 
-    def _pop(self) -> Node:
-        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
+    def _need(self, count: int) -> None:
+        """Raise UnreadableFileError unless so many objects lie above the last mark."""
+        if len(self._stack) < count + (self._marks[-1] if self._marks else 0):
             raise self._bad(f"an object is missing at byte {self._at}; the file is damaged")
+
+    def _pop(self) -> Node:
+        self._need(1)
         return self._stack.pop()
 
     def _top(self) -> Node:
-        value = self._pop()
-        self._stack.append(value)
-        return value
+        self._need(1)
+        return self._stack[-1]
 
     def _pop_to_mark(self) -> list[Node]:
         if not self._marks:
@@ -222,8 +231,8 @@ class PickleIndex:
         self._push(self._span(length, "python2"))
 
     def _tuple_of(self, count: int) -> None:
-        items = [self._pop() for _ in range(count)]
-        self._push(tuple(reversed(items)))
+        self._need(count)
+        self._stack[-count:] = [tuple(self._stack[-count:])]
 
     def _store(self, target: Node, key: Node, value: Node) -> None:
         if not isinstance(target, dict):

@@ -20,6 +20,9 @@ from .dtypes import DTYPES, Array, DType
 from .stretches import Stretch, check_stretches, did_not_read_back, in_threads, stretch_of, write_strip
 from .tensors import STRIP_BYTES, Piece, Scratch, Tensor
 
+SMALL = 4096
+"""Elements that are one piece, however they lie: in no shape do they take a megabyte when their rows are apart."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -66,7 +69,7 @@ class Entry:
         """Shape as written."""
         return self.view.shape
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Bytes of the elements as written."""
         return math.prod(self.shape) * self.dtype.itemsize
@@ -76,7 +79,8 @@ class Entry:
         enough for any."""
         for region in self.view.regions:
             height, width = region.bottom - region.top, region.right - region.left
-            if region.source is None:
+            # What is small needs no thought, and may come in tens of thousands.
+            if region.source is None or height * width <= SMALL:
                 if height and width:
                     yield region, Piece(region.top, region.bottom, region.left, region.right)
                 continue
@@ -143,13 +147,21 @@ class Layout:
     size: int
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """What was written: the layout, and stretches that are the whole file, with hashes of them."""
+
+    layout: Layout
+    stretches: tuple[Stretch, ...]
+
+
 def write_tensors(
     path: Path,
     layout: Layout,
     entries: Sequence[Entry],
     progress: Callable[[int], None],
     block_bytes: int | None = None,
-) -> list[Stretch]:
+) -> Receipt:
     """Write `entries` to the new file `path`, two pieces in memory at a time; `progress` gets the bytes of each.
     Returns what was written where, with hashes of it.
 
@@ -178,7 +190,7 @@ def write_tensors(
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     if size != layout.size:
         raise OutputError(f"{path}: {size} bytes were written, {layout.size} were announced")
-    return stretches
+    return Receipt(layout, tuple(stretches))
 
 
 def place_of(entry: Entry, part: Piece, start: int) -> tuple[int, int]:
@@ -219,19 +231,15 @@ def check_names(path: Path, entries: Sequence[Entry], tensors: Mapping[str, Tens
 
 
 def check_written(
-    source: ByteSource,
-    layout: Layout,
-    tensors: Mapping[str, Tensor],
-    stretches: Sequence[Stretch],
-    progress: Callable[[int], None],
+    source: ByteSource, receipt: Receipt, tensors: Mapping[str, Tensor], progress: Callable[[int], None]
 ) -> None:
-    """Check an output that was written in these `stretches`, in whose file `source` the `tensors` were found: their
-    places, and every byte. Raises OutputError naming the first tensor that is different."""
-    for name, place in layout.places.items():
+    """Check an output, in whose file `source` the `tensors` were found, against what was written: their places, and
+    every byte. Raises OutputError naming the first tensor that is different."""
+    for name, place in receipt.layout.places.items():
         _, found = tensors[name].open_source()
         if found != place:
             raise OutputError(f"{source.path}: tensor {name} reads back from byte {found}, it was written at {place}")
-    check_stretches(source, stretches, progress)
+    check_stretches(source, receipt.stretches, progress)
 
 
 def compare_tensors(

@@ -16,8 +16,7 @@ from ...errors import OutputError, UnreadableFileError
 from .byte_source import ByteSource
 from .dtypes import DTYPES, DTYPES_BY_CODE
 from .file_kinds import refuse_other_than_safetensors
-from .piecewise import Entry, Layout, check_names, check_written, compare_tensors, write_tensors
-from .stretches import Stretch
+from .piecewise import Entry, Layout, Receipt, check_names, check_written, compare_tensors, write_tensors
 from .tensors import Tensor
 
 ORDER = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL")
@@ -111,28 +110,22 @@ def write_safetensors(
     metadata: Mapping[str, str],
     progress: Callable[[int], None],
     block_bytes: int | None = None,
-) -> list[Stretch]:
+) -> Receipt:
     """Write `entries` to the new file `path` as `write_tensors` does. Raises OutputError."""
     layout = safetensors_layout(entries, metadata)
     ordered = sorted(entries, key=lambda entry: layout.places[entry.name])
     return write_tensors(path, layout, ordered, progress, block_bytes)
 
 
-def check_safetensors(
-    path: Path,
-    entries: Sequence[Entry],
-    metadata: Mapping[str, str],
-    stretches: Sequence[Stretch],
-    progress: Callable[[int], None],
-) -> None:
-    """Read `path` back, which `write_safetensors` has written in these `stretches`: its header with the `safetensors`
-    library, and every byte.
+def check_safetensors(path: Path, entries: Sequence[Entry], receipt: Receipt, progress: Callable[[int], None]) -> None:
+    """Read `path` back, which `write_safetensors` has written: its header with the `safetensors` library, and every
+    byte.
 
     Raises OutputError naming the first tensor that is missing, unexpected or different.
     """
     written = _reopened(path, entries)
     with closing(written.source):
-        check_written(written.source, safetensors_layout(entries, metadata), written.tensors, stretches, progress)
+        check_written(written.source, receipt, written.tensors, progress)
 
 
 def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:

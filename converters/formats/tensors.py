@@ -21,7 +21,7 @@ BLOCK_BYTES = 66 << 20
 LOW_BLOCK_BYTES = 16 << 20
 """The same where memory is scarce."""
 
-STRIP_BYTES = 4 << 20
+STRIP_BYTES = 2 << 20
 """Upper bound of what is handed on at once: small enough to stay in the processor's cache until it is written."""
 
 PLAIN_BYTES = 16 << 20

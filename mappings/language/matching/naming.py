@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ....errors import UnmatchedTensorsError
@@ -69,7 +70,8 @@ def settle_names(
 def with_old_names(family: Family, naming: Naming) -> Naming:
     """The naming in which old names are those of the rules. Raises UnmatchedTensorsError for a tensor that is there
     under both."""
-    found = {stored: _name_of_old(family, name) for stored, name in naming.names.items()}
+    patterns = [(pattern_of(old), new) for old, new in family.old_names.items()]
+    found = {stored: _name_of_old(family, patterns, name) for stored, name in naming.names.items()}
     present = {*naming.names.values()}
     for stored, name in naming.names.items():
         if found[stored] != name and found[stored] in present:
@@ -80,9 +82,9 @@ def with_old_names(family: Family, naming: Naming) -> Naming:
     return Naming(found, naming.reading, old)
 
 
-def _name_of_old(family: Family, name: str) -> str:
-    for old, new in family.old_names.items():
-        match = pattern_of(old).fullmatch(name)
+def _name_of_old(family: Family, patterns: Sequence[tuple[re.Pattern[str], str]], name: str) -> str:
+    for pattern, new in patterns:
+        match = pattern.fullmatch(name)
         if match and match["front"] in ("", family.source_prefix):
             values = {**match.groupdict(), "backbone": match["front"]}
             return ("" if new.startswith(BACKBONE) else match["front"]) + new.format(**values)

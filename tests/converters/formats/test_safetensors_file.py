@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,16 @@ import pytest
 import safetensors.numpy
 from safetensors import safe_open
 
-from paddle2torch.converters.formats import piecewise, safetensors_file, tensors
-from paddle2torch.converters.formats import stretches as stretches_module
+from paddle2torch.converters.formats import piecewise, safetensors_file, stretches, tensors
 from paddle2torch.converters.formats.byte_source import ByteSource
 from paddle2torch.converters.formats.dtypes import DTYPES
-from paddle2torch.converters.formats.piecewise import Entry
+from paddle2torch.converters.formats.piecewise import Entry, Layout, Receipt
 from paddle2torch.converters.formats.safetensors_file import (
     check_safetensors,
     compare_safetensors,
     open_safetensors,
     write_safetensors,
 )
-from paddle2torch.converters.formats.stretches import Stretch
 from paddle2torch.converters.formats.tensors import Piece, Scratch, Tensor
 from paddle2torch.errors import OutputError, SourceChangedError, UnreadableFileError
 from paddle2torch.mappings.language.transforms import IDENTITY, TRANSPOSE
@@ -70,15 +69,16 @@ def cut_small(monkeypatch: pytest.MonkeyPatch, nbytes: int) -> None:
     monkeypatch.setattr(tensors, "PLAIN_BYTES", nbytes)
     monkeypatch.setattr(tensors, "SEGMENT_BYTES", nbytes // 12)
     monkeypatch.setattr(tensors, "UNPADDED_BYTES", nbytes // 12)
+    monkeypatch.setattr(piecewise, "SMALL", 0)
     for module in (tensors, piecewise):
         monkeypatch.setattr(module, "STRIP_BYTES", nbytes // 4)
 
 
-def written_and_checked(path: Path, entries: list[Entry]) -> list[Stretch]:
+def written_and_checked(path: Path, entries: list[Entry]) -> Receipt:
     """What was written, once it was read back."""
-    stretches = write_safetensors(path, entries, METADATA, nothing)
-    check_safetensors(path, entries, METADATA, stretches, nothing)
-    return stretches
+    receipt = write_safetensors(path, entries, METADATA, nothing)
+    check_safetensors(path, entries, receipt, nothing)
+    return receipt
 
 
 @pytest.mark.usefixtures("piece_sizes")
@@ -99,13 +99,13 @@ def test_bytes_are_those_of_the_library(tmp_path: Path) -> None:
             entries.append(Entry(name + ".T", (tensor,), TRANSPOSE))
             expected[name + ".T"] = np.ascontiguousarray(values[name].T)
     seen: list[int] = []
-    stretches = write_safetensors(tmp_path / "ours", entries, METADATA, seen.append)
+    receipt = write_safetensors(tmp_path / "ours", entries, METADATA, seen.append)
     safetensors.numpy.save_file(expected, tmp_path / "theirs", METADATA)
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
     total = sum(value.nbytes for value in expected.values())
     assert sum(seen) == total
     seen.clear()
-    check_safetensors(tmp_path / "ours", entries, METADATA, stretches, seen.append)
+    check_safetensors(tmp_path / "ours", entries, receipt, seen.append)
     assert sum(seen) == total
     seen.clear()
     compare_safetensors(tmp_path / "ours", entries, seen.append)
@@ -119,14 +119,14 @@ def test_every_wrong_byte_is_found(tmp_path: Path, dtype: str, transposed: bool)
     value = np.random.default_rng(2).integers(0, 100, (13, 21)).astype(DTYPES[dtype].storage)
     entries = [Entry("w", (stored(tmp_path, {"w": value}, {"w": dtype})["w"],), TRANSPOSE if transposed else IDENTITY)]
     path = tmp_path / "written"
-    stretches = written_and_checked(path, entries)
+    receipt = written_and_checked(path, entries)
     good = path.read_bytes()
     for place in range(len(good) - value.nbytes, len(good), 211):
         bad = bytearray(good)
         bad[place] ^= 0x01
         path.write_bytes(bad)
         with pytest.raises(OutputError, match="tensor w did not read back as it was written"):
-            check_safetensors(path, entries, METADATA, stretches, nothing)
+            check_safetensors(path, entries, receipt, nothing)
         with pytest.raises(OutputError, match="tensor w did not read back as it was written"):
             compare_safetensors(path, entries, nothing)
     path.write_bytes(good)
@@ -137,15 +137,15 @@ def test_every_wrong_byte_around_the_tensors_is_found(tmp_path: Path) -> None:
     """The library accepts another order of the header's entries, other metadata and other spaces."""
     value, entries = one_matrix(tmp_path)
     path = tmp_path / "written"
-    stretches = written_and_checked(path, entries)
+    receipt = written_and_checked(path, entries)
     good = path.read_bytes()
     for place in range(len(good) - value.nbytes):
         path.write_bytes(good[:place] + bytes([good[place] ^ 0x01]) + good[place + 1 :])
         with pytest.raises(OutputError):
-            check_safetensors(path, entries, METADATA, stretches, nothing)
+            check_safetensors(path, entries, receipt, nothing)
     path.write_bytes(good.replace(b'"pt"', b'"tf"'))
     with pytest.raises(OutputError, match="what stands around the tensors did not read back"):
-        check_safetensors(path, entries, METADATA, stretches, nothing)
+        check_safetensors(path, entries, receipt, nothing)
 
 
 def test_tensors_at_other_places_are_found(tmp_path: Path) -> None:
@@ -153,23 +153,23 @@ def test_tensors_at_other_places_are_found(tmp_path: Path) -> None:
     held = stored(tmp_path, {"v": np.zeros(4, "f4"), "w": np.ones(4, "f4")})
     entries = [Entry(name, (tensor,)) for name, tensor in held.items()]
     path = tmp_path / "written"
-    stretches = written_and_checked(path, entries)
+    receipt = written_and_checked(path, entries)
     path.write_bytes(path.read_bytes().replace(b'"v"', b'"x"').replace(b'"w"', b'"v"').replace(b'"x"', b'"w"'))
     with pytest.raises(OutputError, match=r"tensor v reads back from byte \d+, it was written at \d+"):
-        check_safetensors(path, entries, METADATA, stretches, nothing)
+        check_safetensors(path, entries, receipt, nothing)
 
 
 def test_stretches_that_are_not_the_whole_file_are_found(tmp_path: Path) -> None:
     _, entries = one_matrix(tmp_path)
-    stretches = written_and_checked(tmp_path / "written", entries)
+    receipt = written_and_checked(tmp_path / "written", entries)
     with pytest.raises(OutputError, match=r"\d+ bytes were written and it holds"):
-        check_safetensors(tmp_path / "written", entries, METADATA, stretches[:-1], nothing)
+        check_safetensors(tmp_path / "written", entries, replace(receipt, stretches=receipt.stretches[:-1]), nothing)
 
 
 def test_signs_of_zero_and_payloads_of_nan_count(tmp_path: Path) -> None:
     entries = [Entry("w", (stored(tmp_path, {"w": np.array([0.0, np.nan], "f4")})["w"],))]
     path = tmp_path / "written"
-    stretches = written_and_checked(path, entries)
+    receipt = written_and_checked(path, entries)
     compare_safetensors(path, entries, nothing)
     good = path.read_bytes()
     for other in (np.array([-0.0, np.nan], "f4"), np.array([0, 0x7FC00001], "u4")):
@@ -177,7 +177,7 @@ def test_signs_of_zero_and_payloads_of_nan_count(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="did not read back"):
             compare_safetensors(path, entries, nothing)
         with pytest.raises(OutputError, match="did not read back"):
-            check_safetensors(path, entries, METADATA, stretches, nothing)
+            check_safetensors(path, entries, receipt, nothing)
 
 
 def test_other_names_shapes_and_types_are_found(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_other_names_shapes_and_types_are_found(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=message):
             compare_safetensors(path, entries, nothing)
         with pytest.raises(OutputError, match=message):
-            check_safetensors(path, entries, METADATA, [], nothing)
+            check_safetensors(path, entries, Receipt(Layout((), {}, 0), ()), nothing)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(OutputError, match="does not read back"):
         compare_safetensors(path, [Entry("w", (held["w"],))], nothing)
@@ -247,7 +247,7 @@ def test_no_exception_of_a_worker_is_lost(tmp_path: Path, monkeypatch: pytest.Mo
     """The first in the order of the pieces is raised, and the pieces after it are not begun."""
     _, entries = one_matrix(tmp_path)
     cut_small(monkeypatch, 500)
-    monkeypatch.setattr(stretches_module, "GROUP_PIECES", 1)
+    monkeypatch.setattr(stretches, "GROUP_PIECES", 1)
     real, begun = Tensor.strips, []
 
     def strips(self: Tensor, piece: Piece, scratch: Scratch, transposed: bool = False) -> Any:
@@ -268,7 +268,7 @@ def test_an_interruption_leaves_promptly(tmp_path: Path, monkeypatch: pytest.Mon
     """It comes to the calling thread; pieces not yet begun are given up and no thread stays behind."""
     _, entries = one_matrix(tmp_path)
     cut_small(monkeypatch, 200)
-    monkeypatch.setattr(stretches_module, "GROUP_PIECES", 1)
+    monkeypatch.setattr(stretches, "GROUP_PIECES", 1)
     real = Tensor.strips
 
     def slow(self: Tensor, piece: Piece, scratch: Scratch, transposed: bool = False) -> Any:

@@ -119,6 +119,7 @@ dtypes = pytest.mark.parametrize("dtype", FLOATS)
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of a few elements, so that small tensors come in many."""
+    monkeypatch.setattr(piecewise, "SMALL", 0)
     for module in (tensors, piecewise):
         monkeypatch.setattr(module, "STRIP_BYTES", 64)
     for name, value in {"BLOCK_BYTES": 256, "PLAIN_BYTES": 128, "SEGMENT_BYTES": 16, "UNPADDED_BYTES": 24}.items():

@@ -10,6 +10,7 @@ import difflib
 import pkgutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,14 @@ class _Families(Mapping[str, Family]):
     def __init__(self) -> None:
         modules = (module.name for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg)
         self._names = tuple(sorted(name for name in modules if name not in ("refused", Path(__file__).stem)))
+        self._loaded: dict[str, Family] = {}
 
     def __getitem__(self, name: str) -> Family:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> Family:
         if name not in self._names:
             raise KeyError(name)
         held = vars(import_module(f"{__package__}.{name}")).values()
@@ -174,7 +181,8 @@ def family_of_architecture(architecture: str) -> Family | None:
     return next((family for family in owners if family.target_type is None), next(iter(owners), None))
 
 
-def tokenizer_classes() -> dict[str, TokenizerClass]:
+@cache
+def tokenizer_classes() -> Mapping[str, TokenizerClass]:
     """PaddleNLP's tokenizer classes of all families, by name."""
     return {
         entry.name: entry

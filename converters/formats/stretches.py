@@ -112,9 +112,14 @@ def in_threads(
             scratches.put(scratch)
         return nbytes
 
+    groups = list(_groups(items))
+    if len(groups) == 1:
+        # Starting threads would cost more than there is to do.
+        progress(task(*groups[0]))
+        return
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for future in [pool.submit(task, *group) for group in _groups(items)]:
+            for future in [pool.submit(task, *group) for group in groups]:
                 progress(future.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,7 @@ def _declared() -> list[BytePairs]:
     return [one.byte_pairs for one in tokenizer_classes().values() if one.byte_pairs is not None]
 
 
+@cache
 def _plain_names() -> dict[str, tuple[str, ...]]:
     """The plain names of vocabularies by kind: those of byte pairs are each class's own, and some have their own of
     another kind."""

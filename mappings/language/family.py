@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -33,6 +34,9 @@ JOINT_ROLE = "query_key_value"
 
 ATTENTION_ROLES = (*JOINED_ROLES, "attention_out")
 """Those of them that a family without heads does not have."""
+
+FEW_RULES = 2000
+"""Rules that are kept although others were made since."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ class Family:
     becomes: str = ""
     stated_positions: bool = False
     decoder_start: Callable[[Mapping[str, Any]], int] | None = None
-    _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
+    _last: tuple[tuple[Any, tuple[Rule, ...]], ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         architectures = [model.source for model in self.models]
@@ -350,6 +354,10 @@ class Family:
     def sizes(self) -> tuple[str, ...]:
         """The fields that say how large the model is, in the order of `fields`: those that rows name, those that say
         how often they repeat, and the numbers of layers and heads."""
+        return self._sizes
+
+    @cached_property
+    def _sizes(self) -> tuple[str, ...]:
         named = {size for configuration in self.samples() for row in self.rows(configuration) for size in row.sizes()}
         named |= {*self.repeat.values(), "num_hidden_layers", "num_attention_heads"}
         return tuple(entry.name for entry in self.fields if entry.name in named)
@@ -367,12 +375,14 @@ class Family:
         twin that no rule has, ConfigurationError for a missing or impossible size.
         """
         model = self.model(architecture)
-        # Asked for several times of one checkpoint, which may have tens of thousands of tensors: the last is kept.
+        # Asked for several times of one checkpoint, with the measured sizes and without, and again of others like it:
+        # the last two are kept, and of tens of thousands the last.
         key = (model.source, prefixed, repr(sorted(configuration.items())))
-        known, rules = self._last
-        if known != key:
+        kept = self._last
+        rules = next((made for known, made in kept if known == key), None)
+        if rules is None:
             rules = self._spell(model, configuration, prefixed)
-            object.__setattr__(self, "_last", (key, rules))
+            object.__setattr__(self, "_last", ((key, rules), *(kept[:1] if len(rules) <= FEW_RULES else ())))
         return rules
 
     def _spell(self, model: Model, configuration: Mapping[str, Any], prefixed: bool) -> tuple[Rule, ...]:

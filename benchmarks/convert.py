@@ -1,8 +1,9 @@
-"""Measure `paddle2torch convert` against a plain copy of the file and against the script people use today.
+"""Measure `paddle2torch convert` against a plain copy of the file, the script people use today and an earlier build,
+and what else has a goal of speed or memory.
 
 `python -m paddle2torch.benchmarks.convert [NAME ...]` takes turns between the contestants, each in a fresh process,
-prints the medians beside the goals, writes convert.json, convert.md and convert.svg, and exits with 1 when a goal that
-is a ratio is missed.
+prints the medians beside the goals, writes convert.json, convert.md and convert.svg, and exits with 1 when a goal is
+missed.
 """
 
 from __future__ import annotations
@@ -20,60 +21,78 @@ from typing import Any
 
 from ..verify.runners.environments import interpreter_of
 from ..workers.console import print_table
-from .goals import BASE, TINY, XLARGE, XXLARGE, judge
-from .measure import Run, describe_machine, run_process, spread
+from .earlier import build_earlier, environment
+from .goals import EARLIER, MODELS, OTHERS, XXLARGE, judge
+from .measure import Run, describe_machine, facts_of, run_process, spread
+from .others import PROGRAM, measure_others
 
 HERE = Path(__file__).parent
 
-CONTESTANTS = ("convert", "copy", "convert, no reload", "usual", "convert to float16", "convert to shards")
+CONTESTANTS = ("convert", "copy", "convert, no reload", "usual")
 
-SAME_WEIGHTS = ("convert", "convert, no reload", "usual")
+OPTIONS = {
+    "convert to float16": ("--dtype", "float16"),
+    "convert to shards": ("--max-shard-size", "200MB"),
+    "convert, low memory": ("--low-memory",),
+}
+
+OF_THE_LARGEST = (*OPTIONS, "convert to paddle", "earlier")
+"""Contestants with the largest model alone."""
+
+SAME_WEIGHTS = ("convert", "convert, no reload", "convert, low memory", "usual", "earlier")
 """Contestants whose files must be equal."""
-
-OPTIONS = {"convert to float16": ("--dtype", "float16"), "convert to shards": ("--max-shard-size", "200MB")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m paddle2torch.benchmarks.convert")
-    parser.add_argument("names", nargs="*", default=[TINY, BASE, XLARGE, XXLARGE], help="pretrained ALBERT names")
+    known = f"what to measure: names of ALBERT's, {', '.join(OTHERS)} (default: all that has a goal)"
+    parser.add_argument("names", nargs="*", default=[*MODELS, *OTHERS], help=known)
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default: 5)")
     parser.add_argument("--warm-ups", type=int, default=1, help="rounds before, which do not count (default: 1)")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the results")
     options = parser.parse_args(arguments)
     machine = {**describe_machine(), "load_before": round(os.getloadavg()[0], 1)}
+    models, others = {}, {}
     with tempfile.TemporaryDirectory(prefix="paddle2torch-bench-") as folder:
-        models = {
-            name: measure_model(name, options.rounds, options.warm_ups, Path(folder) / name) for name in options.names
-        }
-    goals = judge(medians_of(models))
-    document = {"machine": machine, "rounds": options.rounds, "models": models, "goals": goals}
-    for headings, rows in (model_table(models), goal_table(goals)):
+        earlier = build_earlier(Path(folder) / "earlier")
+        for name in options.names:
+            if name in OTHERS:
+                others[name] = measure_others(name, options.rounds, Path(folder) / name, earlier)
+            else:
+                models[name] = measure_model(name, options.rounds, options.warm_ups, Path(folder) / name, earlier)
+    goals = judge(medians_of(models, others))
+    document = {"machine": machine, "rounds": options.rounds, "models": models, "others": others, "goals": goals}
+    for headings, rows in (model_table(models), other_table(others), goal_table(goals)):
         print_table(headings, rows)
         print()
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "convert.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     (options.results / "convert.md").write_text(markdown(document), "utf-8")
     draw_chart(models, options.results / "convert.svg")
-    return 1 if any(goal["is_ratio"] and goal["met"] is False for goal in goals) else 0
+    return 1 if any(goal["met"] is False for goal in goals) else 0
 
 
-def measure_model(name: str, rounds: int, warm_ups: int, folder: Path) -> dict[str, Any]:
+def measure_model(name: str, rounds: int, warm_ups: int, folder: Path, earlier: Path) -> dict[str, Any]:
     """Seed the checkpoint `name` in `folder`, let the contestants take turns, and remove everything again."""
     print(f"{name}: seeding", file=sys.stderr, flush=True)
-    source, outputs = folder / "source", folder / "outputs"
-    run_process([sys.executable, "-m", "paddle2torch", "seed", name, str(source)])
+    source, torch, outputs = folder / "source", folder / "torch", folder / "outputs"
+    run_process([*PROGRAM, "seed", name, str(source)])
     weights = source / "model_state.pdparams"
-    runs: dict[str, list[Run]] = {contestant: [] for contestant in CONTESTANTS}
+    contestants = (*CONTESTANTS, *(OF_THE_LARGEST if name == XXLARGE else ()))
+    if "convert to paddle" in contestants:
+        run_process([*PROGRAM, "convert", str(source), str(torch)])
+    runs: dict[str, list[Run]] = {contestant: [] for contestant in contestants}
     written: dict[str, str] = {}
     for turn in range(warm_ups + rounds):
         # There and back: nobody always runs after the same other contestant.
-        for contestant in CONTESTANTS[:: 1 if turn % 2 else -1]:
+        for contestant in contestants[:: 1 if turn % 2 else -1]:
             outputs.mkdir()
             # Nobody shares the disk with what another one left to write, and nobody reads from it.
             os.sync()
-            _digest(weights)
-            run = run_process(_command(contestant, source, weights, outputs))
+            _digest(torch / "model.safetensors" if contestant == "convert to paddle" else weights)
+            command = _command(contestant, source, torch, str(outputs / contestant))
+            run = run_process(command, environment(earlier if contestant == "earlier" else None), folder)
             print(f"{name}: {contestant} {run.seconds:.2f} s, {run.peak_mib:.0f} MiB", file=sys.stderr, flush=True)
             if turn >= warm_ups:
                 runs[contestant].append(run)
@@ -84,34 +103,22 @@ def measure_model(name: str, rounds: int, warm_ups: int, folder: Path) -> dict[s
         raise RuntimeError(f"{name}: the contestants wrote different weights, so their speeds mean nothing: {written}")
     nbytes = weights.stat().st_size
     shutil.rmtree(folder)
-    contestants: dict[str, Any] = {}
-    for contestant, done in runs.items():
-        seconds = spread([run.seconds for run in done])
-        contestants[contestant] = {
-            "seconds": seconds,
-            "peak_mib": spread([run.peak_mib for run in done]),
-            "seconds_per_gb": round(seconds["median"] / nbytes * 1e9, 4),
-        }
-    contestants["copy"]["copying_alone"] = spread([float(run.output) for run in runs["copy"]])
-    return {"bytes": nbytes, "contestants": contestants}
+    facts = {contestant: facts_of(done) for contestant, done in runs.items()}
+    facts["copy"]["copying_alone"] = spread([float(run.output) for run in runs["copy"]])
+    return {"bytes": nbytes, "contestants": facts}
 
 
-def _command(contestant: str, source: Path, weights: Path, outputs: Path) -> list[str]:
-    output = str(outputs / contestant)
-    convert = [sys.executable, "-m", "paddle2torch", "convert", str(source), output]
+def _command(contestant: str, source: Path, torch: Path, output: str) -> list[str]:
+    weights = str(source / "model_state.pdparams")
+    convert = ["convert", str(source), output]
     return {
-        "convert": convert,
-        **{name: [*convert, *options] for name, options in OPTIONS.items()},
-        "convert, no reload": [
-            sys.executable,
-            "-m",
-            "paddle2torch.benchmarks.without_reload",
-            "convert",
-            str(source),
-            output,
-        ],
-        "usual": [interpreter_of("paddle"), str(HERE / "usual_script.py"), str(weights), output],
-        "copy": [sys.executable, str(HERE / "plain_copy.py"), str(weights), output],
+        "convert": [*PROGRAM, *convert],
+        "earlier": [*PROGRAM, *convert],
+        **{name: [*PROGRAM, *convert, *options] for name, options in OPTIONS.items()},
+        "convert to paddle": [*PROGRAM, "convert", str(torch), output, "--to", "paddle"],
+        "convert, no reload": [sys.executable, "-m", "paddle2torch.benchmarks.without_reload", *convert],
+        "usual": [interpreter_of("paddle"), str(HERE / "usual_script.py"), weights, output],
+        "copy": [sys.executable, str(HERE / "plain_copy.py"), weights, output],
     }[contestant]
 
 
@@ -131,19 +138,22 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def medians_of(models: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+def medians_of(models: dict[str, Any], others: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     """The medians of every contestant, as the goals want them."""
-    return {
+    found = {
         name: {
-            contestant: {
-                "seconds": facts["seconds"]["median"],
-                "peak_mib": facts["peak_mib"]["median"],
-                "seconds_per_gb": facts["seconds_per_gb"],
-            }
+            contestant: {**_medians(facts), "nbytes": float(model["bytes"])}
             for contestant, facts in model["contestants"].items()
         }
         for name, model in models.items()
     }
+    for name, contestants in others.items():
+        found[name] = {contestant: _medians(facts) for contestant, facts in contestants.items()}
+    return found
+
+
+def _medians(facts: dict[str, Any]) -> dict[str, float]:
+    return {measure: float(facts[measure]["median"]) for measure in ("seconds", "cpu_seconds", "peak_mib")}
 
 
 Table = tuple[list[str], list[list[str]]]
@@ -163,10 +173,28 @@ def model_table(models: dict[str, Any]) -> Table:
                     contestant,
                     f"{seconds['median']:.2f} ({seconds['min']:.2f} to {seconds['max']:.2f})",
                     f"{seconds['median'] / copy:.1f}",
+                    f"{facts['cpu_seconds']['median']:.2f}",
                     f"{peak['median']:.0f} ({peak['min']:.0f} to {peak['max']:.0f})",
                 ]
             )
-    return ["model", "source", "what", "seconds: median (spread)", "times the copy", "peak MiB: median (spread)"], rows
+    headings = ["model", "source", "what", "seconds: median (spread)", "times the copy", "processor seconds"]
+    return [*headings, "peak MiB: median (spread)"], rows
+
+
+def other_table(others: dict[str, Any]) -> Table:
+    """One row per contestant of what is measured besides models."""
+    rows = [
+        [
+            name,
+            contestant,
+            f"{facts['seconds']['median']:.2f} ({facts['seconds']['min']:.2f} to {facts['seconds']['max']:.2f})",
+            f"{facts['cpu_seconds']['median']:.2f}",
+            f"{facts['peak_mib']['median']:.0f}",
+        ]
+        for name, contestants in others.items()
+        for contestant, facts in contestants.items()
+    ]
+    return ["what", "contestant", "seconds: median (spread)", "processor seconds", "peak MiB: median"], rows
 
 
 def goal_table(goals: list[dict[str, Any]]) -> Table:
@@ -187,13 +215,17 @@ def markdown(document: dict[str, Any]) -> str:
         "",
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}, "
         f"load average {machine['load_before']} before the start; "
-        f"medians of {document['rounds']} rounds in which the contestants took turns, each a fresh process. `convert` "
-        "is the command as a user runs it, with the reload and comparison of every bit, also with `--dtype float16` "
-        "and with `--max-shard-size 200MB`; `usual` is "
-        "`paddle.load`, rename, transpose, `safetensors.torch.save_file`; `copy` is `shutil.copyfile`.",
+        f"medians of {document['rounds']} rounds (of the tokenizer at most 3, of the gate one) in which the "
+        "contestants took turns, each a fresh process. `convert` is the command as a user runs it, with the reload; "
+        "`usual` is `paddle.load`, rename, transpose, `safetensors.torch.save_file`; `copy` is `shutil.copyfile`; "
+        f"`earlier` is the build of commit {EARLIER}.",
         "",
     ]
-    for headings, rows in (model_table(document["models"]), goal_table(document["goals"])):
+    for headings, rows in (
+        model_table(document["models"]),
+        other_table(document["others"]),
+        goal_table(document["goals"]),
+    ):
         lines += [f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *rows)]
         lines.append("")
     return "\n".join(lines)

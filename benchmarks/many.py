@@ -19,7 +19,7 @@ from typing import Any
 from ..verify.runners.client import RunnerProcess
 from ..workers.console import print_table
 from .goals import TINY
-from .measure import Run, describe_machine, run_process, spread
+from .measure import Run, describe_machine, facts_of, run_process
 
 HERE = Path(__file__).parent
 
@@ -89,14 +89,7 @@ def measure(source: Path, counts: Sequence[int], rounds: int, folder: Path) -> d
                 seconds, cpu = runs[way][-1].seconds, runs[way][-1].cpu_seconds
                 print(f"{count} x {source.name}, {way}: {seconds:.2f} s, {cpu:.2f} s CPU", file=sys.stderr, flush=True)
         shutil.rmtree(output)
-        results[str(count)] = {
-            way: {
-                "seconds": spread([run.seconds for run in done]),
-                "cpu_seconds": spread([run.cpu_seconds for run in done]),
-                "peak_mib": spread([run.peak_mib for run in done]),
-            }
-            for way, done in runs.items()
-        }
+        results[str(count)] = {way: facts_of(done) for way, done in runs.items()}
     return results
 
 

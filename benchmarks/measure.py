@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -33,11 +33,12 @@ class Run:
     cpu_seconds: float = 0.0
 
 
-def run_process(command: Sequence[str]) -> Run:
-    """Run `command` to its end. Raises RuntimeError with its standard error when it fails."""
+def run_process(command: Sequence[str], variables: Mapping[str, str] | None = None, folder: Path | None = None) -> Run:
+    """Run `command` to its end, with other environment variables or in another folder where they are given. Raises
+    RuntimeError with its standard error when it fails."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=variables, cwd=folder)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -57,6 +58,15 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
         "min": round(min(values), 4),
         "max": round(max(values), 4),
         "all": [round(value, 4) for value in values],
+    }
+
+
+def facts_of(runs: Sequence[Run]) -> dict[str, Any]:
+    """What is kept of the runs of one contestant."""
+    return {
+        "seconds": spread([run.seconds for run in runs]),
+        "cpu_seconds": spread([run.cpu_seconds for run in runs]),
+        "peak_mib": spread([run.peak_mib for run in runs]),
     }
 
 

@@ -38,7 +38,8 @@ from ..tokenizers.differences import DECLARED, Planner
 LINES = 400
 """Made lines of a verification, besides the fixed ones."""
 
-BATCH = 8
+BATCH, PADDED_BATCH = 128, 8
+"""Texts of one call, and of one in which the longest says how far all are padded."""
 
 LENGTHS = (15, 16)
 """Lengths that texts are truncated to: whatever tokens stand around, one leaves an even and one an odd room for
@@ -222,7 +223,7 @@ class _Asking:
 
     def run(self, cases: Sequence[Case]) -> tuple[Encoded, Encoded]:
         """PaddleNLP's rows and transformers'. Raises _RefusedError when there are none of transformers."""
-        (self.scratch / "cases.json").write_text(json.dumps([{**case, "batch": BATCH} for case in cases]), "utf-8")
+        (self.scratch / "cases.json").write_text(json.dumps([{"batch": BATCH, **case} for case in cases]), "utf-8")
         with ThreadPoolExecutor(1) as pool:
             paddle = pool.submit(self._paddle)
             found = self._ask(self.runners.torch, self.converted, "torch", {})
@@ -259,14 +260,18 @@ def _other_cases(texts: list[str], lengths: list[int], longest: int) -> list[Cas
     to_length = {"padding": "max_length", "truncation": True, "max_length": LENGTHS[1]}
     cases = [
         _case("pair", texts, pairs=second),
-        _case("padded", texts, options={"padding": True}),
+        _case("padded", texts, options={"padding": True}, batch=PADDED_BATCH),
         _case("padded to length", texts, options=to_length),
     ]
-    for length in LENGTHS:
+    for first, length in enumerate(LENGTHS):
         options: dict[str, Any] = {"truncation": True, "max_length": length}
         cases.append(_case(f"truncated to {length}", texts, options=options))
-        cut = {"pairs": second, "options": options, "whole": "pair", "lengths": of_pairs}
-        cases.append(_case(f"pair truncated to {length}", texts, **cut))
+        # A truncated pair is what takes transformers longest, who makes a row of all that is left over with all that is
+        # left over: each pair is cut to one of the lengths.
+        turn = slice(first, None, len(LENGTHS))
+        cut = {"pairs": second[turn], "options": options, "whole": "pair", "lengths": of_pairs[turn]}
+        places = list(range(len(texts)))[turn]
+        cases.append(_case(f"pair truncated to {length}", texts[turn], places=places, **cut))
     if longest <= LONGEST:
         long = " ".join(text for text in texts if len(text) < 200)
         options = {"truncation": True, "padding": "max_length"}

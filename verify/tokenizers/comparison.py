@@ -233,14 +233,15 @@ def odd_token_moved(case: Case, index: int, wanted: Encoded, row: Row, layout: L
     """Whether transformers' truncated pair is PaddleNLP's with the odd token left to the second text.
 
     Both texts must be longer than half of the room, and the row exactly what the whole pair, of the case named by
-    `whole`, gives when cut so. `lengths` of the case are those of the texts alone, of each pair both.
+    `whole`, gives at one of the `places` when cut so. `lengths` of the case are those of the texts alone, of each pair
+    both.
     """
     room = int(case["options"]["max_length"]) - (len(layout.pair) - 2)
     first, second = case["lengths"][index]
     if room % 2 == 0 or first > second or first <= room // 2:
         return False
     left = wanted.settings["truncation_side"] == "left"
-    whole = wanted.row(case["whole"], index)["input_ids"]
+    whole = wanted.row(case["whole"], case["places"][index])["input_ids"]
     ids: list[int] = []
     types: list[int] = []
     start = 0

@@ -138,7 +138,7 @@ def test_only_the_odd_token_of_a_truncated_pair_may_move() -> None:
         return Encoded(arrays, {}, [], {"truncation_side": "right"})
 
     def moved(row: list[int], first: int, length: int = 8) -> bool:
-        case = {"name": "cut", "whole": "pair", "options": {"max_length": length}, "lengths": [(3, 4)]}
+        case = {"name": "cut", "whole": "pair", "places": [0], "options": {"max_length": length}, "lengths": [(3, 4)]}
         wanted = encoded([2, 10, 11, 12, 3, 20, 21, 3], 5)
         return odd_token_moved(case, 0, wanted, encoded(row, first).row("cut", 0), Layout())
 
@@ -161,7 +161,7 @@ def test_the_odd_token_moves_likewise_between_two_separators_and_without_types()
 
     rows = {name: [values] for name, values in row(whole).items()}
     wanted = Encoded({"pair": rows}, {}, [], {"truncation_side": "right"})
-    case = {"name": "cut", "whole": "pair", "lengths": [(3, 4)], "options": {"max_length": 9}}
+    case = {"name": "cut", "whole": "pair", "places": [0], "lengths": [(3, 4)], "options": {"max_length": 9}}
     assert MPNET.tokenizer is not None
     layout = MPNET.tokenizer.default_class.layout_with(WORDPIECE)
     assert odd_token_moved(case, 0, wanted, row([0, 10, 11, 2, 2, 20, 21, 22, 2]), layout)

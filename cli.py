@@ -15,7 +15,7 @@ import click
 
 from .errors import Paddle2TorchError, ParityError
 from .workers.console import print_json, show
-from .workers.process import Terminated, guard_process, ignore_interrupts, interruption
+from .workers.process import Terminated, guard_process, ignore_interrupts, interruption, load_numpy
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
@@ -265,12 +265,11 @@ def convert(
     tree, or under the name that follows it in the list after a tab. One that fails stops no other.
     """
     if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
-        raise click.UsageError(
-            "--dtype, --max-shard-size, --zero-padding-row and --no-tokenizer do not go with --to paddle"
-        )
+        raise click.UsageError("--dtype, --max-shard-size, --zero-padding-row, --no-tokenizer: not with --to paddle")
     if recognition["config"] is not None and (to == "paddle" or any(many.values())):
         raise click.UsageError("--config goes with one PaddleNLP SOURCE; a Hugging Face folder has its config.json")
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume, **memory}
+    load_numpy()
     if any(many.values()):
         return _convert_many(_found(source, many, to, output), output, network, as_json, {**options, "jobs": jobs})
     if jobs > 1:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..verify.runners.environments import interpreter_of
 from ..workers.console import print_table
@@ -127,14 +127,19 @@ def _digest_of_tensors(path: Path) -> str:
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         header.pop("__metadata__", None)
-        return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + file.read()).hexdigest()
+        return _digest_of(file, hashlib.sha256(json.dumps(header, sort_keys=True).encode()))
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        return _digest_of(file, hashlib.sha256())
+
+
+def _digest_of(file: BinaryIO, digest: hashlib._Hash) -> str:
+    """The digest with the rest of a file, which is never in memory whole: a child's peak counts from the memory of the
+    process that starts it."""
+    while block := file.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 

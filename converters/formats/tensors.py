@@ -18,7 +18,7 @@ from .dtypes import Array, DType
 BLOCK_BYTES = 66 << 20
 """Memory for a piece of a matrix that is to be transposed: 64 MiB of elements, and what keeps their rows apart."""
 
-LOW_BLOCK_BYTES = 16 << 20
+LOW_BLOCK_BYTES = 17 << 20
 """The same where memory is scarce."""
 
 STRIP_BYTES = 2 << 20
@@ -27,11 +27,9 @@ STRIP_BYTES = 2 << 20
 PLAIN_BYTES = 16 << 20
 """Upper bound of a piece that is only copied, strip by strip: so small that threads end at about the same time."""
 
-SEGMENT_BYTES = 4 << 10
-"""Length below which a row of the source is not cut to keep the rows of its transpose whole.
-
-Each row of a piece is a read, unless the piece has whole rows, and a write, unless it has whole rows of the transpose.
-"""
+BLOCK_ROWS = 4096
+"""Rows of the source in such a piece. Each is a read, unless the piece has whole ones, and each row of its transpose is
+a write, unless the piece has whole ones of these: so many rows of 16 kB make few of both."""
 
 UNPADDED_BYTES = 1 << 10
 """Length of whole rows up to which they are read as they lie."""
@@ -186,12 +184,13 @@ class Tensor:
         """Height and width of pieces that are turned; `whole`: the box has whole rows of the source."""
         itemsize = self.dtype.itemsize
         height = box.height
-        if box.width * _stride(height * itemsize, whole) > block_bytes:
-            # Rows of the result stay whole as long as those of the source do not become too short for it.
-            lines = block_bytes // box.width // CACHE_LINE
-            height = _evenly(height, max((lines - (lines + 1) % 2) * CACHE_LINE, SEGMENT_BYTES) // itemsize)
-        rows = block_bytes // _stride(height * itemsize, whole and height == box.height)
-        return height, _evenly(box.width, min(rows, STRIP_BYTES // itemsize))
+        lines = max(1, block_bytes // BLOCK_ROWS // CACHE_LINE)
+        most = (lines - (lines + 1) % 2) * CACHE_LINE
+        if _stride(height * itemsize, whole) > most:
+            height, whole = _evenly(height, most // itemsize), False
+        return height, _evenly(
+            box.width, min(block_bytes // _stride(height * itemsize, whole), STRIP_BYTES // itemsize)
+        )
 
     def strips(self, piece: Piece, scratch: Scratch, transposed: bool = False) -> Iterator[tuple[Piece, Array]]:
         """The piece of the tensor, or of its transpose, some of its rows at a time: each strip's place, and the strip

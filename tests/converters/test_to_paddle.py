@@ -384,7 +384,7 @@ def test_pieces_of_any_size_give_the_same_file(make: Make, monkeypatch: pytest.M
     monkeypatch.setattr(piecewise, "SMALL", 0)
     for module in (tensors, piecewise):
         monkeypatch.setattr(module, "STRIP_BYTES", 300)
-    for name, value in {"BLOCK_BYTES": 700, "PLAIN_BYTES": 700, "SEGMENT_BYTES": 48, "UNPADDED_BYTES": 16}.items():
+    for name, value in {"BLOCK_BYTES": 700, "PLAIN_BYTES": 700, "BLOCK_ROWS": 5, "UNPADDED_BYTES": 16}.items():
         monkeypatch.setattr(tensors, name, value)
     to_paddle(source, overwrite=True)
     assert (source.parent / "paddle" / "model_state.pdparams").read_bytes() == whole

@@ -67,7 +67,7 @@ def cut_small(monkeypatch: pytest.MonkeyPatch, nbytes: int) -> None:
     """Pieces of some `nbytes`, in strips of a quarter."""
     monkeypatch.setattr(tensors, "BLOCK_BYTES", nbytes)
     monkeypatch.setattr(tensors, "PLAIN_BYTES", nbytes)
-    monkeypatch.setattr(tensors, "SEGMENT_BYTES", nbytes // 12)
+    monkeypatch.setattr(tensors, "BLOCK_ROWS", 5)
     monkeypatch.setattr(tensors, "UNPADDED_BYTES", nbytes // 12)
     monkeypatch.setattr(piecewise, "SMALL", 0)
     for module in (tensors, piecewise):

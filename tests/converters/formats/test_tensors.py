@@ -95,16 +95,16 @@ def test_a_file_that_shrinks_is_reported(tmp_path: Path, way: Callable[[Tensor],
         tensor.open_source()[0].check_unchanged()
 
 
-@pytest.mark.parametrize("segment", [4, 12, 100, 4 << 10])
+@pytest.mark.parametrize("rows_of_block", [1, 5, 33, 4096])
 @pytest.mark.parametrize("strip", [4, 60, 1000, 4 << 20])
 @pytest.mark.parametrize("block", [500, 5000, 66 << 20])
 @pytest.mark.parametrize("fortran", [False, True])
 def test_rectangles_cover_the_matrix_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, strip: int, segment: int, fortran: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, strip: int, rows_of_block: int, fortran: bool
 ) -> None:
     monkeypatch.setattr(tensors, "PLAIN_BYTES", block)
     monkeypatch.setattr(tensors, "STRIP_BYTES", strip)
-    monkeypatch.setattr(tensors, "SEGMENT_BYTES", segment)
+    monkeypatch.setattr(tensors, "BLOCK_ROWS", rows_of_block)
     monkeypatch.setattr(tensors, "UNPADDED_BYTES", 40)
     monkeypatch.setattr(tensors, "TILE_ROWS", 8)
     monkeypatch.setattr(tensors, "TILE_COLUMNS", 4)

@@ -122,7 +122,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(piecewise, "SMALL", 0)
     for module in (tensors, piecewise):
         monkeypatch.setattr(module, "STRIP_BYTES", 64)
-    for name, value in {"BLOCK_BYTES": 256, "PLAIN_BYTES": 128, "SEGMENT_BYTES": 16, "UNPADDED_BYTES": 24}.items():
+    for name, value in {"BLOCK_BYTES": 256, "PLAIN_BYTES": 128, "BLOCK_ROWS": 3, "UNPADDED_BYTES": 24}.items():
         monkeypatch.setattr(tensors, name, value)
     monkeypatch.setattr(tensors, "TILE_ROWS", 2)
     monkeypatch.setattr(tensors, "TILE_COLUMNS", 3)

@@ -96,6 +96,12 @@ def refused(finished: subprocess.Popen[str]) -> str:
     return errors
 
 
+def test_less_memory_gives_the_same(source: Path, right: dict[str, str], tmp_path: Path) -> None:
+    child = start(source, tmp_path / "output", "--low-memory")
+    assert child.wait(timeout=120) == 0
+    assert assert_absent_or_right(tmp_path / "output", right)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_at_random_moments(number: int, source: Path, right: dict[str, str], tmp_path: Path) -> None:
     output = tmp_path / "output"

@@ -72,10 +72,10 @@ def write_checkpoint(folder: Path, family: str, architecture: str, configuration
     complete = {**known.samples()[0], **configuration}
     entries = []
     for rule in known.rules(architecture, complete, prefixed=architecture != known.base):
-        if rule.kind is Kind.MAPPED:
-            data = numbers.standard_normal(rule.shape, dtype=np.float32).tobytes()
+        for name, shape in zip(rule.sources, rule.shapes, strict=True) if rule.kind is Kind.MAPPED else ():
+            data = numbers.standard_normal(shape, dtype=np.float32).tobytes()
             opener = partial(at_start, MemorySource(folder, data))
-            entries.append(Entry(rule.source, (Tensor(rule.source, DTYPES["float32"], rule.shape, opener),)))
+            entries.append(Entry(name, (Tensor(name, DTYPES["float32"], shape, opener),)))
     write_pdparams(folder / "model_state.pdparams", entries, lambda count: None)
     document = {**complete, "architectures": [architecture], "model_type": family}
     (folder / "config.json").write_text(json.dumps(document), "utf-8")

@@ -39,7 +39,6 @@ MBART = Family(
             TokenizerClass("MBart50Tokenizer", (), refused=_OF_LANGUAGES, sentencepiece_file=_VOCABULARY),
         ),
         "MBartTokenizer",
-        settings={"do_lower_case": False},
     ),
     small=encoder_decoders.SMALL,
     variants=encoder_decoders.VARIANTS,

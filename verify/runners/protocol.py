@@ -68,6 +68,9 @@ ACCIDENTS = (AttributeError, ImportError, MemoryError, NameError, NotImplemented
 SYSTEM_FAULTS = (errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC)
 """Of the errors of files, those that say nothing of the files."""
 
+SHOWN = 5
+"""How many names a message lists."""
+
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
 """What torch says of memory, as an error of another kind."""
 
@@ -234,6 +237,13 @@ def write_outputs(request: Request, arrays: Mapping[str, Array], dtype: str) -> 
         raise RequestError(f"the model did not compute in {dtype} everywhere: {', '.join(others)}")
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, field(request, "outputs"))
     return sorted(arrays)
+
+
+def few(names: Iterable[str]) -> str:
+    """The first names of many, for a message."""
+    listed = sorted(names)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
 
 
 def digest(array: Array) -> dict[str, Any]:

@@ -426,7 +426,7 @@ def loading_problems(
         # Names or tuples, depending on the version; the shapes above say the same and more.
         "mismatched": mismatched or {str(entry) for entry in loading.get("mismatched_keys", ())},
     }
-    problems = [f"{label} {', '.join(sorted(names))}" for label, names in found.items() if names]
+    problems = [f"{label} {protocol.few(names)}" for label, names in found.items() if names]
     return problems + [str(message) for message in loading.get("error_msgs", ())]
 
 

@@ -78,7 +78,9 @@ class Pair:
         if self.way_back is not None:
             framework, given = "transformers", bool(self.way_back.inverse.renamed)
         staged = f"{framework} got the same tensors under the names of its own model, and not the source's file"
-        guesses = (f"guessed: {guess}" for guess in source.guesses)
+        guesses = [f"guessed: {guess}" for guess in source.guesses]
+        if self.foreign is not None and self.foreign.recognised is not None:
+            guesses += [f"guessed of {self.converted}: {guess}" for guess in self.foreign.recognised.guesses]
         became = self.recognised.family.target_notes(self.plan.target_architecture)
         return (*guesses, *source.notes, *became, *([staged] if given else []))
 

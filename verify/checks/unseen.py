@@ -99,7 +99,7 @@ CHECK = Check(
     limit="no bit differs",
     needs=Needs(dtypes=("float32",), models=True),
     applies=decodes,
-    look_at="the framework that is named: where it is PaddleNLP, its own model sees what it is told not to; where it is "
-    "transformers, config.json in {converted}",
+    look_at="the framework that is named: where it is PaddleNLP, its own model sees what it is told not to; where it "
+    "is transformers, config.json in {converted}",
     run=_run,
 )

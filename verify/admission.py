@@ -15,8 +15,16 @@ BYTES_PER_PARAMETER = 44
 float32, 3.5 in float64, 3.0 PyTorch)."""
 
 
+TOGETHER_BYTES = 16 << 30
+"""A model with which the runners would take more than this together is held by one of them at a time."""
+
 SIDE_BYTES = 500_000_000
 """What one more torch runner holds without a model; only one of them holds a model at a time."""
+
+
+def one_at_a_time(parameters: int) -> bool:
+    """Whether a model of so many parameters is held by one runner at a time."""
+    return BASE_BYTES + BYTES_PER_PARAMETER * parameters > TOGETHER_BYTES
 
 
 def memory_needed(parameters: int, sides: int = 1) -> int:

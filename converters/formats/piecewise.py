@@ -30,6 +30,7 @@ COMPARING = 1
 GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
 """Bytes and number of pieces that are given to a thread together."""
 
+
 @dataclass(frozen=True)
 class Entry:
     """A tensor to be written under `name`: what `transform` makes of `tensors`, cast to `cast` where that is given, and

@@ -94,7 +94,8 @@ def casting_in_parts() -> Iterator[None]:
         messages: list[str] = []
         part: dict[str, Any] = {}
         size = 0
-        for name in list(state):
+        # The large ones last, when little else is left, and those of one size in their order.
+        for name in sorted(state, key=lambda name: int(state[name].size)):
             part[name] = state.pop(name)
             size += int(part[name].size)
             if size >= PART_ELEMENTS or not state:

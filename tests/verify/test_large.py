@@ -62,7 +62,7 @@ def test_one_process_at_a_time_holds_a_large_model(
     source = seed_small("MBartModel", vocab_size=WORDS, **sizes)
     converted = tmp_path / "converted"
     parameters = convert_checkpoint(source, converted).parameters
-    assert parameters < 1.1 * WORDS * WIDTH
+    assert parameters < 1.2 * WORDS * WIDTH
     monkeypatch.setattr(admission, "TOGETHER_BYTES", 0)
     runners.versions()
     children = [runner.pid for runner in (runners.paddle32, runners.paddle64, runners.torch)]

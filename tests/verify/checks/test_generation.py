@@ -66,7 +66,7 @@ def test_classes_that_write_texts_write_the_same(
     assert "logits of token 0" in str(check.problems)
 
 
-LANGUAGES = {
+LANGUAGES: dict[str, tuple[dict[str, int | None], int | None]] = {
     "no start of its own": ({"decoder_start_token_id": None}, None),
     "started with a language": ({"decoder_start_token_id": 46}, None),
     "forced to begin with a language": ({"decoder_start_token_id": 2, "forced_bos_token_id": 44}, 44),

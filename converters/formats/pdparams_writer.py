@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +19,7 @@ import numpy as np
 from ...errors import OutputError, Paddle2TorchError
 from .dtypes import DType
 from .pdparams import MAX_NAME_CHARACTERS, PdparamsFile, open_pdparams
-from .piecewise import Entry, Layout, on_every_piece, write_tensors
+from .piecewise import COMPARING, Entry, Layout, on_every_piece, write_tensors
 from .tensors import Piece, Scratch
 
 # Opcodes of the pickle format.
@@ -142,15 +141,13 @@ def compare_pdparams(path: Path, entries: Sequence[Entry], progress: Callable[[i
                     f"{path}: tensor {name} reads back as {found.dtype.name} {list(found.shape)}, expected "
                     f"{entry.dtype.name} {list(entry.shape)}"
                 )
-        on_every_piece(entries, partial(_compare_piece, opened), progress)
+        on_every_piece(entries, partial(_compare_piece, opened), progress, COMPARING)
 
 
 def _compare_piece(opened: PdparamsFile, entry: Entry, piece: Piece, scratch: Scratch) -> None:
     expected = entry.read(piece, scratch)
     bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
-    step = max(1, (2 << 20) // (piece.width * entry.dtype.itemsize))
-    for top in range(piece.top, piece.bottom, step):
-        part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
+    for part in piece.parts(entry.dtype.itemsize):
         found = opened.tensors[entry.name].read_piece(part, Scratch())
         if not np.array_equal(found.view(bits), expected[part.top - piece.top : part.bottom - piece.top].view(bits)):
             raise OutputError(

@@ -22,7 +22,10 @@ from .dtypes import DTYPES, Array, DType
 from .tensors import CHUNK_BYTES, Piece, Scratch, Tensor
 
 WORKERS = 2
-"""Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
+"""Threads that write. More gain nothing, as one file is written by one thread at a time, and cost memory."""
+
+COMPARING = 1
+"""Threads that compare: a second one hands the interpreter's lock back and forth, gains nothing, and costs memory."""
 
 GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
 """Bytes and number of pieces that are given to a thread together."""
@@ -197,14 +200,17 @@ def bytes_of(array: Array) -> memoryview:
 
 
 def on_every_piece(
-    entries: Sequence[Entry], work: Callable[[Entry, Piece, Scratch], None], progress: Callable[[int], None]
+    entries: Sequence[Entry],
+    work: Callable[[Entry, Piece, Scratch], None],
+    progress: Callable[[int], None],
+    workers: int = WORKERS,
 ) -> None:
-    """Do `work` on every piece of `entries`, `WORKERS` at a time; `progress` gets the bytes of each, in order.
+    """Do `work` on every piece of `entries`, `workers` at a time; `progress` gets the bytes of each, in order.
 
     Raises the first exception, in the order of the pieces, when the work under way has ended; no other is begun then.
     """
     scratches: SimpleQueue[Scratch] = SimpleQueue()
-    for _ in range(WORKERS):
+    for _ in range(workers):
         scratches.put(Scratch())
 
     def task(group: Sequence[tuple[Entry, Piece]]) -> int:
@@ -216,7 +222,7 @@ def on_every_piece(
             scratches.put(scratch)
         return sum(map(_bytes_in, group))
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         try:
             for future in [pool.submit(task, group) for group in _groups(entries)]:
                 progress(future.result())

@@ -6,7 +6,7 @@ import json
 import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,8 @@ from ...mappings.language.transforms import matrix_shape
 from .byte_source import ByteSource
 from .dtypes import DTYPES, DTYPES_BY_CODE, Array
 from .file_kinds import refuse_other_than_safetensors
-from .piecewise import Entry, Layout, on_every_piece, write_tensors
+from .piecewise import COMPARING, Entry, Layout, on_every_piece, write_tensors
 from .tensors import Piece, Scratch, Tensor
-
-RELOAD_BYTES = 2 << 20
-"""Bytes read back at a time: small enough to stay in the processor's cache until they are compared."""
 
 REOPEN_BYTES = 16 << 20
 """Bytes that a thread reads back before it opens the file anew."""
@@ -143,7 +140,7 @@ def compare_safetensors(path: Path, entries: Sequence[Entry], progress: Callable
         # The library has no numpy dtype for bfloat16: its bytes are read from the places its header check accepted.
         places = open_safetensors(path)
         try:
-            on_every_piece(entries, partial(_compare_piece, _Reader(path, places.tensors)), progress)
+            on_every_piece(entries, partial(_compare_piece, _Reader(path, places.tensors)), progress, COMPARING)
         finally:
             places.source.close()
     except (SafetensorError, OSError) as error:
@@ -154,9 +151,7 @@ def _compare_piece(reader: _Reader, entry: Entry, piece: Piece, scratch: Scratch
     """Compare a piece of `entry` with the file, some rows at a time."""
     block = entry.read(piece, scratch)
     bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
-    step = max(1, RELOAD_BYTES // (piece.width * entry.dtype.itemsize))
-    for top in range(piece.top, piece.bottom, step):
-        part = replace(piece, top=top, bottom=min(top + step, piece.bottom))
+    for part in piece.parts(entry.dtype.itemsize):
         expected = block[part.top - piece.top : part.bottom - piece.top]
         if not np.array_equal(reader.read(entry, part).view(bits), expected.view(bits)):
             raise OutputError(

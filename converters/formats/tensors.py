@@ -6,7 +6,7 @@ import math
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,10 @@ from .dtypes import Array, DType
 
 CHUNK_BYTES = 20 << 20
 """Upper bound of one piece, apart from tensors other than matrices of which a single row is longer."""
+
+PART_BYTES = 2 << 20
+"""Bytes of a piece that are compared at a time: small enough to stay in the processor's cache, and so few that the
+allocator does not keep what is made of them."""
 
 SEGMENT_BYTES = 32 << 10
 """Upper bound of a row of a transposed piece, on either side of the transpose.
@@ -49,6 +53,13 @@ class Piece:
     def width(self) -> int:
         """Number of columns."""
         return self.right - self.left
+
+    def parts(self, itemsize: int) -> Iterator[Piece]:
+        """The piece from top to bottom, PART_BYTES or one row at a time."""
+        step = max(1, PART_BYTES // (self.width * itemsize))
+        return (
+            replace(self, top=top, bottom=min(top + step, self.bottom)) for top in range(self.top, self.bottom, step)
+        )
 
 
 @dataclass

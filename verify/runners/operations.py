@@ -204,7 +204,8 @@ class ModelRunner(ABC):
         return {"order": recorder.order}
 
     def embeddings(self, request: protocol.Request) -> protocol.Answer:
-        """Put one long row of ids, or many rows, through the embeddings alone; write them block by block."""
+        """Put one long row of ids, or many rows, through the embeddings alone; write them block by block, each to a
+        file in the existing folder `outputs`: of a large vocabulary all together are as large as the model."""
         loaded = self._loaded(request)
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
@@ -212,8 +213,8 @@ class ModelRunner(ABC):
         stacks, form = self._stacks(request, loaded.model), _layer_form(request)
         with self.no_gradients():
             backbone, arrays_of = loaded.model.base_model, (self.to_array, self.from_array)
-            arrays = embedding_calls.Embeddings(backbone, stacks, form, *arrays_of).blocks(inputs)
-        return {"outputs": protocol.write_outputs(request, arrays, request["dtype"])}
+            blocks = embedding_calls.Embeddings(backbone, stacks, form, *arrays_of).blocks(inputs)
+            return {"outputs": protocol.write_each(request, blocks, request["dtype"])}
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
         """Write d(sum of outputs times projections) / d(parameter) for every parameter.

@@ -6,10 +6,19 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import protocol
+else:
+    # Run beside the scripts, this file is in no package.
+    import protocol
 
 PART_ELEMENTS = 1 << 20
 """At least so many elements are cast and assigned at a time."""
+
+TABLE_ELEMENTS = 1 << 26
+"""Before so many are, what the allocator kept of others goes back to the system."""
 
 
 @contextmanager
@@ -94,9 +103,12 @@ def casting_in_parts() -> Iterator[None]:
         messages: list[str] = []
         part: dict[str, Any] = {}
         size = 0
-        for name in list(state):
+        # The large ones last, when little else is left, and those of one size in their order.
+        for name in sorted(state, key=lambda name: int(state[name].size)):
             part[name] = state.pop(name)
             size += int(part[name].size)
+            if size >= TABLE_ELEMENTS:
+                protocol.return_free_memory()
             if size >= PART_ELEMENTS or not state:
                 messages += original(model, part, *arguments, **keywords)
                 part, size = {}, 0

@@ -55,7 +55,7 @@ def piece_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """Pieces of the real size, and so small that every matrix is cut on both sides."""
     monkeypatch.setattr(tensors, "CHUNK_BYTES", request.param[0])
     monkeypatch.setattr(tensors, "SEGMENT_BYTES", request.param[1])
-    monkeypatch.setattr(safetensors_file, "RELOAD_BYTES", max(30, request.param[0] // 10))
+    monkeypatch.setattr(tensors, "PART_BYTES", max(30, request.param[0] // 10))
     monkeypatch.setattr(safetensors_file, "REOPEN_BYTES", request.param[0])
 
 
@@ -252,4 +252,4 @@ def test_the_file_is_not_opened_once_for_every_tensor(
         opened.clear()
         compare_safetensors(folder / "model.safetensors", entries, nothing)
         # The two that look at the header, and one for each thread.
-        assert len(opened) <= 2 + piecewise.WORKERS
+        assert len(opened) <= 2 + piecewise.COMPARING

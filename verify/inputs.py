@@ -72,6 +72,8 @@ class Inputs:
             arrays = {
                 name: given[name] if name in known else np.zeros_like(given[name])
                 for name in family.arguments_of(side, limits)
+                # A class that is the encoder alone is given none of the decoder's.
+                if name in given or name != DECODER_IDS
             }
         save_file(arrays, str(path))
 

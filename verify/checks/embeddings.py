@@ -16,6 +16,7 @@ from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
+from ..runners.embedding_calls import FEW
 from ..runners.outputs import DECODER
 from ..states import StateDifference, nan_last, of_stack, token_difference
 
@@ -38,19 +39,21 @@ def run_embeddings(context: Context) -> CheckResult:
     pair, session = context.pair, context.models
     family = pair.recognised.family
     sizes = {**pair.configuration, TABLES["positions"]: table_of_positions(family, pair.configuration)}
-    rows = all_rows(sizes, pair.padding, family.first_position)
+    decodes = family.decodes(session.plan.architecture)
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
-    rows = _whole_tables(rows) if counted else rows
+    # Without a table rows may be of any length, and a decoder's mask grows with its square.
+    lengths = {TABLES["positions"]: FEW} if decodes and not counted else {}
+    rows = all_rows({**sizes, **lengths}, pair.padding, family.first_position)
+    rows = _whole_tables(rows) if counted or lengths else rows
+    asked = _folded(rows) if counted or lengths else rows
     # A decoder reads the same table of words and has its own of positions, as long as the other.
-    decodes = family.decodes(session.plan.architecture)
-    asked = _folded(rows) if counted else rows
-    behind = _decoder_rows(asked) if decodes else asked
-    asked = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
-    inputs = session.save_inputs("embeddings inputs", asked)
+    behind = _decoder_rows(asked) if decodes and counted else asked
+    given = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
+    inputs = session.save_inputs("embeddings inputs", given)
     paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
     torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
-    ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
+    ours, theirs = (_flat(side.outputs) if asked is not rows else side.outputs for side in (paddle, torch))
     held = {name for move in session.plan.moves for name in move.sources}
     tables = [table for table in TABLES if _can_be_chosen(family, table, held, counted)]
     own, other = of_stack(ours, ""), of_stack(theirs, "")

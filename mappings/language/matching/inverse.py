@@ -146,7 +146,7 @@ class _Match:
         tie_word_embeddings: bool,
     ) -> None:
         self.family = family
-        self.rules = family.rules(architecture, configuration, prefixed=architecture != family.base)
+        self.rules = family.rules(architecture, configuration, prefixed=not family.is_bare(architecture))
         self.tensors = tensors
         self.tie = tie_word_embeddings
         # A base model may have been saved as part of a task model.

@@ -24,7 +24,7 @@ WORDS = "shared"
 _TABLE = ("vocab_size", HIDDEN)
 
 _FURTHEST = 128
-"""Tokens from which on all are equally far away."""
+"""The distance in tokens from which on all are equally far away."""
 
 _GATED = "gated-"
 
@@ -105,6 +105,16 @@ def _start(configuration: Mapping[str, Any]) -> int:
     return int(configuration["pad_token_id"] if token is None else token)
 
 
+def _without_cache(configuration: Mapping[str, Any]) -> str | None:
+    """Why Hugging Face's class would write nothing, if it would not."""
+    if configuration["decoder_layers"] <= configuration["num_hidden_layers"]:
+        return None
+    return (
+        "transformers' generate keeps a cache for as many layers as the encoder has, and fails where the decoder has "
+        "more; the backbone alone converts: save it with PaddleNLP's model.t5.save_pretrained and convert that folder"
+    )
+
+
 def _check(configuration: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for ids outside the vocabulary."""
     for field in ("eos_token_id", "decoder_start_token_id"):
@@ -159,9 +169,10 @@ T5 = Family(
                 ),
             ),
             auto_class="AutoModelForSeq2SeqLM",
+            refuses=_without_cache,
             generation=Generation(("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")),
         ),
-        Model("T5EncoderModel", decodes=False),
+        Model("T5EncoderModel", auto_class="AutoModelForTextEncoding", decodes=False),
     ),
     fields=(
         Field("vocab_size", 32128),
@@ -233,6 +244,7 @@ T5 = Family(
     arguments=("input_ids", "attention_mask", "decoder_input_ids"),
     decoder_start=_start,
     final_norm=True,
+    reach=_FURTHEST,
     tokenizer=TokenizerFacts(
         (
             TokenizerClass(
@@ -258,8 +270,8 @@ T5 = Family(
     },
     variants={
         "a head of its own": {"tie_word_embeddings": False, "hidden_act": "gated-gelu"},
-        "deeper decoder": {
-            **{"num_hidden_layers": 1, "decoder_layers": 4, "hidden_act": "gated-silu", "d_kv": 6},
+        "other buckets": {
+            **{"num_hidden_layers": 4, "decoder_layers": 1, "hidden_act": "gated-silu", "d_kv": 6},
             **{"relative_attention_num_buckets": 20, "relative_attention_max_distance": 40, "bos_token_id": 7},
         },
     },

@@ -157,7 +157,8 @@ class Family:
     other models that the weights may become; in the family that one of them makes, `target` is its name. Where there
     are any, `becomes` says what is proven of the usual one. `stated_positions`: PaddleNLP's model is given positions
     from 0 although it counts otherwise by itself. `decoder_start` is for encoder-decoders: it makes the first id that
-    the decoder is given of PaddleNLP's configuration.
+    the decoder is given of PaddleNLP's configuration. `reach` is the number of tokens from which on attention tells no
+    distances apart, where these are looked up in a table: what the frameworks are compared on is longer.
     """
 
     name: str
@@ -207,6 +208,7 @@ class Family:
     stated_positions: bool = False
     decoder_start: Callable[[Mapping[str, Any]], int] | None = None
     decoder: tuple[Row, ...] = ()
+    reach: int = 0
     _last: tuple[Any, tuple[Rule, ...]] = field(default=(None, ()), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -16,7 +16,6 @@ from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
-from ..runners.embedding_calls import FEW
 from ..runners.outputs import DECODER
 from ..states import StateDifference, nan_last, of_stack, token_difference
 
@@ -29,6 +28,9 @@ TABLES = {"vocabulary": "vocab_size", "positions": "max_position_embeddings", "t
 ARGUMENTS = {"vocabulary": "input_ids", "positions": "position_ids", "token types": "token_type_ids"}
 """The arguments that choose rows of the tables."""
 
+
+SHORT = 64
+"""Tokens of a row where no table of positions says how many."""
 
 ROLES = {"vocabulary": "words", "positions": "positions", "token types": "token_types"}
 """The roles of the tables in a family."""
@@ -43,7 +45,7 @@ def run_embeddings(context: Context) -> CheckResult:
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
     # Without a table rows may be of any length, and a decoder's mask grows with its square.
-    lengths = {TABLES["positions"]: FEW} if decodes and not counted else {}
+    lengths = {TABLES["positions"]: SHORT} if decodes and not counted else {}
     rows = all_rows({**sizes, **lengths}, pair.padding, family.first_position)
     rows = _whole_tables(rows) if counted or lengths else rows
     asked = _folded(rows) if counted or lengths else rows

@@ -261,7 +261,7 @@ T5 = Family(
     small={
         "vocab_size": 50,
         HIDDEN: 24,
-        "d_kv": 5,
+        "d_kv": 6,
         "num_hidden_layers": 3,
         "decoder_layers": 2,
         "num_attention_heads": 4,
@@ -271,7 +271,7 @@ T5 = Family(
     variants={
         "a head of its own": {"tie_word_embeddings": False, "hidden_act": "gated-gelu"},
         "other buckets": {
-            **{"num_hidden_layers": 4, "decoder_layers": 1, "hidden_act": "gated-silu", "d_kv": 6},
+            **{"num_hidden_layers": 4, "decoder_layers": 1, "hidden_act": "gated-silu", "d_kv": 5},
             **{"relative_attention_num_buckets": 20, "relative_attention_max_distance": 40, "bos_token_id": 7},
         },
     },

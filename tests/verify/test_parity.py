@@ -108,7 +108,7 @@ def assert_every_gradient(check: CheckResult, converted: Path, family: Family, a
     assert check.worst is not None
     assert check.worst < 1e-12
     configuration = complete_fields(family, family.small)
-    rules = family.rules(architecture, configuration, prefixed=architecture != family.base)
+    rules = family.rules(architecture, configuration, prefixed=not family.is_bare(architecture))
     # What a chart shows of the worst state is the worst value.
     worst = max(check.details["states"], key=lambda state: state["difference"] / state["limit"])
     assert worst["difference"] / worst["over"] == pytest.approx(check.worst)

@@ -279,7 +279,7 @@ class TorchRunner(operations.ModelRunner):
         """A context in which casts to float32 are casts to float64."""
         torch, _ = self.frameworks()
 
-        class Lifting(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        class Lifting(torch.overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]
             def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
                 return _to_double(torch, function, args, kwargs or {})
 

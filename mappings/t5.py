@@ -3,12 +3,12 @@ attention knows of positions by a table of biases in the first layer of either s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
 from .language.family import DeclaredDifference, Defaults, Family, Model
-from .language.fields import Field, Generation, never
+from .language.fields import Field, Generation
 from .language.rows import Embedding, Following, Parameter, Row, Tied, When
 from .language.rules import BACKBONE, Size
 from .language.tokenizers import TokenizerClass, TokenizerFacts
@@ -31,6 +31,17 @@ _GATED = "gated-"
 
 def _is_gated(configuration: Mapping[str, Any]) -> bool:
     return str(configuration["hidden_act"]).startswith(_GATED)
+
+
+def _function(configuration: Mapping[str, Any]) -> str:
+    """The function between the linear layers, as Hugging Face calls it: of GELU, the form by tanh in both libraries."""
+    name = str(configuration["hidden_act"]).removeprefix(_GATED)
+    return "gelu_new" if name == "gelu" else name
+
+
+def _following(name: str, default: Any, runs: Callable[[Mapping[str, Any]], Any]) -> Field:
+    """A field that Hugging Face's configuration alone has, and makes of others where it is not stated."""
+    return Field(name, default, None, stored="", runs=runs, counts=False)
 
 
 def _linear(name: str, inputs: Size, outputs: Size) -> Row:
@@ -198,14 +209,18 @@ T5 = Family(
         Field("initializer_factor", 1.0, counts=False),
         Field("tie_word_embeddings", True),
         # What transformers 5 remembers of the field above, which it sets to true.
-        Field("scale_decoder_outputs", True, None, stored="", when=never, runs=_is_tied, counts=False),
+        _following("scale_decoder_outputs", True, _is_tied),
+        _following("is_gated_act", False, _is_gated),
+        _following("dense_act_fn", "relu", _function),
+        # Of the encoder alone, transformers 5 says neither.
+        Field("is_encoder_decoder", True, counts=False),
+        Field("use_cache", True, counts=False),
         Field("pad_token_id", 0),
         Field("bos_token_id", None, counts=False),
         Field("eos_token_id", 1, counts=False),
         Field("decoder_start_token_id", None, runs=_stated_start, counts=False),
     ),
-    constants={"use_cache": True, "is_encoder_decoder": True, "is_decoder": False, "classifier_dropout": 0.0},
-    source_constants={"is_encoder_decoder": True},
+    constants={"is_decoder": False, "classifier_dropout": 0.0},
     activations=("relu", "gated-gelu", "gated-silu"),
     roles={
         "words": WORDS,

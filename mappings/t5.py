@@ -21,6 +21,9 @@ HIDDEN = "hidden_size"
 
 WORDS = "shared"
 
+DISTANCES = "block.0.layer.0.SelfAttention.relative_attention_bias"
+"""A table of what attention adds for a distance, in the first layer for all."""
+
 _TABLE = ("vocab_size", HIDDEN)
 
 _FURTHEST = 128
@@ -85,10 +88,9 @@ def _stack(stack: str) -> tuple[Row, ...]:
     """What both stacks have beside their layers: the table of words, which is one in both libraries, the biases of
     positions, and a norm behind the layers."""
     words = f"{stack}.embed_tokens.weight"
-    biases = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias"
     return (
         Tied(words, f"{BACKBONE}{WORDS}.weight", _TABLE, optional=True, repeated=words, one=True),
-        Embedding(biases, "relative_attention_num_buckets", "num_attention_heads"),
+        Embedding(f"{stack}.{DISTANCES}", "relative_attention_num_buckets", "num_attention_heads"),
         _norm(f"{stack}.final_layer_norm"),
     )
 
@@ -232,6 +234,8 @@ T5 = Family(
         "feed_forward_in": f"{ENCODER}.1.DenseReluDense.wi",
         "feed_forward_out": f"{ENCODER}.1.DenseReluDense.wo",
         "feed_forward_norm": f"{ENCODER}.1.layer_norm",
+        "distances": f"encoder.{DISTANCES}",
+        "decoder_distances": f"decoder.{DISTANCES}",
         "decoder_query": f"{DECODER}.0.SelfAttention.q",
         "decoder_key": f"{DECODER}.0.SelfAttention.k",
         "decoder_value": f"{DECODER}.0.SelfAttention.v",

@@ -26,7 +26,8 @@ ROLES = (
     *("feed_forward_in", "feed_forward_out", "feed_forward_norm"),
 )
 """What modules do, in the words of the faults that strike them, `positions` where a family has a table of them.
-Besides, `pooler` where a family has one."""
+Besides, `pooler` where a family has one, `distances` a table of what attention adds for them, and the same of a decoder
+with `decoder_` and `cross_` before them."""
 
 JOINT_ROLE = "query_key_value"
 """In place of three, the role of a module that makes all of them at once: one after the other for each head."""

@@ -101,7 +101,11 @@ def check_configuration(
         where=problems[0] if problems else f"{compared} fields and {epsilons} epsilons equal",
         measure="fields that differ between the live models",
         problems=tuple(problems),
-        details={"activation": fields["hidden_act"] if unseen else paddle["activation"], "heads": paddle["heads"], "epsilons": epsilons},
+        details={
+            "activation": fields["hidden_act"] if unseen else paddle["activation"],
+            "heads": paddle["heads"],
+            "epsilons": epsilons,
+        },
     )
 
 

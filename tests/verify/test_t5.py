@@ -19,6 +19,7 @@ from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.errors import ConfigurationError, RunnerAnswerError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.inputs import inputs_for
+from paddle2torch.verify.job import CHECKS
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.sides.pair import Pair
 
@@ -64,7 +65,7 @@ def write(folder: Path, tensors: Arrays) -> None:
 
 
 def failed(source: Path, converted: Path, runners: Runners, *checks: str) -> set[str]:
-    report = verify_checkpoint(source, converted, runners=runners, **({"checks": checks} if checks else {}))
+    report = verify_checkpoint(source, converted, runners=runners, checks=checks or CHECKS)
     return {check.name for side in report.sides for check in side.checks if not check.passed}
 
 
@@ -84,14 +85,13 @@ def test_casts_are_lifted_and_put_back(side: str, seed_small: Seed, tmp_path: Pa
         (runner64 if dtype == "float64" else runner32).request({**request, "outputs": str(tmp_path / "outputs")})
         return load_file(tmp_path / "outputs")["decoder.last_hidden_state"]
 
-    lifted = {"lifted": CASTING}
-    cast, double, again, single = states(), states(**lifted), states(), states("float32")
+    cast, double, again, single = states(), states(lifted=CASTING), states(), states("float32")
     scale = np.abs(double).max()
     assert 1e-10 * scale < np.abs(cast - double).max() < 1e-6 * scale
     assert np.abs(single - double).max() < 1e-5 * scale
     assert np.array_equal(cast, again)
     # Float32 is run as it is, whatever is asked.
-    assert np.array_equal(single, states("float32", **lifted))
+    assert np.array_equal(single, states("float32", lifted=CASTING))
     with pytest.raises(RunnerAnswerError, match="no module is a Nothing"):
         states(lifted=["Nothing"])
 

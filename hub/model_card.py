@@ -25,8 +25,8 @@ PIPELINE_TAGS = {
     "AutoModelForQuestionAnswering": "question-answering",
 }
 """The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice and the next
-sentence, that of texts from texts went out of transformers 5 with its pipeline, and what AutoModelForCausalLM loads here
-attends in both directions, so that it generates no text."""
+sentence, that of texts from texts went out of transformers 5 with its pipeline, and what AutoModelForCausalLM loads
+here attends in both directions, so that it generates no text."""
 
 
 def make_card(proof: Proof, repo_id: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, Generation
-from .language.rows import Embedding, Following, Parameter, Row, Tied, When
+from .language.rows import Dropped, Embedding, Following, Parameter, Row, Tied, When
 from .language.rules import BACKBONE, Size
 from .language.tokenizers import TokenizerClass, TokenizerFacts
 from .language.transforms import TRANSPOSE
@@ -95,6 +95,18 @@ def _stack(stack: str) -> tuple[Row, ...]:
     )
 
 
+_UNREAD = Dropped(
+    Embedding(
+        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias",
+        "relative_attention_num_buckets",
+        "num_attention_heads",
+    ),
+    "the files of T5 that Google published have it, and no class of either library does",
+    former=True,
+    spare=True,
+)
+
+
 def _is_tied(configuration: Mapping[str, Any]) -> bool:
     """Whether the words are told by the table of words, of states that are scaled for it."""
     return bool(configuration["tie_word_embeddings"])
@@ -155,6 +167,7 @@ T5 = Family(
         _norm(f"{DECODER}.0.layer_norm"),
         _attention(f"{DECODER}.1.EncDecAttention"),
         _norm(f"{DECODER}.1.layer_norm"),
+        _UNREAD,
         *_feed_forward(f"{DECODER}.2.DenseReluDense"),
         _norm(f"{DECODER}.2.layer_norm"),
     ),

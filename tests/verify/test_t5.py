@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,10 +137,16 @@ def test_a_norm_that_differs_is_red_with_the_casts_lifted(seed_small: Seed, tmp_
 def test_a_head_of_its_own_stays_one(seed_small: Seed, tmp_path: Path, both: Runners) -> None:
     """Even one that is the table of words by chance: without a tie, states are not scaled for it."""
     source, converted = seed_small("T5ForConditionalGeneration", **UNTIED), tmp_path / "converted"
-    convert_checkpoint(source, converted)
+    assert not convert_checkpoint(source, converted).tie_word_embeddings
     assert document(converted)["tie_word_embeddings"] is False
     assert load_file(converted / "model.safetensors")["lm_head.weight"].shape == (50, 24)
     verify_checkpoint(source, converted, runners=both).assert_passed()
+    foreign = shutil.copytree(converted, tmp_path / "foreign")
+    save_file(load_file(converted / "model.safetensors"), foreign / "model.safetensors", {"format": "pt"})
+    verify_checkpoint(source, foreign, runners=both).assert_passed()
+    convert_checkpoint(foreign, tmp_path / "back", to="paddle")
+    assert document(tmp_path / "back")["tie_word_embeddings"] is False
+    verify_checkpoint(foreign, tmp_path / "back", runners=both).assert_passed()
     rewrite(source, lambda arrays: arrays.update({"lm_head.weight": arrays["t5.shared.weight"].T.copy()}))
     convert_checkpoint(source, tmp_path / "equal")
     verify_checkpoint(source, tmp_path / "equal", runners=both).assert_passed()
@@ -175,6 +182,31 @@ def test_foreign_files_hold_the_tables_again(seed_small: Seed, tmp_path: Path, r
         save_file({**tensors, **repeated, name: words + 1}, path, {"format": "pt"})
         with pytest.raises(UnmatchedTensorsError, match=name):
             convert_checkpoint(converted, tmp_path / "other", to="paddle")
+
+
+def test_a_table_that_nothing_reads_is_left_out(seed_small: Seed, tmp_path: Path, both: Runners) -> None:
+    """As the files have it that Google published, in the names of either library."""
+    source, converted = seed_small("T5ForConditionalGeneration"), tmp_path / "converted"
+    name = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
+    unread = np.random.default_rng(0).standard_normal((32, 4)).astype(np.float32)
+    before = arrays_of(source)
+    rewrite(source, lambda arrays: arrays.update({f"t5.{name}": unread}))
+    done = convert_checkpoint(source, converted)
+    assert done.dropped == (f"t5.{name}",)
+    tensors = load_file(converted / "model.safetensors")
+    assert name not in tensors
+    verify_checkpoint(source, converted, runners=both).assert_passed()
+    save_file({**tensors, name: unread}, converted / "model.safetensors", {"format": "pt"})
+    verify_checkpoint(source, converted, runners=both).assert_passed()
+    back = convert_checkpoint(converted, tmp_path / "back", to="paddle")
+    assert back.dropped == (name,)
+    assert any(line.startswith("dropped, the files of T5 that Google published") for line in back.lines())
+    after = arrays_of(tmp_path / "back")
+    assert {one: values.tobytes() for one, values in after.items()} == {one: before[one].tobytes() for one in before}
+    verify_checkpoint(converted, tmp_path / "back", runners=both).assert_passed()
+    save_file({**tensors, name: unread[1:]}, converted / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UnmatchedTensorsError, match=r"EncDecAttention\.relative_attention_bias\.weight has shape"):
+        convert_checkpoint(converted, tmp_path / "other", to="paddle")
 
 
 def test_what_transformers_5_makes_of_a_head_of_its_own_is_refused(seed_small: Seed, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ LANGUAGES = {"English": "en", "Chinese": "zh", "multilingual": "multilingual"}
 
 PIPELINE_TAGS = {
     "AutoModel": "feature-extraction",
+    "AutoModelForTextEncoding": "feature-extraction",
     "AutoModelForMaskedLM": "fill-mask",
     "AutoModelForPreTraining": "fill-mask",
     "AutoModelForSequenceClassification": "text-classification",
@@ -24,7 +25,8 @@ PIPELINE_TAGS = {
     "AutoModelForQuestionAnswering": "question-answering",
 }
 """The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice and the next
-sentence, and what AutoModelForCausalLM loads here attends in both directions, so that it generates no text."""
+sentence, that of texts from texts went out of transformers 5 with its pipeline, and what AutoModelForCausalLM loads
+here attends in both directions, so that it generates no text."""
 
 
 def make_card(proof: Proof, repo_id: str) -> str:

@@ -362,7 +362,7 @@ def open_session(pair: Pair, runners: Runners, staged: Path, inputs: Inputs, scr
     session = Session(runners, staged, pair.converted, pair.plan, inputs, pair.aligned, scratch, pair.cast)
     session.stored_names = dict(pair.stored_names)
     session.save_tables(pair.tables)
-    session.lifted = pair.lifted
+    session.lifted, session.lifted_in_paddle = pair.lifted, pair.lifted_in_paddle
     session.alone = one_at_a_time(pair.plan.parameters)
     return session
 

@@ -31,6 +31,9 @@ ARGUMENTS = {"vocabulary": "input_ids", "positions": "position_ids", "token type
 """The arguments that choose rows of the tables."""
 
 
+SHORT = 64
+"""Tokens of a row where no table of positions says how many."""
+
 ROLES = {"vocabulary": "words", "positions": "positions", "token types": "token_types"}
 """The roles of the tables in a family."""
 
@@ -64,21 +67,23 @@ def run_embeddings(context: Context) -> CheckResult:
     pair, session = context.pair, context.models
     family = pair.recognised.family
     sizes = {**pair.configuration, TABLES["positions"]: table_of_positions(family, pair.configuration)}
-    rows = all_rows(sizes, pair.padding, family.first_position)
+    decodes = family.decodes(session.plan.architecture)
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
-    rows = _whole_tables(rows) if counted else rows
+    # Without a table rows may be of any length, and a decoder's mask grows with its square.
+    lengths = {TABLES["positions"]: SHORT} if decodes and not counted else {}
+    rows = all_rows({**sizes, **lengths}, pair.padding, family.first_position)
+    rows = _whole_tables(rows) if counted or lengths else rows
+    asked = _folded(rows) if counted or lengths else rows
     # A decoder reads the same table of words and has its own of positions, as long as the other.
-    decodes = family.decodes(session.plan.architecture)
-    asked = _folded(rows) if counted else rows
-    behind = _decoder_rows(asked) if decodes else asked
-    asked = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
-    inputs = session.save_inputs("embeddings inputs", asked)
+    behind = _decoder_rows(asked) if decodes and counted else asked
+    given = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
+    inputs = session.save_inputs("embeddings inputs", given)
 
     def ask(side: Callable[..., Run], path: str, name: str) -> Blocks:
         (folder := session.scratch / name).mkdir()
         answer = side("float64", "embeddings", inputs=path, outputs=str(folder)).answer
-        return Blocks(folder, tuple(answer["outputs"]), counted)
+        return Blocks(folder, tuple(answer["outputs"]), asked is not rows)
 
     paddle = context.once("embeddings", lambda: ask(session.paddle, inputs["paddle"], "paddle embeddings"))
     torch = ask(session.torch, inputs["torch"], "torch embeddings")

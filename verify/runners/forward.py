@@ -122,8 +122,8 @@ class Session:
     largest resident bytes by framework and type, grow with every request. Runners keep their models until `release`.
     `cast` is an element type that Paddle's weights are rounded to after loading. `stored_names` leads from names in
     the files of `converted` to those in Hugging Face's model where they differ, None where that has no place for one.
-    `lifted` are classes of torch's modules whose cast to float32 is lifted in float64. `alone`: one runner at a time
-    holds a model.
+    `lifted` are classes of torch's modules whose cast to float32 is lifted in float64, and `lifted_in_paddle` such ones
+    of Paddle's. `alone`: one runner at a time holds a model.
     """
 
     def __init__(
@@ -149,6 +149,7 @@ class Session:
         self.stored_names: Mapping[str, str | None] = {}
         self.tables: dict[str, dict[str, Any]] = {}
         self.lifted: tuple[str, ...] = ()
+        self.lifted_in_paddle: tuple[str, ...] = ()
         self.alone = False
         self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
@@ -173,6 +174,8 @@ class Session:
         if self._needed:
             fields["needs"] = self._as_lists()
         fields["asks"] = dict(self.model.asks)
+        if self.lifted_in_paddle:
+            fields["options"] = {**fields.get("options", {}), "lifted": list(self.lifted_in_paddle)}
         run = self._apart(self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields))
         declared = self.plan.family.declared(self.plan.architecture)
         if any(difference.scores for difference in declared):

@@ -109,9 +109,15 @@ class ModelRunner(ABC):
         """Put the arrays of files in place of a live model's, and its own back in place of others; by default
         nothing."""
 
-    def lift_casts(self, loaded: Loaded, classes: Sequence[str]) -> None:  # noqa: B027
-        """Let modules of these classes, and no others, compute in float64 where they would cast to float32; by default
-        nothing."""
+    @abstractmethod
+    def lifting(self) -> AbstractContextManager[Any]:
+        """A context in which casts to float32 are casts to float64."""
+
+    def lift_casts(self, loaded: Loaded, classes: Sequence[str]) -> None:
+        """Let modules of these classes, and no others, compute in float64 where they would cast to float32."""
+        for module in loaded.lifted:
+            del vars(module)["forward"]
+        loaded.lifted[:] = layer_calls.running_within(loaded.modules, classes, self.lifting)
 
     def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
         """The hidden states that a model puts out, one before its layers and one after each; by default all."""

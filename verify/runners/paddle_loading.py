@@ -1,4 +1,4 @@
-"""How PaddleNLP makes and fills a model while a runner loads it."""
+"""How PaddleNLP makes and fills a model while a runner loads it, and in which type it computes."""
 
 from __future__ import annotations
 
@@ -65,6 +65,21 @@ def doubling(paddle: ModuleType) -> Iterator[None]:
             yield
     finally:
         functional.one_hot = original
+
+
+@contextmanager
+def lifting(paddle: ModuleType) -> Iterator[None]:
+    """Let casts of tensors to float32 be casts to float64."""
+    plain = paddle.Tensor.astype
+
+    def astype(tensor: Any, dtype: Any) -> Any:
+        return plain(tensor, "float64" if dtype in (paddle.float32, "float32") else dtype)
+
+    paddle.Tensor.astype = astype
+    try:
+        yield
+    finally:
+        paddle.Tensor.astype = plain
 
 
 def widen_layers(paddle: ModuleType, model: Any) -> None:

@@ -167,6 +167,11 @@ class Pair:
         return tuple(name for difference in self.declared for name in difference.lifted)
 
     @property
+    def lifted_in_paddle(self) -> tuple[str, ...]:
+        """The classes of Paddle's modules whose cast to float32 is lifted in float64."""
+        return tuple(name for difference in self.declared for name in difference.lifted_in_paddle)
+
+    @property
     def padding(self) -> int | None:
         """The vocabulary id that the frameworks embed differently on purpose, where there is one."""
         padding = self.configuration["pad_token_id"]

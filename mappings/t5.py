@@ -102,7 +102,7 @@ _UNREAD = Dropped(
         "relative_attention_num_buckets",
         "num_attention_heads",
     ),
-    "the files of T5 that Google published have it, and no class of either library does",
+    "older files of T5 hold it, and no class of either library has it",
     former=True,
     spare=True,
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
+from .language.encoder_decoders import is_stated
 from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, Generation
 from .language.rows import Dropped, Embedding, Following, Parameter, Row, Tied, When
@@ -44,7 +45,7 @@ def _function(configuration: Mapping[str, Any]) -> str:
 
 def _following(name: str, default: Any, runs: Callable[[Mapping[str, Any]], Any]) -> Field:
     """A field that Hugging Face's configuration alone has, and makes of others where it is not stated."""
-    return Field(name, default, None, stored="", runs=runs, counts=False)
+    return Field(name, default, stored="", runs=runs, target_like=runs, counts=False)
 
 
 def _linear(name: str, inputs: Size, outputs: Size) -> Row:
@@ -231,7 +232,7 @@ T5 = Family(
         Field("is_encoder_decoder", True, counts=False),
         Field("use_cache", True, counts=False),
         Field("pad_token_id", 0),
-        Field("bos_token_id", None, counts=False),
+        Field("bos_token_id", None, when=is_stated("bos_token_id"), counts=False),
         Field("eos_token_id", 1, counts=False),
         Field("decoder_start_token_id", None, runs=_stated_start, counts=False),
     ),

@@ -12,7 +12,7 @@ from .language.family import DeclaredDifference, Defaults, Family, Model
 from .language.fields import Field, Generation
 from .language.rows import Dropped, Embedding, Following, Parameter, Row, Tied, When
 from .language.rules import BACKBONE, Size
-from .language.tokenizers import TokenizerClass, TokenizerFacts
+from .language.tokenizers import SENTENCEPIECE, Layout, Pieces, TokenizerClass, TokenizerFacts
 from .language.transforms import TRANSPOSE
 
 ENCODER = "encoder.block.{layer}.layer"
@@ -282,10 +282,18 @@ T5 = Family(
         (
             TokenizerClass(
                 "T5Tokenizer",
-                (),
-                refused="prepares texts in a way of its own for its SentencePiece vocabulary, and has ids beyond it: "
-                "no tokenizer that is written here does",
-                sentencepiece_file="spiece.model",
+                (SENTENCEPIECE,),
+                gives_types=False,
+                asked_types=True,
+                cuts_off=True,
+                layout=Layout(("A", "eos_token"), ("A", "eos_token", "B", "eos_token"), None),
+                pieces=Pieces(
+                    tokens={"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+                    defaults={"do_lower_case": False, "keep_accents": True},
+                    extra_ids=100,
+                    ends_once=True,
+                    parts_special=True,
+                ),
             ),
         ),
         "T5Tokenizer",

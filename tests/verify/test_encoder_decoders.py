@@ -172,16 +172,6 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any], reason: str, seed_sma
         convert_checkpoint(source, tmp_path / "converted")
 
 
-@pytest.mark.parametrize("tokenizer", ["MBartTokenizer", "MBart50Tokenizer"])
-def test_the_tokenizers_with_languages_are_refused(tokenizer: str, seed_small: Seed, tmp_path: Path) -> None:
-    source = seed_small("MBartModel")
-    (source / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": tokenizer}))
-    (source / "sentencepiece.bpe.model").write_bytes(b"\n\x00")
-    with pytest.raises(ConfigurationError, match=f"{tokenizer} counts its ids otherwise than its SentencePiece"):
-        convert_checkpoint(source, tmp_path / "converted")
-    convert_checkpoint(source, tmp_path / "converted", no_tokenizer=True)
-
-
 def test_a_layer_of_the_decoder_is_named(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:
     """The layers of both stacks are fed, so that the other ones agree."""
     source, converted = seed_small("BartForQuestionAnswering"), tmp_path / "converted"

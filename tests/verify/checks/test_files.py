@@ -25,7 +25,7 @@ from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import CheckResult
 
-from ...tokenizer_files import SPECIAL, special_tokens, train_spiece, write_lines
+from ...tokenizer_files import SPECIAL, SPIECES, special_tokens, tiny_spiece, train_spiece, write_lines
 
 Document = dict[str, Any]
 Change = Callable[[Path], object]
@@ -409,6 +409,8 @@ def test_what_was_not_altered_is_green(
         if family.tokenizer is not None and family.tokenizer.default_class.kinds == (BYTE_PAIRS,):
             (source / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
             write_lines(source / "merges.txt", ["#version: 0.2"])
+        elif family.name in SPIECES:
+            tiny_spiece(source, family)
         else:
             write_lines(source / "vocab.txt", words)
     for name, options in FORMS.items():

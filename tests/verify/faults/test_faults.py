@@ -19,7 +19,7 @@ from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
 from ...conftest import TARGETS, fitting, label
-from ...tokenizer_files import special_tokens, write_lines
+from ...tokenizer_files import SPIECES, special_tokens, tiny_spiece, write_lines
 from ..conftest import Seed
 
 pytestmark = pytest.mark.long
@@ -170,6 +170,9 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
 
 def give_words(source: Path, family: Family) -> bool:
     """Put a vocabulary beside the weights, where the family's tokenizer reads a plain one."""
+    if family.name in SPIECES:
+        tiny_spiece(source, family)
+        return True
     known = family.tokenizer is not None and WORDPIECE in family.tokenizer.default_class.kinds
     if known:
         write_lines(source / VOCABULARY_FILES[WORDPIECE], [*special_tokens(family), *"abcdefgh"])

@@ -16,6 +16,7 @@ from ...mappings.language.family import ATTENTION_ROLES, JOINT_ROLE
 from ...mappings.language.rules import Move
 from ...mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Transform
 from . import fed
+from .effect import same_bits
 from .files import FILES
 from .loading import LOADING, MAY_FAIL
 from .parts import Opened, move_of, target_module
@@ -298,8 +299,11 @@ def _untouched_row(role: str) -> Any:
 
 def _rolled(role: str) -> Any:
     def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
-        name = f"{module(role)}.weight"
-        tensors[name] = np.roll(tensors[name], 1, axis=0)
+        table = tensors[f"{module(role)}.weight"]
+        rolled = np.roll(table, 1, axis=0)
+        # Where words are written several times, those that a model reads are copies of the table.
+        for name in [name for name, one in tensors.items() if one is table or same_bits(one, table)]:
+            tensors[name] = rolled.copy()
 
     return _edit(change, role)
 

@@ -4,9 +4,7 @@ says, distances in buckets, and a class that is the encoder alone."""
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch import convert_checkpoint, verify_checkpoint
-from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.errors import ConfigurationError, RunnerAnswerError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.inputs import inputs_for
@@ -24,37 +21,15 @@ from paddle2torch.verify.job import CHECKS
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.sides.pair import Pair
 
+from ..checkpoint_files import Arrays, arrays_of, change, document, enlarge, rewrite
 from ..conftest import SMALL, TESTS, TORCH_PYTHONS, run_child
 from .conftest import Seed
-
-Arrays = dict[str, Any]
 
 FAMILY = FAMILIES["t5"]
 
 CASTING = ["T5LayerNorm", "T5Attention"]
 
 UNTIED = {"tie_word_embeddings": False, "hidden_act": "gated-gelu"}
-
-
-def document(folder: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
-    return read
-
-
-def change(folder: Path, **fields: Any) -> None:
-    (folder / "config.json").write_text(json.dumps({**document(folder), **fields}), "utf-8")
-
-
-def arrays_of(folder: Path) -> Arrays:
-    with open_checkpoint(folder) as opened:
-        return {name: np.array(tensor.read()) for name, tensor in opened.tensors.items()}
-
-
-def rewrite(folder: Path, edit: Callable[[Arrays], object]) -> None:
-    """Write PaddleNLP's weights anew with a change."""
-    arrays = arrays_of(folder)
-    edit(arrays)
-    (folder / "model_state.pdparams").write_bytes(pickle.dumps(arrays, protocol=4))
 
 
 def write(folder: Path, tensors: Arrays) -> None:
@@ -291,13 +266,7 @@ def test_a_few_lines_write_the_same(fields: dict[str, Any], seed_small: Seed, tm
     """As users write them, in PaddleNLP and in both versions of transformers, but for the tokenizer."""
     source, converted = seed_small("T5ForConditionalGeneration", **fields), tmp_path / "converted"
 
-    def enlarge(arrays: Arrays) -> None:
-        """Attention that is not small beside what it is added to: otherwise one word follows on any text."""
-        for name in arrays:
-            if name.endswith((".v.weight", ".o.weight", "shared.weight", "embed_tokens.weight", "lm_head.weight")):
-                arrays[name] *= 30
-
-    rewrite(source, enlarge)
+    enlarge(source, ".v.weight", ".o.weight", "shared.weight", "embed_tokens.weight", "lm_head.weight")
     convert_checkpoint(source, converted)
     stated = json.loads((converted / "generation_config.json").read_text("utf-8"))
     assert stated["decoder_start_token_id"] == fields.get("bos_token_id", SMALL["t5"]["bos_token_id"])

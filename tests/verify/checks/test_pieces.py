@@ -20,8 +20,21 @@ from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.tokenizers.differences import END
 
+from ...checkpoint_files import enlarge
+from ...conftest import TESTS, TORCH_PYTHONS, run_child
 from ...tokenizer_files import SPIECES, train_spiece, write_config
 from ..conftest import Seed
+
+LARGE = (
+    "v.weight",
+    "v_proj.weight",
+    "o.weight",
+    "out_proj.weight",
+    "shared.weight",
+    "embed_tokens.weight",
+    "lm_head_weight",
+)
+"""What is made large by name: of words, and of attention."""
 
 FILES = {"t5": "spiece.model", "mbart": "sentencepiece.bpe.model"}
 
@@ -202,3 +215,23 @@ def test_the_tokenizer_of_a_folder_that_others_made_is_refused(
     put(family, vocabularies, foreign, tokenizer_class=f"{name}Tokenizer")
     with pytest.raises(TokenizerError, match=f"names the tokenizer class {name}Tokenizer, which has no counterpart"):
         convert_checkpoint(foreign, tmp_path / "paddle", to="paddle")
+
+
+@pytest.mark.parametrize(("family", "vocab_size"), [("t5", 800), ("mbart", 760)])
+def test_a_few_lines_write_the_same_text(
+    family: str, vocab_size: int, vocabularies: dict[str, Path], seed_small: Seed, tmp_path: Path
+) -> None:
+    """As users write them, in PaddleNLP and in both versions of transformers."""
+    names = {"t5": "T5", "mbart": "MBart"}
+    source, converted = seed_small(f"{names[family]}ForConditionalGeneration", vocab_size=vocab_size), tmp_path / "to"
+    put(family, vocabularies, source, tokenizer_class=f"{names[family]}Tokenizer")
+
+    enlarge(source, *LARGE)
+    convert_checkpoint(source, converted)
+    request = {"texts": ["the ferry", "Another text, of more words", "2 and 3"], "count": 12}
+    paddle = {"folder": str(source), "auto_class": "AutoModelForConditionalGeneration"}
+    written = run_child(TESTS / "write_texts.py", {**request, **paddle})
+    assert len(set(written)) > 1, written
+    for python in TORCH_PYTHONS:
+        torch = {"folder": str(converted), "auto_class": "AutoModelForSeq2SeqLM"}
+        assert run_child(TESTS / "write_texts.py", {**request, **torch}, python=python) == written

@@ -234,7 +234,7 @@ class PaddleRunner(operations.ModelRunner):
 
     def tokenize(self, request: protocol.Request) -> protocol.Answer:
         """Run the cases of a request with PaddleNLP's tokenizer."""
-        return tokenizer_calls.run_cases(request, self.tokenizer(request))
+        return tokenizer_calls.run_cases(request, tokenizer_calls.cutting_once(self.tokenizer(request)))
 
     def tokenizer(self, request: protocol.Request) -> Any:
         """PaddleNLP's `tokenizer_class` on the files of `folder`.

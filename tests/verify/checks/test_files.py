@@ -401,7 +401,7 @@ FORMS: dict[str, Document] = {
 def test_what_was_not_altered_is_green(
     family: Family, model: Model, tokenizer: bool, seeded: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """All forms, and the way back from each."""
+    """All forms, and the way back from each; with a tokenizer, whose files are the same beside each, the plain one."""
     source = tmp_path / "source"
     shutil.copytree(seeded(model.source), source)
     if tokenizer:
@@ -415,14 +415,15 @@ def test_what_was_not_altered_is_green(
             write_lines(source / "vocab.txt", words)
     for name, options in FORMS.items():
         padding = any(difference.padding for difference in family.declared(model.source))
-        if "zero_padding_row" in options and not padding:
+        if ("zero_padding_row" in options and not padding) or (tokenizer and name != "plain"):
             continue
         converted = tmp_path / name
         convert_checkpoint(source, converted, **options)
         assert check(source, converted).problems == (), name
-        (converted / "README.md").write_text("mine")
-        (converted / ".gitattributes").write_text("")
-        assert check(source, converted).passed
+        if name == "plain":
+            (converted / "README.md").write_text("mine")
+            (converted / ".gitattributes").write_text("")
+            assert check(source, converted).passed
         if "zero_padding_row" not in options:
             back = tmp_path / f"{name}, back"
             convert_checkpoint(converted, back, to="paddle", family=family.name, architecture=model.source)

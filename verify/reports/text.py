@@ -194,7 +194,8 @@ def _side_lines(report: Report) -> list[str]:
     causes: dict[str, str] = {}
     for check in report.checks:
         outcome = "passed" if check.passed else "FAILED"
-        if not check.passed and (first := causes.setdefault(check.where, check.name)) != check.name:
+        unmeasured = not check.passed and not measured(check)
+        if unmeasured and (first := causes.setdefault(check.where, check.name)) != check.name:
             # What no check gets beyond, such as a model that cannot be loaded, is said once.
             lines.append(f"  {check.name:{width}} {outcome}: as {first}")
             continue

@@ -30,6 +30,10 @@ from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, rea
 _SIDES = ("right", "left")
 
 
+MOST_EXTRA_IDS = 10_000
+"""How many numbered tokens there may be: known models have some hundreds, and a file may claim any number."""
+
+
 @dataclass(frozen=True)
 class TokenizerSettings:
     """What PaddleNLP does with a vocabulary. `special` holds the special tokens by role, `additional` those without
@@ -187,8 +191,10 @@ def own_settings(origin: str, tokenizer_class: TokenizerClass, kind: str, given:
     """The settings that only some classes with a SentencePiece vocabulary have. Raises ConfigurationError."""
     pieces = tokenizer_class.pieces if kind == SENTENCEPIECE else Pieces()
     extra_ids = given.get("extra_ids", pieces.extra_ids) if pieces.extra_ids is not None else 0
-    if isinstance(extra_ids, bool) or not isinstance(extra_ids, int) or extra_ids < 0:
-        raise ConfigurationError(f"{origin}: extra_ids is {extra_ids!r}; a number from 0 on is expected")
+    if isinstance(extra_ids, bool) or not isinstance(extra_ids, int) or not 0 <= extra_ids <= MOST_EXTRA_IDS:
+        raise ConfigurationError(
+            f"{origin}: extra_ids is {extra_ids!r}; a number from 0 to {MOST_EXTRA_IDS:,} is expected"
+        )
     found: dict[str, Any] = {"extra_ids": extra_ids}
     if pieces.languages:
         languages = {"language": given.get(LANGUAGE) or pieces.language, "target_language": given.get("tgt_lang")}

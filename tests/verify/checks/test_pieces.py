@@ -96,8 +96,9 @@ def test_the_numbered_tokens_of_t5_have_falling_ids(vocabularies: dict[str, Path
 @pytest.mark.parametrize(
     ("config", "additional", "reason"),
     [
-        ({"extra_ids": -1}, [], "extra_ids is -1; a number from 0 on is expected"),
-        ({"extra_ids": "9"}, [], "extra_ids is '9'; a number from 0 on is expected"),
+        ({"extra_ids": -1}, [], "extra_ids is -1; a number from 0 to 10,000 is expected"),
+        ({"extra_ids": 10_001}, [], "extra_ids is 10001; a number from 0 to 10,000 is expected"),
+        ({"extra_ids": "9"}, [], "extra_ids is '9'; a number from 0 to 10,000 is expected"),
         ({"extra_ids": 2}, ["<extra_id_0>"], "'<extra_id_1>' is not among the special tokens"),
         ({"extra_ids": 0}, ["<extra_id_0>"], "names '<extra_id_0>', but extra_ids is 0; PaddleNLP gives it the id of"),
     ],

@@ -60,7 +60,8 @@ def check_tokenizer(path: Path, pretrained: Pretrained) -> None:
             f"{embeddings:,}{_page(path)}"
         )
     special = tokenizer_facts(pretrained.family).default_class.default_tokens(kind)
-    if missing := [special[role] for role in NEEDED_TOKENS if special[role] not in tokens]:
+    needed = [role for role in NEEDED_TOKENS if role in special]
+    if missing := [special[role] for role in needed if special[role] not in tokens]:
         raise FetchError(f"what came is not the vocabulary of {pretrained.name}: {path} lacks {', '.join(missing)}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..converters.outputs.card import MODEL_CARD, is_own_card, marked
 from ..errors import OutputError, PublishError, UnreadableFileError
+from ..mappings.language.family import Model
 from .card_body import card_body
 from .errors import lacks_libraries
 from .proof import Proof
@@ -17,14 +18,19 @@ LANGUAGES = {"English": "en", "Chinese": "zh", "multilingual": "multilingual"}
 
 PIPELINE_TAGS = {
     "AutoModel": "feature-extraction",
+    "AutoModelForTextEncoding": "feature-extraction",
     "AutoModelForMaskedLM": "fill-mask",
     "AutoModelForPreTraining": "fill-mask",
     "AutoModelForSequenceClassification": "text-classification",
     "AutoModelForTokenClassification": "token-classification",
     "AutoModelForQuestionAnswering": "question-answering",
+    "AutoModelForSeq2SeqLM": "text2text-generation",
 }
 """The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice and the next
-sentence, and what AutoModelForCausalLM loads here attends in both directions, so that it generates no text."""
+sentence. That of texts from texts is the one of transformers' cards, although transformers 5 has no pipeline for it."""
+
+WRITES_ON = {"AutoModelForCausalLM": "text-generation"}
+"""The same of classes that write a text on; some that are loaded so attend in both directions and write none."""
 
 
 def make_card(proof: Proof, repo_id: str) -> str:
@@ -57,10 +63,15 @@ def front_matter(proof: Proof) -> dict[str, Any]:
         # What transformers loads of a model whose head lies beside it does none of its tasks.
         "library_name": "transformers" if whole else None,
         "license": pretrained.license if pretrained is not None else None,
-        "pipeline_tag": PIPELINE_TAGS.get(proof.model.auto_class) if whole else None,
+        "pipeline_tag": pipeline_tag(proof.model) if whole else None,
         "tags": [*tags, "unverified"] if proof.doubts else tags,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def pipeline_tag(model: Model) -> str | None:
+    """The hub's tag of a class's task, None where it has none."""
+    return ({**PIPELINE_TAGS, **WRITES_ON} if model.generation is not None else PIPELINE_TAGS).get(model.auto_class)
 
 
 def write_card(folder: Path, card: str) -> None:

@@ -48,7 +48,6 @@ BART = Family(
             ),
         ),
         "BartTokenizer",
-        settings={"do_lower_case": False},
         target_kinds={"BartTokenizer": BYTE_PAIRS},
     ),
     small=encoder_decoders.SMALL,

@@ -262,10 +262,9 @@ GPT = Family(
         ),
         "GPTTokenizer",
         published={
-            name: {"do_lower_case": False, "tokenizer_class": "GPTChineseTokenizer"}
+            name: {"tokenizer_class": "GPTChineseTokenizer"}
             for name in ("gpt-cpm-large-cn", "gpt-cpm-small-cn-distill")
         },
-        settings={"do_lower_case": False},
         target_kinds={"GPT2Tokenizer": BYTE_PAIRS},
     ),
     small={

@@ -6,14 +6,52 @@ from __future__ import annotations
 from .language import encoder_decoders, encoders
 from .language.family import Defaults, Family
 from .language.fields import Field
-from .language.tokenizers import TokenizerClass, TokenizerFacts
-
-_OF_LANGUAGES = (
-    "counts its ids otherwise than its SentencePiece vocabulary, and puts the code of a language behind a text and "
-    "nothing between two: no tokenizer that is written here does"
+from .language.tokenizers import (
+    ANGLED,
+    LANGUAGE,
+    SENTENCEPIECE,
+    Layout,
+    Pieces,
+    TokenizerClass,
+    TokenizerFacts,
 )
 
-_VOCABULARY = "sentencepiece.bpe.model"
+_LANGUAGES = (
+    *("ar_AR", "cs_CZ", "de_DE", "en_XX", "es_XX", "et_EE", "fi_FI", "fr_XX", "gu_IN", "hi_IN", "it_IT", "ja_XX"),
+    *("kk_KZ", "ko_KR", "lt_LT", "lv_LV", "my_MM", "ne_NP", "nl_XX", "ro_RO", "ru_RU", "si_LK", "tr_TR", "vi_VN"),
+    "zh_CN",
+)
+_MORE_LANGUAGES = (
+    *("af_ZA", "az_AZ", "bn_IN", "fa_IR", "he_IL", "hr_HR", "id_ID", "ka_GE", "km_KH", "mk_MK", "ml_IN", "mn_MN"),
+    *("mr_IN", "pl_PL", "ps_AF", "pt_XX", "sv_SE", "sw_KE", "ta_IN", "te_IN", "th_TH", "tl_XX", "uk_UA", "ur_PK"),
+    *("xh_ZA", "gl_ES", "sl_SI"),
+)
+
+
+def _tokenizer(
+    name: str, languages: tuple[str, ...], before: tuple[str, ...], after: tuple[str, ...]
+) -> TokenizerClass:
+    """A class that takes a text as it is and puts the code of its language there; between two texts stands nothing."""
+    return TokenizerClass(
+        name,
+        (SENTENCEPIECE,),
+        ignores=frozenset({"do_lower_case", "remove_space", "keep_accents"}),
+        gives_types=False,
+        asked_types=True,
+        cuts_off=True,
+        layout=Layout((*before, "A", *after), (*before, "A", "B", *after), None),
+        sentencepiece_file="sentencepiece.bpe.model",
+        pieces=Pieces(
+            tokens=ANGLED,
+            defaults={"do_lower_case": False, "remove_space": False, "keep_accents": True},
+            prepares=False,
+            first=("<s>", "<pad>", "</s>", "<unk>"),
+            languages=languages,
+            last=("<mask>",),
+            language="en_XX",
+        ),
+    )
+
 
 MBART = Family(
     name="mbart",
@@ -35,11 +73,17 @@ MBART = Family(
     decoder_start=encoder_decoders.start,
     tokenizer=TokenizerFacts(
         (
-            TokenizerClass("MBartTokenizer", (), refused=_OF_LANGUAGES, sentencepiece_file=_VOCABULARY),
-            TokenizerClass("MBart50Tokenizer", (), refused=_OF_LANGUAGES, sentencepiece_file=_VOCABULARY),
+            _tokenizer("MBartTokenizer", _LANGUAGES, (), ("eos_token", LANGUAGE)),
+            _tokenizer("MBart50Tokenizer", (*_LANGUAGES, *_MORE_LANGUAGES), (LANGUAGE,), ("eos_token",)),
         ),
         "MBartTokenizer",
-        settings={"do_lower_case": False},
+        {
+            f"mbart-large-50-{kind}-mmt": {"tokenizer_class": "MBart50Tokenizer"}
+            for kind in ("many-to-many", "many-to-one", "one-to-many")
+        },
+        without_settings={
+            SENTENCEPIECE: ({"tokenizer_class": "MBartTokenizer"}, "MBartTokenizer, not MBart50Tokenizer"),
+        },
     ),
     small=encoder_decoders.SMALL,
     variants=encoder_decoders.VARIANTS,

@@ -15,7 +15,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import ByteLevelBPETokenizer
 
 from paddle2torch.mappings.language.family import Family
-from paddle2torch.mappings.language.tokenizers import BYTE_PAIRS, WORDPIECE
+from paddle2torch.mappings.language.tokenizers import BYTE_PAIRS, SENTENCEPIECE, VOCABULARY_FILES, WORDPIECE
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -144,6 +144,13 @@ def _made(generator: random.Random, sentences: Sequence[str]) -> str:
     return text.upper() if change == 0 else text.title() if change == 1 else text.swapcase() if change == 2 else text
 
 
+SPIECES: dict[str, dict[str, Any]] = {
+    "t5": {"pad_id": 0, "eos_id": 1, "unk_id": 2, "control_symbols": [], "user_defined_symbols": []},
+    "mbart": {"pad_id": -1, "unk_id": 0, "bos_id": 1, "eos_id": 2, "control_symbols": [], "user_defined_symbols": []},
+}
+"""How the vocabularies of families were made, where that is not as ALBERT's."""
+
+
 def train_spiece(path: Path, vocab_size: int = 700, **options: Any) -> Path:
     """A spiece.model as ALBERT's was made: <pad>, <unk>, [CLS], [SEP], [MASK], and user-defined punctuation."""
     generator = random.Random(3)
@@ -169,6 +176,24 @@ def train_spiece(path: Path, vocab_size: int = 700, **options: Any) -> Path:
         **{**settings, **options},
     )
     return path.with_suffix(".model")
+
+
+def tiny_spiece(folder: Path, family: Family) -> None:
+    """A tokenizer of a family of SPIECES with less than 50 tokens: 20 pieces, its special ones and letters, and what
+    stands behind them."""
+    assert family.tokenizer is not None
+    default = family.tokenizer.default_class
+    special = {"t5": ("<pad>", "</s>", "<unk>"), "mbart": ("<unk>", "<s>", "</s>")}[family.name]
+    messages: Any = sentencepiece_model_pb2
+    model = messages.ModelProto()
+    for place, text in enumerate((*special, *"▁abcdefghijklmnop")):
+        kind = "UNKNOWN" if text == "<unk>" else "NORMAL" if len(text) == 1 else "CONTROL"
+        model.pieces.add(piece=text, score=-float(place), type=messages.ModelProto.SentencePiece.Type.Value(kind))
+    model.trainer_spec.model_type = messages.TrainerSpec.UNIGRAM
+    model.normalizer_spec.add_dummy_prefix = True
+    name = default.sentencepiece_file or VOCABULARY_FILES[SENTENCEPIECE]
+    (folder / name).write_bytes(model.SerializeToString())
+    write_config(folder, tokenizer_class=default.name, extra_ids=20)
 
 
 def equal_scores(spiece: Path, path: Path) -> None:

@@ -2,7 +2,8 @@
 installed, transformers' otherwise.
 
 Runs as a child process that reads {"folder": ..., "auto_class": ..., "texts": [...], "count": ...} and prints one JSON
-line with what was written behind each text.
+line with what was written behind each text. A text may be a list of ids, where there is no tokenizer: then ids are
+written.
 """
 
 from __future__ import annotations
@@ -14,25 +15,32 @@ import sys
 from typing import Any
 
 
-def with_paddlenlp(folder: str, auto_class: str, text: str, count: int) -> str:
+def with_paddlenlp(folder: str, auto_class: str, text: str | list[int], count: int) -> str:
     """`count` tokens behind a text; the tokenizer's token types are not for the model."""
+    import paddle
     from paddlenlp import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = getattr(transformers, auto_class).from_pretrained(folder)
     # Otherwise it drops out.
     model.eval()
+    asked = {"max_new_tokens": count, "max_length": count}
+    if isinstance(text, list):
+        return str(model.generate(paddle.to_tensor([text]), **asked)[0][0].tolist())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer(text, return_tensors="pd", return_token_type_ids=False)
-    return str(tokenizer.decode(model.generate(**inputs, max_new_tokens=count, max_length=count)[0][0].tolist()))
+    return str(tokenizer.decode(model.generate(**inputs, **asked)[0][0].tolist()))
 
 
-def with_transformers(folder: str, auto_class: str, text: str, count: int) -> str:
+def with_transformers(folder: str, auto_class: str, text: str | list[int], count: int) -> str:
     """`count` tokens behind a text, or behind the one that a decoder begins with."""
+    import torch
     import transformers
 
+    model = getattr(transformers, auto_class).from_pretrained(folder)
+    if isinstance(text, list):
+        return str(model.generate(torch.tensor([text]), max_new_tokens=count)[0, 1:].tolist())
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer(text, return_tensors="pt")
-    model = getattr(transformers, auto_class).from_pretrained(folder)
     written = model.generate(**inputs, max_new_tokens=count)[0]
     return str(tokenizer.decode(written[1 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1] :]))
 

@@ -14,15 +14,27 @@ BYTES_PER_PARAMETER = 44
 """What the runners together add per parameter at their peaks; measured 39 with albert-xxlarge-v2 (2.9 GiB Paddle in
 float32, 3.5 in float64, 3.0 PyTorch)."""
 
+TOGETHER_BYTES = 16 << 30
+"""A model with which the runners would take more than this together is held by one of them at a time."""
+
+BYTES_ALONE = 20
+"""What that one adds per parameter at its peak; measured 19 with mbart-large-cc25, whose table of words PaddleNLP saves
+three times (10.7 GiB to write it, 9.4 to load it in float64)."""
 
 SIDE_BYTES = 500_000_000
 """What one more torch runner holds without a model; only one of them holds a model at a time."""
 
 
+def one_at_a_time(parameters: int) -> bool:
+    """Whether a model of so many parameters is held by one runner at a time."""
+    return BASE_BYTES + BYTES_PER_PARAMETER * parameters > TOGETHER_BYTES
+
+
 def memory_needed(parameters: int, sides: int = 1) -> int:
     """Bytes that verifying a model of so many parameters takes at most, with so many torch environments, all processes
     together."""
-    return BASE_BYTES + SIDE_BYTES * (sides - 1) + BYTES_PER_PARAMETER * parameters
+    per_parameter = BYTES_ALONE if one_at_a_time(parameters) else BYTES_PER_PARAMETER
+    return BASE_BYTES + SIDE_BYTES * (sides - 1) + per_parameter * parameters
 
 
 def available_memory(root: Path = Path("/")) -> int | None:

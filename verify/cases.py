@@ -68,6 +68,16 @@ def id_cases(pair: Pair) -> list[Case]:
     ]
 
 
+def with_decoder(pair: Pair, cases: list[Case]) -> list[Case]:
+    """The calls with ids for a decoder where the model insists on some: its start and two more."""
+    family, configuration = pair.recognised.family, pair.configuration
+    makes = family.defaults is None or family.defaults.makes_decoder_ids
+    if makes or family.decoder_start is None or not family.decodes(pair.plan.architecture):
+        return cases
+    ids = [family.decoder_start(configuration), *(configuration["vocab_size"] - 1 - index for index in range(2))]
+    return [{**case, "decoder": ids} for case in cases]
+
+
 def masks_padding(pair: Pair) -> bool:
     """Whether PaddleNLP's model, given ids alone, does not attend to padding."""
     defaults = pair.recognised.family.defaults

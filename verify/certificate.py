@@ -113,7 +113,9 @@ def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
     if isinstance(plan, InversePlan):
         return {
             "tied": [{"source": name, "twin": twin} for name, twin in plan.repeated.items()],
-            "dropped": [],
+            "dropped": [
+                {"source": name, "reason": reason} for reason, names in plan.drop_reasons.items() for name in names
+            ],
             "ignored": [name for name, _ in plan.ignored],
             "made": [name for name, _, _ in plan.made],
             "random": list(plan.random),

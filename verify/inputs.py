@@ -17,7 +17,7 @@ from ..mappings.language.family import Family
 from ..mappings.language.limits import NO_LIMITS, Limits
 
 TOKENS = 20
-"""Tokens per row, or fewer where there is a position table and it is shorter."""
+"""Tokens per row, or fewer where there is a position table and it is shorter; more where distances reach further."""
 
 _TEXT_IDS: dict[int, tuple[int, ...]] = {
     # "[CLS] He was a puppeteer [SEP] This is a [MASK] [SEP]" in the English ALBERT vocabulary of 30000 pieces.
@@ -72,6 +72,8 @@ class Inputs:
             arrays = {
                 name: given[name] if name in known else np.zeros_like(given[name])
                 for name in family.arguments_of(side, limits)
+                # A class that is the encoder alone is given none of the decoder's.
+                if name in given or name != DECODER_IDS
             }
         save_file(arrays, str(path))
 
@@ -105,7 +107,7 @@ def inputs_for(family: Family, architecture: str, configuration: Mapping[str, An
     """The inputs that both frameworks run a class of PaddleNLP's on; see `make_inputs`, and `with_decoder` for what an
     encoder-decoder is given besides."""
     limits, start = family.limits_of(architecture), family.start(configuration)
-    made = make_inputs(configuration, seed, family.first_position, start, limits)
+    made = make_inputs(configuration, seed, family.first_position, start, limits, family.reach)
     if family.decoder_start is None or not family.decodes(architecture):
         return made
     return with_decoder(
@@ -119,9 +121,11 @@ def make_inputs(
     first_position: int = 0,
     start: int = 0,
     limits: Limits = NO_LIMITS,
+    reach: int = 0,
 ) -> Inputs:
     """Three rows that reach what a short sentence leaves out. `configuration` holds PaddleNLP's complete fields,
-    `first_position`, `start` and `limits` are the model's.
+    `first_position`, `start`, `limits` and `reach` are the model's: the rows are longer than `reach`, and so are two
+    thirds of them.
 
     Row 0 is full: ids from the whole vocabulary, the first and the last among them, and every token type. Row 1 is
     text with special tokens, padded on the right. Row 2 stands at the end of the position table, its last position
@@ -134,9 +138,10 @@ def make_inputs(
     """
     generator = np.random.default_rng(seed)
     vocabulary, padding = configuration["vocab_size"], configuration["pad_token_id"]
-    positions = configuration.get("max_position_embeddings", TOKENS) - first_position
+    wanted = TOKENS + 3 * reach // 2
+    positions = configuration.get("max_position_embeddings", wanted) - first_position
     types = max(1, configuration.get("type_vocab_size", 1))
-    tokens = min(TOKENS, positions - start)
+    tokens = min(wanted, positions - start)
     allowed = np.array([token for token in range(vocabulary) if token != padding], dtype=np.int64)
     ids = generator.choice(allowed, (3, tokens))
     mask = np.ones((3, tokens), np.int64)

@@ -14,6 +14,7 @@ from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, U
 from ..mappings.language.matching.inverse import InversePlan
 from ..mappings.language.matching.plan import Plan
 from ..mappings.language.pretrained import Reference
+from .admission import one_at_a_time
 from .certificate import Stamps, check_stamps, find_place, make_certificate, stamp_files, write_certificate
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
@@ -361,15 +362,20 @@ def open_session(pair: Pair, runners: Runners, staged: Path, inputs: Inputs, scr
     session = Session(runners, staged, pair.converted, pair.plan, inputs, pair.aligned, scratch, pair.cast)
     session.stored_names = dict(pair.stored_names)
     session.save_tables(pair.tables)
-    session.lifted = pair.lifted
+    session.lifted, session.lifted_in_paddle = pair.lifted, pair.lifted_in_paddle
+    session.alone = one_at_a_time(pair.plan.parameters)
     return session
 
 
 def compare(checks: Sequence[Check], context: Context) -> dict[str, Outcome]:
     """What the checks find that make no runs of their own, by name."""
-    # What asks the runners for more comes first, while they hold their models.
-    order = sorted(checks, key=lambda check: not check.needs.models)
-    return {check.name: _outcome(check, context) for check in order if not check.needs.runners}
+    # What asks the runners for more comes first, while they hold their models: the others read large tables.
+    asking = [check for check in checks if check.needs.models]
+    outcomes = {check.name: _outcome(check, context) for check in asking}
+    if context.session is not None:
+        context.session.release()
+    others = [check for check in checks if not (check.needs.models or check.needs.runners)]
+    return outcomes | {check.name: _outcome(check, context) for check in others}
 
 
 def _outcome(check: Check, context: Context) -> Outcome:

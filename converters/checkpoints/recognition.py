@@ -116,7 +116,7 @@ class _Reading:
 
     def _fits(self, architecture: str, tensors: Mapping[str, TensorFacts]) -> bool:
         # PaddleNLP itself does not load a task model whose backbone lacks the prefix.
-        if architecture != self.family.base and not is_prefixed(self.family, tensors):
+        if not self.family.is_bare(architecture) and not is_prefixed(self.family, tensors):
             return False
         return not self._problems(architecture, tensors)
 

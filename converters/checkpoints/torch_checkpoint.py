@@ -140,9 +140,9 @@ def recognise_torch(
     to PaddleNLP, and look at the values that the plan leaves out.
 
     `family` and `architecture` override what the configuration says. `target` is the alternative of the family that the
-    folder holds, where its weights do not record it. Without `rename`, tensors must have the names
-    under which transformers finds them. Raises UnknownNameError for a class that PaddleNLP lacks, ConfigurationError,
-    and UnmatchedTensorsError.
+    folder holds, where its weights do not record it. Without `rename`, tensors must have names under which transformers
+    finds them: its own, or these without the backbone's prefix. Raises UnknownNameError for a class that PaddleNLP
+    lacks, ConfigurationError, and UnmatchedTensorsError.
     """
     checkpoint.check_model()
     configuration = checkpoint.configuration
@@ -152,10 +152,10 @@ def recognise_torch(
     # Of the classes that become the one which the configuration names, the one whose head lies beside.
     chosen = architecture or checkpoint.head or configuration.architecture
     guesses: list[str] = []
-    naming = Naming({name: name for name in checkpoint.tensors})
-    if rename:
-        naming = _settle_names(known, chosen, fields, checkpoint.facts, tie)
-        checkpoint.rename(naming.names)
+    naming = _settle_names(known, chosen, fields, checkpoint.facts, tie)
+    if not (rename or _finds(known, naming)):
+        naming = Naming({name: name for name in checkpoint.tensors})
+    checkpoint.rename(naming.names)
     if chosen is None:
         fitting = fitting_targets(known, fields, checkpoint.facts, tie)
         if len(fitting) > 1:
@@ -212,6 +212,11 @@ def _settle_names(
         return [name for name in (fitting(names) if named else ()) if name in named]
 
     return settle_names(facts, backbone_targets(family, fields), family.target_prefix, fitting, fitting_named)
+
+
+def _finds(family: Family, naming: Naming) -> bool:
+    """Whether transformers reads tensors under these names by itself."""
+    return all(name in (stored, family.target_prefix + stored) for stored, name in naming.names.items())
 
 
 def _of_target(checkpoint: TorchCheckpoint, family: str | None, architecture: str | None, target: str | None) -> Family:

@@ -259,7 +259,7 @@ def compare_tensors(
 
 def bits_equal(entry: Entry, region: Region, piece: Piece, tensor: Tensor, scratch: Scratch) -> bool:
     """Whether a piece of what is written has the bits of a tensor of the same type and shape there."""
-    others = Scratch()
+    others = scratch.beside
     bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
     return all(
         np.array_equal(found.view(bits), block[place.top - part.top : place.bottom - part.top].view(bits))

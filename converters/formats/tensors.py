@@ -7,7 +7,7 @@ import mmap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -66,6 +66,11 @@ class Scratch:
     """Memory that is used again for every piece: fresh memory would cost as much time as the copying into it."""
 
     _buffers: dict[str, Array] = field(default_factory=dict)
+
+    @cached_property
+    def beside(self) -> Scratch:
+        """Another one, for what is compared with what is here."""
+        return Scratch()
 
     def take(self, purpose: str, rows: int, columns: int, dtype: np.dtype[np.generic]) -> Array:
         """An array for `purpose`, with any content, that is valid until the same purpose is asked for again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import ConfigurationError
+from .pieces import tokens_behind
 from .settings import TokenizerSettings
 
 
@@ -13,13 +14,15 @@ def settle_added(
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """The tokens beyond the vocabulary `ids`, by rising id, and notes of those that come out otherwise than written.
 
-    `settings.added` are those of added_tokens.json. PaddleNLP counts on from the number of different tokens,
+    `settings.added` are those of added_tokens.json. PaddleNLP counts on from the number of different tokens, those that
+    the class itself puts behind them included,
     lower-cases what is not special where it lower-cases text, passes over what it knows, and adds the special tokens
-    that are still missing. Raises ConfigurationError for an id that PaddleNLP does not read, or that two tokens share.
+    that are still missing. Raises ConfigurationError for an id that PaddleNLP does not read, or that two tokens share,
+    and what `tokens_behind` does.
     """
     special, unknown = settings.all_special, settings.special["unk_token"]
     lowers = settings.do_lower_case and not settings.paddle_class.exact
-    added: dict[str, int] = {}
+    added = tokens_behind(origin, settings, len(ids))
     notes = []
     for written, index in settings.added.items():
         following = len(ids) + len(added)

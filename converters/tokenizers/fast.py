@@ -7,6 +7,7 @@ where that would give other ids than PaddleNLP: whitespace, accents, symbols, us
 from __future__ import annotations
 
 import base64
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,13 +58,16 @@ def wordpiece_json(vocabulary: Mapping[str, int], settings: TokenizerSettings, a
 def sentencepiece_json(model: SentencePieceModel, settings: TokenizerSettings, added: Sequence[Json]) -> Json:
     """tokenizer.json for a spiece.model; `added` are the entries of its added tokens."""
     lower: list[Json] = [{"type": "Lowercase"}] if settings.do_lower_case else []
-    steps = [
+    prepared = [
         *lower,
         *([_replace(f"{class_of(is_space)}+", " "), _replace("^ +| +$", "")] if settings.remove_space else []),
         _replace_text("``", '"'),
         _replace_text("''", '"'),
         *([] if settings.keep_accents else _without_accents()),
         *([] if settings.keep_accents else lower),
+    ]
+    steps = [
+        *(prepared if settings.pieces.prepares else []),
         *_charsmap(model),
         *([_replace(" {2,}", " "), _replace("^ +| +$", "")] if model.remove_extra_whitespaces else []),
     ]
@@ -75,14 +79,15 @@ def sentencepiece_json(model: SentencePieceModel, settings: TokenizerSettings, a
         "split": not any(UNDERLINE in piece.text[1:] for piece in model.pieces),
     }
     ids = {piece.text: index for index, piece in enumerate(model.pieces)}
+    scores = piece_scores(model, settings.pieces.prepares)
     unigram = {
         "type": "Unigram",
         "unk_id": model.unk_id,
-        "vocab": [[piece.text, score] for piece, score in zip(model.pieces, piece_scores(model), strict=True)],
+        "vocab": [[piece.text, score] for piece, score in zip(model.pieces, scores, strict=True)],
         "byte_fallback": False,
     }
     template = _template(settings, {**ids, **settings.added})
-    return _document(added, _sequence(steps), metaspace, template, {**metaspace}, unigram)
+    return _document(added, _sequence(steps), metaspace, template, _spaced(settings) or {**metaspace}, unigram)
 
 
 def byte_pairs_json(
@@ -112,12 +117,12 @@ def byte_pairs_json(
     return _document(added, None, step, processor, step, model)
 
 
-def piece_scores(model: SentencePieceModel) -> list[float]:
+def piece_scores(model: SentencePieceModel, cuts_numbers: bool) -> list[float]:
     """The scores that make a plain Unigram model choose as SentencePiece does with its types of pieces.
 
     SentencePiece never finds control and unused pieces and the unknown one in a text, so they get less than a text of
     unknown characters; it prefers user-defined pieces by a score that its unigram_model.cc computes from the best
-    normal one.
+    normal one. `cuts_numbers`: PaddleNLP cuts a number from the comma behind it.
     """
     normal = [piece.score for piece in model.pieces if piece.type == NORMAL]
     lowest, highest = min(normal), max(normal)
@@ -128,7 +133,8 @@ def piece_scores(model: SentencePieceModel) -> list[float]:
         elif piece.type in (CONTROL, UNUSED, UNKNOWN):
             scores.append((len(piece.text) + 1) * (lowest - 10.0) - NUMBER_COMMA_PENALTY)
         else:
-            scores.append(piece.score - NUMBER_COMMA_PENALTY if ends_in_number_comma(piece.text) else piece.score)
+            penalised = cuts_numbers and ends_in_number_comma(piece.text)
+            scores.append(piece.score - NUMBER_COMMA_PENALTY if penalised else piece.score)
     return scores
 
 
@@ -165,6 +171,24 @@ def _charsmap(model: SentencePieceModel) -> list[Json]:
     return [{"type": "NFC"}, step] if composes(model.charsmap) else [step]
 
 
+def _spaced(settings: TokenizerSettings) -> Json | None:
+    """A decoder that puts blanks around tokens as PaddleNLP does: around those that were added, and behind special ones
+    where the class does so; None where there are no such tokens."""
+    added = [] if settings.paddle_class.wraps else [one for one in settings.added if one not in settings.behind]
+    after = [*added, *(settings.all_special if settings.pieces.parts_special else ())]
+    if not after:
+        return None
+    marks = [_replace(f"(?<=^{_any_of(after)})$", " ")]
+    marks += [_replace(f"^(?={_any_of(added)} $)", " ")] if added else []
+    # No piece holds a blank: those that are there are the marks, and take the place of the blank that begins a word.
+    blanks = [_replace(f" +{UNDERLINE}?", " "), _replace_text(UNDERLINE, " "), _replace("^ +| +$", "")]
+    return {"type": "Sequence", "decoders": [*marks, {"type": "Fuse"}, *blanks]}
+
+
+def _any_of(tokens: Sequence[str]) -> str:
+    return f"(?:{'|'.join(map(re.escape, dict.fromkeys(tokens)))})"
+
+
 def _document(
     added: Sequence[Json],
     normalizer: Json | None,
@@ -196,7 +220,7 @@ def _template(settings: TokenizerSettings, ids: Mapping[str, int]) -> Json:
     def entry(name: str, kind: int) -> Json:
         if name in ("A", "B"):
             return {"Sequence": {"id": name, "type_id": kind}}
-        return {"SpecialToken": {"id": settings.special[name], "type_id": kind}}
+        return {"SpecialToken": {"id": settings.token_at(name), "type_id": kind}}
 
     roles = [name for name in layout.pair if name not in ("A", "B")]
     return {
@@ -205,7 +229,7 @@ def _template(settings: TokenizerSettings, ids: Mapping[str, int]) -> Json:
         "pair": [entry(name, kind) for name, kind in zip(layout.pair, layout.pair_types, strict=True)],
         "special_tokens": {
             content: {"id": content, "ids": [ids[content]], "tokens": [content]}
-            for content in dict.fromkeys(settings.special[role] for role in roles)
+            for content in dict.fromkeys(map(settings.token_at, roles))
         },
     }
 

@@ -85,7 +85,8 @@ def tokenizer_paths(source: Source) -> list[Path]:
 def plain_tokenizer_paths(folder: Path) -> list[Path]:
     """The tokenizer files of a folder under the names that both libraries write."""
     own = [name for one in _declared() for name in (one.vocabulary, one.merges)]
-    names = (*VOCABULARY_FILES.values(), MERGES_FILE, *own, TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)
+    plain = [name for of_kind in _plain_names().values() for name in of_kind]
+    names = (*plain, MERGES_FILE, *own, TOKENIZER, CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS)
     return [folder / name for name in dict.fromkeys(names) if (folder / name).is_file()]
 
 

@@ -19,7 +19,7 @@ from ...mappings.language.tokenizers import (
     MERGES_FILE,
     SENTENCEPIECE,
     UNLIMITED,
-    VOCABULARY_FILES,
+    Pieces,
 )
 from ..checkpoints.source import Source
 from .added import hidden, settle_added
@@ -34,6 +34,7 @@ from .files import (
     find_tokenizer_files,
     named_beside,
 )
+from .pieces import counted
 from .settings import TokenizerSettings, read_settings
 from .spiece import SentencePieceModel, read_spiece
 from .vocabulary import read_vocabulary
@@ -76,18 +77,20 @@ class SourceTokenizer:
 
 @dataclass(frozen=True)
 class TokenizerWritten:
-    """What was written for a tokenizer: Hugging Face's (or PaddleNLP's) class, how many tokens, the files' names, and
-    what is odd about the source's files."""
+    """What was written for a tokenizer: Hugging Face's (or PaddleNLP's) class, how many tokens, the files' names, what
+    is odd about the source's files, and the language that texts are taken to be in, where that is said."""
 
     tokenizer_class: str
     tokens: int
     files: tuple[str, ...]
     guess: str | None = None
     notes: tuple[str, ...] = ()
+    language: str | None = None
 
     def lines(self) -> list[str]:
         """It for people."""
         written = f"tokenizer: {self.tokenizer_class}, {self.tokens:,} tokens: {', '.join(self.files)}"
+        written += f"; texts are in {self.language} (src_lang)" if self.language is not None else ""
         return [written, *(f"warning: {note}" for note in self.notes)]
 
 
@@ -132,7 +135,7 @@ def _shorter(settings: TokenizerSettings) -> tuple[str, ...]:
 def _read_vocabulary(files: TokenizerFiles, settings: TokenizerSettings) -> SourceTokenizer:
     path, pairs = files.vocabularies[settings.kind], settings.paddle_class.byte_pairs
     if settings.kind != BYTE_PAIRS or pairs is None:
-        ids, model, notes = read_pieces(path, settings.kind)
+        ids, model, notes = read_pieces(path, settings.kind, settings.pieces)
         return SourceTokenizer(files, settings, ids, model, notes)
     counted = named_beside(path, pairs.counted) if pairs.counted is not None else None
     special = [settings.special[role] for role in pairs.tokens]
@@ -140,11 +143,14 @@ def _read_vocabulary(files: TokenizerFiles, settings: TokenizerSettings) -> Sour
     return SourceTokenizer(files, settings, ids, None, notes, merges)
 
 
-def read_pieces(path: Path, kind: str) -> tuple[dict[str, int], SentencePieceModel | None, tuple[str, ...]]:
-    """The ids of a vocabulary by token, the SentencePiece model that it is, if so, and notes of what is odd about it.
-    Raises what `read_spiece` and `read_vocabulary` do."""
+def read_pieces(
+    path: Path, kind: str, pieces: Pieces
+) -> tuple[dict[str, int], SentencePieceModel | None, tuple[str, ...]]:
+    """The ids of a vocabulary by token, the SentencePiece model that it is, if so, in the order in which `pieces` says
+    that it is counted, and notes of what is odd about it. Raises what `read_spiece`, `counted` and `read_vocabulary`
+    do."""
     if kind == SENTENCEPIECE:
-        model = read_spiece(path)
+        model = counted(path, read_spiece(path), pieces)
         return {piece.text: index for index, piece in enumerate(model.pieces)}, model, ()
     ids, notes = read_vocabulary(path)
     return ids, None, notes
@@ -171,7 +177,7 @@ def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Tok
         document = byte_pairs_json(tokenizer.ids, tokenizer.merges, settings, entries)
     else:
         document = wordpiece_json(tokenizer.ids, settings, entries)
-    plain = VOCABULARY_FILES[settings.kind]
+    plain = settings.vocabulary_file
     (folder / plain).write_bytes(tokenizer.vocabulary.read_bytes())
     write_json(folder / TOKENIZER, document)
     write_json(folder / CONFIG, _huggingface_config(settings, entries))
@@ -184,7 +190,8 @@ def write_huggingface_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Tok
         write_json(folder / ADDED_TOKENS, dict(settings.added))
         names.append(ADDED_TOKENS)
     count = len(tokenizer.ids) + len(settings.added)
-    return TokenizerWritten(HUGGING_FACE_CLASS, count, tuple(names), settings.guess, tokenizer.notes)
+    notes, language = tokenizer.notes, settings.language
+    return TokenizerWritten(HUGGING_FACE_CLASS, count, tuple(names), settings.guess, notes, language)
 
 
 def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
@@ -198,7 +205,7 @@ def added_tokens(tokenizer: SourceTokenizer) -> list[dict[str, Any]]:
         # Spaces around a token that is found in normalized text would become pieces of their own.
         rstrip = settings.kind == SENTENCEPIECE and loose
         # The space before a mask belongs to it, as the piece that it stands for would begin with one.
-        lstrip = rstrip or (settings.kind == SENTENCEPIECE and token == settings.special["mask_token"])
+        lstrip = rstrip or (settings.kind == SENTENCEPIECE and token == settings.special.get("mask_token"))
         if settings.kind == BYTE_PAIRS:
             lstrip, rstrip = settings.strips.get(token, BOTH_SIDES)
         entries.append(added_entry(index, token, token in special, lstrip, rstrip, loose))
@@ -283,6 +290,7 @@ def _huggingface_config(settings: TokenizerSettings, entries: list[dict[str, Any
     inputs = ["input_ids", *(["token_type_ids"] if types else []), "attention_mask"]
     if settings.kind == SENTENCEPIECE:
         own |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
+        own |= settings.own
     elif settings.kind == BYTE_PAIRS:
         # transformers 5 does not clean up texts of byte pairs, as PaddleNLP does, unless this name says so.
         cleaned = {"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,18 @@ from ...mappings.registry import target_tokenizers, tokenizer_facts
 from .byte_pairs import Merges, byte_pairs_of, merges_text, read_byte_pairs
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER, TokenizerFiles, read_json_object
 from .huggingface import SourceTokenizer, TokenizerWritten, check_tokenizer, naming, read_pieces, write_json
+from .pieces import without_own
 from .settings import (
     TokenizerSettings,
     checked_added,
     flag,
     length_of,
     optional_flag,
+    own_settings,
     refuse,
     side_of,
     strips_of,
+    text_flags,
     token_text,
 )
 
@@ -63,29 +66,31 @@ def write_paddle_tokenizer(
     if settings.additional:
         tokens["additional_special_tokens"] = [_special(settings, token) for token in settings.additional]
     write_json(folder / SPECIAL_TOKENS_MAP, tokens)
-    if settings.added:
-        write_json(folder / ADDED_TOKENS, dict(settings.added))
+    if added := without_own(settings):
+        write_json(folder / ADDED_TOKENS, added)
         names.append(ADDED_TOKENS)
     count = len(tokenizer.ids) + len(settings.added)
-    return TokenizerWritten(settings.paddle_class.name, count, tuple(names), notes=tokenizer.notes)
+    name, notes = settings.paddle_class.name, tokenizer.notes
+    return TokenizerWritten(name, count, tuple(names), notes=notes, language=settings.language)
 
 
 def _write_vocabulary(tokenizer: SourceTokenizer, folder: Path) -> list[str]:
     """The files of the vocabulary, byte for byte where the folder holds them; their names."""
     kind, pairs = tokenizer.settings.kind, tokenizer.settings.paddle_class.byte_pairs
     lines = "".join(f"{token}\n" for token in tokenizer.ids)
-    contents = {VOCABULARY_FILES[kind]: lines}
-    names = {VOCABULARY_FILES[kind]: VOCABULARY_FILES[kind]}
+    plain = tokenizer.settings.vocabulary_file
+    contents = {plain: lines}
+    names = {plain: plain}
     if kind == BYTE_PAIRS and pairs is not None:
-        contents = {VOCABULARY_FILES[kind]: json.dumps(dict(tokenizer.ids)), MERGES_FILE: merges_text(tokenizer.merges)}
-        names = {VOCABULARY_FILES[kind]: pairs.vocabulary, MERGES_FILE: pairs.merges}
+        contents = {plain: json.dumps(dict(tokenizer.ids)), MERGES_FILE: merges_text(tokenizer.merges)}
+        names = {plain: pairs.vocabulary, MERGES_FILE: pairs.merges}
         if pairs.counted is not None:
             (folder / pairs.counted).write_text(lines, "utf-8", newline="\n")
-    for plain, name in names.items():
-        if tokenizer.vocabulary.name == VOCABULARY_FILES[kind]:
-            (folder / name).write_bytes(tokenizer.vocabulary.with_name(plain).read_bytes())
+    for written, name in names.items():
+        if tokenizer.vocabulary.name == plain:
+            (folder / name).write_bytes(tokenizer.vocabulary.with_name(written).read_bytes())
         else:
-            (folder / name).write_text(contents[plain], "utf-8", newline="\n")
+            (folder / name).write_text(contents[written], "utf-8", newline="\n")
     counted = [pairs.counted] if kind == BYTE_PAIRS and pairs is not None and pairs.counted is not None else []
     return [*names.values(), *counted]
 
@@ -109,7 +114,9 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
     present = {kind: folder / name for kind, name in names if (folder / name).is_file()}
     if not present and not fast:
         return None
-    kind, paddle_class = _kind_and_class(folder, family, config, fast, present)
+    entries = _added_entries(folder, config, fast)
+    listed = {token for token, _, _ in entries}
+    kind, paddle_class = _kind_and_class(folder, family, config, fast, present, listed)
     if kind == SENTENCEPIECE and kind not in present:
         raise TokenizerError(
             f"{folder}: holds {TOKENIZER} but no {VOCABULARY_FILES[kind]}, from which alone PaddleNLP's tokenizer "
@@ -121,10 +128,11 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
         ids, merges, notes = _byte_pairs(folder, fast, present)
     else:
         ids, model, notes = (
-            read_pieces(present[kind], kind) if kind in present else (_wordpiece_vocabulary(folder, fast), None, ())
+            read_pieces(present[kind], kind, paddle_class.pieces)
+            if kind in present
+            else (_wordpiece_vocabulary(folder, fast), None, ())
         )
     mapped = read_json_object(_existing(folder / SPECIAL_TOKENS_MAP))
-    entries = _added_entries(folder, config, fast)
     found = tuple(token for token, _, is_special in entries if is_special and token in ids)
     added = _added(folder, entries, ids)
     settings = _settings(str(config_path or folder), paddle_class, kind, config, mapped, fast, found, added)
@@ -134,7 +142,12 @@ def read_huggingface_tokenizer(folder: Path, family: str, vocab_size: int | None
 
 
 def _kind_and_class(
-    folder: Path, family: str, config: Mapping[str, Any], fast: Mapping[str, Any], present: Mapping[str, Path]
+    folder: Path,
+    family: str,
+    config: Mapping[str, Any],
+    fast: Mapping[str, Any],
+    present: Mapping[str, Path],
+    listed: Collection[str],
 ) -> tuple[str, TokenizerClass]:
     named = config.get("tokenizer_class")
     plain = str(named or "PreTrainedTokenizer").removesuffix("Fast")
@@ -154,7 +167,7 @@ def _kind_and_class(
         kind = next(iter(present))
     if kind not in present and model_type not in ("Unigram", "WordPiece", "BPE"):
         raise TokenizerError(f"{folder}: holds no {VOCABULARY_FILES[kind]} for its tokenizer")
-    found = tokenizer_facts(family).class_of(kind)
+    found = tokenizer_facts(family).class_of(kind, listed)
     if found is None:
         raise TokenizerError(f"{folder}: a {kind} tokenizer has no counterpart for family {family} in PaddleNLP")
     return kind, found
@@ -278,9 +291,7 @@ def _settings(
         special=special,
         additional=additional,
         added=added,
-        do_lower_case=kind != BYTE_PAIRS and flag(origin, config, "do_lower_case", True),
-        remove_space=flag(origin, config, "remove_space", True),
-        keep_accents=flag(origin, config, "keep_accents", False),
+        **text_flags(origin, paddle_class, kind, config),
         strip_accents=optional_flag(origin, config, "strip_accents"),
         tokenize_chinese_chars=flag(origin, config, "tokenize_chinese_chars", True),
         model_max_length=UNLIMITED if isinstance(length, int | float) and length >= 1e20 else length_of(origin, length),
@@ -289,6 +300,7 @@ def _settings(
         name=None,
         guess=None,
         strips=of_pairs,
+        **own_settings(origin, paddle_class, kind, config),
     )
 
 
@@ -336,7 +348,7 @@ def _paddle_config(settings: TokenizerSettings) -> dict[str, Any]:
     if settings.kind != BYTE_PAIRS:
         document["do_lower_case"] = settings.do_lower_case
     if settings.kind == SENTENCEPIECE:
-        document |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents}
+        document |= {"remove_space": settings.remove_space, "keep_accents": settings.keep_accents, **settings.own}
     elif settings.kind == WORDPIECE:
         document |= {
             "strip_accents": settings.strip_accents,

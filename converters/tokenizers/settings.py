@@ -10,14 +10,17 @@ from ...errors import ConfigurationError
 from ...mappings.language.tokenizers import (
     BOTH_SIDES,
     BYTE_PAIRS,
+    LANGUAGE,
     MAX_LENGTH,
     NEEDED_TOKENS,
     SENTENCEPIECE,
     SENTENCEPIECE_TOKENS,
     SPECIAL_TOKENS,
     UNLIMITED,
+    VOCABULARY_FILES,
     WORDPIECE,
     Layout,
+    Pieces,
     Strips,
     TokenizerClass,
 )
@@ -27,12 +30,17 @@ from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, rea
 _SIDES = ("right", "left")
 
 
+MOST_EXTRA_IDS = 10_000
+"""How many numbered tokens there may be: known models have some hundreds, and a file may claim any number."""
+
+
 @dataclass(frozen=True)
 class TokenizerSettings:
     """What PaddleNLP does with a vocabulary. `special` holds the special tokens by role, `additional` those without
     one, `added` the ids of tokens beyond the vocabulary; `name` is the pretrained name that settings came from.
     `strips`, of byte pairs only, says which white space beside them the special tokens take. `stated_length` is what
-    PaddleNLP says in place of `model_max_length`, where its model takes less."""
+    PaddleNLP says in place of `model_max_length`, where its model takes less. `extra_ids`, `language` and
+    `target_language` are those of SentencePiece vocabularies, of whose classes some alone have them."""
 
     kind: str
     paddle_class: TokenizerClass
@@ -51,6 +59,32 @@ class TokenizerSettings:
     guess: str | None
     strips: Mapping[str, Strips] = field(default_factory=dict)
     stated_length: int | None = None
+    extra_ids: int = 0
+    language: str | None = None
+    target_language: str | None = None
+
+    @property
+    def vocabulary_file(self) -> str:
+        """What the file of the vocabulary is called that is written for Hugging Face."""
+        own = self.paddle_class.sentencepiece_file if self.kind == SENTENCEPIECE else None
+        return own or VOCABULARY_FILES[self.kind]
+
+    @property
+    def pieces(self) -> Pieces:
+        """How a SentencePiece vocabulary is used."""
+        return self.paddle_class.pieces
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The settings that only some classes with a SentencePiece vocabulary have, as both libraries call them."""
+        extra_ids = {"extra_ids": self.extra_ids} if self.pieces.extra_ids is not None else {}
+        languages = {LANGUAGE: self.language, "tgt_lang": self.target_language} if self.pieces.languages else {}
+        return {**extra_ids, **languages}
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """The tokens that the class itself puts behind its vocabulary, by rising id."""
+        return self.pieces.behind(self.extra_ids) if self.kind == SENTENCEPIECE else ()
 
     @property
     def layout(self) -> Layout:
@@ -61,7 +95,16 @@ class TokenizerSettings:
     def needed(self) -> tuple[str, ...]:
         """The roles of the special tokens that the vocabulary must hold."""
         pairs = self.paddle_class.byte_pairs
-        return tuple(pairs.tokens) if pairs is not None and self.kind == BYTE_PAIRS else NEEDED_TOKENS
+        if pairs is not None and self.kind == BYTE_PAIRS:
+            return tuple(pairs.tokens)
+        return tuple(role for role in dict.fromkeys((*NEEDED_TOKENS, *self.layout.pair)) if role in self.special)
+
+    def token_at(self, entry: str) -> str:
+        """The token that stands for an entry of the layout."""
+        if entry == LANGUAGE:
+            assert self.language is not None
+            return self.language
+        return self.special[entry]
 
     @property
     def strips_accents(self) -> bool:
@@ -89,10 +132,11 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
     impossible, contradict each other or cannot be expressed in transformers' fast tokenizer.
     """
     config = dict(read_json_object(files.config))
-    published = published_tokenizers().get(files.name or "", {}) if files.config is None else {}
+    known_settings = published_tokenizers() if files.config is None else {}
+    published = known_settings.get(files.name or "", {})
     tokenizer_class, kind = _class_and_kind(files, {**published, **config}, family)
     guess = None
-    if files.config is None and not published:
+    if files.config is None and files.name not in known_settings:
         assumed = tokenizer_facts(family).without_settings.get(kind)
         if assumed is not None:
             published, whose = assumed
@@ -104,7 +148,10 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
     _check_own(origin, tokenizer_class, kind, given)
     mapped = read_json_object(files.special_tokens_map)
     special = _special_tokens(files, tokenizer_class, kind, given, mapped)
+    own = own_settings(origin, tokenizer_class, kind, given)
     additional = _additional(files, given, mapped)
+    if not mapped.get("additional_special_tokens") and kind == SENTENCEPIECE:
+        additional = tuple(dict.fromkeys((*tokenizer_class.pieces.additional(own["extra_ids"]), *additional)))
     refuse(origin, given)
     length = given.get("model_max_length", given.get("max_len"))
     if files.config is None and files.name is not None:
@@ -117,9 +164,7 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
         additional=additional,
         added=checked_added(files.folder / ADDED_TOKENS, read_json_object(files.added_tokens)),
         # Byte pairs are those of the text as it is, whatever the setting says.
-        do_lower_case=kind != BYTE_PAIRS and flag(origin, given, "do_lower_case", True),
-        remove_space=flag(origin, given, "remove_space", True),
-        keep_accents=flag(origin, given, "keep_accents", False),
+        **text_flags(origin, tokenizer_class, kind, given),
         strip_accents=optional_flag(origin, given, "strip_accents"),
         tokenize_chinese_chars=flag(origin, given, "tokenize_chinese_chars", True),
         model_max_length=length_of(origin, length),
@@ -128,7 +173,38 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
         name=files.name if files.config is None else None,
         guess=guess,
         strips=_strips(tokenizer_class, special, given, mapped) if kind == BYTE_PAIRS else {},
+        **own,
     )
+
+
+def text_flags(origin: str, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What happens to a text before it is cut. Raises ConfigurationError."""
+    defaults = {"do_lower_case": kind != BYTE_PAIRS, "remove_space": True, "keep_accents": False}
+    if kind == SENTENCEPIECE:
+        defaults |= tokenizer_class.pieces.defaults
+    flags = {name: flag(origin, given, name, default) for name, default in defaults.items()}
+    # Byte pairs are those of the text as it is, whatever the setting says.
+    return {**flags, "do_lower_case": kind != BYTE_PAIRS and flags["do_lower_case"]}
+
+
+def own_settings(origin: str, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that only some classes with a SentencePiece vocabulary have. Raises ConfigurationError."""
+    pieces = tokenizer_class.pieces if kind == SENTENCEPIECE else Pieces()
+    extra_ids = given.get("extra_ids", pieces.extra_ids) if pieces.extra_ids is not None else 0
+    if isinstance(extra_ids, bool) or not isinstance(extra_ids, int) or not 0 <= extra_ids <= MOST_EXTRA_IDS:
+        raise ConfigurationError(
+            f"{origin}: extra_ids is {extra_ids!r}; a number from 0 to {MOST_EXTRA_IDS:,} is expected"
+        )
+    found: dict[str, Any] = {"extra_ids": extra_ids}
+    if pieces.languages:
+        languages = {"language": given.get(LANGUAGE) or pieces.language, "target_language": given.get("tgt_lang")}
+        for name, value in zip((LANGUAGE, "tgt_lang"), languages.values(), strict=True):
+            if value is not None and value not in pieces.languages:
+                raise ConfigurationError(
+                    f"{origin}: {name} is {value!r}; {tokenizer_class.name} knows {', '.join(pieces.languages)}"
+                )
+        found |= languages
+    return found
 
 
 def _check_own(origin: str, tokenizer_class: TokenizerClass, kind: str, given: Mapping[str, Any]) -> None:

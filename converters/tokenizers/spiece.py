@@ -48,7 +48,7 @@ def read_spiece(path: Path) -> SentencePieceModel:
     """Read a `spiece.model` file.
 
     Raises UnreadableFileError for a file that is truncated, malformed or holds no usable vocabulary, RefusedFileError
-    for a model that is none of ALBERT's kind (Unigram, without byte fallback, whitespace before the word).
+    for a model of another kind than Unigram, without byte fallback, whitespace before the word.
     """
     try:
         size = path.stat().st_size
@@ -71,10 +71,10 @@ def _model(path: Path, message: Fields) -> SentencePieceModel:
     model_type = _number(trainer, 3, 1)
     if model_type != 1:
         kind = _MODEL_TYPES.get(model_type, str(model_type))
-        raise RefusedFileError(f"{path}: is a SentencePiece model of type {kind}; ALBERT's are of type unigram")
+        raise RefusedFileError(f"{path}: is a SentencePiece model of type {kind}; only those of type unigram convert")
     if _number(trainer, 35, 0) or _number(trainer, 24, 0) or not _number(normalizer, 5, 1):
         raise RefusedFileError(
-            f"{path}: uses byte_fallback, treat_whitespace_as_suffix or unescaped whitespace; ALBERT's models do not"
+            f"{path}: uses byte_fallback, treat_whitespace_as_suffix or unescaped whitespace, which do not convert"
         )
     pieces = tuple(_piece(_fields(_bytes(entry))) for entry in message.get(1, []))
     if not pieces:
@@ -86,7 +86,7 @@ def _model(path: Path, message: Fields) -> SentencePieceModel:
             raise UnreadableFileError(f"{path}: piece {index} {what}")
         texts.add(piece.text)
         if piece.type not in (NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED):
-            raise RefusedFileError(f"{path}: piece {piece.text!r} has type {piece.type}, which ALBERT's models lack")
+            raise RefusedFileError(f"{path}: piece {piece.text!r} has type {piece.type}, which does not convert")
     unknown = [index for index, piece in enumerate(pieces) if piece.type == UNKNOWN]
     if len(unknown) != 1:
         raise UnreadableFileError(f"{path}: has {len(unknown)} pieces for what is unknown; one is expected")

@@ -27,7 +27,8 @@ ROLES = (
     *("feed_forward_in", "feed_forward_out", "feed_forward_norm"),
 )
 """What modules do, in the words of the faults that strike them, `positions` where a family has a table of them.
-Besides, `pooler` where a family has one."""
+Besides, `pooler` where a family has one, `distances` a table of what attention adds for them, and the same of a decoder
+with `decoder_` and `cross_` before them."""
 
 JOINT_ROLE = "query_key_value"
 """In place of three, the role of a module that makes all of them at once: one after the other for each head."""
@@ -57,7 +58,8 @@ class Model:
     own where they are not the family's. `former` is what the class was in earlier versions, if that was another model.
     `read_at` is the field with the id at whose last place among the encoder's ids the class reads the decoder's state:
     every row holds it equally often, and the decoder is given as many ids as the encoder. `decodes` is False for a
-    class that is the encoder alone in a family with decoders.
+    class that is the encoder alone in a family with decoders: it has none of the decoder's rows, and PaddleNLP's files
+    of it have no prefix, as those of the base.
     `generation` is for a class that writes texts. `aliases` are other names of PaddleNLP's for the class, which its
     files may state.
     """
@@ -134,6 +136,7 @@ class Alternative:
 class Family:
     """All that is known of one model family. Building one checks its rows; a faulty mapping raises MappingError.
 
+    `backbone` are the rows of all classes, and `decoder` those that a class which is the encoder alone does not have.
     `roles` names the source modules by what they do (ROLES), wildcards included, so that a fault can be described once
     for all families. `source_constants` are fields that only PaddleNLP has, with the one value that Hugging Face's
     model stands for; `pooler_field` is the one that leaves PaddleNLP's pooler away, if any. `target_type` is Hugging
@@ -146,8 +149,8 @@ class Family:
     `max_position_embeddings`. `encoder_gives` names what PaddleNLP's encoder returns where it cannot be asked for more:
     `hidden_states`, and `attention_scores` before the softmax. `limits` are what its models cannot take or give then,
     and `layers` says how states go through their layers. `final_norm`: the last hidden state that a class hands out is
-    behind a norm of its own in one library and before it in the other, so that those stand in place of all that the
-    layers take and give. `causal`: no token depends on one behind it. `zero_padding_row`: the padding id's embedding,
+    behind a norm of its own, in one library at least, so that what the layers take and give stands in place of all that
+    it hands out. `causal`: no token depends on one behind it. `zero_padding_row`: the padding id's embedding,
     which PaddleNLP reads as zeros, reaches attended positions, so that Hugging Face's class has to read zeros too: the
     row is written so, whatever a file holds in it. `small` is a configuration for tests that has every repeated part at
     least twice, and `variants` are changes of it under which rows or fields change. `citation` are the lines of a
@@ -159,7 +162,8 @@ class Family:
     other models that the weights may become; in the family that one of them makes, `target` is its name. Where there
     are any, `becomes` says what is proven of the usual one. `stated_positions`: PaddleNLP's model is given positions
     from 0 although it counts otherwise by itself. `decoder_start` is for encoder-decoders: it makes the first id that
-    the decoder is given of PaddleNLP's configuration.
+    the decoder is given of PaddleNLP's configuration. `reach` is the number of tokens from which on attention tells no
+    distances apart, where these are looked up in a table: what the frameworks are compared on is longer.
     """
 
     name: str
@@ -208,6 +212,8 @@ class Family:
     becomes: str = ""
     stated_positions: bool = False
     decoder_start: Callable[[Mapping[str, Any]], int] | None = None
+    decoder: tuple[Row, ...] = ()
+    reach: int = 0
     _last: tuple[tuple[Any, tuple[Rule, ...]], ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -232,7 +238,7 @@ class Family:
 
     def _check_old_names(self) -> None:
         heads = (row for model in self.models for row in model.head)
-        given = [row for part in (self.backbone, self.pooler, heads) for row in part]
+        given = [row for part in (self.backbone, self.decoder, self.pooler, heads) for row in part]
         names = {
             name
             for sample in self.samples()
@@ -364,7 +370,15 @@ class Family:
 
     def rows(self, configuration: Mapping[str, Any]) -> list[Row]:
         """The backbone's rows that exist with this configuration, which is PaddleNLP's."""
-        return [row for given in self.backbone for row in given.under(configuration)]
+        return [row for given in (*self.backbone, *self.decoder) for row in given.under(configuration)]
+
+    def backbone_of(self, architecture: str) -> tuple[Row, ...]:
+        """The rows of the backbone that a class has."""
+        return (*self.backbone, *(self.decoder if self.model(architecture).decodes else ()))
+
+    def is_bare(self, architecture: str) -> bool:
+        """Whether PaddleNLP's own files of a class have no prefix: of the base, or the encoder alone."""
+        return architecture == self.base or not self.model(architecture).decodes
 
     def rules(self, architecture: str, configuration: Mapping[str, Any], prefixed: bool) -> tuple[Rule, ...]:
         """One rule per tensor, or per group of tensors that belong together, that a checkpoint of `architecture` can
@@ -391,7 +405,7 @@ class Family:
         backbone = Place(configuration, prefix, target_prefix, prefix)
         no_pooler = None if model.pooler else f"{model.target_architecture} of Hugging Face has no pooler"
         places = [
-            (self.backbone, backbone, False),
+            (self.backbone_of(model.source), backbone, False),
             (() if model.takes_pooler else self.pooler, replace(backbone, drop_reason=no_pooler), False),
             (model.head, Place(configuration, backbone=prefix), model.beside is not None),
         ]

@@ -85,7 +85,8 @@ class DeclaredDifference:
     in float64, equality is proven with torch's replaced by what the formulas make, and the difference without is
     measured. No value of theirs may change by more than `within` then, where no file holds them and no other check sees
     them. `lifted` are classes of Hugging Face's modules that compute in float32 whatever their type: in float64 that
-    cast is lifted, within them and all that they call, and the difference without is measured. `scores` says that
+    cast is lifted, within them and all that they call, and the difference without is measured. `lifted_in_paddle` are
+    classes of PaddleNLP's modules that do so too: in float64 they are never run otherwise. `scores` says that
     PaddleNLP puts out what attention maps are the softmax of: the softmax is taken of it. `squeezed` are outputs that
     PaddleNLP's class returns without their axes of length 1. `when` is the condition of PaddleNLP's configuration under
     which there is a difference.
@@ -101,6 +102,7 @@ class DeclaredDifference:
     tables: Mapping[str, Formula] = field(default_factory=dict)
     within: float | None = None
     lifted: tuple[str, ...] = ()
+    lifted_in_paddle: tuple[str, ...] = ()
     scores: bool = False
     squeezed: tuple[str, ...] = ()
     when: Callable[[Mapping[str, Any]], bool] | None = None
@@ -117,13 +119,15 @@ class Defaults:
     `masks_padding`: positions that hold `pad_token_id` are not attended then; otherwise every position is, but for
     those that hold `masked_id`, if there is such an id.
     `positions_after_padding`: positions count from the padding id + 1, over tokens that are no padding; otherwise from
-    `first` over all of them.
+    `first` over all of them. `makes_decoder_ids`: an encoder-decoder makes those of the decoder of the encoder's;
+    otherwise it has to be given some.
     """
 
     masks_padding: bool
     positions_after_padding: bool = False
     masked_id: int | None = None
     first: int = 0
+    makes_decoder_ids: bool = True
 
 
 @dataclass(frozen=True)

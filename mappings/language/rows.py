@@ -335,11 +335,13 @@ class Ignored(Row):
 @dataclass(frozen=True)
 class Dropped(Row):
     """Tensors of a row that Hugging Face's class has no place for, with the reason that is printed. `former`: files of
-    earlier versions hold them, and PaddleNLP's class of today has no such ones either."""
+    earlier versions hold them, and PaddleNLP's class of today has no such ones either; `spare`: Hugging Face's files do
+    so too."""
 
     row: MappedRow
     reason: str
     former: bool = False
+    spare: bool = False
 
     @property
     def label(self) -> str:
@@ -353,8 +355,8 @@ class Dropped(Row):
 
     def rules(self, place: Place) -> list[Rule]:
         dropped = self.row.rules(replace(place, drop_reason=self.reason))
-        # Hugging Face has no name for it.
-        return [replace(rule, spare=None, foreign=self.former) for rule in dropped]
+        # Otherwise Hugging Face has no name for it.
+        return [replace(rule, spare=rule.spare if self.spare else None, foreign=self.former) for rule in dropped]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,12 +111,21 @@ class BytePairs:
 PREFIX_SPACE = {"add_prefix_space": OnlyValue(False, False, "puts a blank before a text, once and not always")}
 """For `only` of a class with this setting: fast tokenizers put a blank before every part of a text."""
 
-_ANGLED = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "sep": "</s>", "pad": "<pad>", "cls": "<s>", "mask": "<mask>"}
+ANGLED: Mapping[str, str] = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
+"""Special tokens that several classes have."""
 
 ANGLED_BYTE_PAIRS = BytePairs(
-    tokens={f"{role}_token": token for role, token in _ANGLED.items()},
+    tokens=ANGLED,
     # The mask takes the blank before it.
-    strips={f"{role}_token": (role == "mask", False) for role in _ANGLED},
+    strips={role: (role == "mask_token", False) for role in ANGLED},
     layout=Layout(
         pair=("cls_token", "A", "sep_token", "sep_token", "B", "sep_token"),
         types=(0, 0, 0, 0, 0, 0),
@@ -124,6 +133,48 @@ ANGLED_BYTE_PAIRS = BytePairs(
     only=PREFIX_SPACE,
 )
 """What several classes have: texts between <s> and </s>, two of which part a pair."""
+
+
+LANGUAGE = "src_lang"
+"""The entry of a layout for the code of the text's language."""
+
+
+EXTRA_ID = "<extra_id_"
+"""How tokens begin that are numbered, and whose ids fall as the numbers rise."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How a class uses a SentencePiece vocabulary.
+
+    `tokens` are its default special tokens by role and `defaults` those of its settings. `prepares`: it writes
+    doubled quotes as one, does with case, accents and spaces what its settings say, and cuts a number from the comma
+    behind it. `first` are the tokens that it counts before the pieces, among them those that the vocabulary
+    begins with. Behind the pieces stand `<extra_id_N>` in falling order, as many as its setting `extra_ids` says and
+    otherwise this one, which is None for a class without such a setting, then the codes of `languages`, then `last`. A
+    text is in `language` unless the setting `src_lang` names another one. `ends_once`: it puts no end behind a text
+    that ends in one; `parts_special`: it gives special tokens back with a blank behind them.
+    """
+
+    tokens: Mapping[str, str] = field(default_factory=lambda: dict(SENTENCEPIECE_TOKENS))
+    defaults: Mapping[str, bool] = field(default_factory=dict)
+    prepares: bool = True
+    first: tuple[str, ...] = ()
+    extra_ids: int | None = None
+    languages: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+    language: str | None = None
+    ends_once: bool = False
+    parts_special: bool = False
+
+    def additional(self, extra_ids: int) -> tuple[str, ...]:
+        """The tokens behind the pieces that have no role."""
+        return (*(f"{EXTRA_ID}{number}>" for number in range(extra_ids)), *self.languages)
+
+    def behind(self, extra_ids: int) -> tuple[str, ...]:
+        """The tokens behind the pieces by rising id."""
+        extra = (f"{EXTRA_ID}{number}>" for number in reversed(range(extra_ids)))
+        return (*extra, *self.languages, *self.last)
 
 
 @dataclass(frozen=True)
@@ -137,7 +188,8 @@ class TokenizerClass:
     token types unasked; `tokens`: its special tokens by role where they are not those of the kind; `layout`: what it
     puts around texts, these three with kinds other than byte pairs; `sentencepiece_file`: its name of a SentencePiece
     vocabulary, where that is another one; `untaken_types`: it gives token types unasked, which its models do not
-    take."""
+    take; `asked_types`: it gives token types only where it is asked for them, and then perhaps too few; `cuts_off`: it
+    cuts texts off at their greatest length unasked; `pieces`: how it uses a SentencePiece vocabulary."""
 
     name: str
     kinds: tuple[str, ...]
@@ -152,6 +204,9 @@ class TokenizerClass:
     layout: Layout = field(default_factory=Layout)
     sentencepiece_file: str | None = None
     untaken_types: bool = False
+    asked_types: bool = False
+    cuts_off: bool = False
+    pieces: Pieces = field(default_factory=Pieces)
 
     def only_with(self, kind: str) -> Mapping[str, OnlyValue]:
         """Its own settings with a kind of vocabulary, the one that chooses the kind among them."""
@@ -174,7 +229,7 @@ class TokenizerClass:
         """The special tokens by role of a folder that names none."""
         if self.byte_pairs is not None and kind == BYTE_PAIRS:
             return self.byte_pairs.tokens
-        return {**(SENTENCEPIECE_TOKENS if kind == SENTENCEPIECE else WORDPIECE_TOKENS), **self.tokens}
+        return {**(self.pieces.tokens if kind == SENTENCEPIECE else WORDPIECE_TOKENS), **self.tokens}
 
 
 BASIC_SETTINGS = frozenset({"strip_accents", "tokenize_chinese_chars", "do_basic_tokenize", "never_split"})
@@ -212,7 +267,10 @@ class TokenizerFacts:
         """The class of the name `default`."""
         return next(entry for entry in self.classes if entry.name == self.default)
 
-    def class_of(self, kind: str) -> TokenizerClass | None:
-        """The class for a folder that holds a kind of vocabulary and names none of PaddleNLP's: the default one where
-        that reads the kind, else the first that does; None where none does."""
-        return next((entry for entry in (self.default_class, *self.classes) if kind in entry.kinds), None)
+    def class_of(self, kind: str, tokens: Collection[str] = ()) -> TokenizerClass | None:
+        """The class for a folder that holds a kind of vocabulary and names none of PaddleNLP's: of those that read the
+        kind, the one with the most languages that are all among its `tokens`, of equal ones the default one, else the
+        first; None where none reads it."""
+        able = [entry for entry in (self.default_class, *self.classes) if kind in entry.kinds]
+        known = [entry for entry in able if set(entry.pieces.languages) <= set(tokens)]
+        return max(known or able, key=lambda entry: len(entry.pieces.languages) if known else 0, default=None)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +19,15 @@ from safetensors import deserialize, safe_open
 from safetensors.numpy import load_file, save, save_file
 
 from paddle2torch import convert_checkpoint
+from paddle2torch.converters.checkpoints.configuration import complete_fields
+from paddle2torch.converters.formats.byte_source import ByteSource, at_start
+from paddle2torch.converters.formats.dtypes import DTYPES
+from paddle2torch.converters.formats.pdparams_writer import write_pdparams
+from paddle2torch.converters.formats.piecewise import Entry
+from paddle2torch.converters.formats.tensors import Tensor
 from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.language.fields import as_stored
 from paddle2torch.mappings.registry import FAMILIES, family_of_architecture
 
 from .conftest import IN_EVERY_FORM
@@ -332,3 +343,33 @@ def test_progress_counts_every_byte_twice(checkpoints: Path, tmp_path: Path) -> 
         assert counts == sorted(counts)
         assert counts[-1] == done.nbytes
         assert {total for name, _, total in seen if name == stage} == {done.nbytes}
+
+
+@pytest.mark.parametrize(("low_memory", "limit"), [(False, 200), (True, 120)])
+def test_copies_of_a_wide_table_cost_no_memory(low_memory: bool, limit: int, tmp_path: Path) -> None:
+    """PaddleNLP saves the table of words of an encoder-decoder three times. That all are the same is found out in
+    bounded memory, and all else is done in no more."""
+    family = FAMILIES["mbart"]
+    fields = complete_fields(family, {**family.small, "vocab_size": 20_000, "hidden_size": 1024})
+    shapes: dict[str, tuple[int, ...]] = {}
+    for rule in family.rules("MBartModel", fields, prefixed=False):
+        shapes.update(zip(rule.sources, rule.shapes, strict=True))
+    (source := tmp_path / "source").mkdir()
+    with (tmp_path / "zeros").open("xb") as file:
+        file.truncate(4 * max(map(math.prod, shapes.values())))
+    zeros = partial(at_start, ByteSource(tmp_path / "zeros"))
+    entries = [Entry(name, (Tensor(name, DTYPES["float32"], shape, zeros),)) for name, shape in shapes.items()]
+    write_pdparams(source / "model_state.pdparams", entries, lambda count: None)
+    document = {**as_stored(family.fields, fields), "architectures": ["MBartModel"], "model_type": "mbart"}
+    (source / "config.json").write_text(json.dumps(document), "utf-8")
+    script = (
+        "import re, sys; from paddle2torch import convert_checkpoint;"
+        f"done = convert_checkpoint(sys.argv[1], sys.argv[2], low_memory={low_memory});"
+        "print(len(done.tied), re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
+    )
+    command = [sys.executable, "-c", script, str(source), str(tmp_path / "converted")]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert child.returncode == 0, child.stderr
+    tied, peak = map(int, child.stdout.split())
+    assert tied == 2
+    assert peak < limit << 10

@@ -15,12 +15,14 @@ from paddle2torch.converters.checkpoints.cache import own_cache, read_record
 from paddle2torch.converters.checkpoints.source import cached_folder, find_source
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import ChangedFileError, FetchError
+from paddle2torch.hub.content import check_tokenizer
 from paddle2torch.hub.download import Patience
 from paddle2torch.hub.fetch import Fetched, Fetcher, copy_to
 from paddle2torch.mappings.language.pretrained import Pretrained
 from paddle2torch.mappings.registry import PRETRAINED
 from paddle2torch.verify.runners.client import RunnerProcess
 
+from ..tokenizer_files import SPIECES, train_spiece
 from .fetch_files import TINY, VOCABULARY, WEIGHTS, chinese_vocabulary, publish_tiny
 from .file_server import FileServer, make_certificate
 
@@ -221,3 +223,12 @@ def test_what_the_tables_give_as_http_comes_encrypted_or_not(
         with pytest.raises(FetchError, match=rf"https://127\.0\.0\.1:{server.port}.*no secure connection"):
             Fetcher(patience=Patience(attempts=2, backoff_seconds=0.01)).fetch("plain")
     assert server.seen == []
+
+
+def test_the_vocabulary_of_a_t5_holds_its_three_special_tokens(tmp_path: Path) -> None:
+    entry = PRETRAINED["t5-small"]
+    # As many embeddings as this vocabulary has tokens, with those behind the pieces and some to spare.
+    entry = replace(entry, configuration={**entry.configuration, "vocab_size": 828})
+    check_tokenizer(train_spiece(tmp_path / "t5.model", **SPIECES["t5"]), entry)
+    with pytest.raises(FetchError, match=r"not the vocabulary of t5-small: .* lacks <pad>"):
+        check_tokenizer(train_spiece(tmp_path / "mbart.model", **SPIECES["mbart"]), entry)

@@ -132,8 +132,11 @@ def test_the_front_matter_reads_back(proof: Proof, family: Any, model: Any) -> N
     # A folder whose head lies beside the model is not called transformers'.
     assert data.get("library_name") == ("transformers" if model.beside is None else None)
     assert data["tags"] == [family.name, "paddlepaddle", "paddlenlp", "paddle2torch", "converted"]
-    without = {f"AutoModelFor{task}" for task in ("MultipleChoice", "NextSentencePrediction", "CausalLM")}
-    if model.beside is not None or model.auto_class in without:
+    without = {f"AutoModelFor{task}" for task in ("MultipleChoice", "NextSentencePrediction")}
+    writes = {"AutoModelForCausalLM": "text-generation", "AutoModelForSeq2SeqLM": "text2text-generation"}
+    if model.generation is not None:
+        assert data["pipeline_tag"] == writes[model.auto_class]
+    elif model.beside is not None or model.auto_class in {*without, *writes}:
         assert "pipeline_tag" not in data
     else:
         assert data["pipeline_tag"] == PIPELINE_TAGS[model.auto_class]

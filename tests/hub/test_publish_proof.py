@@ -372,7 +372,7 @@ def test_a_folder_that_cannot_be_published_is_an_error(
     assert "holds no model.safetensors" in error_of(publish(tmp_path / "empty", REPO))
     (converted / "parity.json").unlink()
     (converted / "config.json").write_text(
-        re.sub("AlbertForMaskedLM", "GPTModel", (converted / "config.json").read_text())
+        re.sub("AlbertForMaskedLM", "ReformerModel", (converted / "config.json").read_text())
     )
     assert "which belong to no known family" in error_of(publish(converted, REPO, "--allow-unverified"))
     (converted / "config.json").unlink()

@@ -41,8 +41,9 @@ def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]
 def defaults_of(
     architecture: str, configuration: dict[str, Any], takes_mask: bool, takes_positions: bool
 ) -> dict[str, Any]:
-    """What a model takes for a mask and for positions when it is given ids alone. One that takes no mask of 0 and 1 is
-    given what is to be added to the scores, or nothing where it takes no mask at all."""
+    """What a model takes for a mask and for positions when it is given ids alone, and whether it insists on some for
+    its decoder. One that takes no mask of 0 and 1 is given what is to be added to the scores, or nothing where it takes
+    no mask at all."""
     import paddlenlp.transformers
 
     paddle.seed(3)
@@ -58,13 +59,20 @@ def defaults_of(
     attended = ids != padding
     known = inspect.signature(model.forward).parameters
     masks, named = (False, True) if "attention_mask" in known else (None,), "position_ids" in known
+    behind = {}
+    try:
+        model(paddle.to_tensor(ids))
+    except ValueError as error:
+        if "specify either decoder_input_ids" not in str(error):
+            raise
+        behind = {"decoder_input_ids": paddle.to_tensor(ids)}
 
     def states(mask: Any = None, positions: Any = None) -> Any:
         if mask is not None and not takes_mask:
             mask = ((mask - 1) * 1e4).astype(np.float32)[:, None, None]
         given = {"attention_mask": mask, "position_ids": positions if named else None}
         stated = {name: paddle.to_tensor(value) for name, value in given.items() if value is not None}
-        output = model(paddle.to_tensor(ids), **stated)
+        output = model(paddle.to_tensor(ids), **stated, **behind)
         state = output[0] if isinstance(output, tuple | list) else output
         return state.numpy()[attended]
 
@@ -104,6 +112,7 @@ def defaults_of(
         "positions_after_padding": found[1] == "after padding",
         "masked_id": 0 if masks_first else None,
         "first": 2 if found[1] == "from 2" else 0,
+        "makes_decoder_ids": not behind,
     }
 
 

@@ -88,4 +88,4 @@ def test_a_pretrained_name_says_everything(entry: Pretrained) -> None:
     assert entry.parameters
     for architecture in entry.parameters:
         assert family.rules(architecture, complete, prefixed=True)
-    assert "do_lower_case" in published_tokenizers()[entry.name]
+    assert entry.name in published_tokenizers()

@@ -25,7 +25,7 @@ Both = tuple[Facts, Facts]
 
 
 def rules_of(case: Case) -> tuple[Rule, ...]:
-    prefixed = case.model.source != case.family.base
+    prefixed = not case.family.is_bare(case.model.source)
     return case.family.rules(case.model.source, case.configuration, prefixed)
 
 
@@ -108,7 +108,7 @@ def wrong_rules(rules: tuple[Rule, ...], case: Case, paddle: Facts) -> Iterator[
 
     for rule in mapped(rules, paddle):
         # The backbone is the same in every model: it is struck in the base.
-        if case.model.source != case.family.base and any(name.startswith(prefix) for name in rule.sources):
+        if not case.family.is_bare(case.model.source) and any(name.startswith(prefix) for name in rule.sources):
             continue
         names = ", ".join(rule.targets)
         yield f"{names} is forgotten", [one for one in rules if one is not rule]

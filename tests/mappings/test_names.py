@@ -46,6 +46,7 @@ TABLES = {
     "roformer": ("RoFormerModel", "RoFormerTokenizer", 10),
     "skep": ("SkepModel", "SkepTokenizer", 3),
     "squeezebert": ("SqueezeBertModel", "SqueezeBertTokenizer", 3),
+    "t5": ("T5Model", "T5Tokenizer", 7),
     "tinybert": ("TinyBertModel", "TinyBertTokenizer", 6),
     "xlnet": ("XLNetModel", "XLNetTokenizer", 5),
 }
@@ -119,6 +120,7 @@ TRUE_SIZE = (
     "nystromformer-base-zh",
     "roformer-english-small-generator",
     "squeezebert-uncased",
+    "t5-small",
     "tinybert-4l-312d",
     "uer/chinese-roberta-mini",
     "uer/chinese-roberta-tiny",
@@ -136,7 +138,7 @@ BUILT = [entry for entry in ENTRIES if entry.family != "albert"]
 
 OTHER_LAYERS = {
     *("bart", "convbert", "deberta", "deberta_v2", "fnet", "gpt", "mbart", "mobilebert"),
-    *("nystromformer", "squeezebert", "xlnet"),
+    *("nystromformer", "squeezebert", "t5", "xlnet"),
 }
 """Families whose layers are not those of an encoder as usual: their rules are the formula."""
 
@@ -240,7 +242,7 @@ def test_each_table_is_compared() -> None:
     assert {family: len(names) for family, names in NAMES.items()} == {
         family: number for family, (_, _, number) in TABLES.items()
     }
-    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 173
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES) == 14 + 180
 
 
 @pytest.mark.parametrize("family", TABLES)
@@ -301,11 +303,11 @@ def test_each_file_has_a_name_of_its_own(entry: Pretrained) -> None:
 
 
 def test_aliases_of_one_file_have_one_size() -> None:
-    """Six names of ERNIE are second names; the rest of the 173 have weights of their own."""
+    """Six names of ERNIE are second names; the rest of the 180 have weights of their own."""
     sizes: dict[str, set[int]] = {}
     for entry in BUILT:
         sizes.setdefault(entry.weights_url, set()).add(next(iter(entry.parameters.values())))
-    assert len(sizes) == 173 - 6
+    assert len(sizes) == 180 - 6
     assert all(len(found) == 1 for found in sizes.values())
 
 

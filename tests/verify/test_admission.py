@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle2torch.verify.admission import MemoryBudget, available_memory, memory_needed
+from paddle2torch.verify.admission import MemoryBudget, available_memory, memory_needed, one_at_a_time
 from paddle2torch.verify.gate import run_gate
 
 KIB = 1024
@@ -91,6 +91,11 @@ def test_this_system_says_something() -> None:
 def test_larger_models_need_more() -> None:
     assert 2 << 30 > memory_needed(4_080_520) > 1 << 30
     assert 12 << 30 > memory_needed(222_595_584) > 8 << 30
+
+
+def test_a_model_that_one_process_holds_at_a_time_needs_no_more_than_that() -> None:
+    assert [one_at_a_time(parameters) for parameters in (222_595_584, 610_851_840)] == [False, True]
+    assert 16 << 30 > memory_needed(610_851_840) > 12 << 30
 
 
 def test_jobs_never_hold_more_than_there_is() -> None:

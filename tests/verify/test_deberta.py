@@ -23,6 +23,7 @@ from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.reports.text import report_lines
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import change
 from ..conftest import TORCH_PYTHONS, Run, checks_of
 from .conftest import Seed
 
@@ -41,12 +42,6 @@ def as_published(name: str) -> dict[str, Any]:
 
 def checked(source: Path, converted: Path, runners: Runners, inputs: Inputs | None = None) -> Report:
     return verify_checkpoint(source, converted, checks=EVERYTHING, inputs=inputs, runners=runners)
-
-
-def change(folder: Path, **fields: Any) -> None:
-    path = folder / "config.json"
-    document = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps({**document, **fields}), "utf-8")
 
 
 @pytest.mark.parametrize("name", [name for name, entry in PRETRAINED.items() if entry.family.startswith("deberta")])

@@ -3,10 +3,8 @@ counted, and a tokenizer without token types."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,20 +22,12 @@ from paddle2torch.verify.inputs import inputs_for
 from paddle2torch.verify.job import ALL_CHECKS
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import change, document
 from ..conftest import small_of
 from ..tokenizer_files import SPECIAL, write_config, write_lines
 from .conftest import Seed
 
 WORDS, PROJECTOR = "distilbert.embeddings.word_embeddings.weight", "vocab_projector.weight"
-
-
-def document(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / name).read_text())
-    return found
-
-
-def change(folder: Path, **fields: Any) -> None:
-    (folder / "config.json").write_text(json.dumps({**document(folder), **fields}))
 
 
 def tie(source: Path, turn: bool = True) -> None:

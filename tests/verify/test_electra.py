@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,19 +19,11 @@ from paddle2torch.verify.job import ALL_CHECKS, CHECKS
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import change, document
 from ..conftest import TESTS, run_child, small_of
 from .conftest import Seed
 
 EPSILON = "mlm_head_epsilon"
-
-
-def document(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return found
-
-
-def change(folder: Path, **fields: Any) -> None:
-    (folder / "config.json").write_text(json.dumps({**document(folder), **fields}))
 
 
 def measured(report: Report) -> Mapping[str, float | None]:

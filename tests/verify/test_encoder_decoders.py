@@ -4,9 +4,7 @@ seen, and the layers of two stacks."""
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch import convert_checkpoint, verify_checkpoint
-from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.errors import ConfigurationError, UnmatchedTensorsError
 from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.checks.unseen import exchanged, problems_of
@@ -24,27 +21,14 @@ from paddle2torch.verify.faults.runs import run_faults
 from paddle2torch.verify.inputs import inputs_for, inputs_from_rows
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import Arrays, arrays_of, change, enlarge, rewrite
 from ..conftest import TESTS, TORCH_PYTHONS, run_child
 from ..tokenizer_files import train_byte_pairs, write_config
 from .conftest import Seed
 
-Arrays = dict[str, Any]
-
 NAMES = {"Bart": "bart", "MBart": "mbart"}
 
 both_families = pytest.mark.parametrize("name", NAMES)
-
-
-def arrays_of(folder: Path) -> Arrays:
-    with open_checkpoint(folder) as opened:
-        return {name: tensor.read() for name, tensor in opened.tensors.items()}
-
-
-def rewrite(folder: Path, change: Callable[[Arrays], object]) -> None:
-    """Write PaddleNLP's weights anew with a change."""
-    arrays = {name: np.array(values) for name, values in arrays_of(folder).items()}
-    change(arrays)
-    (folder / "model_state.pdparams").write_bytes(pickle.dumps(arrays, protocol=4))
 
 
 def tie(arrays: Arrays) -> None:
@@ -52,12 +36,7 @@ def tie(arrays: Arrays) -> None:
     (words,) = (values for name, values in arrays.items() if name.endswith("shared.weight"))
     arrays["lm_head_weight"] = words.copy()
     bias = np.random.default_rng(0).standard_normal(arrays["final_logits_bias"].shape)
-    arrays["final_logits_bias"] = bias.astype(np.float32)
-
-
-def configure(folder: Path, **fields: Any) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    arrays["final_logits_bias"] = np.asarray(bias, np.float32)
 
 
 @both_families
@@ -109,14 +88,8 @@ def test_a_few_lines_write_the_same_text(seed_small: Seed, tmp_path: Path) -> No
     train_byte_pairs(source, ("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
     write_config(source, tokenizer_class="BartTokenizer")
 
-    def enlarge(arrays: Arrays) -> None:
-        """Attention that is not small beside what it is added to: otherwise one word follows on any text."""
-        for name in arrays:
-            if name.endswith(("_proj.weight", "shared.weight", "embed_tokens.weight")):
-                arrays[name] *= 20
-        arrays["lm_head_weight"] *= 40
-
-    rewrite(source, enlarge)
+    enlarge(source, "_proj.weight", "shared.weight", "embed_tokens.weight", by=20)
+    enlarge(source, "lm_head_weight", by=40)
     convert_checkpoint(source, converted)
     texts = ["a few words", "Another text, of more words", "2 and 3"]
     request = {"texts": texts, "count": 12}
@@ -150,7 +123,7 @@ def test_numbers_of_layers_have_two_names(seed_small: Seed, runners: Runners, tm
     convert_checkpoint(source, converted)
     assert json.loads((converted / "config.json").read_text())["encoder_layers"] == 3
     verify_checkpoint(source, converted, runners=runners, checks=("config", "float64")).assert_passed()
-    configure(source, num_decoder_layers=5)
+    change(source, num_decoder_layers=5)
     with pytest.raises(
         ConfigurationError, match="num_decoder_layers is 5 and decoder_layers, which means the same, is"
     ):
@@ -167,19 +140,9 @@ def test_numbers_of_layers_have_two_names(seed_small: Seed, runners: Runners, tm
 )
 def test_what_cannot_be_is_refused(fields: dict[str, Any], reason: str, seed_small: Seed, tmp_path: Path) -> None:
     source = seed_small("MBartModel")
-    configure(source, **fields)
+    change(source, **fields)
     with pytest.raises(ConfigurationError, match=reason):
         convert_checkpoint(source, tmp_path / "converted")
-
-
-@pytest.mark.parametrize("tokenizer", ["MBartTokenizer", "MBart50Tokenizer"])
-def test_the_tokenizers_with_languages_are_refused(tokenizer: str, seed_small: Seed, tmp_path: Path) -> None:
-    source = seed_small("MBartModel")
-    (source / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": tokenizer}))
-    (source / "sentencepiece.bpe.model").write_bytes(b"\n\x00")
-    with pytest.raises(ConfigurationError, match=f"{tokenizer} counts its ids otherwise than its SentencePiece"):
-        convert_checkpoint(source, tmp_path / "converted")
-    convert_checkpoint(source, tmp_path / "converted", no_tokenizer=True)
 
 
 def test_a_layer_of_the_decoder_is_named(seed_small: Seed, runners: Runners, tmp_path: Path) -> None:

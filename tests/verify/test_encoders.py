@@ -16,16 +16,8 @@ from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
 from paddle2torch.errors import ConfigurationError
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import change, document
 from .conftest import Seed
-
-
-def document(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return found
-
-
-def change(folder: Path, **fields: Any) -> None:
-    (folder / "config.json").write_text(json.dumps({**document(folder), **fields}))
 
 
 def disturb(folder: Path, name: str) -> None:

@@ -3,7 +3,6 @@ the position that a classifier looks at; and texts that it writes."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,6 +29,7 @@ from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_request
 
+from ..checkpoint_files import arrays_of, document, state, state_in
 from ..conftest import TESTS, TORCH_PYTHONS, Run, run_child
 from ..tokenizer_files import train_byte_pairs, write_config
 from .conftest import Seed
@@ -37,24 +37,9 @@ from .conftest import Seed
 ATTENTION = "h.1.attn.c_attn"
 
 
-def document(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((folder / name).read_text("utf-8"))
-    return read
-
-
-def change(folder: Path, name: str = "config.json", **fields: Any) -> None:
-    known = {**document(folder, name), **fields}
-    (folder / name).write_text(json.dumps({field: one for field, one in known.items() if one is not None}))
-
-
 def tensor_of(name: str, array: Any) -> Tensor:
     source = MemorySource(Path(name), np.ascontiguousarray(array).tobytes())
     return Tensor(name, DTYPES["float32"], array.shape, partial(at_start, source))
-
-
-def arrays_of(folder: Path) -> dict[str, Any]:
-    with open_checkpoint(folder) as checkpoint:
-        return {name: tensor.read() for name, tensor in checkpoint.tensors.items()}
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -112,7 +97,7 @@ def test_a_class_that_writes_no_texts_says_nothing_of_them(seed_small: Seed, tmp
 def test_a_width_that_is_not_stated_is_four_times_the_other(seed_small: Seed, tmp_path: Path) -> None:
     """As in the files that OpenAI published."""
     convert_checkpoint(seed_small("GPTModel", intermediate_size=96), tmp_path / "torch")
-    change(tmp_path / "torch", n_inner=None, pad_token_id=None)
+    state(tmp_path / "torch", n_inner=None, pad_token_id=None)
     convert_checkpoint(tmp_path / "torch", tmp_path / "paddle", to="paddle")
     found = document(tmp_path / "paddle")
     assert (found["intermediate_size"], found["hidden_activation"], found["pad_token_id"]) == (96, "gelu", 7)
@@ -132,7 +117,7 @@ def test_what_has_no_counterpart_is_refused_in_one_line(
     fields: dict[str, Any], message: str, seed_small: Seed, tmp_path: Path, paddle2torch: Run
 ) -> None:
     source = seed_small("GPTModel")
-    change(source, **fields)
+    state(source, **fields)
     done = paddle2torch("convert", source, tmp_path / "converted")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -153,7 +138,7 @@ def test_what_paddlenlp_cannot_compute_is_refused_on_the_way_to_it(
     fields: dict[str, Any], message: str, seed_small: Seed, tmp_path: Path
 ) -> None:
     convert_checkpoint(seed_small("GPTModel"), tmp_path / "torch")
-    change(tmp_path / "torch", **fields)
+    state(tmp_path / "torch", **fields)
     with pytest.raises(ConfigurationError, match=message):
         convert_checkpoint(tmp_path / "torch", tmp_path / "paddle", to="paddle")
 
@@ -161,7 +146,7 @@ def test_what_paddlenlp_cannot_compute_is_refused_on_the_way_to_it(
 def as_published_by_openai(folder: Path) -> dict[str, Any]:
     """Write the weights as Hugging Face's oldest folders of GPT-2 hold them: with buffers, without the prefix of the
     backbone, and with a configuration that leaves out what was not known then."""
-    change(folder, n_inner=None, pad_token_id=None, generation_config=None, embd_pdrop=0.1)
+    state(folder, n_inner=None, pad_token_id=None, generation_config=None, embd_pdrop=0.1)
     tensors = load_file(folder / "model.safetensors")
     tensors = {name.removeprefix("transformer."): one for name, one in tensors.items()}
     for layer in range(3):
@@ -180,6 +165,10 @@ def test_the_form_that_openai_published_goes_to_paddle(seed_small: Seed, tmp_pat
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[name], after[name]) for name in before)
     verify_checkpoint(folder, tmp_path / "paddle", runners=each_torch).assert_passed()
+    # The other way round, as what somebody else made of PaddleNLP's: transformers finds the tensors by itself.
+    report = verify_checkpoint(source, folder, runners=each_torch).assert_passed()
+    assert report.foreign
+    assert [note for note in report.notes if "the backbone's tensors lack the prefix 'transformer.'" in note]
     tensors["h.1.attn.bias"] = np.ones((1, 1, 30, 30), "f4")
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(UnmatchedTensorsError, match=r"h\.1\.attn\.bias does not hold ones up to the diagonal"):
@@ -188,7 +177,7 @@ def test_the_form_that_openai_published_goes_to_paddle(seed_small: Seed, tmp_pat
 
 def test_older_files_have_other_names_for_class_and_decoder(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     source = seed_small("GPTForCausalLM")
-    change(source, architectures=["GPTLMHeadModel"], model_type=None)
+    state(source, architectures=["GPTLMHeadModel"], model_type=None)
     with open_checkpoint(source) as checkpoint:
         names = {name: name.replace("lm_head.weight", "lm_head.decoder_weight") for name in checkpoint.tensors}
         entries = [Entry(names[name], (tensor,)) for name, tensor in checkpoint.tensors.items()]
@@ -297,14 +286,14 @@ BREAKS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "head by head": (edited(f"transformer.{ATTENTION}.weight", head_by_head), {"weights", "float64", "layers"}),
     "rows of positions swapped": (edited("transformer.wpe.weight", lambda one: one[::-1]), {"weights", "embeddings"}),
     "the final norm": (edited("transformer.ln_f.weight", lambda one: one + np.float32(0.1)), {"weights", "float64"}),
-    "another GELU": (lambda folder: change(folder, activation_function="gelu"), {"config", "files", "float64"}),
-    "epsilon": (lambda folder: change(folder, layer_norm_epsilon=1e-3), {"config", "files", "float64"}),
+    "another GELU": (lambda folder: state(folder, activation_function="gelu"), {"config", "files", "float64"}),
+    "epsilon": (lambda folder: state(folder, layer_norm_epsilon=1e-3), {"config", "files", "float64"}),
     "scaled by layer": (
-        lambda folder: change(folder, scale_attn_by_inverse_layer_idx=True),
+        lambda folder: state(folder, scale_attn_by_inverse_layer_idx=True),
         {"files", "float64", "layers"},
     ),
-    "another end of a text": (lambda folder: change(folder, "generation_config.json", eos_token_id=8), {"files"}),
-    "no more than three": (lambda folder: change(folder, "generation_config.json", max_length=3), {"files"}),
+    "another end of a text": (lambda folder: state_in(folder / "generation_config.json", eos_token_id=8), {"files"}),
+    "no more than three": (lambda folder: state_in(folder / "generation_config.json", max_length=3), {"files"}),
 }
 
 

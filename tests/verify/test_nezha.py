@@ -20,6 +20,7 @@ from paddle2torch.verify.gate import run_gate
 from paddle2torch.verify.job import CHECKS
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import document, state
 from ..cli.outcomes import refused
 from ..conftest import OLDER_TORCH_PYTHON, TORCH_PYTHON, Run, fitting
 
@@ -41,17 +42,6 @@ def pair(seeded: Seeded, tmp_path: Path) -> tuple[Path, Path]:
     """A small checkpoint and what it converts to, which may be changed."""
     convert_checkpoint(seeded("NeZhaForPretraining"), tmp_path / "converted")
     return seeded("NeZhaForPretraining"), tmp_path / "converted"
-
-
-def document(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return found
-
-
-def change(folder: Path, **fields: Any) -> None:
-    """Change fields of a configuration; one that becomes None is left out."""
-    changed = {**document(folder), **fields}
-    (folder / "config.json").write_text(json.dumps({name: one for name, one in changed.items() if one is not None}))
 
 
 def red(pair: tuple[Path, Path], runners: Runners, *checks: str) -> dict[str, tuple[str, ...]]:
@@ -152,7 +142,7 @@ def test_declared_differences(length: int, seeded: Seeded, older: Runners, tmp_p
 def test_another_table_is_not_aligned_away(
     fields: dict[str, int], expected: str, pair: tuple[Path, Path], older: Runners
 ) -> None:
-    change(pair[1], **fields)
+    state(pair[1], **fields)
     problems = red(pair, older, *FORWARD)
     assert problems.keys() == {*FORWARD}
     assert all(any(re.search(expected, one) for one in found) for found in problems.values())
@@ -198,7 +188,7 @@ def test_a_wrong_mapping_is_seen_by_what_runs(name: str, pair: tuple[Path, Path]
 
 
 def test_another_epsilon_is_seen(pair: tuple[Path, Path], older: Runners, paddle2torch: Run) -> None:
-    change(pair[1], layer_norm_eps=1e-5)
+    state(pair[1], layer_norm_eps=1e-5)
     assert red(pair, older, *CHECKS).keys() >= {"files", "config", *FORWARD}
     done = paddle2torch("verify", *map(str, pair), PYTHON, OLDER_TORCH_PYTHON, "--check", "config")
     assert done.returncode == 1
@@ -221,7 +211,7 @@ def test_what_has_no_twin_is_refused(fields: dict[str, Any], expected: str, seed
     source.mkdir()
     for path in seeded("NeZhaModel").iterdir():
         (source / path.name).write_bytes(path.read_bytes())
-    change(source, **fields)
+    state(source, **fields)
     with pytest.raises(ConfigurationError, match=expected):
         convert_checkpoint(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()

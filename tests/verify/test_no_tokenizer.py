@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import ConfigurationError
+from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.language.tokenizers import SENTENCEPIECE, VOCABULARY_FILES, TokenizerClass
+from paddle2torch.mappings.registry import FAMILIES
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import Run
-from ..tokenizer_files import SPECIAL, write_lines
+from ..tokenizer_files import SPECIAL, write_config, write_lines
 
 CHARACTERS = [*SPECIAL, *"abcdefgh", *(f"##{one}" for one in "abcdefgh")]
 
@@ -36,6 +40,29 @@ def refused(plain: Path, tmp_path: Path) -> Path:
     shutil.copytree(plain, source)
     (source / "added_tokens.json").write_text(json.dumps({"newtok": 99}))
     return source
+
+
+REFUSED = [
+    (family, entry)
+    for family in FAMILIES.values()
+    if family.tokenizer is not None and family.withdrawn is None
+    for entry in family.tokenizer.classes
+    if entry.refused is not None
+]
+
+
+@pytest.mark.parametrize(("family", "entry"), REFUSED, ids=[entry.name for _, entry in REFUSED])
+def test_weights_beside_a_tokenizer_that_has_no_counterpart(
+    family: Family, entry: TokenizerClass, seeded: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(seeded(family.base), source)
+    write_config(source, tokenizer_class=entry.name)
+    (source / (entry.sentencepiece_file or VOCABULARY_FILES[SENTENCEPIECE])).write_bytes(b"\n\x00")
+    said = f"{entry.name} {entry.refused}; `convert --no-tokenizer` converts the weights alone"
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        convert_checkpoint(source, tmp_path / "converted")
+    assert convert_checkpoint(source, tmp_path / "converted", no_tokenizer=True).tokenizer is None
 
 
 def test_the_weights_are_proven_and_the_tokenizer_is_not_covered(refused: Path, tmp_path: Path, both: Runners) -> None:

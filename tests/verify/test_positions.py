@@ -3,7 +3,6 @@ PaddleNLP saved."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from paddle2torch.errors import ConfigurationError, RunnerError, UnmatchedTensor
 from paddle2torch.verify.inputs import Inputs
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import change, document
 from ..tokenizer_files import SPECIAL, write_config, write_lines
 from .conftest import Seed
 
@@ -25,15 +25,6 @@ ROWS = 30
 """Rows in the small configuration's table of positions."""
 
 WORDS = [*SPECIAL, *"abcdefghijklmnopqrstuvwxyz"]
-
-
-def document(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / name).read_text())
-    return found
-
-
-def change(folder: Path, **fields: Any) -> None:
-    (folder / "config.json").write_text(json.dumps({**document(folder), **fields}))
 
 
 def save_as(source: Path, folder: Path, **fields: Any) -> Path:

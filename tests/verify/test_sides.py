@@ -26,6 +26,7 @@ from paddle2torch.verify.runners.client import RunnerProcess
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.runners.protocol import is_accident
 
+from ..checkpoint_files import change
 from ..conftest import TORCH_PYTHON
 from .conftest import Seed
 
@@ -210,8 +211,8 @@ def test_the_command_ends_with_status_2(
     ("damage", "where"),
     [
         (lambda folder: (folder / "model.safetensors").write_bytes(b"nothing"), "deserializing header"),
-        (lambda folder: rewrite(folder, hidden_size=16), "mismatched"),
-        (lambda folder: rewrite(folder, model_type="no_such_type"), "no_such_type"),
+        (lambda folder: change(folder, hidden_size=16), "mismatched"),
+        (lambda folder: change(folder, model_type="no_such_type"), "no_such_type"),
     ],
 )
 def test_a_folder_that_torch_cannot_load_is_a_finding(
@@ -230,11 +231,6 @@ def test_a_folder_that_torch_cannot_load_is_a_finding(
     }
     with RunnerProcess("torch") as runner, pytest.raises(RunnerAnswerError, match=where):
         runner.request(request)
-
-
-def rewrite(folder: Path, **fields: Any) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,21 +19,12 @@ from paddle2torch.verify.inputs import inputs_for
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.runners.forward import Runners
 
+from ..checkpoint_files import document, state
 from ..conftest import SMALL, Run
 from .conftest import Seed
 
 WORDS = {"d_model": "hidden_size", "n_layer": "num_hidden_layers", "n_head": "num_attention_heads"}
 """PaddleNLP reads these fields under either name."""
-
-
-def document(folder: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
-    return read
-
-
-def change(folder: Path, **fields: Any) -> None:
-    known = {**document(folder), **fields}
-    (folder / "config.json").write_text(json.dumps({name: one for name, one in known.items() if one is not None}))
 
 
 def test_fields_have_the_names_of_each_library(seed_small: Seed, tmp_path: Path) -> None:
@@ -53,10 +43,10 @@ def test_fields_have_the_names_of_each_library(seed_small: Seed, tmp_path: Path)
 def test_the_names_of_most_families_are_read_too(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:
     source = seed_small("XLNetModel")
     known = document(source)
-    change(source, **dict.fromkeys(WORDS), **{WORDS[name]: known[name] for name in WORDS})
+    state(source, **dict.fromkeys(WORDS), **{WORDS[name]: known[name] for name in WORDS})
     convert_checkpoint(source, tmp_path / "converted")
     verify_checkpoint(source, tmp_path / "converted", runners=runners).assert_passed()
-    change(source, n_layer=2)
+    state(source, n_layer=2)
     with pytest.raises(ConfigurationError, match=r"n_layer is 2 and num_hidden_layers, .* the same, is 3; keep one"):
         convert_checkpoint(source, tmp_path / "other")
 
@@ -64,7 +54,7 @@ def test_the_names_of_most_families_are_read_too(seed_small: Seed, tmp_path: Pat
 def test_its_dropout_is_not_that_of_a_classifier(seed_small: Seed, tmp_path: Path) -> None:
     """In other families `dropout` is an older name of `classifier_dropout`."""
     source = seed_small("XLNetForSequenceClassification")
-    change(source, dropout=0.25, classifier_dropout=0.5)
+    state(source, dropout=0.25, classifier_dropout=0.5)
     convert_checkpoint(source, tmp_path / "converted")
     assert document(tmp_path / "converted")["dropout"] == 0.25
 
@@ -84,7 +74,7 @@ def test_configurations_that_do_not_convert(
     fields: dict[str, Any], reason: str, seed_small: Seed, tmp_path: Path
 ) -> None:
     source = seed_small("XLNetModel")
-    change(source, **fields)
+    state(source, **fields)
     with pytest.raises(ConfigurationError, match=reason):
         convert_checkpoint(source, tmp_path / "converted")
     assert not (tmp_path / "converted").exists()
@@ -92,7 +82,7 @@ def test_configurations_that_do_not_convert(
 
 def test_multiple_choice_is_refused_in_a_line(seed_small: Seed, paddle2torch: Run) -> None:
     source = seed_small("XLNetForSequenceClassification")
-    change(source, architectures=["XLNetForMultipleChoice"])
+    state(source, architectures=["XLNetForMultipleChoice"])
     done = paddle2torch("convert", source, source.parent / "converted")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -137,9 +127,9 @@ BREAKS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "heads in another order": (edited("layer.0.rel_attn.r", lambda one: one[:, ::-1]), {"weights", "float64"}),
     "same and other text swapped": (edited("layer.2.rel_attn.seg_embed", lambda one: one[::-1]), {"weights", "layers"}),
     "what stands for a masked word": (edited("mask_emb", lambda one: one + np.float32(1)), {"weights"}),
-    "epsilon": (lambda folder: change(folder, layer_norm_eps=1e-5), {"config", "files", "float64"}),
-    "near positions": (lambda folder: change(folder, clamp_len=3), {"files", "float64"}),
-    "memories": (lambda folder: change(folder, use_mems_eval=True), {"files"}),
+    "epsilon": (lambda folder: state(folder, layer_norm_eps=1e-5), {"config", "files", "float64"}),
+    "near positions": (lambda folder: state(folder, clamp_len=3), {"files", "float64"}),
+    "memories": (lambda folder: state(folder, use_mems_eval=True), {"files"}),
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ...converters.formats.dtypes import Array, widest
 from ...converters.tokenizers.huggingface import HUGGING_FACE_CLASS, SourceTokenizer, read_tokenizer
 from ...errors import RunnerAnswerError, RunnerError
-from ..cases import MASKED, PADDED_PAIRS, UNSTATED, Case, id_cases, masks_padding, text_cases
+from ..cases import MASKED, PADDED_PAIRS, UNSTATED, Case, id_cases, masks_padding, text_cases, with_decoder
 from ..check import Check, Context, Needs, Outcome, scientific
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.forward import Run
@@ -43,7 +43,7 @@ def _run(context: Context) -> Outcome:
     if not pair.alterations.no_tokenizer:
         vocabulary = int(pair.configuration["vocab_size"])
         tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary, pair.longest)
-    cases = id_cases(pair) if tokenizer is None else text_cases(pair.limits)
+    cases = with_decoder(pair, id_cases(pair) if tokenizer is None else text_cases(pair.limits))
     paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
     torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))

@@ -26,13 +26,57 @@ def check_configuration(
     `fields` are PaddleNLP's, complete; `paddle` and `torch` are the answers of the runners. Every LayerNorm of the plan
     must be found in both.
     """
+    entries = {entry.name: entry for entry in plan.family.fields}
+    # PaddleNLP's modules may hold no function to look at: then the configurations are compared in it.
+    unseen = "hidden_act" in _told(plan) and not paddle["activations"]
+    problems, compared = _fields(plan, fields, paddle, torch)
+    in_use, asked = _in_use(plan, paddle, torch, activation=not unseen)
+    problems += in_use
+    compared += asked
+    if "num_labels" in _head_sizes(plan):
+        compared += 1
+        if paddle["labels"] != torch["labels"]:
+            problems.append(f"the labels are {paddle['labels']} in Paddle and {torch['labels']} in torch")
+    epsilon_problems, epsilons = _epsilons(plan, paddle["layer_norm_eps"], torch["layer_norm_eps"], declared)
+    problems += epsilon_problems
+    if not epsilons and "layer_norm_eps" in entries:
+        # None to look at: what the configurations say of it.
+        entry = entries["layer_norm_eps"]
+        sides = paddle["configuration"].get(entry.stored_name), torch["configuration"].get(entry.target_name)
+        compared += 1
+        if None in sides or sides[0] != sides[1]:
+            problems.append(f"layer_norm_eps is {sides[0]} in Paddle and {sides[1]} in torch")
+    return CheckResult(
+        name="config",
+        passed=not problems,
+        worst=float(len(problems)),
+        limit=0.0,
+        where=problems[0] if problems else f"{compared} fields and {epsilons} epsilons equal",
+        measure="fields that differ between the live models",
+        problems=tuple(problems),
+        details={
+            "activation": fields["hidden_act"] if unseen else paddle["activation"],
+            "heads": paddle["heads"],
+            "epsilons": epsilons,
+        },
+    )
+
+
+def _told(plan: Plan) -> list[str]:
+    """The fields that live models are compared in although no size follows from them."""
+    return [entry.name for entry in plan.family.fields if entry.compared]
+
+
+def _fields(
+    plan: Plan, fields: Mapping[str, Any], paddle: Mapping[str, Any], torch: Mapping[str, Any]
+) -> tuple[list[str], int]:
+    """Problems of what the live configurations say, and how many fields were compared."""
     problems: list[str] = []
     compared = 0
     entries = {entry.name: entry for entry in plan.family.fields}
     # What torch's says of the others, where one follows from them.
     live = {entry.name: torch["configuration"].get(entry.target_name) for entry in plan.family.fields}
-    told = [entry.name for entry in plan.family.fields if entry.compared]
-    for name in dict.fromkeys((*plan.family.sizes(), *told, "pad_token_id", "num_labels")):
+    for name in dict.fromkeys((*plan.family.sizes(), *_told(plan), "pad_token_id", "num_labels")):
         entry = entries.get(name)
         stored, target = (name, name) if entry is None else (entry.stored_name, entry.target_name)
         sides = paddle["configuration"].get(stored), torch["configuration"].get(target)
@@ -62,12 +106,24 @@ def check_configuration(
             expected = entry.of_target(entry.running({**fields, name: sides[0]}))
         if expected != sides[1]:
             problems.append(f"{name} is {expected} in Paddle and {sides[1]} in torch")
+    return problems, compared
+
+
+def _in_use(
+    plan: Plan, paddle: Mapping[str, Any], torch: Mapping[str, Any], *, activation: bool
+) -> tuple[list[str], int]:
+    """Problems of heads in use and, where it is to be seen, of the `activation`, and how many were compared."""
+    problems: list[str] = []
+    compared = 0
+    entries = {entry.name: entry for entry in plan.family.fields}
     for name, what, field in (
         ("heads", "number of attention heads in use", "num_attention_heads"),
         ("decoder_heads", "number of the decoder's attention heads in use", "decoder_attention_heads"),
         ("activation", "activation function in use", None),
     ):
         if field is not None and field not in entries:
+            continue
+        if name == "activation" and not activation:
             continue
         compared += 1
         expected = paddle[name]
@@ -76,28 +132,7 @@ def check_configuration(
             expected = entries["hidden_act"].of_target(expected)
         if expected is None or expected != torch[name]:
             problems.append(f"{what} is {expected} in Paddle and {torch[name]} in torch")
-    if "num_labels" in _head_sizes(plan):
-        compared += 1
-        if paddle["labels"] != torch["labels"]:
-            problems.append(f"the labels are {paddle['labels']} in Paddle and {torch['labels']} in torch")
-    epsilon_problems, epsilons = _epsilons(plan, paddle["layer_norm_eps"], torch["layer_norm_eps"], declared)
-    problems += epsilon_problems
-    if not epsilons and "layer_norm_eps" in entries:
-        # None to look at: what the configurations say of it.
-        sides = paddle["configuration"].get("layer_norm_eps"), torch["configuration"].get("layer_norm_eps")
-        compared += 1
-        if None in sides or sides[0] != sides[1]:
-            problems.append(f"layer_norm_eps is {sides[0]} in Paddle and {sides[1]} in torch")
-    return CheckResult(
-        name="config",
-        passed=not problems,
-        worst=float(len(problems)),
-        limit=0.0,
-        where=problems[0] if problems else f"{compared} fields and {epsilons} epsilons equal",
-        measure="fields that differ between the live models",
-        problems=tuple(problems),
-        details={"activation": paddle["activation"], "heads": paddle["heads"], "epsilons": epsilons},
-    )
+    return problems, compared
 
 
 def _head_sizes(plan: Plan) -> set[str]:

@@ -5,8 +5,9 @@ The forward runs touch a few rows of each table only; this makes up for it, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from ...mappings.language.family import Family
 from ..check import DTYPES, Check, Context, Needs, Outcome, scientific
 from ..inputs import Inputs
 from ..reports.result import CheckResult
-from ..runners.outputs import DECODER
-from ..states import StateDifference, nan_last, of_stack, token_difference
+from ..runners.forward import Run
+from ..runners.outputs import DECODER, stack_of
+from ..states import StateDifference, nan_last, token_difference
 
 LIMIT = 1e-12
 """Times the token's largest value; correct conversions stay below 1e-14."""
@@ -29,8 +31,35 @@ ARGUMENTS = {"vocabulary": "input_ids", "positions": "position_ids", "token type
 """The arguments that choose rows of the tables."""
 
 
+SHORT = 64
+"""Tokens of a row where no table of positions says how many."""
+
 ROLES = {"vocabulary": "words", "positions": "positions", "token types": "token_types"}
 """The roles of the tables in a family."""
+
+
+@dataclass(frozen=True)
+class Blocks(Mapping[str, Array]):
+    """What a runner made of blocks of ids, by their names; each is read from `folder` when it is asked for. `flat`
+    shows those of many rows as those of one long row; no table of positions is longer than a block."""
+
+    folder: Path
+    names: tuple[str, ...]
+    flat: bool
+
+    def of_stack(self, stack: str) -> Blocks:
+        """Those of a stack of layers, by what stands before their names."""
+        return replace(self, names=tuple(name for name in self.names if stack_of(name) == stack))
+
+    def __getitem__(self, name: str) -> Array:
+        array: Array = np.load(self.folder / f"{name}.npy")
+        return array.reshape(1, -1, array.shape[-1]) if self.flat else array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def run_embeddings(context: Context) -> CheckResult:
@@ -38,26 +67,33 @@ def run_embeddings(context: Context) -> CheckResult:
     pair, session = context.pair, context.models
     family = pair.recognised.family
     sizes = {**pair.configuration, TABLES["positions"]: table_of_positions(family, pair.configuration)}
-    rows = all_rows(sizes, pair.padding, family.first_position)
+    decodes = family.decodes(session.plan.architecture)
     # Positions that cannot be chosen are those in a row: then there are as many rows as the table is too short for.
     counted = "position_ids" not in family.arguments and "positions" in family.roles
-    rows = _whole_tables(rows) if counted else rows
+    # Without a table rows may be of any length, and a decoder's mask grows with its square.
+    lengths = {TABLES["positions"]: SHORT} if decodes and not counted else {}
+    rows = all_rows({**sizes, **lengths}, pair.padding, family.first_position)
+    rows = _whole_tables(rows) if counted or lengths else rows
+    asked = _folded(rows) if counted or lengths else rows
     # A decoder reads the same table of words and has its own of positions, as long as the other.
-    decodes = family.decodes(session.plan.architecture)
-    asked = _folded(rows) if counted else rows
-    behind = _decoder_rows(asked) if decodes else asked
-    asked = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
-    inputs = session.save_inputs("embeddings inputs", asked)
-    paddle = context.once("embeddings", lambda: session.paddle("float64", "embeddings", inputs=inputs["paddle"]))
-    torch = session.torch("float64", "embeddings", inputs=inputs["torch"])
-    ours, theirs = (_flat(side.outputs) if counted else side.outputs for side in (paddle, torch))
+    behind = _decoder_rows(asked) if decodes and counted else asked
+    given = replace(asked, decoder_input_ids=behind.input_ids) if decodes else asked
+    inputs = session.save_inputs("embeddings inputs", given)
+
+    def ask(side: Callable[..., Run], path: str, name: str) -> Blocks:
+        (folder := session.scratch / name).mkdir()
+        answer = side("float64", "embeddings", inputs=path, outputs=str(folder)).answer
+        return Blocks(folder, tuple(answer["outputs"]), asked is not rows)
+
+    paddle = context.once("embeddings", lambda: ask(session.paddle, inputs["paddle"], "paddle embeddings"))
+    torch = ask(session.torch, inputs["torch"], "torch embeddings")
     held = {name for move in session.plan.moves for name in move.sources}
     tables = [table for table in TABLES if _can_be_chosen(family, table, held, counted)]
-    own, other = of_stack(ours, ""), of_stack(theirs, "")
+    own, other = paddle.of_stack(""), torch.of_stack("")
     result = check_embeddings(sizes, context.inputs, rows, own, other, pair.padding, tables)
     if not decodes:
         return result
-    own, other = of_stack(ours, DECODER), of_stack(theirs, DECODER)
+    own, other = paddle.of_stack(DECODER), torch.of_stack(DECODER)
     decoder = check_embeddings(sizes, context.inputs, _in_one(behind), own, other, None, tables)
     return _with_decoder(result, decoder)
 
@@ -132,11 +168,6 @@ def _with_decoder(encoder: CheckResult, decoder: CheckResult) -> CheckResult:
         problems=(*encoder.problems, *(f"decoder's {problem}" for problem in decoder.problems)),
         details=encoder.details,
     )
-
-
-def _flat(blocks: Mapping[str, Array]) -> dict[str, Array]:
-    """The embeddings of many rows as those of one long row; no table of positions is longer than a block."""
-    return {name: array.reshape(1, -1, array.shape[-1]) for name, array in blocks.items()}
 
 
 def check_embeddings(

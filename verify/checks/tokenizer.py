@@ -26,14 +26,14 @@ from ...converters.tokenizers.files import (
 from ...converters.tokenizers.huggingface import SourceTokenizer, added_tokens, length_text, read_tokenizer
 from ...converters.tokenizers.paddle import read_huggingface_tokenizer
 from ...errors import Paddle2TorchError
-from ...mappings.language.tokenizers import BYTE_PAIRS, SENTENCEPIECE, WORDPIECE
+from ...mappings.language.tokenizers import BYTE_PAIRS, SENTENCEPIECE, UNLIMITED, WORDPIECE
 from ..check import Check, Context, Needs, Outcome
 from ..reports.result import CheckResult, DeclaredDifferenceSeen
 from ..runners.client import RunnerProcess
 from ..runners.forward import Runners
 from ..tokenizers.comparison import FIELDS, Case, Comparison, Encoded, Lines, fields_with
 from ..tokenizers.corpus import make_lines, with_every_piece
-from ..tokenizers.differences import DECLARED, Planner
+from ..tokenizers.differences import DECLARED, END, Planner
 
 LINES = 400
 """Made lines of a verification, besides the fixed ones."""
@@ -55,7 +55,7 @@ SHOWN = 20
 NO_TOKENIZER = "not covered: converted with --no-tokenizer, the weights alone"
 
 _OWN_SETTINGS = {
-    SENTENCEPIECE: ("remove_space", "keep_accents"),
+    SENTENCEPIECE: ("remove_space", "keep_accents", "own"),
     WORDPIECE: ("strip_accents", "tokenize_chinese_chars"),
     BYTE_PAIRS: ("strips",),
 }
@@ -142,8 +142,11 @@ def _compare(comparison: Comparison, lines: list[str], first: int, asking: _Aski
     compared = comparison.compare_lines(Lines(singles[0], plans, places, settings.layout.ends), wanted, found)
     equal = [one for one in compared if one < first]
     if equal:
-        lengths = [len(wanted.row("single", index)["input_ids"]) - sum(settings.layout.ends) for index in equal]
-        cases = _other_cases([lines[index] for index in equal], lengths, settings.model_max_length)
+        whole = [index for index in equal if END not in plans[index].names]
+        lengths = [len(wanted.row("single", index)["input_ids"]) - sum(settings.layout.ends) for index in whole]
+        cases = _other_cases([lines[index] for index in whole], lengths, settings.model_max_length)
+        ended = [lines[index] for index in equal if END in plans[index].names]
+        cases += _whole_cases(ended, " with an end inside") if ended else []
         wanted, found = asking.run(cases)
         for case in cases:
             comparison.compare_rows(case, wanted, found)
@@ -216,6 +219,8 @@ class _Asking:
         self.tokenizer = tokenizer
         # Types that no call gives unasked are what we wrote, or else of no concern.
         self.fields = fields_with(not original or tokenizer.settings.paddle_class.gives_types)
+        # What transformers does unasked: texts are whole.
+        self.options = {"truncation": False} if tokenizer.settings.paddle_class.cuts_off else {}
         self.converted = converted
         self.runners = runners
         self.scratch = scratch
@@ -223,7 +228,8 @@ class _Asking:
 
     def run(self, cases: Sequence[Case]) -> tuple[Encoded, Encoded]:
         """PaddleNLP's rows and transformers'. Raises _RefusedError when there are none of transformers."""
-        (self.scratch / "cases.json").write_text(json.dumps([{"batch": BATCH, **case} for case in cases]), "utf-8")
+        asked = [{"batch": BATCH, **case, "options": {**self.options, **case["options"]}} for case in cases]
+        (self.scratch / "cases.json").write_text(json.dumps(asked), "utf-8")
         with ThreadPoolExecutor(1) as pool:
             paddle = pool.submit(self._paddle)
             found = self._ask(self.runners.torch, self.converted, "torch", {})
@@ -255,14 +261,12 @@ def _case(name: str, texts: Sequence[str], **fields: Any) -> Case:
 
 def _other_cases(texts: list[str], lengths: list[int], longest: int) -> list[Case]:
     """Pairs, padding and truncation of texts that come out equal on their own, as so many tokens."""
+    if not texts:
+        return []
     second = texts[1:] + texts[:1]
     of_pairs = list(zip(lengths, lengths[1:] + lengths[:1], strict=True))
     to_length = {"padding": "max_length", "truncation": True, "max_length": LENGTHS[1]}
-    cases = [
-        _case("pair", texts, pairs=second),
-        _case("padded", texts, options={"padding": True}, batch=PADDED_BATCH),
-        _case("padded to length", texts, options=to_length),
-    ]
+    cases = [*_whole_cases(texts), _case("padded to length", texts, options=to_length)]
     for first, length in enumerate(LENGTHS):
         options: dict[str, Any] = {"truncation": True, "max_length": length}
         cases.append(_case(f"truncated to {length}", texts, options=options))
@@ -279,19 +283,29 @@ def _other_cases(texts: list[str], lengths: list[int], longest: int) -> list[Cas
     return cases
 
 
+def _whole_cases(texts: list[str], mark: str = "") -> list[Case]:
+    """Texts of which nothing is cut off; `mark` is in the names."""
+    return [
+        _case(f"pair{mark}", texts, pairs=texts[1:] + texts[:1]),
+        _case(f"padded{mark}", texts, options={"padding": True}, batch=PADDED_BATCH),
+    ]
+
+
 def _check(comparison: Comparison, lines: int) -> CheckResult:
-    problems = comparison.problems
+    problems, language = comparison.problems, comparison.tokenizer.settings.language
+    spoken = f", taken to be in {language}" if language is not None else ""
     return CheckResult(
         name="tokenizer",
         passed=not problems,
         worst=float(len(problems)),
         limit=0.0,
-        where=problems[0] if problems else f"{lines} lines, {comparison.compared} rows",
+        where=problems[0] if problems else f"{lines} lines, {comparison.compared} rows{spoken}",
         measure="settings, tokens and rows of ids, types and masks that differ, undeclared",
         problems=tuple(problems[:SHOWN]),
         details={
             "lines": lines,
             "rows": comparison.compared,
+            **({"src_lang": language} if language is not None else {}),
             "declared": {
                 name: {"concerned": count, "different": comparison.seen[name]}
                 for name, count in sorted(comparison.concerned.items())
@@ -304,8 +318,15 @@ def _seen(comparison: Comparison) -> tuple[DeclaredDifferenceSeen, ...]:
     """What concerns at least one row, with its size in rows in the text; and a length that is not PaddleNLP's."""
     shorter = length_text(comparison.tokenizer.settings)
     said = f"{shorter}, and PaddleNLP's tokenizer is compared at that length"
-    length = () if shorter is None else (DeclaredDifferenceSeen("tokenizer: length", said),)
-    return length + tuple(
+    calls = [] if shorter is None else [DeclaredDifferenceSeen("tokenizer: length", said)]
+    settings = comparison.tokenizer.settings
+    if settings.paddle_class.cuts_off and settings.model_max_length < UNLIMITED:
+        cut = (
+            f"PaddleNLP's {settings.paddle_class.name} cuts a text off at model_max_length unasked, transformers with "
+            "truncation=True alone: both were told whether to"
+        )
+        calls.append(DeclaredDifferenceSeen("tokenizer: cut off", cut))
+    cut_up = (
         DeclaredDifferenceSeen(
             f"tokenizer: {name}",
             f"{text} ({comparison.seen[name]} of {comparison.compared} rows differ, each as it must by this alone)",
@@ -313,6 +334,7 @@ def _seen(comparison: Comparison) -> tuple[DeclaredDifferenceSeen, ...]:
         for name, text in DECLARED.items()
         if comparison.concerned[name]
     )
+    return (*calls, *cut_up)
 
 
 CHECK = Check(

@@ -16,6 +16,7 @@ from ...mappings.language.family import ATTENTION_ROLES, JOINT_ROLE
 from ...mappings.language.rules import Move
 from ...mappings.language.transforms import IDENTITY, TRANSPOSE, Chain, Reshape, Transform
 from . import fed
+from .effect import same_bits
 from .files import FILES
 from .loading import LOADING, MAY_FAIL
 from .parts import Opened, move_of, target_module
@@ -204,10 +205,14 @@ def _first_rolled(matrices: list[Array]) -> None:
     matrices[0] = np.roll(matrices[0], 1, axis=0)
 
 
-def _order_of_transpose(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+def _order_of_transpose(role: str) -> Any:
     """The elements as they lie in memory where a transpose was taken and not copied, under the transpose's shape."""
-    name = f"{module('feed_forward_in')}.weight"
-    tensors[name] = np.ascontiguousarray(tensors[name].T).reshape(tensors[name].shape)
+
+    def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        name = f"{module(role)}.weight"
+        tensors[name] = np.ascontiguousarray(tensors[name].T).reshape(tensors[name].shape)
+
+    return _edit(change, role)
 
 
 def _add(role: str, leaf: str, place: Any, amount: float) -> Any:
@@ -242,11 +247,11 @@ def _permuted_heads(state: Faulted) -> Faulted | None:
             for role in ATTENTION_ROLES:
                 tensors[module(role)] = np.roll(tensors[module(role)], 1, axis=1)
             return
-        inner = len(tensors[f"{module('query')}.bias"])
+        inner = len(tensors[f"{module('query')}.weight"])
         order = np.roll(np.arange(inner).reshape(heads, -1), 1, axis=0).reshape(-1)
         for role in ("query", "key", "value"):
-            for leaf in ("weight", "bias"):
-                tensors[f"{module(role)}.{leaf}"] = tensors[f"{module(role)}.{leaf}"][order].copy()
+            for name in _leaves(tensors, module(role)):
+                tensors[name] = tensors[name][order].copy()
         name = f"{module('attention_out')}.weight"
         tensors[name] = np.ascontiguousarray(tensors[name][:, order])
 
@@ -256,8 +261,8 @@ def _permuted_heads(state: Faulted) -> Faulted | None:
 
 def _permuted_neurons(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
     into, out = module("feed_forward_in"), module("feed_forward_out")
-    for leaf in ("weight", "bias"):
-        tensors[f"{into}.{leaf}"] = tensors[f"{into}.{leaf}"][::-1].copy()
+    for name in _leaves(tensors, into):
+        tensors[name] = tensors[name][::-1].copy()
     tensors[f"{out}.weight"] = np.ascontiguousarray(tensors[f"{out}.weight"][:, ::-1])
 
 
@@ -292,9 +297,15 @@ def _untouched_row(role: str) -> Any:
     return inject
 
 
-def _rolled(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
-    name = f"{module('words')}.weight"
-    tensors[name] = np.roll(tensors[name], 1, axis=0)
+def _rolled(role: str) -> Any:
+    def change(tensors: dict[str, Array], module: Callable[[str], str]) -> None:
+        table = tensors[f"{module(role)}.weight"]
+        rolled = np.roll(table, 1, axis=0)
+        # Where words are written several times, those that a model reads are copies of the table.
+        for name in [name for name, one in tensors.items() if one is table or same_bits(one, table)]:
+            tensors[name] = rolled.copy()
+
+    return _edit(change, role)
 
 
 def _activation(name: str) -> Any:
@@ -422,10 +433,13 @@ _BOTH: dict[str, Injection] = {
             ("cross_key", "cross_value"),
             ("cross_attention_norm", "decoder_feed_forward_norm"),
             ("positions", "decoder_positions"),
+            ("distances", "decoder_distances"),
         )
     },
-    "weight in the memory order of its transpose": _edit(_order_of_transpose, "feed_forward_in"),
-    "vocabulary rows rolled": _edit(_rolled, "words"),
+    "weight in the memory order of its transpose": _order_of_transpose("feed_forward_in"),
+    "vocabulary rows rolled": _rolled("words"),
+    "biases of distances in the memory order of their transpose": _order_of_transpose("distances"),
+    "biases of distances rolled": _rolled("distances"),
     "one element changed by 1e-3": _add("feed_forward_in", "weight", (0, 0), 1e-3),
     "decoder untied": _decoder_untied,
     "head in a file of its own not transposed": _head_beside(_first_turned),

@@ -191,8 +191,14 @@ def _side_lines(report: Report) -> list[str]:
     """A line per check and per declared difference, of one torch environment."""
     lines = []
     width = max((len(check.name) for check in report.checks), default=0)
+    causes: dict[str, str] = {}
     for check in report.checks:
         outcome = "passed" if check.passed else "FAILED"
+        unmeasured = not check.passed and not measured(check)
+        if unmeasured and (first := causes.setdefault(check.where, check.name)) != check.name:
+            # What no check gets beyond, such as a model that cannot be loaded, is said once.
+            lines.append(f"  {check.name:{width}} {outcome}: as {first}")
+            continue
         numbers = f" worst {check.worst:.2e}, limit {check.limit:.2e}:" if measured(check) else ""
         lines.append(f"  {check.name:{width}} {outcome}:{numbers} {check.where}")
         if not check.passed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Embeddings:
         self._to_array = to_array
         self._from_array = from_array
 
-    def blocks(self, inputs: Inputs) -> dict[str, protocol.Array]:
+    def blocks(self, inputs: Inputs) -> Iterator[tuple[str, protocol.Array]]:
         """`embeddings.NNNN` of one long row, of BLOCK tokens each, or of as many whole rows as these are. Behind an
         encoder, those of the decoder are of all its rows at once."""
         behind = {name: array for name, array in inputs.items() if name == "decoder_input_ids"}
@@ -49,19 +49,17 @@ class Embeddings:
         rows, tokens = inputs["input_ids"].shape
         axis, step = (1, BLOCK) if rows == 1 else (0, max(1, BLOCK // tokens))
         decodes = outputs.DECODER in self.stacks
-        arrays = {}
         for index, start in enumerate(range(0, (rows, tokens)[axis], step)):
             block = np.arange(start, min(start + step, (rows, tokens)[axis]))
             part = {name: np.take(array, block, axis) for name, array in inputs.items()}
             if decodes:
                 # One token will do for the decoder here, and for the encoder below.
                 part["decoder_input_ids"] = part["input_ids"][:, :1]
-            arrays[f"embeddings.{index:04d}"] = self._given("", part) if decodes else self._embedded(part)
+            yield f"embeddings.{index:04d}", self._given("", part) if decodes else self._embedded(part)
         if decodes:
             ids = behind["decoder_input_ids"]
             given = {"input_ids": ids[:, :1], "decoder_input_ids": ids}
-            arrays[f"{outputs.DECODER}embeddings.0000"] = self._given(outputs.DECODER, given)
-        return arrays
+            yield f"{outputs.DECODER}embeddings.0000", self._given(outputs.DECODER, given)
 
     def _given(self, stack: str, inputs: Inputs) -> protocol.Array:
         """What the first layer of a stack is given when the model runs."""

@@ -122,7 +122,8 @@ class Session:
     largest resident bytes by framework and type, grow with every request. Runners keep their models until `release`.
     `cast` is an element type that Paddle's weights are rounded to after loading. `stored_names` leads from names in
     the files of `converted` to those in Hugging Face's model where they differ, None where that has no place for one.
-    `lifted` are classes of torch's modules whose cast to float32 is lifted in float64.
+    `lifted` are classes of torch's modules whose cast to float32 is lifted in float64, and `lifted_in_paddle` such ones
+    of Paddle's. `alone`: one runner at a time holds a model.
     """
 
     def __init__(
@@ -148,6 +149,8 @@ class Session:
         self.stored_names: Mapping[str, str | None] = {}
         self.tables: dict[str, dict[str, Any]] = {}
         self.lifted: tuple[str, ...] = ()
+        self.lifted_in_paddle: tuple[str, ...] = ()
+        self.alone = False
         self._needed = needed(self.model.needs, inputs)
         self._name = uuid.uuid4().hex
         self._shape = inputs.input_ids.shape
@@ -171,6 +174,8 @@ class Session:
         if self._needed:
             fields["needs"] = self._as_lists()
         fields["asks"] = dict(self.model.asks)
+        if self.lifted_in_paddle:
+            fields["options"] = {**fields.get("options", {}), "lifted": list(self.lifted_in_paddle)}
         run = self._apart(self._ask(runner, self.folder, self.plan.architecture, dtype, operation, fields))
         declared = self.plan.family.declared(self.plan.architecture)
         if any(difference.scores for difference in declared):
@@ -275,11 +280,11 @@ class Session:
         save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, path)
         return path
 
-    def release(self) -> None:
-        """Let the runners drop their models."""
+    def release(self, but: RunnerProcess | None = None) -> None:
+        """Let the runners drop their models, all or all `but` one."""
         for runner in (self.runners.paddle32, self.runners.paddle64, self.runners.torch):
             # A runner that is gone holds nothing.
-            if runner.pid is not None:
+            if runner is not but and runner.pid is not None:
                 with suppress(RunnerError):
                     runner.request({"operation": "release"})
 
@@ -292,6 +297,8 @@ class Session:
         operation: str,
         fields: dict[str, Any],
     ) -> Run:
+        if self.alone:
+            self.release(but=runner)
         started = time.perf_counter()
         side = f"{runner.kind} {dtype}"
         label = f"{side} {fields.pop('label', operation)}"
@@ -403,7 +410,8 @@ def run_both(session: Session, dtypes: tuple[str, ...], fed: bool, reference: Ru
         except RunnerAccidentError as error:
             runs.accident = str(error)
 
-    with ThreadPoolExecutor(3) as pool:
+    # One after the other, each finds what it waits for.
+    with ThreadPoolExecutor(1 if session.alone else 3) as pool:
         paddles = {dtype: pool.submit({"float32": paddle32, "float64": paddle64}[dtype]) for dtype in dtypes}
         futures: list[Future[Any]] = [*paddles.values(), pool.submit(torch)]
         try:

@@ -8,7 +8,7 @@ has two names, so the runners hand it over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,28 @@ def watching(
                 undone.callback(vars(module).pop, "forward")
                 vars(module)["forward"] = watched(module.forward, module is first, module is last)
         yield
+
+
+def running_within(
+    modules: Iterable[tuple[str, Any]], classes: Sequence[str], context: Callable[[], AbstractContextManager[Any]]
+) -> list[Any]:
+    """Let the modules of these classes run within what `context` makes, until their own `forward` is deleted; the
+    modules. Raises RequestError for a class that none is of."""
+
+    def wrapped(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(*given: Any, **named: Any) -> Any:
+            with context():
+                return plain(*given, **named)
+
+        return forward
+
+    found = [module for _, module in modules if type(module).__name__ in classes]
+    if absent := sorted({*classes} - {type(module).__name__ for module in found}):
+        raise protocol.RequestError(f"no module is a {', '.join(absent)}")
+    for module in found:
+        # Not by assignment, which PaddleNLP intercepts.
+        vars(module)["forward"] = wrapped(module.forward)
+    return found
 
 
 class _ReachedError(Exception):

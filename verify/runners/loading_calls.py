@@ -3,8 +3,8 @@ tokenizer gives and nothing else.
 
 A request names a JSON file of `cases`. Each has a name and either `texts`, perhaps with `pairs` (as many second texts),
 or `ids`, perhaps with a `mask`, both [rows, tokens]. `ask_mask` asks the tokenizer for a mask too, and with
-`state_positions` PaddleNLP's model is given positions from 0, which are none of the tokenizer's fields. A case with
-`error_of`, the name of another, is not run in float64.
+`state_positions` PaddleNLP's model is given positions from 0, which are none of the tokenizer's fields. `decoder` are
+ids that a decoder is given beside each row. A case with `error_of`, the name of another, is not run in float64.
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ def encode_cases(
             given[name] = {"input_ids": np.asarray(case["ids"], np.int64)}
             if "mask" in case:
                 given[name]["attention_mask"] = np.asarray(case["mask"], np.int64)
+        if "decoder" in case:
+            rows = len(given[name]["input_ids"])
+            given[name]["decoder_input_ids"] = np.tile(np.asarray(case["decoder"], np.int64), (rows, 1))
     return given
 
 

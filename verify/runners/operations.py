@@ -109,9 +109,15 @@ class ModelRunner(ABC):
         """Put the arrays of files in place of a live model's, and its own back in place of others; by default
         nothing."""
 
-    def lift_casts(self, loaded: Loaded, classes: Sequence[str]) -> None:  # noqa: B027
-        """Let modules of these classes, and no others, compute in float64 where they would cast to float32; by default
-        nothing."""
+    @abstractmethod
+    def lifting(self) -> AbstractContextManager[Any]:
+        """A context in which casts to float32 are casts to float64."""
+
+    def lift_casts(self, loaded: Loaded, classes: Sequence[str]) -> None:
+        """Let modules of these classes, and no others, compute in float64 where they would cast to float32."""
+        for module in loaded.lifted:
+            del vars(module)["forward"]
+        loaded.lifted[:] = layer_calls.running_within(loaded.modules, classes, self.lifting)
 
     def one_per_layer(self, model: Any, states: Sequence[Any]) -> Sequence[Any]:
         """The hidden states that a model puts out, one before its layers and one after each; by default all."""
@@ -204,7 +210,8 @@ class ModelRunner(ABC):
         return {"order": recorder.order}
 
     def embeddings(self, request: protocol.Request) -> protocol.Answer:
-        """Put one long row of ids, or many rows, through the embeddings alone; write them block by block."""
+        """Put one long row of ids, or many rows, through the embeddings alone; write them block by block, each to a
+        file in the existing folder `outputs`: of a large vocabulary all together are as large as the model."""
         loaded = self._loaded(request)
         # Without an architecture, the inputs keep their two axes.
         inputs = protocol.read_inputs(request, "")
@@ -212,8 +219,8 @@ class ModelRunner(ABC):
         stacks, form = self._stacks(request, loaded.model), _layer_form(request)
         with self.no_gradients():
             backbone, arrays_of = loaded.model.base_model, (self.to_array, self.from_array)
-            arrays = embedding_calls.Embeddings(backbone, stacks, form, *arrays_of).blocks(inputs)
-        return {"outputs": protocol.write_outputs(request, arrays, request["dtype"])}
+            blocks = embedding_calls.Embeddings(backbone, stacks, form, *arrays_of).blocks(inputs)
+            return {"outputs": protocol.write_each(request, blocks, request["dtype"])}
 
     def gradients(self, request: protocol.Request) -> protocol.Answer:
         """Write d(sum of outputs times projections) / d(parameter) for every parameter.

@@ -1,4 +1,4 @@
-"""How PaddleNLP makes and fills a model while a runner loads it."""
+"""How PaddleNLP makes and fills a model while a runner loads it, and in which type it computes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import protocol
+else:
+    # Run beside the scripts, this file is in no package.
+    import protocol
 
 PART_ELEMENTS = 1 << 20
 """At least so many elements are cast and assigned at a time."""
+
+TABLE_ELEMENTS = 1 << 26
+"""Before so many are, what the allocator kept of others goes back to the system."""
 
 
 @contextmanager
@@ -58,6 +67,21 @@ def doubling(paddle: ModuleType) -> Iterator[None]:
         functional.one_hot = original
 
 
+@contextmanager
+def lifting(paddle: ModuleType) -> Iterator[None]:
+    """Let casts of tensors to float32 be casts to float64."""
+    plain = paddle.Tensor.astype
+
+    def astype(tensor: Any, dtype: Any) -> Any:
+        return plain(tensor, "float64" if dtype in (paddle.float32, "float32") else dtype)
+
+    paddle.Tensor.astype = astype
+    try:
+        yield
+    finally:
+        paddle.Tensor.astype = plain
+
+
 def widen_layers(paddle: ModuleType, model: Any) -> None:
     """Make float64 the parameters of layers that are made in float32 whatever the default type is: so would their
     gradients be."""
@@ -94,9 +118,12 @@ def casting_in_parts() -> Iterator[None]:
         messages: list[str] = []
         part: dict[str, Any] = {}
         size = 0
-        for name in list(state):
+        # The large ones last, when little else is left, and those of one size in their order.
+        for name in sorted(state, key=lambda name: int(state[name].size)):
             part[name] = state.pop(name)
             size += int(part[name].size)
+            if size >= TABLE_ELEMENTS:
+                protocol.return_free_memory()
             if size >= PART_ELEMENTS or not state:
                 messages += original(model, part, *arguments, **keywords)
                 part, size = {}, 0

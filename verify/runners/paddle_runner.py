@@ -213,6 +213,11 @@ class PaddleRunner(operations.ModelRunner):
         context: AbstractContextManager[Any] = paddle.no_grad()
         return context
 
+    def lifting(self) -> AbstractContextManager[Any]:
+        """A context in which casts to float32 are casts to float64."""
+        paddle, _ = self.frameworks()
+        return paddle_loading.lifting(paddle)
+
     def from_array(self, array: protocol.Array) -> Any:
         """Make a tensor of an array."""
         paddle, _ = self.frameworks()

@@ -68,6 +68,9 @@ ACCIDENTS = (AttributeError, ImportError, MemoryError, NameError, NotImplemented
 SYSTEM_FAULTS = (errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC)
 """Of the errors of files, those that say nothing of the files."""
 
+SHOWN = 5
+"""How many names a message lists."""
+
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
 """What torch says of memory, as an error of another kind."""
 
@@ -229,11 +232,33 @@ def read_inputs(request: Request, architecture: str) -> dict[str, Array]:
 
 def write_outputs(request: Request, arrays: Mapping[str, Array], dtype: str) -> list[str]:
     """Write the outputs, all of the run's type; return their names."""
+    _check_types(arrays, dtype)
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, field(request, "outputs"))
+    return sorted(arrays)
+
+
+def write_each(request: Request, arrays: Iterable[tuple[str, Array]], dtype: str) -> list[str]:
+    """Write outputs one at a time, as they are made, each to a `.npy` file in the existing folder `outputs`; return
+    their names."""
+    names = []
+    for name, array in arrays:
+        _check_types({name: array}, dtype)
+        np.save(os.path.join(field(request, "outputs"), f"{name}.npy"), array)
+        names.append(name)
+    return names
+
+
+def _check_types(arrays: Mapping[str, Array], dtype: str) -> None:
     others = sorted(f"{name} ({array.dtype})" for name, array in arrays.items() if array.dtype != np.dtype(dtype))
     if others:
         raise RequestError(f"the model did not compute in {dtype} everywhere: {', '.join(others)}")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, field(request, "outputs"))
-    return sorted(arrays)
+
+
+def few(names: Iterable[str]) -> str:
+    """The first names of many, for a message."""
+    listed = sorted(names)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
 
 
 def digest(array: Array) -> dict[str, Any]:

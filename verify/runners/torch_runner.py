@@ -20,10 +20,11 @@ import numpy as np
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
-    from . import heads, loading_calls, operations, outputs, protocol, tokenizer_calls
+    from . import heads, layer_calls, loading_calls, operations, outputs, protocol, tokenizer_calls
 else:
     # Run as a script, this file is in no package, and its own folder is where Python looks first.
     import heads
+    import layer_calls
     import loading_calls
     import operations
     import outputs
@@ -220,7 +221,8 @@ class TorchRunner(operations.ModelRunner):
             protocol.set_layer_norm_eps(norms, self.epsilon_attribute, wanted)
             arrays.update(self._call_cases(request, model, given, "aligned")[0])
         model.double()
-        lift_casts(self.frameworks()[0], model, (request.get("options") or {}).get("lifted") or ())
+        lifted = (request.get("options") or {}).get("lifted") or ()
+        layer_calls.running_within(model.named_modules(), lifted, self.lifting)
         doubled = {case["name"]: given[case["name"]] for case in cases if "error_of" not in case}
         arrays.update(self._call_cases(request, model, doubled, "float64")[0])
         save_file({name: np.ascontiguousarray(one) for name, one in arrays.items()}, protocol.field(request, "outputs"))
@@ -273,12 +275,16 @@ class TorchRunner(operations.ModelRunner):
                     raise protocol.RequestError(f"{name} {problem}")
                 loaded.replaced[name], held[name].data = own, table
 
-    def lift_casts(self, loaded: Any, classes: Sequence[str]) -> None:
-        """Wrap the modules' `forward`, and unwrap those of before."""
+    def lifting(self) -> AbstractContextManager[Any]:
+        """A context in which casts to float32 are casts to float64."""
         torch, _ = self.frameworks()
-        for module in loaded.lifted:
-            del vars(module)["forward"]
-        loaded.lifted[:] = lift_casts(torch, loaded.model, classes)
+
+        class Lifting(torch.overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]
+            def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                return _to_double(torch, function, args, kwargs or {})
+
+        context: AbstractContextManager[Any] = Lifting()
+        return context
 
     def named_modules(self, model: Any) -> list[tuple[str, Any]]:
         """All modules of a model, each before its parts and the model itself first."""
@@ -333,28 +339,14 @@ def _stated_dtype(config: Any) -> str | None:
     return None if stated is None else str(stated).removeprefix("torch.")
 
 
-def lift_casts(torch: Any, model: Any, classes: Sequence[str]) -> list[Any]:
-    """Let `Tensor.float` give a float64 tensor within modules of these classes, which hold float64; the modules."""
-
-    class Lifting(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if function is torch.Tensor.float:
-                return args[0].double()
-            return function(*args, **(kwargs or {}))
-
-    def lifted(plain: Callable[..., Any]) -> Callable[..., Any]:
-        def forward(*given: Any, **named: Any) -> Any:
-            with Lifting():
-                return plain(*given, **named)
-
-        return forward
-
-    modules = [module for module in model.modules() if type(module).__name__ in classes]
-    if absent := sorted({*classes} - {type(module).__name__ for module in modules}):
-        raise protocol.RequestError(f"no module is a {', '.join(absent)}")
-    for module in modules:
-        vars(module)["forward"] = lifted(module.forward)
-    return modules
+def _to_double(torch: Any, function: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """What a function of torch's gives, a cast to float32 being one to float64."""
+    if function is torch.Tensor.float:
+        return args[0].double()
+    if function is torch.Tensor.to:
+        args = tuple(torch.float64 if one is torch.float32 else one for one in args)
+        named = {name: torch.float64 if one is torch.float32 else one for name, one in named.items()}
+    return function(*args, **named)
 
 
 def weight_files(folder: str) -> list[str]:
@@ -426,7 +418,7 @@ def loading_problems(
         # Names or tuples, depending on the version; the shapes above say the same and more.
         "mismatched": mismatched or {str(entry) for entry in loading.get("mismatched_keys", ())},
     }
-    problems = [f"{label} {', '.join(sorted(names))}" for label, names in found.items() if names]
+    problems = [f"{label} {protocol.few(names)}" for label, names in found.items() if names]
     return problems + [str(message) for message in loading.get("error_msgs", ())]
 
 

@@ -78,7 +78,9 @@ class Pair:
         if self.way_back is not None:
             framework, given = "transformers", bool(self.way_back.inverse.renamed)
         staged = f"{framework} got the same tensors under the names of its own model, and not the source's file"
-        guesses = (f"guessed: {guess}" for guess in source.guesses)
+        guesses = [f"guessed: {guess}" for guess in source.guesses]
+        if self.foreign is not None and self.foreign.recognised is not None:
+            guesses += [f"guessed of {self.converted}: {guess}" for guess in self.foreign.recognised.guesses]
         became = self.recognised.family.target_notes(self.plan.target_architecture)
         return (*guesses, *source.notes, *became, *([staged] if given else []))
 
@@ -163,6 +165,11 @@ class Pair:
     def lifted(self) -> tuple[str, ...]:
         """The classes of torch's modules whose cast to float32 is lifted where they are compared in float64."""
         return tuple(name for difference in self.declared for name in difference.lifted)
+
+    @property
+    def lifted_in_paddle(self) -> tuple[str, ...]:
+        """The classes of Paddle's modules whose cast to float32 is lifted in float64."""
+        return tuple(name for difference in self.declared for name in difference.lifted_in_paddle)
 
     @property
     def padding(self) -> int | None:

@@ -178,6 +178,9 @@ class Comparison:
         unigram = self.planner.unigram
         if unigram is None:
             return None
+        if not plan.names:
+            # Nothing that is declared cuts it at its tokens.
+            plan = Plan(tuple(one for part in plan.parts for one in self.planner.cut(part.text)))
         chosen = _row(
             row, plan, lines.ends, lambda part: lines.ids(found, part) if part.own else unigram.ids(part.text)
         )

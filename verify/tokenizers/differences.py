@@ -32,6 +32,7 @@ NUMBER_COMMA = "number before a comma"
 TIES = "equal scores"
 PAIR_TRUNCATION = "pair truncation"
 SEPARATORS = "separators beside tokens"
+END = "an end in the text"
 UNKNOWN_CLASS = "characters of another class"
 JOINED_TOKENS = "added tokens joined"
 
@@ -60,6 +61,9 @@ DECLARED = {
     "float32, transformers in float64, and either may come out first",
     PAIR_TRUNCATION: "both texts of a pair are cut to half of an odd room: PaddleNLP leaves the odd token to the first "
     "text, transformers to the second",
+    END: "the token that ends a text, written in it: where a text ends in it, or is cut off behind it, PaddleNLP "
+    "puts no other one there, transformers does; texts with it inside are compared whole, alone and in pairs, but not "
+    "cut off",
     SEPARATORS: "an information separator (U+001C to U+001F) beside a special or added token: PaddleNLP's Python takes "
     "it for white space, which goes, transformers does not",
     UNKNOWN_CLASS: "a word with a character that Python's Unicode tables do not know: PaddleNLP and transformers cut a "
@@ -109,6 +113,8 @@ class Planner:
         self._exact = {entry["content"]: entry["id"] for entry in entries if entry["content"] not in loose}
         self._loose = {entry["content"]: entry["id"] for entry in entries if entry["content"] in loose}
         self._normal = {self.normalized(content): index for content, index in self._loose.items()}
+        ends_once = tokenizer.model is not None and self.settings.pieces.ends_once
+        self._end = tokenizer.ids[self.settings.special["eos_token"]] if ends_once else None
         self.given_back = {
             index: (content, normal)
             for content, index in self._loose.items()
@@ -121,7 +127,10 @@ class Planner:
         if self.settings.kind == BYTE_PAIRS:
             return self._of_byte_pairs(line)
         parts, names = [Part(line)], set()
-        cut = [part for part in _cut(line, self._exact) for part in self._cut_normalized(part)]
+        cut = self.cut(line)
+        if self._end is not None and any(part.token == self._end for part in cut):
+            names.add(END)
+            parts = cut
         if self._are_tokens_apart(line, cut):
             names.add(TOKENS_IN_TEXT if self.settings.paddle_class.wraps else ADDED_TOKENS)
             parts = cut
@@ -131,6 +140,10 @@ class Planner:
                 more.append(one)
                 names.update([name] if name else [])
         return Plan(tuple(more), frozenset(names)) if names else Plan((Part(line),))
+
+    def cut(self, line: str) -> list[Part]:
+        """A line cut at the tokens that the converted tokenizer finds in it."""
+        return [part for part in _cut(line, self._exact) for part in self._cut_normalized(part)]
 
     def normalized(self, text: str) -> str:
         """The text in which the converted tokenizer looks for tokens of any case."""
@@ -276,7 +289,7 @@ def other_calls(model: Model, tokenizer: SourceTokenizer | None) -> Iterator[Dec
     name, failing = tokenizer.settings.paddle_class.name, None
     if tokenizer.settings.paddle_class.untaken_types:
         failing = f"{model.source} takes no token types, which its {name} gives by default: that"
-    elif tokenizer.settings.layout.types is None:
+    elif tokenizer.settings.layout.types is None and not tokenizer.settings.paddle_class.asked_types:
         failing = f"{name} fails when it is called with texts of several lengths alone: it"
     if failing is not None:
         text = f"PaddleNLP's {failing} got return_token_type_ids=False too, and gives no types"

@@ -27,9 +27,10 @@ class FastUnigram:
         self.settings = settings
         self.by_word = not any(UNDERLINE in piece.text[1:] for piece in model.pieces)
         self.separable = self.by_word and model.add_dummy_prefix and model.remove_extra_whitespaces
-        scores = piece_scores(model)
+        scores = piece_scores(model, settings.pieces.prepares)
         self._pieces = {piece.text: (index, scores[index]) for index, piece in enumerate(model.pieces)}
-        self._number_commas = [piece for piece in self._pieces if ends_in_number_comma(piece)]
+        cut = self._pieces if settings.pieces.prepares else ()
+        self._number_commas = [piece for piece in cut if ends_in_number_comma(piece)]
         self._longest = max(len(text) for text in self._pieces)
         self._unknown = (model.unk_id, min(scores) - UNKNOWN_PENALTY)
 
@@ -37,6 +38,8 @@ class FastUnigram:
         """The text lower-cased by character, with single spaces, plain quotes and no accents. What only compatibility
         decomposition brings out is in its own case still."""
         settings = self.settings
+        if not settings.pieces.prepares:
+            return text
         if settings.do_lower_case:
             text = "".join(character.lower() for character in text)
         if settings.remove_space:

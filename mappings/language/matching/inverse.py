@@ -25,7 +25,8 @@ class InversePlan:
     are tensors of PaddleNLP's class that no file of Hugging Face's class has: PaddleNLP initialises them anew. `beyond`
     are tensors that PaddleNLP's class has and Hugging Face's has not, although the file holds them. `prefix` stands
     before the names of a base model that was saved as part of a task model. `renamed` leads from names in the file to
-    those of Hugging Face's model that stand here, where they differ.
+    those of Hugging Face's model that stand here, where they differ. `drop_reasons` are the reasons why tensors that
+    neither class has are left out, each with their names.
     """
 
     family: Family
@@ -42,13 +43,15 @@ class InversePlan:
     pooler: bool
     tie_word_embeddings: bool
     renamed: Mapping[str, str] = field(default_factory=dict)
+    drop_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """The names of the file's tensors that no move takes along."""
         moved = {name for move in self.moves for name in move.sources}
         made = dict.fromkeys(name for name, _, _ in self.constant if name not in moved)
-        return (*self.repeated, *(name for name, _ in self.ignored), *made)
+        unread = (name for names in self.drop_reasons.values() for name in names)
+        return (*self.repeated, *(name for name, _ in self.ignored), *made, *unread)
 
 
 def make_inverse_plan(
@@ -86,6 +89,7 @@ def make_inverse_plan(
         prefix=match.prefix,
         pooler=match.has_pooler,
         tie_word_embeddings=tie_word_embeddings,
+        drop_reasons=match.drop_reasons(),
     )
 
 
@@ -146,7 +150,7 @@ class _Match:
         tie_word_embeddings: bool,
     ) -> None:
         self.family = family
-        self.rules = family.rules(architecture, configuration, prefixed=architecture != family.base)
+        self.rules = family.rules(architecture, configuration, prefixed=not family.is_bare(architecture))
         self.tensors = tensors
         self.tie = tie_word_embeddings
         # A base model may have been saved as part of a task model.
@@ -156,7 +160,8 @@ class _Match:
         self.names = {rule.source: self.front(rule) + (rule.target or rule.spare or "") for rule in self.single}
         self.by_source = {rule.source: rule for rule in self.single}
         self.repeats = {rule.twin: self.names[rule.source] for rule in self.single if self._is_tied(rule)}
-        dropped = any(rule.kind is Kind.DROPPED and rule.spare is not None for rule in self.rules)
+        of_paddle = [rule for rule in self.rules if rule.kind is Kind.DROPPED and not rule.foreign]
+        dropped = any(rule.spare is not None for rule in of_paddle)
         self.has_pooler = not dropped or bool(self.present(Kind.DROPPED))
 
     def front(self, rule: Rule) -> str:
@@ -196,7 +201,7 @@ class _Match:
             name = self.names[rule.source]
             optional = self._is_tied(rule) or rule.kind is Kind.IGNORED or self.place(rule) != name
             if rule.kind is Kind.DROPPED:
-                optional = not self.has_pooler
+                optional = rule.foreign or not self.has_pooler
             expected[name] = Expected(_turned(rule), optional, rule.kind is not Kind.IGNORED)
         return misfits(expected, self.tensors)
 
@@ -230,6 +235,14 @@ class _Match:
         no_pooler = not self.has_pooler and self.family.pooler_field is None
         dropped = [rule for rule in self.rules if rule.kind is Kind.DROPPED and not rule.foreign]
         return tuple(rule.source for rule in dropped if no_pooler or self._is_nowhere(rule))
+
+    def drop_reasons(self) -> dict[str, tuple[str, ...]]:
+        """The reasons why tensors of the file that neither class has are left out, each with their names."""
+        named: dict[str, tuple[str, ...]] = {}
+        for rule in self.present(Kind.DROPPED):
+            if rule.foreign:
+                named[str(rule.reason)] = (*named.get(str(rule.reason), ()), self.names[rule.source])
+        return named
 
     def constant(self) -> tuple[tuple[str, Region, float], ...]:
         """The regions of the file's tensors that PaddleNLP's have no place for, as they are made here, and how far they

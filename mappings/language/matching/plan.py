@@ -97,6 +97,9 @@ class Plan:
         return replace(self, moves=(*self.moves, *moves, *copies), tie_word_embeddings=False)
 
 
+TIE = "tie_word_embeddings"
+
+
 def is_prefixed(family: Family, names: Collection[str]) -> bool:
     """Whether the backbone's tensors carry the family's prefix, as in a task model."""
     return any(name.startswith(family.source_prefix) for name in names)
@@ -129,7 +132,15 @@ def make_plan(
         tied=tuple(rule for rule in present if rule.kind is Kind.TIED),
         dropped=tuple(rule for rule in present if rule.kind is Kind.DROPPED),
         ignored=tuple(rule for rule in present if rule.kind is Kind.IGNORED),
+        tie_word_embeddings=_is_tied(family, architecture, configuration),
     )
+
+
+def _is_tied(family: Family, architecture: str, configuration: Mapping[str, Any]) -> bool:
+    """Whether a class has no decoder of its own beside the word embeddings: told by the values of the tensors, unless
+    PaddleNLP's configuration tells it."""
+    told = any(entry.name == TIE for entry in family.fields) and bool(family.model(architecture).head)
+    return bool(configuration[TIE]) if told else True
 
 
 def former_of(family: Family, architecture: str, names: Collection[str]) -> Former | None:

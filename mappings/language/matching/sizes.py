@@ -23,7 +23,7 @@ def measured_sizes(
     Anything may stand before the names of the tensors. Where they contradict each other, the first one counts: the plan
     names the others.
     """
-    rows = (*family.backbone, *family.pooler, *family.model(architecture).head)
+    rows = (*family.backbone_of(architecture), *family.pooler, *family.model(architecture).head)
     stated = {name for name, value in configuration.items() if value is not None}
     # Of what there is none by default, there may be some: the tensors tell.
     sizes = {*family.sizes()} - stated
@@ -77,7 +77,7 @@ def head_fields(family: Family, architecture: str, configuration: Mapping[str, A
             for size in shape
             if isinstance(size, str)
         }
-        for rows in (family.model(architecture).head, (*family.backbone, *family.pooler))
+        for rows in (family.model(architecture).head, (*family.backbone_of(architecture), *family.pooler))
     )
     return head - backbone
 

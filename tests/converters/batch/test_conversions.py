@@ -151,7 +151,7 @@ def test_the_way_to_paddle_is_resumed_too(one: Path, tmp_path: Path) -> None:
     ("options", "error"),
     [
         ({"dtype": "float8"}, UnknownNameError),
-        ({"family": "gpt"}, UnknownNameError),
+        ({"family": "reformer"}, UnknownNameError),
         ({"to": "jax"}, UnknownNameError),
         ({"max_shard_size": "many"}, UnknownNameError),
         ({"to": "paddle", "dtype": "float16"}, ConfigurationError),

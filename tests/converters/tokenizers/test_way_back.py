@@ -17,7 +17,7 @@ from paddle2torch.converters.tokenizers.paddle import read_huggingface_tokenizer
 from paddle2torch.errors import TokenizerError
 
 from ...conftest import TORCH_PYTHONS, run_child
-from ...tokenizer_files import make_vocabulary, train_spiece, write_config, write_lines
+from ...tokenizer_files import SPIECES, make_vocabulary, train_spiece, write_config, write_lines
 
 FACTS = Path(__file__).with_name("tokenizer_facts.py")
 
@@ -28,31 +28,52 @@ SPECIAL = ["[ENT]", "<e1>"]
 Make = Callable[[str], tuple[SourceTokenizer, Path]]
 
 
+PIECES: dict[str, dict[str, Any]] = {
+    "albert": {"tokenizer_class": "AlbertTokenizer", "keep_accents": True, "padding_side": "left"},
+    "t5": {"tokenizer_class": "T5Tokenizer", "extra_ids": 9, "model_max_length": 77},
+    "mbart": {"tokenizer_class": "MBartTokenizer", "src_lang": "ja_XX"},
+    "mbart 50": {"tokenizer_class": "MBart50Tokenizer", "src_lang": "uk_UA", "tgt_lang": "en_XX"},
+}
+"""Settings of tokenizers with a SentencePiece vocabulary, by family and what sets several apart."""
+
+KINDS = [*PIECES, "bert"]
+
+
 @pytest.fixture(scope="module")
 def spiece(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_spiece(tmp_path_factory.mktemp("spiece") / "spiece.model")
 
 
-@pytest.fixture
-def make(spiece: Path, tmp_path: Path) -> Make:
-    """`make(family)`: a PaddleNLP tokenizer with tokens beyond its vocabulary, and the folder it was converted to."""
+@pytest.fixture(scope="module")
+def spieces(spiece: Path) -> dict[str, Path]:
+    """A SentencePiece vocabulary by family."""
+    own = {name: train_spiece(spiece.with_name(f"{name}.model"), **options) for name, options in SPIECES.items()}
+    return {"albert": spiece, **own}
 
-    def make_one(family: str) -> tuple[SourceTokenizer, Path]:
+
+@pytest.fixture
+def make(spiece: Path, spieces: dict[str, Path], tmp_path: Path) -> Make:
+    """`make(kind)`: a PaddleNLP tokenizer with tokens beyond its vocabulary, and the folder it was converted to."""
+
+    def make_one(kind: str) -> tuple[SourceTokenizer, Path]:
+        family = kind.split()[0]
         source, converted = tmp_path / "source", tmp_path / "converted"
         source.mkdir()
         converted.mkdir()
-        if family == "albert":
-            shutil.copyfile(spiece, source / "spiece.model")
-            write_config(source, tokenizer_class="AlbertTokenizer", keep_accents=True, padding_side="left")
-            count = 700
+        if kind in PIECES:
+            shutil.copyfile(spieces[family], source / name_of(family))
+            write_config(source, **PIECES[kind])
         else:
             vocabulary = make_vocabulary(spiece)
             write_lines(source / "vocab.txt", vocabulary)
             write_config(source, **SETTINGS)
-            count = len(vocabulary)
+        plain = read_tokenizer(Source(source, ()), family)
+        assert plain is not None
+        count = len(plain.ids) + len(plain.settings.added)
+        special = [*plain.settings.additional, *SPECIAL]
         added = {token: count + place for place, token in enumerate(["NewTok", *SPECIAL])}
         (source / "added_tokens.json").write_text(json.dumps(added))
-        (source / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": SPECIAL}))
+        (source / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": special}))
         tokenizer = read_tokenizer(Source(source, ()), family)
         assert tokenizer is not None
         write_huggingface_tokenizer(tokenizer, converted)
@@ -62,17 +83,35 @@ def make(spiece: Path, tmp_path: Path) -> Make:
     return make_one
 
 
+def name_of(family: str) -> str:
+    """What the file of a family's SentencePiece vocabulary is called."""
+    return "sentencepiece.bpe.model" if family == "mbart" else "spiece.model"
+
+
 def facts(tokenizer: SourceTokenizer | None) -> dict[str, Any]:
     """What must survive on the way there and back."""
     assert tokenizer is not None
     own = {name: getattr(tokenizer.settings, name) for name in ("special", "added", "do_lower_case", "keep_accents")}
     names = ("strip_accents", "tokenize_chinese_chars", "model_max_length", "padding_side", "truncation_side")
-    own |= {name: getattr(tokenizer.settings, name) for name in names}
+    own |= {name: getattr(tokenizer.settings, name) for name in (*names, "paddle_class", "own", "behind")}
     return {**own, "additional": sorted(tokenizer.settings.additional), "ids": dict(tokenizer.ids)}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_read_back(kind: str, make: Make, tmp_path: Path) -> None:
+    tokenizer, converted = make(kind)
+    family = kind.split()[0]
+    assert facts(read_huggingface_tokenizer(converted, family)) == facts(tokenizer)
+    (tmp_path / "paddle").mkdir()
+    assert write_paddle_tokenizer(converted, tmp_path / "paddle", family) is not None
+    assert facts(read_tokenizer(Source(tmp_path / "paddle", ()), family)) == facts(tokenizer)
+    added = json.loads((tmp_path / "paddle" / "added_tokens.json").read_text())
+    # PaddleNLP lower-cases what is not special where it lower-cases a text.
+    assert [one.lower() for one in added] == ["newtok", *(one.lower() for one in SPECIAL)]
+
+
 @pytest.mark.parametrize("family", ["albert", "bert"])
-def test_what_is_written_is_read_back_with_its_added_tokens(family: str, make: Make, tmp_path: Path) -> None:
+def test_what_this_package_wrote_before_is_read(family: str, make: Make, tmp_path: Path) -> None:
     tokenizer, converted = make(family)
     assert facts(read_huggingface_tokenizer(converted, family)) == facts(tokenizer)
     # What this package wrote before: the classes of the families.
@@ -90,18 +129,19 @@ def test_what_is_written_is_read_back_with_its_added_tokens(family: str, make: M
 
 
 @pytest.mark.parametrize("python", TORCH_PYTHONS, ids=lambda path: Path(path).parts[-3])
-@pytest.mark.parametrize("family", ["albert", "bert"])
-def test_what_transformers_saves_again_is_read(family: str, python: str, make: Make, tmp_path: Path) -> None:
-    tokenizer, converted = make(family)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_transformers_saves_again_is_read(kind: str, python: str, make: Make, tmp_path: Path) -> None:
+    tokenizer, converted = make(kind)
+    family = kind.split()[0]
     saved = tmp_path / "saved"
     loaded = run_child(FACTS, {"save": str(converted), "to": str(saved)}, python=python)
     assert loaded["class"] in ("PreTrainedTokenizerFast", "TokenizersBackend")
     assert not (saved / "vocab.txt").exists()
-    assert not (saved / "spiece.model").exists()
-    if family == "albert":
+    assert not (saved / name_of(family)).exists()
+    if kind in PIECES:
         with pytest.raises(TokenizerError, match=r"no spiece\.model, .* put that file into the folder"):
             read_huggingface_tokenizer(saved, family)
-        shutil.copyfile(converted / "spiece.model", saved / "spiece.model")
+        shutil.copyfile(converted / name_of(family), saved / name_of(family))
     assert facts(read_huggingface_tokenizer(saved, family)) == facts(tokenizer)
 
 

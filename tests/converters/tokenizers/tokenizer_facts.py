@@ -20,10 +20,15 @@ def tables(classes: list[str]) -> dict[str, Any]:
 
     settings: dict[str, Any] = {}
     lengths: dict[str, Any] = {}
-    for tokenizer in (getattr(paddlenlp.transformers, name) for name in classes):
+    names: dict[str, list[str]] = {}
+    # Those that PaddleNLP does not export, an exported one of the same table picks from.
+    for tokenizer in (
+        getattr(paddlenlp.transformers, name) for name in classes if hasattr(paddlenlp.transformers, name)
+    ):
         settings.update(tokenizer.pretrained_init_configuration)
         lengths.update(tokenizer.max_model_input_sizes)
-    return {"settings": settings, "lengths": lengths}
+        names[tokenizer.__name__] = list(tokenizer.pretrained_init_configuration)
+    return {"settings": settings, "lengths": lengths, "names": names}
 
 
 def converted(folder: str, family: str) -> Any:

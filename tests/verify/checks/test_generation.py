@@ -3,6 +3,7 @@ no texts."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,32 @@ def test_classes_that_write_texts_write_the_same(
     (check,) = verify_checkpoint(source, converted, checks=("generation",), runners=each_torch).checks
     assert not check.passed
     assert "logits of token 0" in str(check.problems)
+
+
+LANGUAGES: dict[str, tuple[dict[str, int | None], int | None]] = {
+    "no start of its own": ({"decoder_start_token_id": None}, None),
+    "started with a language": ({"decoder_start_token_id": 46}, None),
+    "forced to begin with a language": ({"decoder_start_token_id": 2, "forced_bos_token_id": 44}, 44),
+    "forced without a start": ({"decoder_start_token_id": None, "forced_bos_token_id": 44, "bos_token_id": 5}, 44),
+}
+"""What the names of MBART state: mbart-large-cc25, mbart-large-en-ro, mbart-large-50-many-to-one-mmt, and none."""
+
+
+@pytest.mark.parametrize("stated", LANGUAGES)
+def test_texts_begin_where_the_source_says(stated: str, seed_small: Seed, tmp_path: Path, both: Runners) -> None:
+    """From the beginning of a text where no start is stated, in both libraries; a user may begin with a language."""
+    fields, first = LANGUAGES[stated]
+    source, converted = seed_small("MBartForConditionalGeneration", **fields), tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    report = verify_checkpoint(source, converted, checks=("generation",), runners=both).assert_passed()
+    (check,) = report.checks
+    assert first is None or [row[0] for row in check.details["written"]] == [first] * PROMPTS
+    # Another beginning would be seen.
+    path = converted / "generation_config.json"
+    document = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**document, "decoder_start_token_id": 11}), "utf-8")
+    report = verify_checkpoint(source, converted, checks=("generation",), runners=both)
+    assert [check.passed for side in report.sides for check in side.checks] == [False, False]
 
 
 def test_a_class_that_writes_no_texts_has_none_to_compare(seed_small: Seed, tmp_path: Path, runners: Runners) -> None:

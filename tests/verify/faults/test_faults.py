@@ -19,7 +19,7 @@ from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.seeding import seed_checkpoint
 
 from ...conftest import TARGETS, fitting, label
-from ...tokenizer_files import special_tokens, write_lines
+from ...tokenizer_files import SPIECES, special_tokens, tiny_spiece, write_lines
 from ..conftest import Seed
 
 pytestmark = pytest.mark.long
@@ -84,6 +84,9 @@ ONLY_WITH_ROLES = {
         *("cross_attention_norm", "decoder_feed_forward_norm")
     },
     "positions and decoder_positions swapped": {"positions", "decoder_positions"},
+    "distances and decoder_distances swapped": {"distances", "decoder_distances"},
+    "biases of distances in the memory order of their transpose": {"distances"},
+    "biases of distances rolled": {"distances"},
     "weight in the memory order of its transpose": {"feed_forward_in"},
     "vocabulary rows rolled": {"words"},
     "one element changed by 1e-3": {"feed_forward_in"},
@@ -167,6 +170,9 @@ def without_place(family: Family, model: Model, tokenizer: bool) -> set[str]:
 
 def give_words(source: Path, family: Family) -> bool:
     """Put a vocabulary beside the weights, where the family's tokenizer reads a plain one."""
+    if family.name in SPIECES:
+        tiny_spiece(source, family)
+        return True
     known = family.tokenizer is not None and WORDPIECE in family.tokenizer.default_class.kinds
     if known:
         write_lines(source / VOCABULARY_FILES[WORDPIECE], [*special_tokens(family), *"abcdefgh"])
@@ -195,6 +201,7 @@ def test_every_fault_is_caught_on_a_small_model(
     runners = fitting(both, family).sides()[0]
     # Longer than the inputs, so that some rows are read by none.
     longer = {"max_position_embeddings": 60} if "max_position_embeddings" in family.small else {}
+    longer |= {"vocab_size": 2000} if family.reach else {}
     source = seed_small(model.source, **longer)
     tokenizer = give_words(source, family)
     convert_checkpoint(source, tmp_path / "converted", target=family.target, max_shard_size="8KB")
@@ -218,6 +225,7 @@ def test_every_fault_is_caught_at_the_true_size(name: str, tmp_path: Path, runne
     activation = "gelu" if name == "albert-chinese-tiny" else "gelu_new"
     placeless = ONLY_WITH_A_TIED_DECODER | ONLY_WITH_A_HEAD_BESIDE | ONLY_WITH_A_JOINT_MATRIX
     placeless |= ONLY_WITH_A_TOKENIZER | ONLY_WITH_SHARDS | ONLY_WITH_GENERATION | ONLY_WITH_A_DECODER
+    placeless |= {name for name, roles in ONLY_WITH_ROLES.items() if "distances" in roles}
     assert_all_caught(results, placeless | no_other_spelling(activation))
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -195,6 +196,23 @@ def test_what_was_not_run_never_looks_passed() -> None:
     most = len(ALL_CHECKS) - 1
     last = report_lines(make_report(not_run=("config",)))[-1]
     assert last.startswith(f"passed in part ({most} of {most + 1} checks passed, 1 not")
+
+
+def test_what_was_measured_is_shown_although_another_check_fails_at_the_same_place() -> None:
+    report = make_report()
+    measured = [
+        replace(make_check(name, False), worst=worst, limit=1e-9)
+        for name, worst in (("float64", 0.5), ("float32", 0.25))
+    ]
+    lost = [replace(make_check(name, False), worst=None, limit=None) for name in ("config", "layers")]
+    checks = tuple(replace(check, where="at one place") for check in (*lost, *measured))
+    lines = report_lines(replace(report, checks=checks))
+    assert [line.strip() for line in lines if "FAILED:" in line] == [
+        "config  FAILED: at one place",
+        "layers  FAILED: as config",
+        "float64 FAILED: worst 5.00e-01, limit 1.00e-09: at one place",
+        "float32 FAILED: worst 2.50e-01, limit 1.00e-09: at one place",
+    ]
 
 
 @pytest.mark.parametrize("name", ALL_CHECKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import UnreadableFileError
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import Report
+from paddle2torch.verify.reports.text import report_lines
 from paddle2torch.verify.runners.forward import Runners
 
 from ...conftest import TORCH_PYTHON, run_child
@@ -100,11 +102,17 @@ def own_decoder(folder: Path) -> None:
     configured(tie_word_embeddings=False)(folder)
 
 
+def without_prefix(arrays: Arrays) -> None:
+    for name in [name for name in arrays if name.startswith("bert.")]:
+        arrays[name.removeprefix("bert.")] = arrays.pop(name)
+
+
 SAME: dict[str, tuple[str, Callable[[Path], None]]] = {
     "tied tensors and a buffer": ("BertForMaskedLM", rewritten(tied_twice)),
     "a decoder of its own": ("BertForMaskedLM", own_decoder),
     "older names": ("BertForMaskedLM", rewritten(older_names)),
     "prefixed": ("AlbertModel", rewritten(of_a_task_model)),
+    "a backbone without its prefix": ("BertForSequenceClassification", rewritten(without_prefix)),
     "defaults left out": (
         "BertForMaskedLM",
         configured(initializer_range=None, hidden_dropout_prob=None, layer_norm_eps=None, pad_token_id=None),
@@ -182,6 +190,20 @@ def test_what_means_something_else_is_red(
     assert found is not None
     assert not found.passed
     assert any(where in problem for problem in found.problems), found.problems
+
+
+def test_what_no_check_gets_beyond_is_said_once(
+    folders: dict[str, tuple[Path, Path]], tmp_path: Path, runners: Runners
+) -> None:
+    def wrapped(arrays: Arrays) -> None:
+        for name in [*arrays]:
+            arrays[f"ptm.{name}"] = arrays.pop(name)
+
+    report = verify_changed(folders["BertForMaskedLM"], rewritten(wrapped), tmp_path, runners)
+    lines = report_lines(report)
+    assert [line for line in lines if re.search(r"does not fit its folder: missing (\S+, ){4}\S+ and \d+ more; ", line)]
+    assert "  float64 FAILED: as config" in lines
+    assert all(len(line) < 800 for line in lines)
 
 
 def test_weights_that_are_only_pytorchs_are_an_error(folders: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:

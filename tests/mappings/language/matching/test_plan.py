@@ -20,7 +20,7 @@ def tensors_of(architecture: str) -> dict[str, TensorFacts]:
     """All that a checkpoint can hold, optional tensors left out."""
     family = next(one for one in (ALBERT, BERT) if any(architecture == model.source for model in one.models))
     fields = ALBERT_FIELDS if family is ALBERT else BERT_FIELDS
-    rules = family.rules(architecture, fields, prefixed=architecture != family.base)
+    rules = family.rules(architecture, fields, prefixed=not family.is_bare(architecture))
     return {
         rule.source: TensorFacts("float32", rule.shape)
         for rule in rules

@@ -23,8 +23,10 @@ def test_all_sizes_are_found_again(family: Family, architecture: str, before: st
     for sample in family.samples():
         complete = {**sample, "num_labels": 5}
         shapes = {before + name: shape for name, shape in shapes_of(family, architecture, complete).items()}
-        rows = [*family.rows(complete), *family.model(architecture).head]
-        wanted = {size for row in rows for size in row.sizes()} | {*family.repeat.values()}
+        given = (*family.backbone_of(architecture), *family.model(architecture).head)
+        rows = [row for one in given for row in one.under(complete)]
+        wanted = {size for row in rows for size in row.sizes()}
+        wanted |= {family.repeat[name] for row in rows for name in row.wildcards()}
         # Nor is anything stated that follows from the sizes.
         unstated = {"num_labels", *wanted, *(entry.name for entry in family.fields if callable(entry.runs))}
         unsized = {name: value for name, value in complete.items() if name not in unstated}

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
-from xxhash import xxh3_128_digest
+from xxhash import xxh3_128, xxh3_128_digest
 
 from ...errors import OutputError, SourceChangedError, UnreadableFileError
 from .byte_source import ByteSource, write_all
@@ -18,6 +18,9 @@ from .tensors import Scratch
 
 WORKERS = 2
 """Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
+
+BAND_BYTES = 16 << 20
+"""Read back at once, at most, where the rows of several stretches lie between each other's."""
 
 GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
 """Bytes and number of pieces that are given to a thread together."""
@@ -72,17 +75,59 @@ def check_stretches(source: ByteSource, stretches: Sequence[Stretch], progress: 
     if (hashed := sum(stretch.nbytes for stretch in stretches)) != source.size:
         raise OutputError(f"{source.path}: {hashed} bytes were written and it holds {source.size}; is the disk sound?")
 
-    def check(stretch: Stretch, scratch: Scratch) -> None:
-        found = scratch.take("strip", stretch.rows, stretch.length, np.dtype(np.uint8))
+    def check(band: Sequence[Stretch], start: int, end: int, scratch: Scratch) -> None:
         try:
-            source.read_rows(bytes_of(found), stretch.length, stretch.length, stretch.place, stretch.step)
+            if end - start <= BAND_BYTES:
+                found = bytes_of(scratch.take("strip", 1, end - start, np.dtype(np.uint8)))
+                source.read_into(found, start)
+                digests = [_digest_of(found, stretch, stretch.place - start, stretch.step) for stretch in band]
+            else:
+                digests = [
+                    _digest_of(_rows_of(source, stretch, scratch), stretch, 0, stretch.length) for stretch in band
+                ]
         except (SourceChangedError, UnreadableFileError) as error:
             raise OutputError(f"{source.path}: does not read back: {error}") from error
-        if xxh3_128_digest(bytes_of(found)) != stretch.digest:
-            raise did_not_read_back(source.path, stretch.name)
+        for stretch, digest in zip(band, digests, strict=True):
+            if digest != stretch.digest:
+                raise did_not_read_back(source.path, stretch.name)
 
-    in_order = sorted(stretches, key=lambda stretch: stretch.place)
-    in_threads((((stretch,), stretch.nbytes if stretch.name else 0) for stretch in in_order), check, progress)
+    bands = (
+        ((band, start, end), sum(stretch.nbytes for stretch in band if stretch.name))
+        for band, start, end in _bands(stretches)
+    )
+    in_threads(bands, check, progress)
+
+
+def _bands(stretches: Sequence[Stretch]) -> Iterator[tuple[list[Stretch], int, int]]:
+    """The stretches in the order of the file, those whose rows lie between each other's together: where a matrix was
+    written some columns at a time, they are read in whole rows. With each, the bytes from and to which it reaches."""
+    band: list[Stretch] = []
+    start = end = 0
+    for stretch in sorted(stretches, key=lambda stretch: stretch.place):
+        if band and stretch.place >= end:
+            yield band, start, end
+            band = []
+        if not band:
+            start = end = stretch.place
+        band.append(stretch)
+        end = max(end, stretch.place + (stretch.rows - 1) * stretch.step + stretch.length)
+    if band:
+        yield band, start, end
+
+
+def _rows_of(source: ByteSource, stretch: Stretch, scratch: Scratch) -> memoryview:
+    """The rows of a stretch, read one by one."""
+    found = bytes_of(scratch.take("strip", stretch.rows, stretch.length, np.dtype(np.uint8)))
+    source.read_rows(found, stretch.length, stretch.length, stretch.place, stretch.step)
+    return found
+
+
+def _digest_of(found: memoryview, stretch: Stretch, place: int, apart: int) -> bytes:
+    """The hash of the rows of a stretch, of which the first is at `place` of `found` and each `apart` from the next."""
+    digest = xxh3_128()
+    for begin in range(place, place + stretch.rows * apart, apart):
+        digest.update(found[begin : begin + stretch.length])
+    return digest.digest()
 
 
 def did_not_read_back(path: Path, name: str | None) -> OutputError:

@@ -86,8 +86,10 @@ def _memory(nbytes: int) -> mmap.mmap:
 
     The allocator would keep it, and would from then on also keep every smaller array that is dropped.
     """
-    memory = mmap.mmap(-1, nbytes)
-    with suppress(AttributeError, OSError):  # Not every system has large pages; they only save time.
+    # Only private memory comes in large pages, which save time. Not every system knows the word, or has such pages.
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    memory = mmap.mmap(-1, nbytes, **private)
+    with suppress(AttributeError, OSError):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return memory
 

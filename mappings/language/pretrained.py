@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from ...errors import MappingError, UnknownNameError
@@ -222,15 +223,15 @@ def read_names(family: str, table: str) -> list[Pretrained]:
     table that lacks a column or a value, or names a tokenizer file of an unknown kind.
     """
     entries = []
-    for line, row in enumerate(csv.DictReader(table.splitlines()), 2):
+    rows = csv.DictReader(table.splitlines())
+    columns = rows.fieldnames or ()
+    counts = [column for column in columns if column.startswith(_PARAMETERS)]
+    fields = sorted(set(columns).difference(_TEXTS, (_LENGTH, _CLASS), counts))
+    for line, row in enumerate(rows, 2):
         if None in row or None in row.values() or not row.get("name"):
             raise MappingError(f"names/{family}.csv, line {line}: does not have a value for every column, or no name")
         if missing := [column for column in _TEXTS if column not in row]:
             raise MappingError(f"names/{family}.csv: has no column {missing[0]}")
-        fields = [
-            column for column in row if column not in (*_TEXTS, _LENGTH, _CLASS) and not column.startswith(_PARAMETERS)
-        ]
-        counts = [column for column in row if column.startswith(_PARAMETERS)]
         tokenizer = tuple(row["tokenizer"].split())
         if not tokenizer or not all(url.endswith(TOKENIZER_ENDINGS) for url in tokenizer):
             raise MappingError(
@@ -241,7 +242,7 @@ def read_names(family: str, table: str) -> list[Pretrained]:
                 name=row["name"],
                 family=family,
                 language=row["language"],
-                configuration={column: _value(row[column]) for column in sorted(fields) if row[column]},
+                configuration={column: _value(row[column]) for column in fields if row[column]},
                 weights_url=row["weights"],
                 tokenizer_urls=tokenizer,
                 parameters={column.removeprefix(_PARAMETERS): int(row[column]) for column in counts if row[column]},
@@ -254,7 +255,9 @@ def read_names(family: str, table: str) -> list[Pretrained]:
     return entries
 
 
+@cache
 def _value(cell: str) -> Any:
+    """A cell's value; tables hold few different ones, and every conversion reads them."""
     try:
         return json.loads(cell)
     except ValueError:

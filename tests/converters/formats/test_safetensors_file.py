@@ -70,6 +70,8 @@ def cut_small(monkeypatch: pytest.MonkeyPatch, nbytes: int) -> None:
     monkeypatch.setattr(tensors, "BLOCK_ROWS", 5)
     monkeypatch.setattr(tensors, "UNPADDED_BYTES", nbytes // 12)
     monkeypatch.setattr(piecewise, "SMALL", 0)
+    # With 2000 bytes read back as it lies, with 64 row by row.
+    monkeypatch.setattr(stretches, "BAND_BYTES", 8 * nbytes)
     for module in (tensors, piecewise):
         monkeypatch.setattr(module, "STRIP_BYTES", nbytes // 4)
 

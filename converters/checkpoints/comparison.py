@@ -58,4 +58,6 @@ def bit_equal(one: Tensor, other: Tensor, transform: Transform = IDENTITY) -> bo
     if one.dtype != other.dtype or turned.shape != other.shape:
         return False
     scratch = Scratch()
-    return all(bits_equal(turned, region, piece, other, scratch) for region, piece in turned.pieces())
+    return all(
+        bits_equal(turned.strips(region, piece, scratch), other, scratch.beside) for region, piece in turned.pieces()
+    )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,8 @@ from ...mappings.language.transforms import IDENTITY, Region, Transform, View, m
 from .byte_source import ByteSource, write_all
 from .casting import cast_into, number_of
 from .dtypes import DTYPES, Array, DType
-from .stretches import Stretch, check_stretches, did_not_read_back, in_threads, stretch_of, write_strip
-from .tensors import STRIP_BYTES, Piece, Scratch, Tensor
+from .stretches import Stretch, by_shares, check_stretches, did_not_read_back, in_threads, stretch_of, write_strip
+from .tensors import BLOCK_BYTES, STRIP_BYTES, WHOLE, Piece, Scratch, Share, Tensor
 
 SMALL = 4096
 """Elements that are one piece, however they lie: in no shape do they take a megabyte when their rows are apart."""
@@ -88,17 +87,31 @@ class Entry:
             for piece in self._seen(region).pieces(region.transposed, within=box, block_bytes=block_bytes):
                 yield region, _shifted(piece, region.top - region.row, region.left - region.column)
 
-    def strips(self, region: Region, piece: Piece, scratch: Scratch) -> Iterator[tuple[Piece, Array]]:
-        """A piece of what is written, some rows at a time: each strip's place, and the strip as a C-ordered matrix in
-        the memory of `scratch`, valid until the next one is asked for."""
+    def memory_of(self, region: Region, piece: Piece) -> int:
+        """Memory for what of the source a piece of what is written is made of, where that is turned; 0 elsewhere."""
         if region.source is None:
-            name, down, right = self.name, 0, 0
-            found = self._made_strips(region, piece, scratch)
+            return 0
+        return self._seen(region).memory_of(_in_source(piece, region), region.transposed)
+
+    def load(self, region: Region, piece: Piece, scratch: Scratch, share: Share) -> None:
+        """Read a share of what such a piece is made of, for `strips`."""
+        self._seen(region).load(_in_source(piece, region), scratch, region.transposed, share)
+
+    def strips(
+        self, region: Region, piece: Piece, scratch: Scratch, loaded: Scratch | None = None, share: Share = WHOLE
+    ) -> Iterator[tuple[Piece, Array]]:
+        """A share of a piece of what is written, some rows at a time: each strip's place, and the strip as a C-ordered
+        matrix in the memory of `scratch`, valid until the next one is asked for. `loaded` is where `load` has put what
+        it is made of; without it that is read here."""
+        down, right = region.top - region.row, region.left - region.column
+        if region.source is None:
+            name, found = self.name, self._made_strips(region, piece, scratch)
         else:
-            name, down, right = self.tensors[region.source].name, region.top - region.row, region.left - region.column
-            found = self._seen(region).strips(_shifted(piece, -down, -right), scratch, region.transposed)
+            name = self.tensors[region.source].name
+            there = _in_source(piece, region)
+            found = self._seen(region).strips(there, scratch, region.transposed, loaded, share)
         for place, block in found:
-            part = _shifted(place, down, right) if down or right else place
+            part = _shifted(place, down, right) if region.source is not None and (down or right) else place
             if self.dtype != self.stored:
                 given, block = block, scratch.take("cast", part.height, part.width, self.dtype.storage)
                 cast_into(given.reshape(-1), self.stored, block.reshape(-1), self.dtype, name)
@@ -131,6 +144,11 @@ class Entry:
         if as_it_is and (len(tensor.shape) == 2 or not region.transposed):
             return tensor
         return tensor.part(region.start, region.seen)
+
+
+def _in_source(piece: Piece, region: Region) -> Piece:
+    """A piece of what is written, as the region's tensor counts."""
+    return _shifted(piece, region.row - region.top, region.column - region.left)
 
 
 def _shifted(piece: Piece, down: int, right: int) -> Piece:
@@ -176,8 +194,8 @@ def write_tensors(
                 write_all(descriptor, memoryview(run), place)
                 stretches.append(stretch_of(None, np.frombuffer(run, np.uint8).reshape(1, -1), place, len(run)))
 
-            def write(entry: Entry, region: Region, piece: Piece, scratch: Scratch) -> None:
-                for part, block in entry.strips(region, piece, scratch):
+            def write(entry: Entry, strips: Iterator[tuple[Piece, Array]], _: Scratch) -> None:
+                for part, block in strips:
                     place, step = place_of(entry, part, layout.places[entry.name])
                     stretches.append(stretch_of(entry.name, block, place, step))
                     # The system lets one thread at a time write a file; the other would spin while it waits.
@@ -185,10 +203,9 @@ def write_tensors(
                         write_strip(descriptor, block, place, step)
 
             on_every_piece(entries, write, progress, block_bytes)
-            size = os.fstat(descriptor).st_size
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    if size != layout.size:
+    if (size := sum(stretch.nbytes for stretch in stretches)) != layout.size:
         raise OutputError(f"{path}: {size} bytes were written, {layout.size} were announced")
     return Receipt(layout, tuple(stretches))
 
@@ -202,17 +219,35 @@ def place_of(entry: Entry, part: Piece, start: int) -> tuple[int, int]:
 
 def on_every_piece(
     entries: Sequence[Entry],
-    work: Callable[[Entry, Region, Piece, Scratch], None],
+    work: Callable[[Entry, Iterator[tuple[Piece, Array]], Scratch], None],
     progress: Callable[[int], None],
     block_bytes: int | None = None,
 ) -> None:
-    """Do `work` on every piece of `entries`, as `in_threads` does."""
-    pieces = (
-        ((entry, region, piece), piece.height * piece.width * entry.dtype.itemsize)
-        for entry in entries
-        for region, piece in entry.pieces(block_bytes)
-    )
-    in_threads(pieces, work, progress)
+    """Do `work` on the strips of every piece of `entries`, as `in_threads` does; where a piece takes the memory of all
+    threads, on the shares of it, as `by_shares` does. `progress` gets the bytes of each."""
+    large: list[tuple[tuple[Entry, Region, Piece], int]] = []
+
+    def small() -> Iterator[tuple[tuple[Entry, Region, Piece], int]]:
+        for entry in entries:
+            for region, piece in entry.pieces(block_bytes):
+                elements = piece.height * piece.width
+                item = (entry, region, piece), elements * entry.dtype.itemsize
+                if elements > SMALL and entry.memory_of(region, piece) > (block_bytes or BLOCK_BYTES):
+                    large.append(item)
+                else:
+                    yield item
+
+    def alone(entry: Entry, region: Region, piece: Piece, scratch: Scratch) -> None:
+        work(entry, entry.strips(region, piece, scratch), scratch)
+
+    def load(entry: Entry, region: Region, piece: Piece, common: Scratch, share: Share) -> None:
+        entry.load(region, piece, common, share)
+
+    def together(entry: Entry, region: Region, piece: Piece, scratch: Scratch, common: Scratch, share: Share) -> None:
+        work(entry, entry.strips(region, piece, scratch, common, share), scratch)
+
+    in_threads(small(), alone, progress)
+    by_shares(large, load, together, progress)
 
 
 def check_names(path: Path, entries: Sequence[Entry], tensors: Mapping[str, Tensor]) -> None:
@@ -250,19 +285,19 @@ def compare_tensors(
     Raises OutputError naming the first tensor that is different.
     """
 
-    def compare(entry: Entry, region: Region, piece: Piece, scratch: Scratch) -> None:
-        if not bits_equal(entry, region, piece, tensors[entry.name], scratch):
+    def compare(entry: Entry, strips: Iterator[tuple[Piece, Array]], scratch: Scratch) -> None:
+        if not bits_equal(strips, tensors[entry.name], scratch.beside):
             raise did_not_read_back(path, entry.name)
 
     on_every_piece(entries, compare, progress)
 
 
-def bits_equal(entry: Entry, region: Region, piece: Piece, tensor: Tensor, scratch: Scratch) -> bool:
-    """Whether a piece of what is written has the bits of a tensor of the same type and shape there."""
-    others = scratch.beside
-    bits = np.dtype(f"u{min(entry.dtype.itemsize, 8)}")
+def bits_equal(strips: Iterable[tuple[Piece, Array]], tensor: Tensor, scratch: Scratch) -> bool:
+    """Whether strips of what is written have the bits of a tensor of the same type and shape there, which is read into
+    `scratch`."""
+    bits = np.dtype(f"u{min(tensor.dtype.itemsize, 8)}")
     return all(
         np.array_equal(found.view(bits), block[place.top - part.top : place.bottom - part.top].view(bits))
-        for part, block in entry.strips(region, piece, scratch)
-        for place, found in tensor.strips(part, others)
+        for part, block in strips
+        for place, found in tensor.strips(part, scratch)
     )

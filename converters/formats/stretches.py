@@ -14,7 +14,7 @@ from xxhash import xxh3_128, xxh3_128_digest
 from ...errors import OutputError, SourceChangedError, UnreadableFileError
 from .byte_source import ByteSource, write_all
 from .dtypes import Array
-from .tensors import Scratch
+from .tensors import Scratch, Share
 
 WORKERS = 2
 """Threads that write or compare. More gain nothing, as one file is written by one thread at a time, and cost memory."""
@@ -166,6 +166,33 @@ def in_threads(
         try:
             for future in [pool.submit(task, *group) for group in groups]:
                 progress(future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def by_shares(
+    items: Iterable[tuple[tuple[Any, ...], int]],
+    load: Callable[..., None],
+    work: Callable[..., None],
+    progress: Callable[[int], None],
+) -> None:
+    """Do `load`, and then `work`, on one of `items` after the other, all of `WORKERS` on a share of it: for what takes
+    so much memory that there is only one at a time. `load` gets the item, a `Scratch` that is common to all, and the
+    share; `work` also a `Scratch` of its own, before these. Raises as `in_threads`.
+    """
+    common, scratches = Scratch(), [Scratch() for _ in range(WORKERS)]
+    shares = [Share(number, WORKERS) for number in range(WORKERS)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for item, nbytes in items:
+                loading = [pool.submit(load, *item, common, share) for share in shares]
+                for future in loading:
+                    future.result()
+                working = [pool.submit(work, *item, scratches[share.number], common, share) for share in shares]
+                for future in working:
+                    future.result()
+                progress(nbytes)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import mmap
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +31,7 @@ PLAIN_BYTES = 16 << 20
 
 BLOCK_ROWS = 4096
 """Rows of the source in such a piece. Each is a read, unless the piece has whole ones, and each row of its transpose is
-a write, unless the piece has whole ones of these: so many rows of 16 kB make few of both."""
+a write, unless the piece has whole ones of these: so many rows of 16 or 32 kB make few of both."""
 
 UNPADDED_BYTES = 1 << 10
 """Length of whole rows up to which they are read as they lie."""
@@ -61,11 +63,26 @@ class Piece:
         return self.right - self.left
 
 
+class Share(NamedTuple):
+    """One of `of` shares, counted from 0, of what threads do together."""
+
+    number: int
+    of: int
+
+    def span(self, total: int) -> tuple[int, int]:
+        """From where to where of `total` the share goes."""
+        return total * self.number // self.of, total * (self.number + 1) // self.of
+
+
+WHOLE = Share(0, 1)
+
+
 @dataclass
 class Scratch:
     """Memory that is used again for every piece: fresh memory would cost as much time as the copying into it."""
 
     _buffers: dict[str, Array] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
     def beside(self) -> Scratch:
@@ -75,9 +92,10 @@ class Scratch:
     def take(self, purpose: str, rows: int, columns: int, dtype: np.dtype[np.generic]) -> Array:
         """An array for `purpose`, with any content, that is valid until the same purpose is asked for again."""
         nbytes = rows * columns * dtype.itemsize
-        if purpose not in self._buffers or self._buffers[purpose].size < nbytes:
-            # What is not touched takes no memory.
-            self._buffers[purpose] = np.frombuffer(_memory(max(nbytes, BLOCK_BYTES)), np.uint8)
+        with self._lock:
+            if purpose not in self._buffers or self._buffers[purpose].size < nbytes:
+                # What is not touched takes no memory.
+                self._buffers[purpose] = np.frombuffer(_memory(max(nbytes, BLOCK_BYTES)), np.uint8)
         return self._buffers[purpose][:nbytes].view(dtype).reshape(rows, columns)
 
 
@@ -160,8 +178,8 @@ class Tensor:
     ) -> Iterator[Piece]:
         """Pieces that cover the tensor, or its transpose (2-D only), once, in the order of their first elements.
 
-        With `whole_rows` every piece has all columns; with `within` they cover that rectangle. `block_bytes` of memory
-        are enough for any piece.
+        With `whole_rows` every piece has all columns; with `within` they cover that rectangle. A piece that is turned
+        takes `block_bytes` of memory at most, as `memory_of` says, or twice that where the whole would take more.
         """
         if transposed and len(self.shape) != 2:
             raise ValueError(f"{self.name}: only a matrix can be transposed, not shape {list(self.shape)}")
@@ -172,11 +190,10 @@ class Tensor:
         if self._is_shuffled:
             height, width = box.height, box.width
         elif self._is_flipped(transposed):
-            height, width = self._turned_shape(box, box.height == rows, block_bytes or BLOCK_BYTES)
+            height, width = self._turned_shape(box, box.height == rows, whole_rows, block_bytes or BLOCK_BYTES)
         else:
             height, width = self._plain_shape(box)
-        if whole_rows:
-            width = box.width
+            width = box.width if whole_rows else width
         for top in range(box.top, box.bottom, height):
             for left in range(box.left, box.right, width):
                 yield Piece(top, min(top + height, box.bottom), left, min(left + width, box.right))
@@ -187,35 +204,67 @@ class Tensor:
         width = _evenly(box.width, STRIP_BYTES // itemsize)
         return min(box.height, max(1, PLAIN_BYTES // (width * itemsize))) if width == box.width else 1, width
 
-    def _turned_shape(self, box: Piece, whole: bool, block_bytes: int) -> tuple[int, int]:
+    def _turned_shape(self, box: Piece, whole: bool, whole_rows: bool, block_bytes: int) -> tuple[int, int]:
         """Height and width of pieces that are turned; `whole`: the box has whole rows of the source."""
         itemsize = self.dtype.itemsize
+        if whole_rows:
+            return _evenly(box.height, block_bytes // box.width // CACHE_LINE * CACHE_LINE // itemsize), box.width
+        if box.width * _stride(box.height * itemsize, whole) > block_bytes:
+            block_bytes *= 2
         height = box.height
         lines = max(1, block_bytes // BLOCK_ROWS // CACHE_LINE)
         most = (lines - (lines + 1) % 2) * CACHE_LINE
         if _stride(height * itemsize, whole) > most:
             height, whole = _evenly(height, most // itemsize), False
-        return height, _evenly(
-            box.width, min(block_bytes // _stride(height * itemsize, whole), STRIP_BYTES // itemsize)
-        )
+        width = min(block_bytes // _stride(height * itemsize, whole), STRIP_BYTES // itemsize)
+        return height, _evenly(box.width, width)
 
-    def strips(self, piece: Piece, scratch: Scratch, transposed: bool = False) -> Iterator[tuple[Piece, Array]]:
-        """The piece of the tensor, or of its transpose, some of its rows at a time: each strip's place, and the strip
-        as a C-ordered matrix in the memory of `scratch`, valid until the next one is asked for.
+    def memory_of(self, piece: Piece, transposed: bool) -> int:
+        """Memory for what of the source a piece that is turned is made of; 0 for another."""
+        if self._is_shuffled or not self._is_flipped(transposed):
+            return 0
+        return piece.width * self._apart(piece, transposed)
+
+    def load(self, piece: Piece, scratch: Scratch, transposed: bool, share: Share = WHOLE) -> None:
+        """Read a share of what of the source a piece that is turned is made of, for `strips` with the same `scratch`.
 
         Raises SourceChangedError when the file ends early.
         """
+        source, offset = self.open_source()
+        itemsize = self.dtype.itemsize
+        stored, apart = self._stored_columns(transposed), self._apart(piece, transposed)
+        first, end = share.span(piece.width)
+        rows = _bytes_of(self._block(piece, scratch, transposed).reshape(-1))[first * apart : end * apart]
+        start = offset + ((piece.left + first) * stored + piece.top) * itemsize
+        source.read_rows(rows, piece.height * itemsize, apart, start, stored * itemsize)
+
+    def strips(
+        self,
+        piece: Piece,
+        scratch: Scratch,
+        transposed: bool = False,
+        loaded: Scratch | None = None,
+        share: Share = WHOLE,
+    ) -> Iterator[tuple[Piece, Array]]:
+        """A share of the piece of the tensor, or of its transpose, some of its rows at a time: each strip's place, and
+        the strip as a C-ordered matrix in the memory of `scratch`, valid until the next one is asked for.
+
+        `loaded` is where `load` has put what the piece is made of; without it that is done here. Raises
+        SourceChangedError when the file ends early.
+        """
         step = max(1, STRIP_BYTES // (piece.width * self.dtype.itemsize))
-        parts = (
+        parts = [
             replace(piece, top=top, bottom=min(top + step, piece.bottom))
             for top in range(piece.top, piece.bottom, step)
-        )
+        ][share.number :: share.of]
         if self._is_shuffled:
             whole = self.read().reshape(matrix_shape(self.shape))
             for part in parts:
                 yield part, np.ascontiguousarray(whole[part.top : part.bottom, part.left : part.right])
         elif self._is_flipped(transposed):
-            block = self._rows_of(piece, scratch, transposed)
+            if loaded is None:
+                self.load(piece, scratch, transposed)
+            block = self._block(piece, loaded or scratch, transposed)
             for part in parts:
                 strip = scratch.take("strip", part.height, part.width, self.dtype.storage)
                 _turn(block[:, part.top - piece.top : part.bottom - piece.top], strip)
@@ -231,17 +280,20 @@ class Tensor:
                 source.read_rows(_bytes_of(strip.reshape(-1)), length, length, start, columns * itemsize)
                 yield part, strip
 
-    def _rows_of(self, piece: Piece, scratch: Scratch, transposed: bool) -> Array:
-        """The transpose of a piece, as it lies in the source: a matrix whose rows may lie apart from each other."""
-        source, offset = self.open_source()
-        itemsize = self.dtype.itemsize
-        stored = matrix_shape(self.shape if transposed else self.shape[::-1])[1]
-        length = piece.height * itemsize
-        apart = _stride(length, piece.height == stored)
-        block = scratch.take("block", piece.width, apart // itemsize, self.dtype.storage)
-        start = offset + (piece.left * stored + piece.top) * itemsize
-        source.read_rows(_bytes_of(block.reshape(-1)), length, apart, start, stored * itemsize)
-        return block[:, : piece.height]
+    def _block(self, piece: Piece, scratch: Scratch, transposed: bool) -> Array:
+        """Memory for the transpose of a piece, as it lies in the source: a matrix whose rows may have a rest that is
+        of no concern."""
+        return scratch.take(
+            "block", piece.width, self._apart(piece, transposed) // self.dtype.itemsize, self.dtype.storage
+        )
+
+    def _apart(self, piece: Piece, transposed: bool) -> int:
+        """Bytes from one row of that memory to the next."""
+        return _stride(piece.height * self.dtype.itemsize, piece.height == self._stored_columns(transposed))
+
+    def _stored_columns(self, transposed: bool) -> int:
+        """Columns of the C-ordered matrix in the file, whose transpose is asked for."""
+        return matrix_shape(self.shape if transposed else self.shape[::-1])[1]
 
     @property
     def _is_shuffled(self) -> bool:

@@ -173,6 +173,12 @@ class PickleIndex:
         return span
 
     def _line(self) -> str:
+        start = self._position - self._window_start
+        end = self._window.find(b"\n", start, start + MAX_GLOBAL_BYTES + 1)
+        if end >= 0:
+            self._position += end + 1 - start
+            return self._window[start:end].decode("utf-8", "backslashreplace")
+        # It reaches beyond the window, or is too long.
         line = bytearray()
         while (byte := self._take(1)) != b"\n":
             line += byte

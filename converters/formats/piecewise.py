@@ -17,7 +17,7 @@ from .byte_source import ByteSource, write_all
 from .casting import cast_into, number_of
 from .dtypes import DTYPES, Array, DType
 from .stretches import Stretch, by_shares, check_stretches, did_not_read_back, in_threads, stretch_of, write_strip
-from .tensors import BLOCK_BYTES, STRIP_BYTES, WHOLE, Piece, Scratch, Share, Tensor
+from .tensors import STRIP_BYTES, WHOLE, Piece, Scratch, Share, Tensor
 
 SMALL = 4096
 """Elements that are one piece, however they lie: in no shape do they take a megabyte when their rows are apart."""
@@ -87,11 +87,11 @@ class Entry:
             for piece in self._seen(region).pieces(region.transposed, within=box, block_bytes=block_bytes):
                 yield region, _shifted(piece, region.top - region.row, region.left - region.column)
 
-    def memory_of(self, region: Region, piece: Piece) -> int:
-        """Memory for what of the source a piece of what is written is made of, where that is turned; 0 elsewhere."""
-        if region.source is None:
-            return 0
-        return self._seen(region).memory_of(_in_source(piece, region), region.transposed)
+    def fills_memory(self, region: Region, piece: Piece, block_bytes: int | None) -> bool:
+        """Whether what of the source a piece of what is written is made of takes more than `block_bytes` of memory."""
+        if region.source is None or piece.height * piece.width <= SMALL:
+            return False
+        return self._seen(region).fills_memory(_in_source(piece, region), region.transposed, block_bytes)
 
     def load(self, region: Region, piece: Piece, scratch: Scratch, share: Share) -> None:
         """Read a share of what such a piece is made of, for `strips`."""
@@ -230,9 +230,8 @@ def on_every_piece(
     def small() -> Iterator[tuple[tuple[Entry, Region, Piece], int]]:
         for entry in entries:
             for region, piece in entry.pieces(block_bytes):
-                elements = piece.height * piece.width
-                item = (entry, region, piece), elements * entry.dtype.itemsize
-                if elements > SMALL and entry.memory_of(region, piece) > (block_bytes or BLOCK_BYTES):
+                item = (entry, region, piece), piece.height * piece.width * entry.dtype.itemsize
+                if entry.fills_memory(region, piece, block_bytes):
                     large.append(item)
                 else:
                     yield item

@@ -22,6 +22,9 @@ WORKERS = 2
 BAND_BYTES = 16 << 20
 """Read back at once, at most, where the rows of several stretches lie between each other's."""
 
+ALONE_BYTES = 64 << 10
+"""What is smaller takes less time than two threads that hand the interpreter's lock back and forth for each."""
+
 GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
 """Bytes and number of pieces that are given to a thread together."""
 
@@ -140,9 +143,9 @@ def in_threads(
     items: Iterable[tuple[tuple[Any, ...], int]], work: Callable[..., None], progress: Callable[[int], None]
 ) -> None:
     """Do `work` on every one of `items`, which come with their bytes, `WORKERS` at a time, each with a `Scratch` that
-    only one thread uses at a time; `progress` gets the bytes of each, in order.
+    only one thread uses at a time; `progress` gets the bytes of each. Small ones come first, all in this thread.
 
-    Raises the first exception, in the order of the items, when the work under way has ended; no other is begun then.
+    Raises the first exception, in that order, when the work under way has ended; no other is begun then.
     """
     scratches: SimpleQueue[Scratch] = SimpleQueue()
     for _ in range(WORKERS):
@@ -157,14 +160,20 @@ def in_threads(
             scratches.put(scratch)
         return nbytes
 
-    groups = list(_groups(items))
-    if len(groups) == 1:
+    large: list[tuple[list[tuple[Any, ...]], int]] = []
+    for group, nbytes in _groups(items):
+        if nbytes < len(group) * ALONE_BYTES:
+            progress(task(group, nbytes))
+        else:
+            large.append((group, nbytes))
+    if len(large) <= 1:
         # Starting threads would cost more than there is to do.
-        progress(task(*groups[0]))
+        for group, nbytes in large:
+            progress(task(group, nbytes))
         return
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for future in [pool.submit(task, *group) for group in groups]:
+            for future in [pool.submit(task, *group) for group in large]:
                 progress(future.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -199,8 +208,7 @@ def by_shares(
 
 
 def _groups(items: Iterable[tuple[tuple[Any, ...], int]]) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
-    """The items in their order, small ones together: handing one to a thread costs as much as a copy of some ten
-    kilobytes."""
+    """The items in their order, small ones together."""
     group: list[tuple[Any, ...]] = []
     filled = 0
     for item, nbytes in items:

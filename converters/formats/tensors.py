@@ -179,7 +179,7 @@ class Tensor:
         """Pieces that cover the tensor, or its transpose (2-D only), once, in the order of their first elements.
 
         With `whole_rows` every piece has all columns; with `within` they cover that rectangle. A piece that is turned
-        takes `block_bytes` of memory at most, as `memory_of` says, or twice that where the whole would take more.
+        takes `block_bytes` of memory at most, or twice that where the whole would take more: see `fills_memory`.
         """
         if transposed and len(self.shape) != 2:
             raise ValueError(f"{self.name}: only a matrix can be transposed, not shape {list(self.shape)}")
@@ -219,11 +219,11 @@ class Tensor:
         width = min(block_bytes // _stride(height * itemsize, whole), STRIP_BYTES // itemsize)
         return height, _evenly(box.width, width)
 
-    def memory_of(self, piece: Piece, transposed: bool) -> int:
-        """Memory for what of the source a piece that is turned is made of; 0 for another."""
+    def fills_memory(self, piece: Piece, transposed: bool, block_bytes: int | None = None) -> bool:
+        """Whether a piece takes more than `block_bytes` of memory, so that no other is made beside it."""
         if self._is_shuffled or not self._is_flipped(transposed):
-            return 0
-        return piece.width * self._apart(piece, transposed)
+            return False
+        return piece.width * self._apart(piece, transposed) > (block_bytes or BLOCK_BYTES)
 
     def load(self, piece: Piece, scratch: Scratch, transposed: bool, share: Share = WHOLE) -> None:
         """Read a share of what of the source a piece that is turned is made of, for `strips` with the same `scratch`.

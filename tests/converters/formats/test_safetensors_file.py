@@ -25,9 +25,9 @@ from paddle2torch.converters.formats.safetensors_file import (
     open_safetensors,
     write_safetensors,
 )
-from paddle2torch.converters.formats.tensors import Piece, Scratch, Tensor
+from paddle2torch.converters.formats.tensors import Piece, Tensor
 from paddle2torch.errors import OutputError, SourceChangedError, UnreadableFileError
-from paddle2torch.mappings.language.transforms import IDENTITY, TRANSPOSE
+from paddle2torch.mappings.language.transforms import IDENTITY, TRANSPOSE, Transform
 
 METADATA = {"format": "pt"}
 SHAPES = [(), (1,), (17,), (0,), (0, 3), (3, 0), (1, 9), (9, 1), (40, 60), (300, 20), (20, 300), (2, 3, 4), (2, 0, 3)]
@@ -51,9 +51,15 @@ def stored(folder: Path, values: dict[str, Any], dtypes: dict[str, str] | None =
     return found
 
 
-def one_matrix(folder: Path, rows: int = 50, columns: int = 70) -> tuple[Any, list[Entry]]:
-    value = np.random.default_rng(1).standard_normal((rows, columns)).astype("f4")
-    return value, [Entry("w", (stored(folder, {"w": value})["w"],), TRANSPOSE)]
+def one_matrix(folder: Path, transform: Transform = TRANSPOSE) -> tuple[Any, list[Entry]]:
+    value = np.random.default_rng(1).standard_normal((50, 70)).astype("f4")
+    return value, [Entry("w", (stored(folder, {"w": value})["w"],), transform)]
+
+
+in_every_way = pytest.mark.parametrize(
+    "transform", [IDENTITY, TRANSPOSE], ids=["a piece for each thread", "a share of each piece"]
+)
+"""How threads divide the work: a matrix that is turned, and takes more memory than a piece, is theirs together."""
 
 
 @pytest.fixture(params=[None, 2000, 64], ids=["default", "small", "smallest"])
@@ -70,6 +76,7 @@ def cut_small(monkeypatch: pytest.MonkeyPatch, nbytes: int) -> None:
     monkeypatch.setattr(tensors, "BLOCK_ROWS", 5)
     monkeypatch.setattr(tensors, "UNPADDED_BYTES", nbytes // 12)
     monkeypatch.setattr(piecewise, "SMALL", 0)
+    monkeypatch.setattr(stretches, "ALONE_BYTES", 0)
     # With 2000 bytes read back as it lies, with 64 row by row.
     monkeypatch.setattr(stretches, "BAND_BYTES", 8 * nbytes)
     for module in (tensors, piecewise):
@@ -244,38 +251,42 @@ def test_a_source_that_shrinks_is_reported(tmp_path: Path, monkeypatch: pytest.M
         compare_safetensors(tmp_path / "written", entries, nothing)
 
 
+@in_every_way
 @pytest.mark.parametrize("error", [UnreadableFileError("bad"), MemoryError("none left"), KeyError("a bug")])
-def test_no_exception_of_a_worker_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_no_exception_of_a_worker_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, transform: Transform
+) -> None:
     """The first in the order of the pieces is raised, and the pieces after it are not begun."""
-    _, entries = one_matrix(tmp_path)
+    _, entries = one_matrix(tmp_path, transform)
     cut_small(monkeypatch, 500)
     monkeypatch.setattr(stretches, "GROUP_PIECES", 1)
     real, begun = Tensor.strips, []
 
-    def strips(self: Tensor, piece: Piece, scratch: Scratch, transposed: bool = False) -> Any:
-        begun.append(piece.top)
+    def strips(self: Tensor, piece: Piece, *rest: Any) -> Any:
+        begun.append(piece)
         time.sleep(0.002)
         if piece.top >= 20:
             raise error
-        return real(self, piece, scratch, transposed)
+        return real(self, piece, *rest)
 
     monkeypatch.setattr(Tensor, "strips", strips)
     with pytest.raises(type(error)) as caught:
         write_safetensors(tmp_path / "written", entries, METADATA, nothing)
     assert caught.value is error
-    assert len(begun) < len(list(entries[0].pieces()))
+    assert len(set(begun)) < len(list(entries[0].pieces()))
 
 
-def test_an_interruption_leaves_promptly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@in_every_way
+def test_an_interruption_leaves_promptly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transform: Transform) -> None:
     """It comes to the calling thread; pieces not yet begun are given up and no thread stays behind."""
-    _, entries = one_matrix(tmp_path)
+    _, entries = one_matrix(tmp_path, transform)
     cut_small(monkeypatch, 200)
     monkeypatch.setattr(stretches, "GROUP_PIECES", 1)
     real = Tensor.strips
 
-    def slow(self: Tensor, piece: Piece, scratch: Scratch, transposed: bool = False) -> Any:
+    def slow(*arguments: Any) -> Any:
         time.sleep(0.05)
-        return real(self, piece, scratch, transposed)
+        return real(*arguments)
 
     def interrupt(count: int) -> None:
         raise KeyboardInterrupt

@@ -80,7 +80,7 @@ def understand(
     unlike = {name: size for name, size in measured.items() if defaults.get(name) != size}
     if told := measured if not complete else unlike:
         guesses.append(f"{', '.join(f'{name} {size}' for name, size in told.items())}, from the shapes of the tensors")
-    fields = reading.fields(architecture, tensors)
+    fields = complete_fields(family, {**reading.stated, **measured})
     return Understood(architecture, fields, naming, tuple(guesses), unlike if complete else measured)
 
 

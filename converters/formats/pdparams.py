@@ -10,12 +10,12 @@ from pathlib import Path
 from types import TracebackType
 
 from ...errors import UnreadableFileError
-from .byte_source import ByteSource, at_start
+from .byte_source import ByteSource, MemorySource, at_start
 from .file_kinds import refuse_other_kinds
 from .payloads import JoinedSource, Opener, Payloads
 from .pickle_index import PickleIndex
 from .pickle_objects import ArrayRef, ArraySlot, Node, Span, Symbol, shown
-from .tensors import Tensor
+from .tensors import FEW_BYTES, Tensor
 
 NAME_TABLE = "StructuredToParameterName@@"
 """Key of the table from structured names to Paddle's parameter names; often stale, never needed."""
@@ -77,7 +77,9 @@ def open_pdparams(path: Path) -> PdparamsFile:
     source = ByteSource(path)
     try:
         refuse_other_kinds(source)
-        index = PickleIndex(source)
+        # A small file is there before its pickle is asked for the name of each tensor.
+        few = source.size <= FEW_BYTES
+        index = PickleIndex(MemorySource(path, source.read(source.size, 0)) if few else source)
         root = index.read()
         collector = TensorCollector(source, index)
         collector.collect_root(root)

@@ -42,6 +42,9 @@ processor's nearer caches."""
 
 CACHE_LINE = 64
 
+FEW_BYTES = 1 << 20
+"""Memory that is taken at first, and for a small checkpoint is enough."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -94,12 +97,13 @@ class Scratch:
         nbytes = rows * columns * dtype.itemsize
         with self._lock:
             if purpose not in self._buffers or self._buffers[purpose].size < nbytes:
-                # What is not touched takes no memory.
-                self._buffers[purpose] = np.frombuffer(_memory(max(nbytes, BLOCK_BYTES)), np.uint8)
+                # What is not touched takes no memory. Of a large page every byte is touched, by the system.
+                size = FEW_BYTES if nbytes <= FEW_BYTES else max(nbytes, BLOCK_BYTES)
+                self._buffers[purpose] = np.frombuffer(_memory(size, nbytes > FEW_BYTES), np.uint8)
         return self._buffers[purpose][:nbytes].view(dtype).reshape(rows, columns)
 
 
-def _memory(nbytes: int) -> mmap.mmap:
+def _memory(nbytes: int, large_pages: bool) -> mmap.mmap:
     """Anonymous memory that goes back to the system when it is dropped.
 
     The allocator would keep it, and would from then on also keep every smaller array that is dropped.
@@ -107,8 +111,9 @@ def _memory(nbytes: int) -> mmap.mmap:
     # Only private memory comes in large pages, which save time. Not every system knows the word, or has such pages.
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
     memory = mmap.mmap(-1, nbytes, **private)
-    with suppress(AttributeError, OSError):
-        memory.madvise(mmap.MADV_HUGEPAGE)
+    if large_pages:
+        with suppress(AttributeError, OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
     return memory
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -153,11 +154,13 @@ def _vocabularies(source: Source) -> dict[str, list[Path]]:
     """The vocabularies of a source by kind, several of a kind where they fit equally well."""
     folder, names = _folder_of(source), _names_of(source)
     found: dict[str, list[Path]] = {}
+    listed = sorted(os.listdir(folder))
+    present = set(listed)
     for kind, plain in ((kind, name) for kind, of_kind in _plain_names().items() for name in of_kind):
         candidates = [plain, *(f"{name}{mark}{plain}" for name in names for mark in ".-_")]
-        paths = [folder / name for name in candidates if (folder / name).is_file()][:1]
+        paths = [folder / name for name in candidates if name in present and (folder / name).is_file()][:1]
         if not paths and source.path.is_dir():
-            paths = sorted(path for path in folder.glob(f"*{plain}") if path.name[: -len(plain)][-1:] in tuple(".-_"))
+            paths = [folder / name for name in listed if name.endswith(tuple(f"{mark}{plain}" for mark in ".-_"))]
         if paths:
             found.setdefault(kind, paths)
     return found

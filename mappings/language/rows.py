@@ -7,6 +7,7 @@ import string
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ...errors import MappingError
@@ -84,6 +85,10 @@ class MappedRow(Row):
         return {size for part in self.parts() for shape in part.shapes for size in shape if isinstance(size, str)}
 
     def source_shapes(self) -> Mapping[str, tuple[Size, ...]]:
+        return self._source_shapes
+
+    @cached_property
+    def _source_shapes(self) -> Mapping[str, tuple[Size, ...]]:
         return {name: shape for part in self.parts() for name, shape in zip(part.sources, part.shapes, strict=True)}
 
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cli import main
-from ..converters import job
+from ..__main__ import main
+from ..workers.process import load_numpy
 
 
 def _check_nothing(*arguments: Any) -> None:
@@ -13,5 +13,9 @@ def _check_nothing(*arguments: Any) -> None:
 
 
 if __name__ == "__main__":
+    # As the command itself does.
+    load_numpy()
+    from ..converters import job
+
     vars(job)["check_safetensors"] = _check_nothing
     main()

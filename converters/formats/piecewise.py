@@ -87,11 +87,11 @@ class Entry:
             for piece in self._seen(region).pieces(region.transposed, within=box, block_bytes=block_bytes):
                 yield region, _shifted(piece, region.top - region.row, region.left - region.column)
 
-    def fills_memory(self, region: Region, piece: Piece, block_bytes: int | None) -> bool:
-        """Whether what of the source a piece of what is written is made of takes more than `block_bytes` of memory."""
+    def is_shared(self, region: Region, piece: Piece) -> bool:
+        """Whether threads make a piece of what is written together."""
         if region.source is None or piece.height * piece.width <= SMALL:
             return False
-        return self._seen(region).fills_memory(_in_source(piece, region), region.transposed, block_bytes)
+        return self._seen(region).is_shared(_in_source(piece, region), region.transposed)
 
     def load(self, region: Region, piece: Piece, scratch: Scratch, share: Share) -> None:
         """Read a share of what such a piece is made of, for `strips`."""
@@ -223,15 +223,15 @@ def on_every_piece(
     progress: Callable[[int], None],
     block_bytes: int | None = None,
 ) -> None:
-    """Do `work` on the strips of every piece of `entries`, as `in_threads` does; where a piece takes the memory of all
-    threads, on the shares of it, as `by_shares` does. `progress` gets the bytes of each."""
+    """Do `work` on the strips of every piece of `entries`, as `in_threads` does; where threads make a piece
+    together, on the shares of it, as `by_shares` does. `progress` gets the bytes of each."""
     large: list[tuple[tuple[Entry, Region, Piece], int]] = []
 
     def small() -> Iterator[tuple[tuple[Entry, Region, Piece], int]]:
         for entry in entries:
             for region, piece in entry.pieces(block_bytes):
                 item = (entry, region, piece), piece.height * piece.width * entry.dtype.itemsize
-                if entry.fills_memory(region, piece, block_bytes):
+                if entry.is_shared(region, piece):
                     large.append(item)
                 else:
                     yield item

@@ -17,13 +17,17 @@ from ...mappings.language.transforms import matrix_shape
 from .byte_source import ByteSource, MemorySource, at_start
 from .dtypes import Array, DType
 
-BLOCK_BYTES = 66 << 20
-"""Memory for a piece of a matrix that is to be transposed: 64 MiB of elements, and what keeps their rows apart."""
+BLOCK_BYTES = 132 << 20
+"""Memory for a piece of a matrix that is to be transposed: 128 MiB of elements, and what keeps their rows apart. All
+threads share it."""
 
-LOW_BLOCK_BYTES = 17 << 20
+LOW_BLOCK_BYTES = 34 << 20
 """The same where memory is scarce."""
 
-STRIP_BYTES = 2 << 20
+OWN_BYTES = 20 << 20
+"""Memory for a whole matrix, up to which each thread has one of its own."""
+
+STRIP_BYTES = 4 << 20
 """Upper bound of what is handed on at once: small enough to stay in the processor's cache until it is written."""
 
 PLAIN_BYTES = 16 << 20
@@ -184,7 +188,7 @@ class Tensor:
         """Pieces that cover the tensor, or its transpose (2-D only), once, in the order of their first elements.
 
         With `whole_rows` every piece has all columns; with `within` they cover that rectangle. A piece that is turned
-        takes `block_bytes` of memory at most, or twice that where the whole would take more: see `fills_memory`.
+        takes `block_bytes` of memory at most.
         """
         if transposed and len(self.shape) != 2:
             raise ValueError(f"{self.name}: only a matrix can be transposed, not shape {list(self.shape)}")
@@ -214,8 +218,6 @@ class Tensor:
         itemsize = self.dtype.itemsize
         if whole_rows:
             return _evenly(box.height, block_bytes // box.width // CACHE_LINE * CACHE_LINE // itemsize), box.width
-        if box.width * _stride(box.height * itemsize, whole) > block_bytes:
-            block_bytes *= 2
         height = box.height
         lines = max(1, block_bytes // BLOCK_ROWS // CACHE_LINE)
         most = (lines - (lines + 1) % 2) * CACHE_LINE
@@ -224,11 +226,11 @@ class Tensor:
         width = min(block_bytes // _stride(height * itemsize, whole), STRIP_BYTES // itemsize)
         return height, _evenly(box.width, width)
 
-    def fills_memory(self, piece: Piece, transposed: bool, block_bytes: int | None = None) -> bool:
-        """Whether a piece takes more than `block_bytes` of memory, so that no other is made beside it."""
+    def is_shared(self, piece: Piece, transposed: bool) -> bool:
+        """Whether a piece takes so much memory that threads make it together, and no other beside it."""
         if self._is_shuffled or not self._is_flipped(transposed):
             return False
-        return piece.width * self._apart(piece, transposed) > (block_bytes or BLOCK_BYTES)
+        return piece.width * self._apart(piece, transposed) > OWN_BYTES
 
     def load(self, piece: Piece, scratch: Scratch, transposed: bool, share: Share = WHOLE) -> None:
         """Read a share of what of the source a piece that is turned is made of, for `strips` with the same `scratch`.

@@ -72,6 +72,7 @@ def piece_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def cut_small(monkeypatch: pytest.MonkeyPatch, nbytes: int) -> None:
     """Pieces of some `nbytes`, in strips of a quarter."""
     monkeypatch.setattr(tensors, "BLOCK_BYTES", nbytes)
+    monkeypatch.setattr(tensors, "OWN_BYTES", nbytes // 2)
     monkeypatch.setattr(tensors, "PLAIN_BYTES", nbytes)
     monkeypatch.setattr(tensors, "BLOCK_ROWS", 5)
     monkeypatch.setattr(tensors, "UNPADDED_BYTES", nbytes // 12)

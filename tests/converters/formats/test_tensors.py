@@ -126,7 +126,7 @@ def test_rectangles_cover_the_matrix_once(
             assert found.tobytes() == target.tobytes()
 
 
-@pytest.mark.parametrize("block", [16 << 20, 66 << 20])
+@pytest.mark.parametrize("block", [tensors.LOW_BLOCK_BYTES, tensors.BLOCK_BYTES])
 @pytest.mark.parametrize(
     "shape",
     [(4096, 16384), (16384, 4096), (2, 30_000_000), (30_000_000, 2), (3_000_000, 300), (1, 1), (7, 123_456_789)],
@@ -140,10 +140,8 @@ def test_no_piece_of_any_matrix_needs_more_memory(block: int, shape: tuple[int, 
         for piece in tensor.pieces(transposed, block_bytes=block):
             whole = piece.height == rows
             apart = tensors._stride(piece.height * tensor.dtype.itemsize, whole)
-            # One that takes the memory of two is the only one at a time.
-            shared = tensor.fills_memory(piece, transposed, block)
-            assert not transposed or piece.width * apart <= block * (1 + shared)
-            assert not shared or columns * tensors._stride(rows * tensor.dtype.itemsize, True) > block
+            assert not transposed or piece.width * apart <= block
+            assert tensor.is_shared(piece, transposed) == (transposed and piece.width * apart > tensors.OWN_BYTES)
             assert piece.width * tensor.dtype.itemsize <= tensors.STRIP_BYTES
             covered += piece.height * piece.width
         assert covered == rows * columns

@@ -20,7 +20,8 @@ from ..converters.formats.pdparams_writer import write_pdparams
 from ..converters.formats.piecewise import Entry
 from ..converters.formats.tensors import Tensor
 from ..mappings.language.rules import Kind
-from ..mappings.registry import get_family
+from ..mappings.registry import get_family, names_of_family
+from ..verify.runners.environments import interpreter_of
 from .earlier import environment
 from .goals import GATE, START, TENSORS, TINY, TOKENIZER, TREE
 from .measure import Run, facts_of, run_process
@@ -159,9 +160,16 @@ def _tokenizer(folder: Path, earlier: Path) -> Contestants:
     (source / "tokenizer_config.json").write_text(json.dumps(CHINESE), "utf-8")
     _run(["convert", str(source), str(output)], folder)
     arguments = ["verify", str(source), str(output), "--check", "tokenizer", "--json"]
-    return {"verify": partial(_run, arguments, folder), "earlier": partial(_run, arguments, folder, earlier)}
+    return _beside_earlier("verify", arguments, folder, earlier)
 
 
 def _gate(folder: Path, earlier: Path) -> Contestants:
-    arguments = ["gate", "--family", "albert", "--seeded", "--json"]
-    return {"gate": partial(_run, arguments, folder), "earlier": partial(_run, arguments, folder, earlier)}
+    arguments = ["gate", *names_of_family("albert"), "--seeded", "--json"]
+    return _beside_earlier("gate", arguments, folder, earlier)
+
+
+def _beside_earlier(name: str, arguments: Sequence[str], folder: Path, earlier: Path) -> Contestants:
+    """A command of which the earlier build, too, shall use the environment of each framework. It asks for them on the
+    command line: it had both frameworks in its own environment."""
+    pythons = [word for side in ("paddle", "torch") for word in (f"--{side}-python", interpreter_of(side))]
+    return {name: partial(_run, arguments, folder), "earlier": partial(_run, [*arguments, *pythons], folder, earlier)}

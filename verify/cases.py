@@ -15,7 +15,7 @@ position table may be, and time goes by tokens."""
 
 PAIRS = ("At nine", "No")
 
-TOKENS = 7
+TOKENS = 4
 """Tokens per row of ids where the source has no tokenizer."""
 
 PADDED_PAIRS, MASKED_IDS, IDS_ALONE = "pairs", "ids with a mask", "ids alone"

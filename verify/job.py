@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -279,11 +280,7 @@ class Verification:
         session = open_session(self.pair, side.runners, self._staged(), self.inputs, side.scratch)
         try:
             side.runs = run_both(session, needs.dtypes, needs.fed, reference)
-            asked = sum(session.seconds.values())
-            with timed(self.seconds, COMPARING):
-                self._compare(side, wanted, session)
-            # What the runners computed on request counts as theirs.
-            self.seconds[COMPARING] -= sum(session.seconds.values()) - asked
+            self._compare(side, wanted, session)
         finally:
             session.release()
         for stage, seconds in session.seconds.items():
@@ -304,7 +301,8 @@ class Verification:
 
     def _compare(self, side: Side, wanted: Sequence[Check], session: Session | None) -> None:
         self.asked.progress("comparing weights and states")
-        side.outcomes.update(compare(wanted, self._context(side, session)))
+        seconds = self.seconds if session is not None else {}
+        side.outcomes.update(compare(wanted, self._context(side, session), seconds))
 
     def _on_its_own(self, side: Side, check: Check) -> None:
         """Let a check make runs of its own."""
@@ -367,15 +365,42 @@ def open_session(pair: Pair, runners: Runners, staged: Path, inputs: Inputs, scr
     return session
 
 
-def compare(checks: Sequence[Check], context: Context) -> dict[str, Outcome]:
-    """What the checks find that make no runs of their own, by name."""
-    # What asks the runners for more comes first, while they hold their models: the others read large tables.
+def compare(checks: Sequence[Check], context: Context, seconds: dict[str, float] | None = None) -> dict[str, Outcome]:
+    """What the checks find that make no runs of their own, by name; `seconds` gets those of the checks that ask the
+    runners for nothing more."""
+    spent = {} if seconds is None else seconds
+    # What asks the runners for more comes first, or beside the others, while they hold their models.
     asking = [check for check in checks if check.needs.models]
-    outcomes = {check.name: _outcome(check, context) for check in asking}
-    if context.session is not None:
-        context.session.release()
     others = [check for check in checks if not (check.needs.models or check.needs.runners)]
-    return outcomes | {check.name: _outcome(check, context) for check in others}
+    session = context.session
+    if session is None or session.alone or not asking:
+        outcomes = _outcomes(asking, context)
+        if session is not None:
+            session.release()
+        with timed(spent, COMPARING):
+            return outcomes | _outcomes(others, context)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            asked = pool.submit(_asked, asking, context, session)
+            with timed(spent, COMPARING):
+                outcomes = _outcomes(others, context)
+            return asked.result() | outcomes
+        except Exception:
+            raise
+        except BaseException:
+            # An interrupt of any kind. Leaving the pool waits for its thread, which waits for the runners.
+            session.runners.stop()
+            raise
+
+
+def _asked(checks: Sequence[Check], context: Context, session: Session) -> dict[str, Outcome]:
+    outcomes = _outcomes(checks, context)
+    session.release()
+    return outcomes
+
+
+def _outcomes(checks: Sequence[Check], context: Context) -> dict[str, Outcome]:
+    return {check.name: _outcome(check, context) for check in checks}
 
 
 def _outcome(check: Check, context: Context) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,9 +45,13 @@ def _run(context: Context) -> Outcome:
         vocabulary = int(pair.configuration["vocab_size"])
         tokenizer = read_tokenizer(pair.checkpoint.source, pair.recognised.family.name, vocabulary, pair.longest)
     cases = with_decoder(pair, id_cases(pair) if tokenizer is None else text_cases(pair.limits))
-    paddle = _paddle(context, tokenizer, cases)
     named = None if tokenizer is None else {"class": HUGGING_FACE_CLASS if is_ours(pair) else None}
-    torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(_paddle, context, tokenizer, cases)
+        if context.models.alone:
+            asked.result()
+        torch = context.models.torch("float32", "as_loaded", **_fields(context, "torch", cases, named))
+        paddle = asked.result()
     settings = None if tokenizer is None else tokenizer.settings
     untyped = settings is not None and not settings.paddle_class.gives_types_with(settings.kind)
     outcome = Comparison(pair, paddle, torch, untyped).outcome(cases)

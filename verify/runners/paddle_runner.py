@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -362,8 +363,9 @@ def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
     """
     weights = (getattr(module, "weight", None) for module in model.sublayers(include_self=True))
     gains = {id(weight) for weight in weights if weight is not None and weight.ndim == 1}
-    # A shared parameter is listed once, under its first name, and so stays shared.
-    for name, parameter in model.named_parameters():
+
+    def drawn(named: tuple[str, Any]) -> protocol.Array:
+        name, parameter = named
         key = hashlib.sha256(f"{seed}:{name}".encode()).digest()
         generator = np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "little")))
         values = generator.standard_normal(tuple(parameter.shape), dtype=np.float32)
@@ -371,7 +373,16 @@ def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
             values = values * np.float32(0.3) + np.float32(1.0)
         else:
             values *= np.float32(0.02 if values.ndim > 1 else 0.1)
-        parameter.set_value(values)
+        return values
+
+    # A shared parameter is listed once, under its first name, and so stays shared.
+    parameters = list(model.named_parameters())
+    with ThreadPoolExecutor(2) as pool:
+        for first in range(0, len(parameters), 2):
+            # No more at a time: they may be large.
+            pair = parameters[first : first + 2]
+            for (_, parameter), values in zip(pair, pool.map(drawn, pair), strict=True):
+                parameter.set_value(values)
 
 
 def zero_padding_rows(paddle: ModuleType, model: Any) -> None:

@@ -21,6 +21,10 @@ BYTES_ALONE = 20
 """What that one adds per parameter at its peak; measured 19 with mbart-large-cc25, whose table of words PaddleNLP saves
 three times (10.7 GiB to write it, 9.4 to load it in float64)."""
 
+PADDLE_BYTES, SEEDING_BYTES = 700_000_000, 14
+"""What a Paddle runner holds without a model, and what it adds per parameter of one that it writes; measured 0.55 GiB,
+and 12 with albert-xxlarge-v2 (3.0 GiB)."""
+
 SIDE_BYTES = 500_000_000
 """What one more torch runner holds without a model; only one of them holds a model at a time."""
 
@@ -35,6 +39,11 @@ def memory_needed(parameters: int, sides: int = 1) -> int:
     together."""
     per_parameter = BYTES_ALONE if one_at_a_time(parameters) else BYTES_PER_PARAMETER
     return BASE_BYTES + SIDE_BYTES * (sides - 1) + per_parameter * parameters
+
+
+def memory_of_seeding(parameters: int) -> int:
+    """Bytes that writing seeded weights of so many parameters takes at most, in a process of its own."""
+    return PADDLE_BYTES + SEEDING_BYTES * parameters
 
 
 def available_memory(root: Path = Path("/")) -> int | None:

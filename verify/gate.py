@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileEr
 from ..mappings.language.alternative import becoming
 from ..mappings.language.pretrained import Reference
 from ..mappings.registry import get_family, get_pretrained
-from .admission import MemoryBudget, available_memory, memory_needed
+from .admission import MemoryBudget, available_memory, memory_needed, memory_of_seeding, one_at_a_time
 from .check import Needs
 from .checks import named
 from .checks.reference import REFERENCES
@@ -30,9 +31,12 @@ from .faults.runs import with_faults
 from .job import CHECKS, Asked, verify_asked
 from .reports.gate_result import GateResult, ModelResult
 from .runners.forward import Runners
-from .seeding import seed_checkpoint
+from .seeding import SeedingAhead
 from .sides.provenance import with_files
 from .withdrawn import check_classes
+
+SOURCE = "source"
+"""The folder of the seeded weights of a name."""
 
 
 def run_gate(
@@ -97,8 +101,20 @@ def run_gate(
     choosing = Lock()
 
     def run_some() -> None:
-        with Runners(paddle_python, torch_python) as runners:
+        with (
+            Runners(paddle_python, torch_python) as runners,
+            tempfile.TemporaryDirectory(prefix="paddle2torch-gate-") as temporary,
+            SeedingAhead(seed, paddle_python) as ahead,
+        ):
             started.append(runners)
+            root = Path(keep or temporary)
+
+            def verifying(name: str) -> None:
+                """Begin with the weights of the next name, where there is one, and room for it beside this one's."""
+                following = next((one for one in runnable[runnable.index(name) + 1 :]), None)
+                if seeded and jobs <= 1 and following is not None and _fit_together(sizes[name], sizes[following]):
+                    ahead.begin(following, root / following / SOURCE)
+
             while not interrupted.is_set():
                 with choosing:
                     name = next(todo, None)
@@ -114,8 +130,11 @@ def run_gate(
                         tell = on_stage or (lambda n, s: None)
                         inject = name == injected
                         result = _run_one(
-                            name, runners, seeded, seed, checks, keep, inject, target, references, command, tell
+                            *(name, runners, ahead if seeded else None, checks, root, keep is not None),
+                            *(inject, target, references, command, tell, partial(verifying, name)),
                         )
+                    if keep is None:
+                        shutil.rmtree(root / name, ignore_errors=True)
                         result = replace(result, stages={**fetched.get(name, {}), **result.stages})
                 results[name] = result
                 if on_result is not None and not interrupted.is_set():
@@ -145,6 +164,15 @@ def run_gate(
                 runners.stop()
             raise
     return GateResult(tuple(results[name] for name in names), command)
+
+
+def _fit_together(verified: int, written: int) -> bool:
+    """Whether a model of so many parameters can be verified, and one of so many written beside it, in the memory that
+    there is."""
+    if one_at_a_time(verified) or one_at_a_time(written):
+        return False
+    available = available_memory()
+    return available is None or memory_needed(verified) + memory_of_seeding(written) <= available
 
 
 def _buffers(name: str) -> int:
@@ -196,15 +224,16 @@ def _obtain_all(
 def _run_one(
     name: str,
     runners: Runners,
-    seeded: bool,
-    seed: int,
+    seeding: SeedingAhead | None,
     checks: Sequence[str],
-    keep: str | Path | None,
+    root: Path,
+    kept: bool,
     inject: bool,
     target: str | None,
     references: Mapping[str, Reference],
     command: str | None,
     on_stage: Callable[[str, str], None],
+    on_verifying: Callable[[], None],
 ) -> ModelResult:
     started = time.perf_counter()
     report, error = None, None
@@ -219,41 +248,41 @@ def _run_one(
 
     if Needs.of(named(*checks)).frameworks:
         runners.begin()
-    with tempfile.TemporaryDirectory(prefix="paddle2torch-gate-") as temporary:
-        folder = Path(keep or temporary) / name
-        try:
-            source: str | Path = name
-            if seeded:
-                source = folder / "source"
-                with stage("seeding"):
-                    seeding = seed_checkpoint(name, source, seed=seed, overwrite=True, runner=runners.paddle32)
-                memory["paddle seeding"] = int(seeding["peak_memory_bytes"])
-            with stage("converting"):
-                convert_checkpoint(source, folder / "converted", target=target, overwrite=True)
-            on_stage(name, "verifying")
-            report = verify_asked(
-                source,
-                folder / "converted",
-                Asked(
-                    tuple(checks),
-                    certificate=keep is not None,
-                    published=None if seeded else references.get(name, Reference()),
-                    progress=partial(on_stage, name),
-                ),
-                runners,
-            )
-            stages.update({title: seconds for title, seconds in report.seconds.items() if title != "total"})
-            memory.update(report.memory)
-            with stage("hashing files"):
-                report = with_files(report, source, folder / "converted", command)
-            if inject and report.passed:
-                with stage("injecting faults"):
-                    report = with_faults(report, source, folder / "converted", runners=runners)
-        except MissingDependencyError:
-            # The same for every name: one error, not one per name.
-            raise
-        except Paddle2TorchError as caught:
-            error = str(caught)
+    folder = root / name
+    try:
+        source: str | Path = name
+        if seeding is not None:
+            on_stage(name, "seeding")
+            answer, stages["seeding"] = seeding.take(name, folder / SOURCE, runners.paddle32)
+            source = folder / SOURCE
+            memory["paddle seeding"] = int(answer["peak_memory_bytes"])
+        with stage("converting"):
+            convert_checkpoint(source, folder / "converted", target=target, overwrite=True)
+        on_stage(name, "verifying")
+        on_verifying()
+        report = verify_asked(
+            source,
+            folder / "converted",
+            Asked(
+                tuple(checks),
+                certificate=kept,
+                published=None if seeding is not None else references.get(name, Reference()),
+                progress=partial(on_stage, name),
+            ),
+            runners,
+        )
+        stages.update({title: seconds for title, seconds in report.seconds.items() if title != "total"})
+        memory.update(report.memory)
+        with stage("hashing files"):
+            report = with_files(report, source, folder / "converted", command)
+        if inject and report.passed:
+            with stage("injecting faults"):
+                report = with_faults(report, source, folder / "converted", runners=runners)
+    except MissingDependencyError:
+        # The same for every name: one error, not one per name.
+        raise
+    except Paddle2TorchError as caught:
+        error = str(caught)
     unit = 1 if sys.platform == "darwin" else 1024
     memory[OWN_PROCESS] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return ModelResult(name, report, error, time.perf_counter() - started, stages, memory)

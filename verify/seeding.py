@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,40 @@ def _seed(
         document = {"name": name, "architecture": architecture, "seed": seed, "files": files}
         (folder / SEED_FILE).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
     return answer
+
+
+class SeedingAhead:
+    """Seeded checkpoints of which each is written while the one before it is verified, by a process of its own. Use it
+    as a context manager."""
+
+    def __init__(self, seed: int, paddle_python: str | None = None) -> None:
+        self._seed = seed
+        self._runner = RunnerProcess("paddle", paddle_python)
+        self._pool = ThreadPoolExecutor(1)
+        self._begun: dict[Path, Future[tuple[dict[str, Any], float]]] = {}
+
+    def __enter__(self) -> SeedingAhead:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        # Leaving the pool waits for its thread, which waits for the runner; nobody wants what is under way.
+        if any(not future.done() for future in self._begun.values()):
+            self._runner.stop()
+        self._pool.shutdown()
+        self._runner.close()
+
+    def begin(self, name: str, output: Path) -> None:
+        """Begin to write the checkpoint of `name` into the new folder `output`, in the place of one that is there."""
+        self._begun[output] = self._pool.submit(self._written, name, output, self._runner)
+
+    def take(self, name: str, output: Path, runner: RunnerProcess) -> tuple[dict[str, Any], float]:
+        """The answer of `seed_checkpoint`, and the seconds that it took; what was not begun is done now by `runner`.
+        Raises as `seed_checkpoint` does."""
+        if (future := self._begun.pop(output, None)) is not None:
+            return future.result()
+        return self._written(name, output, runner)
+
+    def _written(self, name: str, output: Path, runner: RunnerProcess) -> tuple[dict[str, Any], float]:
+        started = time.perf_counter()
+        answer = seed_checkpoint(name, output, seed=self._seed, overwrite=True, runner=runner)
+        return answer, time.perf_counter() - started

@@ -36,7 +36,7 @@ docs: $(INSTALLED)
 	$(BIN)/python docs/write_commands.py
 	$(BIN)/python docs/write_families.py
 
-bench: $(INSTALLED) $(YARDSTICK)
+bench: $(INSTALLED) $(YARDSTICK) $(OLDER)
 	$(BIN)/python -m paddle2torch.benchmarks.convert
 
 fuzz: $(INSTALLED)

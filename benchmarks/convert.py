@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "convert.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     (options.results / "convert.md").write_text(markdown(document), "utf-8")
-    draw_chart(models, options.results / "convert.svg")
+    if models:
+        draw_chart(models, options.results / "convert.svg")
     return 1 if any(goal["met"] is False for goal in goals) else 0
 
 

@@ -52,6 +52,16 @@ def _imbalance(medians: Medians) -> float:
     return max(one, other) / min(one, other)
 
 
+def _beyond_one_line(medians: Medians) -> float:
+    """What so many lines take in this build over what they take in the earlier one. Importing the frameworks, for five
+    seconds in either, is not the tokenizers'."""
+    own, earlier = (
+        medians[TOKENIZER][name]["seconds"] - medians[TOKENIZER][f"{name}, one line"]["seconds"]
+        for name in ("verify", "earlier")
+    )
+    return own / earlier
+
+
 ALTERED = ("convert to float16", "convert to shards", "convert to paddle")
 
 GOALS = (
@@ -84,7 +94,7 @@ GOALS = (
         (TREE,),
         lambda medians: 1000 * (medians[TREE]["220"]["cpu_seconds"] - medians[TREE]["20"]["cpu_seconds"]) / 200,
     ),
-    Goal("verify of a tokenizer: times EARLIER", 0.5, (TOKENIZER,), _ratio(TOKENIZER, "verify", "earlier")),
+    Goal("verify of a tokenizer, 2,500 lines beyond one: times EARLIER", 0.5, (TOKENIZER,), _beyond_one_line),
     Goal("gate over 14 names: times EARLIER", 0.9, (GATE,), _ratio(GATE, "gate", "earlier")),
     Goal("gate: MiB of the largest process", 3584, (GATE,), _of(GATE, "gate", "peak_mib")),
 )

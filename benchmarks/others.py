@@ -64,6 +64,13 @@ CHINESE = {
     "do_lower_case": False,
 }
 
+LINES = 2500
+
+HERE = Path(__file__).parent
+
+OLDER = str(HERE.parent / ".venv-torch-4.57" / "bin" / "python")
+"""transformers 4.57, whose tokenizers are those that the earlier build knows."""
+
 Contestants = Mapping[str, Callable[[], Run]]
 
 
@@ -151,25 +158,31 @@ def _tree(folder: Path, earlier: Path) -> Contestants:
 
 def _tokenizer(folder: Path, earlier: Path) -> Contestants:
     """A model of the smallest size with a vocabulary of all Chinese characters."""
-    source, output = folder / "source", folder / "output"
+    source = folder / "source"
     run_process([*PROGRAM, "seed", TINY, str(source)], environment(), folder)
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(chr, range(33, 127))]
     tokens += [f"##{chr(letter)}" for letter in range(97, 123)] + [chr(code) for code in range(0x4E00, 0x9FA6)]
     size = json.loads((source / "config.json").read_text("utf-8"))["vocab_size"]
     (source / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens[:size]), "utf-8")
     (source / "tokenizer_config.json").write_text(json.dumps(CHINESE), "utf-8")
-    _run(["convert", str(source), str(output)], folder)
-    arguments = ["verify", str(source), str(output), "--check", "tokenizer", "--json"]
-    return _beside_earlier("verify", arguments, folder, earlier)
+    pythons = {"verify": _pythons("torch"), "earlier": _pythons(OLDER)}
+    contestants: dict[str, Callable[[], Run]] = {}
+    for name, build in (("verify", None), ("earlier", earlier)):
+        converted = str(folder / name)
+        _run(["convert", str(source), converted], folder, build)
+        arguments = ["verify", str(source), converted, "--check", "tokenizer", "--json", *pythons[name]]
+        for label, lines in ((name, LINES), (f"{name}, one line", 1)):
+            command = [sys.executable, str(HERE / "many_lines.py"), str(lines), *arguments]
+            contestants[label] = partial(run_process, command, environment(build), folder)
+    return contestants
 
 
 def _gate(folder: Path, earlier: Path) -> Contestants:
-    arguments = ["gate", *names_of_family("albert"), "--seeded", "--json"]
-    return _beside_earlier("gate", arguments, folder, earlier)
+    arguments = ["gate", *names_of_family("albert"), "--seeded", "--json", *_pythons("torch")]
+    return {"gate": partial(_run, arguments, folder), "earlier": partial(_run, arguments, folder, earlier)}
 
 
-def _beside_earlier(name: str, arguments: Sequence[str], folder: Path, earlier: Path) -> Contestants:
-    """A command of which the earlier build, too, shall use the environment of each framework. It asks for them on the
-    command line: it had both frameworks in its own environment."""
-    pythons = [word for side in ("paddle", "torch") for word in (f"--{side}-python", interpreter_of(side))]
-    return {name: partial(_run, arguments, folder), "earlier": partial(_run, [*arguments, *pythons], folder, earlier)}
+def _pythons(torch: str) -> list[str]:
+    """The environments, on the command line: the earlier build expected both frameworks in its own."""
+    found = {"paddle": interpreter_of("paddle"), "torch": interpreter_of("torch") if torch == "torch" else torch}
+    return [word for side, python in found.items() for word in (f"--{side}-python", python)]

@@ -133,8 +133,8 @@ def run_gate(
                             *(name, runners, ahead if seeded else None, checks, root, keep is not None),
                             *(inject, target, references, command, tell, partial(verifying, name)),
                         )
-                    if keep is None:
-                        shutil.rmtree(root / name, ignore_errors=True)
+                        if keep is None:
+                            shutil.rmtree(root / name, ignore_errors=True)
                         result = replace(result, stages={**fetched.get(name, {}), **result.stages})
                 results[name] = result
                 if on_result is not None and not interrupted.is_set():

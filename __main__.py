@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 
@@ -19,6 +18,8 @@ def main() -> None:
         # Whoever starts a process in the background has it ignore interrupts.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave)
+    import gc
+
     # What a command makes is nearly all in use until it ends. To look through it for what is not, every 700 objects and
     # twice at the end, takes an eighth of the smallest conversion.
     gc.set_threshold(200_000, 20, 20)

@@ -172,6 +172,8 @@ def test_a_runner_that_died_is_started_again(tree: Path, monkeypatch: pytest.Mon
         pid = lent[-1].paddle32.pid
         if model.name == "2" and pid is not None:
             os.kill(pid, signal.SIGKILL)
+            # It takes a moment; whoever started it still learns of it.
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
     monkeypatch.setattr(many, "verify_checkpoint", dying)
     sources = [(tree / "b", str(number)) for number in range(4)]

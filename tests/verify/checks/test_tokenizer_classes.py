@@ -4,6 +4,7 @@ and tokens. PaddleNLP and transformers both run."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from paddle2torch.converters.checkpoints.source import Source
 from paddle2torch.converters.tokenizers.huggingface import SourceTokenizer, read_tokenizer, write_huggingface_tokenizer
 from paddle2torch.converters.tokenizers.paddle import write_paddle_tokenizer
 from paddle2torch.errors import ConfigurationError, TokenizerError
-from paddle2torch.mappings import bert
 from paddle2torch.mappings.language.tokenizers import (
     MAX_LENGTH,
     WORDPIECE,
@@ -23,11 +23,11 @@ from paddle2torch.mappings.language.tokenizers import (
     TokenizerFacts,
     wordpiece_class,
 )
-from paddle2torch.mappings.registry import PRETRAINED
+from paddle2torch.mappings.registry import PRETRAINED, tokenizer_classes
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.runners.forward import Runners
 
-from ...tokenizer_files import corpus, make_vocabulary, train_spiece, write_config, write_lines
+from ...tokenizer_files import corpus, declare_tokenizer, make_vocabulary, train_spiece, write_config, write_lines
 
 CLASSES = (
     wordpiece_class("ErnieTokenizer"),
@@ -59,7 +59,13 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def declared(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_class_stays_declared() -> Iterator[None]:
+    yield
+    tokenizer_classes.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def declared(no_class_stays_declared: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A family with several classes; the second of two names is longer than most."""
     facts = TokenizerFacts(
         CLASSES,
@@ -67,7 +73,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
         {"short": {"do_lower_case": True}, "long": {"do_lower_case": False}},
         target_kinds={"BertTokenizer": WORDPIECE},
     )
-    monkeypatch.setattr(bert, "BERT", replace(bert.BERT, tokenizer=facts))
+    declare_tokenizer(monkeypatch, "bert", facts)
     longer = replace(PRETRAINED["ernie-3.0-nano-zh"], name="long", family="bert", max_length=2048)
     monkeypatch.setitem(PRETRAINED, "long", longer)
 

@@ -7,24 +7,15 @@ import importlib.util
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import ByteLevelBPETokenizer
 
 from paddle2torch.mappings.language.family import Family
-from paddle2torch.mappings.language.tokenizers import (
-    BYTE_PAIRS,
-    SENTENCEPIECE,
-    VOCABULARY_FILES,
-    WORDPIECE,
-    TokenizerFacts,
-)
-from paddle2torch.mappings.registry import FAMILIES, tokenizer_classes
+from paddle2torch.mappings.language.tokenizers import BYTE_PAIRS, SENTENCEPIECE, VOCABULARY_FILES, WORDPIECE
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -279,11 +270,3 @@ def write_lines(path: Path, lines: Iterable[str]) -> Path:
 def write_config(folder: Path, **fields: Any) -> None:
     """Write tokenizer_config.json."""
     (folder / "tokenizer_config.json").write_text(json.dumps(fields), "utf-8")
-
-
-def declare_tokenizer(monkeypatch: pytest.MonkeyPatch, family: str, facts: TokenizerFacts) -> None:
-    """Let a family have other tokenizers. What is known of them is remembered: whoever uses this clears
-    `tokenizer_classes` of it at its end."""
-    changed = {**{name: FAMILIES[name] for name in FAMILIES}, family: replace(FAMILIES[family], tokenizer=facts)}
-    monkeypatch.setattr(FAMILIES, "_loaded", changed)
-    tokenizer_classes.cache_clear()

@@ -30,6 +30,7 @@ from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
 from ..conftest import TORCH_PYTHONS, small_of
+from ..replaced_families import replace_family
 
 Tensors = dict[str, Any]
 
@@ -138,7 +139,7 @@ def test_wrong_lines_are_a_difference(
         model if model.beside is None else replace(model, beside=replace(model.beside, logits=function))
         for model in ernie.models
     )
-    monkeypatch.setattr("paddle2torch.mappings.ernie.ERNIE", replace(ernie, models=models))
+    replace_family(monkeypatch, replace(ernie, models=models))
     converted = convert_checkpoint(source, tmp_path / "converted").output
     assert red(verify_checkpoint(source, converted, runners=runners)) == FORWARD
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from paddle2torch.mappings.language.tokenizers import (
     TokenizerClass,
     TokenizerFacts,
 )
-from paddle2torch.mappings.registry import tokenizer_classes, tokenizer_facts
+from paddle2torch.mappings.registry import FAMILIES, tokenizer_classes, tokenizer_facts
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.reports.result import CheckResult
 from paddle2torch.verify.runners.forward import Runners
 from paddle2torch.verify.tokenizers.differences import JOINED_TOKENS, PAIR_TRUNCATION, SEPARATORS, UNKNOWN_CLASS
 
-from ...tokenizer_files import corpus, declare_tokenizer, train_byte_pairs, write_config
+from ...replaced_families import replace_family
+from ...tokenizer_files import corpus, train_byte_pairs, write_config
 
 LINES = 400
 
@@ -56,7 +58,7 @@ Pair = tuple[SourceTokenizer, Path]
 def declare(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     own = TokenizerClass(name, (BYTE_PAIRS,), exact=True, byte_pairs=OTHERS[name][0])
     facts = TokenizerFacts((own,), name, target_kinds={"RobertaTokenizer": BYTE_PAIRS})
-    declare_tokenizer(monkeypatch, "bert", facts)
+    replace_family(monkeypatch, replace(FAMILIES["bert"], tokenizer=facts))
 
 
 @pytest.fixture(autouse=True)

@@ -23,11 +23,12 @@ from paddle2torch.mappings.language.tokenizers import (
     TokenizerFacts,
     wordpiece_class,
 )
-from paddle2torch.mappings.registry import PRETRAINED, tokenizer_classes
+from paddle2torch.mappings.registry import FAMILIES, PRETRAINED, tokenizer_classes
 from paddle2torch.verify.checks.tokenizer import check_tokenizer
 from paddle2torch.verify.runners.forward import Runners
 
-from ...tokenizer_files import corpus, declare_tokenizer, make_vocabulary, train_spiece, write_config, write_lines
+from ...replaced_families import replace_family
+from ...tokenizer_files import corpus, make_vocabulary, train_spiece, write_config, write_lines
 
 CLASSES = (
     wordpiece_class("ErnieTokenizer"),
@@ -73,7 +74,7 @@ def declared(no_class_stays_declared: None, monkeypatch: pytest.MonkeyPatch) -> 
         {"short": {"do_lower_case": True}, "long": {"do_lower_case": False}},
         target_kinds={"BertTokenizer": WORDPIECE},
     )
-    declare_tokenizer(monkeypatch, "bert", facts)
+    replace_family(monkeypatch, replace(FAMILIES["bert"], tokenizer=facts))
     longer = replace(PRETRAINED["ernie-3.0-nano-zh"], name="long", family="bert", max_length=2048)
     monkeypatch.setitem(PRETRAINED, "long", longer)
 

@@ -41,17 +41,21 @@ def memory_needed(parameters: int, sides: int = 1) -> int:
     return BASE_BYTES + SIDE_BYTES * (sides - 1) + per_parameter * parameters
 
 
-def memory_of_seeding(parameters: int) -> int:
-    """Bytes that writing seeded weights of so many parameters takes at most, in a process of its own."""
-    return PADDLE_BYTES + SEEDING_BYTES * parameters
-
-
 def available_memory(root: Path = Path("/")) -> int | None:
     """Bytes that processes started now can use: the least of the system's available memory and what the control
     groups of this process (version 2 or 1) leave; None where the system does not say. `root` holds `proc` and `sys`.
     """
     found = [_of_system(root), *_of_groups(root)]
     return min((value for value in found if value is not None), default=None)
+
+
+def seeding_fits_beside(verified: int, written: int) -> bool:
+    """Whether a model of so many parameters can be verified, and seeded weights of so many written by a process of its
+    own beside it, in the memory that there is."""
+    if one_at_a_time(verified) or one_at_a_time(written):
+        return False
+    available = available_memory()
+    return available is None or memory_needed(verified) + PADDLE_BYTES + SEEDING_BYTES * written <= available
 
 
 class MemoryBudget:

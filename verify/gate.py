@@ -22,7 +22,7 @@ from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileEr
 from ..mappings.language.alternative import becoming
 from ..mappings.language.pretrained import Reference
 from ..mappings.registry import get_family, get_pretrained
-from .admission import MemoryBudget, available_memory, memory_needed, memory_of_seeding, one_at_a_time
+from .admission import MemoryBudget, available_memory, memory_needed
 from .check import Needs
 from .checks import named
 from .checks.reference import REFERENCES
@@ -34,9 +34,6 @@ from .runners.forward import Runners
 from .seeding import SeedingAhead
 from .sides.provenance import with_files
 from .withdrawn import check_classes
-
-SOURCE = "source"
-"""The folder of the seeded weights of a name."""
 
 
 def run_gate(
@@ -104,17 +101,10 @@ def run_gate(
         with (
             Runners(paddle_python, torch_python) as runners,
             tempfile.TemporaryDirectory(prefix="paddle2torch-gate-") as temporary,
-            SeedingAhead(seed, paddle_python) as ahead,
+            # Several jobs take their names in turn, and have no idle core.
+            SeedingAhead(runnable if jobs <= 1 else (), root := Path(keep or temporary), seed, paddle_python) as ahead,
         ):
             started.append(runners)
-            root = Path(keep or temporary)
-
-            def verifying(name: str) -> None:
-                """Begin with the weights of the next name, where there is one, and room for it beside this one's."""
-                following = next((one for one in runnable[runnable.index(name) + 1 :]), None)
-                if seeded and jobs <= 1 and following is not None and _fit_together(sizes[name], sizes[following]):
-                    ahead.begin(following, root / following / SOURCE)
-
             while not interrupted.is_set():
                 with choosing:
                     name = next(todo, None)
@@ -131,7 +121,7 @@ def run_gate(
                         inject = name == injected
                         result = _run_one(
                             *(name, runners, ahead if seeded else None, checks, root, keep is not None),
-                            *(inject, target, references, command, tell, partial(verifying, name)),
+                            *(inject, target, references, command, tell),
                         )
                         if keep is None:
                             shutil.rmtree(root / name, ignore_errors=True)
@@ -164,15 +154,6 @@ def run_gate(
                 runners.stop()
             raise
     return GateResult(tuple(results[name] for name in names), command)
-
-
-def _fit_together(verified: int, written: int) -> bool:
-    """Whether a model of so many parameters can be verified, and one of so many written beside it, in the memory that
-    there is."""
-    if one_at_a_time(verified) or one_at_a_time(written):
-        return False
-    available = available_memory()
-    return available is None or memory_needed(verified) + memory_of_seeding(written) <= available
 
 
 def _buffers(name: str) -> int:
@@ -233,7 +214,6 @@ def _run_one(
     references: Mapping[str, Reference],
     command: str | None,
     on_stage: Callable[[str, str], None],
-    on_verifying: Callable[[], None],
 ) -> ModelResult:
     started = time.perf_counter()
     report, error = None, None
@@ -253,13 +233,14 @@ def _run_one(
         source: str | Path = name
         if seeding is not None:
             on_stage(name, "seeding")
-            answer, stages["seeding"] = seeding.take(name, folder / SOURCE, runners.paddle32)
-            source = folder / SOURCE
+            answer, stages["seeding"] = seeding.take(name, runners.paddle32)
+            source = seeding.folder(name)
             memory["paddle seeding"] = int(answer["peak_memory_bytes"])
         with stage("converting"):
             convert_checkpoint(source, folder / "converted", target=target, overwrite=True)
         on_stage(name, "verifying")
-        on_verifying()
+        if seeding is not None:
+            seeding.begin_after(name)
         report = verify_asked(
             source,
             folder / "converted",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ..converters.outputs.record import SEED_FILE, weight_files
 from ..errors import OutputError
 from ..mappings.language.fields import as_stored
 from ..mappings.registry import family_of_architecture, get_family, get_pretrained
+from .admission import seeding_fits_beside
 from .runners.client import RunnerProcess
 
 
@@ -79,14 +80,16 @@ def _seed(
 
 
 class SeedingAhead:
-    """Seeded checkpoints of which each is written while the one before it is verified, by a process of its own. Use it
-    as a context manager."""
+    """Seeded checkpoints of `names`, each in a folder of its name below `root` and written while the one before it is
+    verified, by a process of its own, where there is memory for both. Use it as a context manager."""
 
-    def __init__(self, seed: int, paddle_python: str | None = None) -> None:
+    def __init__(self, names: Sequence[str], root: Path, seed: int, paddle_python: str | None = None) -> None:
+        self._names = tuple(names)
+        self._root = root
         self._seed = seed
         self._runner = RunnerProcess("paddle", paddle_python)
         self._pool = ThreadPoolExecutor(1)
-        self._begun: dict[Path, Future[tuple[dict[str, Any], float]]] = {}
+        self._begun: dict[str, Future[tuple[dict[str, Any], float]]] = {}
 
     def __enter__(self) -> SeedingAhead:
         return self
@@ -98,18 +101,28 @@ class SeedingAhead:
         self._pool.shutdown()
         self._runner.close()
 
-    def begin(self, name: str, output: Path) -> None:
-        """Begin to write the checkpoint of `name` into the new folder `output`, in the place of one that is there."""
-        self._begun[output] = self._pool.submit(self._written, name, output, self._runner)
+    def folder(self, name: str) -> Path:
+        """Where the checkpoint of a name is written."""
+        return self._root / name / "source"
 
-    def take(self, name: str, output: Path, runner: RunnerProcess) -> tuple[dict[str, Any], float]:
+    def begin_after(self, name: str) -> None:
+        """Begin with the name that follows, if there is one and it can be written while `name` is verified."""
+        following = next(iter(self._names[self._names.index(name) + 1 :]), None) if name in self._names else None
+        if following is not None and seeding_fits_beside(_parameters(name), _parameters(following)):
+            self._begun[following] = self._pool.submit(self._written, following, self._runner)
+
+    def take(self, name: str, runner: RunnerProcess) -> tuple[dict[str, Any], float]:
         """The answer of `seed_checkpoint`, and the seconds that it took; what was not begun is done now by `runner`.
         Raises as `seed_checkpoint` does."""
-        if (future := self._begun.pop(output, None)) is not None:
+        if (future := self._begun.pop(name, None)) is not None:
             return future.result()
-        return self._written(name, output, runner)
+        return self._written(name, runner)
 
-    def _written(self, name: str, output: Path, runner: RunnerProcess) -> tuple[dict[str, Any], float]:
+    def _written(self, name: str, runner: RunnerProcess) -> tuple[dict[str, Any], float]:
         started = time.perf_counter()
-        answer = seed_checkpoint(name, output, seed=self._seed, overwrite=True, runner=runner)
+        answer = seed_checkpoint(name, self.folder(name), seed=self._seed, overwrite=True, runner=runner)
         return answer, time.perf_counter() - started
+
+
+def _parameters(name: str) -> int:
+    return max(get_pretrained(name).parameters.values())

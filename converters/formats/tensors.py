@@ -145,14 +145,18 @@ class Tensor:
         """Bytes of the elements as an array."""
         return self.size * self.dtype.itemsize
 
-    def read(self) -> Array:
-        """The whole tensor in C order, shape `shape`, dtype `dtype.storage`; costs `nbytes` of memory or twice that."""
+    def read(self, memory: Array | None = None) -> Array:
+        """The whole tensor in C order, shape `shape`, dtype `dtype.storage`; costs `nbytes` of memory or twice that. It
+        lies in `memory`, where bytes are given that suffice."""
         source, offset = self.open_source()
-        flat = np.empty(self.size, self.dtype.storage)
+        flat = np.empty(self.size, self.dtype.storage) if memory is None else self._laid_in(memory)
         source.read_into(_bytes_of(flat), offset)
         if self.fortran:
             return np.asarray(flat.reshape(self.shape, order="F"), order="C")
         return flat.reshape(self.shape)
+
+    def _laid_in(self, memory: Array) -> Array:
+        return memory[: self.nbytes].view(self.dtype.storage)
 
     def part(self, start: int, shape: tuple[int, ...]) -> Tensor:
         """The elements from `start` on, counted in C order, under `shape`; where they lie in Fortran order, a copy in

@@ -54,7 +54,12 @@ def _run(context: Context) -> Outcome:
         paddle = asked.result()
     settings = None if tokenizer is None else tokenizer.settings
     untyped = settings is not None and not settings.paddle_class.gives_types_with(settings.kind)
-    outcome = Comparison(pair, paddle, torch, untyped).outcome(cases)
+    comparison = Comparison(pair, paddle, torch, untyped)
+    outcome = comparison.outcome(cases)
+    if not all(state.holds for _, state in comparison.states):
+        # Beyond what is allowed in any case. What is allowed besides follows from a run in float64, a third of the time.
+        torch = context.models.torch("float32", "as_loaded", rounding=True, **_fields(context, "torch", cases, named))
+        outcome = Comparison(pair, paddle, torch, untyped, rounding=True).outcome(cases)
     return replace(outcome, declared=(*outcome.declared, *other_calls(architecture, tokenizer)))
 
 
@@ -99,12 +104,13 @@ def is_ours(pair: Pair) -> bool:
 @dataclass
 class Comparison:
     """PaddleNLP's side beside transformers', and what differs. `untyped`: transformers' tokenizer gives no token types,
-    for which its model takes zeros."""
+    for which its model takes zeros. `rounding`: its run in float64 is there, and its rounding error is allowed for."""
 
     pair: Pair
     paddle: Run
     torch: Run
     untyped: bool = False
+    rounding: bool = False
     problems: list[str] = field(default_factory=list)
     states: list[tuple[str, StateDifference]] = field(default_factory=list)
     excused: list[float] = field(default_factory=list)
@@ -248,7 +254,9 @@ class Comparison:
         self.states.append((case, float32_difference(output, paddle[rows], torch[rows], error, of_rows)))
 
     def _errors(self, case: Case) -> dict[str, float]:
-        """Torch's rounding error by output."""
+        """Torch's rounding error by output, none where it is not allowed for."""
+        if not self.rounding:
+            return dict.fromkeys(self._torch(case["name"]), 0.0)
         name = str(case.get("error_of", case["name"]))
         mask = _part(self.torch, f"{name}.given.").get("attention_mask", np.ones_like(self._ids(name)))
         torch, torch64 = self._torch(name), _part(self.torch, f"{name}.float64.")
@@ -371,8 +379,8 @@ CHECK = Check(
     establishes="what a user gets who loads tokenizer and model with nothing but the path and calls the one with what "
     "the other gives: PaddleNLP's ids, last state and outputs of its own default call, in the class, element type, "
     "form and with the label names that were written",
-    limit=f"facts and ids equal; outputs {NOISE} times torch's own rounding error, plus {scientific(FLOOR)} of the "
-    "largest value",
+    limit=f"facts and ids equal; outputs {scientific(FLOOR)} of the largest value, plus {NOISE} times torch's own rounding "
+    "error, which is measured where that is exceeded",
     needs=Needs(dtypes=("float32",), models=True),
     sees_faults=True,
     look_at="config.json and the tokenizer's files in {converted}: the check files names what differs from a "

@@ -99,8 +99,9 @@ class ModelRunner(ABC):
         """Make an array of a tensor; the two may share memory."""
 
     @abstractmethod
-    def narrowed(self, tensor: Any) -> Any:
-        """A tensor as float32 where it holds floating-point numbers, else as it is."""
+    def numbers_of(self, tensor: Any) -> protocol.Array:
+        """The numbers of a tensor of any type, bfloat16 as float32, to be read only; where that can be without a copy
+        of them."""
 
     def prepare(self, model: Any, inputs: Mapping[str, protocol.Array]) -> None:  # noqa: B027
         """Adapt a live model to inputs where its class asks for that; by default nothing."""
@@ -289,9 +290,7 @@ class ModelRunner(ABC):
 
     def state_digests(self, model: Any) -> dict[str, Any]:
         """The digest of every entry of a model's state."""
-        return {
-            name: protocol.digest(self.to_array(self.narrowed(tensor))) for name, tensor in model.state_dict().items()
-        }
+        return {name: protocol.digest(self.numbers_of(tensor)) for name, tensor in model.state_dict().items()}
 
     def _gradient(self, parameter: Any) -> protocol.Array:
         return self.to_array(parameter.grad)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -27,27 +26,33 @@ def initial_values(paddle: ModuleType, value: float) -> Iterator[None]:
 
     PaddleNLP's own initialisation still runs: in some families it sets more than values.
     """
-    drawn = paddle.tensor.normal
-
-    filled: list[Any] = []
+    tensors = paddle.Tensor
+    drawn, plain = paddle.tensor.normal, tensors.set_value
+    last: list[Any] = []
 
     def constant(mean: float = 0.0, std: float = 1.0, shape: Any = None, name: Any = None) -> Any:
         if shape is None:
             return drawn(mean, std, shape, name)
-        # The last one serves again, as most layers have sisters of their size: fresh memory costs more than filling it.
-        size = math.prod(int(length) for length in shape)
-        if not filled or filled[0].size != size:
-            filled.clear()
-            filled.append(paddle.full([size], value, paddle.get_default_dtype()))
-        return paddle.reshape(filled[0], shape)
+        # One number, seen from everywhere: a tensor of its own would be as large as the parameter that it is for.
+        sizes = [int(length) for length in shape]
+        last[:] = [paddle.as_strided(paddle.full([1], value, paddle.get_default_dtype()), sizes, [0] * len(sizes))]
+        return last[0]
+
+    def set_value(tensor: Any, given: Any) -> None:
+        if not last or given is not last[0] or tensor.dtype != given.dtype or tensor.shape != given.shape:
+            # PaddleNLP's own, which says what does not fit.
+            plain(tensor, given)
+            return
+        # In place.
+        initializer(tensor)
 
     initializer = paddle.nn.initializer.Constant(value)
     paddle.nn.initializer.set_global_initializer(initializer, initializer)
-    paddle.tensor.normal = constant
+    paddle.tensor.normal, tensors.set_value = constant, set_value
     try:
         yield
     finally:
-        paddle.tensor.normal = drawn
+        paddle.tensor.normal, tensors.set_value = drawn, plain
         paddle.nn.initializer.set_global_initializer(None)
 
 

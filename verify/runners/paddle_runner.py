@@ -7,6 +7,7 @@ PaddleNLP reads Paddle's default type when it is imported.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import math
 import os
@@ -31,6 +32,10 @@ else:
     import paddle_loading
     import protocol
     import tokenizer_calls
+
+
+DRAWN_ELEMENTS = 1 << 16
+"""How many random numbers are drawn at a time."""
 
 
 class PaddleRunner(operations.ModelRunner):
@@ -229,9 +234,16 @@ class PaddleRunner(operations.ModelRunner):
         array: protocol.Array = tensor.numpy()
         return array
 
-    def narrowed(self, tensor: Any) -> Any:
-        """A tensor as float32 where it holds floating-point numbers, else as it is."""
-        return tensor.astype("float32") if tensor.is_floating_point() else tensor
+    def numbers_of(self, tensor: Any) -> protocol.Array:
+        """The numbers of a tensor, in its own memory where numpy can have that."""
+        paddle, _ = self.frameworks()
+        if tensor.dtype == paddle.bfloat16:
+            return self.to_array(tensor.astype("float32"))
+        try:
+            return np.from_dlpack(tensor.detach())
+        # An older Paddle has no such protocol, and what lies otherwise than in one row, or nowhere, is not shared.
+        except (AttributeError, BufferError, RuntimeError, TypeError):
+            return self.to_array(tensor)
 
     def tokenize(self, request: protocol.Request) -> protocol.Answer:
         """Run the cases of a request with PaddleNLP's tokenizer."""
@@ -364,25 +376,34 @@ def set_seeded_values(paddle: ModuleType, model: Any, seed: int) -> None:
     weights = (getattr(module, "weight", None) for module in model.sublayers(include_self=True))
     gains = {id(weight) for weight in weights if weight is not None and weight.ndim == 1}
 
-    def drawn(named: tuple[str, Any]) -> protocol.Array:
+    def fill(named: tuple[str, Any]) -> None:
         name, parameter = named
         key = hashlib.sha256(f"{seed}:{name}".encode()).digest()
         generator = np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "little")))
-        values = generator.standard_normal(tuple(parameter.shape), dtype=np.float32)
-        if id(parameter) in gains:
-            values = values * np.float32(0.3) + np.float32(1.0)
-        else:
-            values *= np.float32(0.02 if values.ndim > 1 else 0.1)
-        return values
+        spread, middle = (0.3, 1.0) if id(parameter) in gains else (0.02 if parameter.ndim > 1 else 0.1, 0.0)
+        values = memory_of(parameter)
+        # In pieces that stay in the cache.
+        for start in range(0, values.size, DRAWN_ELEMENTS):
+            piece = values[start : start + DRAWN_ELEMENTS]
+            generator.standard_normal(dtype=np.float32, out=piece)
+            piece *= np.float32(spread)
+            if middle:
+                piece += np.float32(middle)
 
     # A shared parameter is listed once, under its first name, and so stays shared.
-    parameters = list(model.named_parameters())
     with ThreadPoolExecutor(2) as pool:
-        for first in range(0, len(parameters), 2):
-            # No more at a time: they may be large.
-            pair = parameters[first : first + 2]
-            for (_, parameter), values in zip(pair, pool.map(drawn, pair), strict=True):
-                parameter.set_value(values)
+        list(pool.map(fill, model.named_parameters()))
+
+
+def memory_of(parameter: Any) -> protocol.Array:
+    """The float32 numbers of a parameter in its own memory, in one row: filling it in the way of Paddle's takes two
+    copies beside it."""
+    if not parameter.is_contiguous() or parameter.element_size() != 4:
+        raise protocol.RequestError(f"{parameter.name} cannot be filled: its numbers do not lie in one row of float32")
+    size = int(parameter.size)
+    if not size:
+        return np.empty(0, np.float32)
+    return np.ctypeslib.as_array((ctypes.c_float * size).from_address(parameter.data_ptr()))
 
 
 def zero_padding_rows(paddle: ModuleType, model: Any) -> None:

@@ -68,6 +68,9 @@ ACCIDENTS = (AttributeError, ImportError, MemoryError, NameError, NotImplemented
 SYSTEM_FAULTS = (errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC)
 """Of the errors of files, those that say nothing of the files."""
 
+HASHED_ELEMENTS = 1 << 16
+"""How many elements are cast and hashed at a time."""
+
 SHOWN = 5
 """How many names a message lists."""
 
@@ -264,11 +267,14 @@ def few(names: Iterable[str]) -> str:
 def digest(array: Array) -> dict[str, Any]:
     """Describe a tensor by the hash of its bytes: floating-point values as float32, others as they are."""
     # A float64 run holds widened float32 values, so narrowing them again is exact.
-    if array.dtype.kind == "f":
-        array = array.astype("<f4", copy=False)
-    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-    hashed = hashlib.sha256(little.reshape(-1).view(np.uint8).data).hexdigest()
-    return {"sha256": hashed, "dtype": array.dtype.name, "shape": list(array.shape)}
+    hashed_as = np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype
+    flat = np.ascontiguousarray(array).reshape(-1)
+    hashed = hashlib.sha256()
+    # In pieces that stay in the cache: a copy of the whole would be as large as the tensor.
+    for start in range(0, flat.size, HASHED_ELEMENTS):
+        piece = flat[start : start + HASHED_ELEMENTS].astype(hashed_as.newbyteorder("<"), copy=False)
+        hashed.update(piece.view(np.uint8).data)
+    return {"sha256": hashed.hexdigest(), "dtype": hashed_as.name, "shape": list(array.shape)}
 
 
 def configuration_of(config: Any, names: Iterable[str] = ()) -> dict[str, Any]:

@@ -169,7 +169,7 @@ class TorchRunner(operations.ModelRunner):
 
         Writes `CASE.given.FIELD` and, by run, `CASE.RUN.NAME`: `loaded` is the model as it was loaded, computing in
         float32; `aligned` is it with the epsilons that the request wants, where it wants any; `float64` is the latter
-        in double precision. What the folder refuses is the answer `refused`.
+        in double precision, where the request asks for the `rounding`. What the folder refuses is the answer `refused`.
         """
         self.release(request)
         try:
@@ -220,11 +220,12 @@ class TorchRunner(operations.ModelRunner):
             norms = {name: module for name, module in model.named_modules() if self.is_layer_norm(module)}
             protocol.set_layer_norm_eps(norms, self.epsilon_attribute, wanted)
             arrays.update(self._call_cases(request, model, given, "aligned")[0])
-        model.double()
-        lifted = (request.get("options") or {}).get("lifted") or ()
-        layer_calls.running_within(model.named_modules(), lifted, self.lifting)
-        doubled = {case["name"]: given[case["name"]] for case in cases if "error_of" not in case}
-        arrays.update(self._call_cases(request, model, doubled, "float64")[0])
+        if request.get("rounding"):
+            model.double()
+            lifted = (request.get("options") or {}).get("lifted") or ()
+            layer_calls.running_within(model.named_modules(), lifted, self.lifting)
+            doubled = {case["name"]: given[case["name"]] for case in cases if "error_of" not in case}
+            arrays.update(self._call_cases(request, model, doubled, "float64")[0])
         save_file({name: np.ascontiguousarray(one) for name, one in arrays.items()}, protocol.field(request, "outputs"))
         return {**facts, "returned": returned, "seconds": {"load": seconds}}
 
@@ -320,9 +321,10 @@ class TorchRunner(operations.ModelRunner):
         array: protocol.Array = tensor.detach().cpu().numpy()
         return array
 
-    def narrowed(self, tensor: Any) -> Any:
-        """A tensor as float32 where it holds floating-point numbers, else as it is."""
-        return tensor.float() if tensor.is_floating_point() else tensor
+    def numbers_of(self, tensor: Any) -> protocol.Array:
+        """The numbers of a tensor, in its own memory where numpy knows their type."""
+        torch, _ = self.frameworks()
+        return self.to_array(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
 
 
 def _is_of_class(tokenizer: Any, transformers: Any, name: str | None) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...converters.checkpoints.source import find_source
 from ...converters.outputs.certificate import CERTIFICATE
-from ...converters.outputs.hashes import hash_files
+from ...converters.outputs.hashes import hash_groups
 from ...converters.tokenizers.files import tokenizer_paths
 from ..reports.result import Report
 
@@ -34,4 +34,5 @@ def with_files(
         for path in sorted(Path(converted).iterdir())
         if path.is_file() and not path.name.startswith(".") and path.name != CERTIFICATE
     ]
-    return replace(report, files={"source": hash_files(files), "output": hash_files(outputs)}, command=command)
+    hashes = dict(zip(("source", "output"), hash_groups(files, outputs), strict=True))
+    return replace(report, files=hashes, command=command)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from ...errors import CastError
@@ -18,6 +20,10 @@ INFINITY = 0x7F800000
 BLOCK = 1 << 17
 """Elements that are cast at a time, which stay in the processor's cache."""
 
+DIGITS_KEPT = np.uint32((13 << 23) + (-(113 << 10) & 0xFFFF))
+"""Added to the bit pattern of a power of two, it makes it 2**13 times as large and, in the lower bits, takes away what
+float16's exponent counts from later than float32's."""
+
 
 def cast_into(values: Array, dtype: DType, out: Array, target: DType, name: str) -> None:
     """Fill the 1-D array `out` with the 1-D array `values`, rounded to the nearest value, ties to even.
@@ -26,8 +32,8 @@ def cast_into(values: Array, dtype: DType, out: Array, target: DType, name: str)
     through float32. What is not finite stays so. Raises CastError, naming the tensor `name`, for a finite value that
     is beyond the range of `target`.
     """
-    # Two blocks that are used again: fresh memory would cost as much as the rounding.
-    sizes, work = np.empty((2, min(values.size, BLOCK)), np.uint32)
+    # Blocks that are used again: fresh memory would cost as much as the rounding.
+    sizes, work, more = np.empty((3, min(values.size, BLOCK)), np.uint32)
     for start in range(0, values.size, BLOCK):
         given = values[start : start + BLOCK]
         place = out[start : start + BLOCK]
@@ -36,20 +42,25 @@ def cast_into(values: Array, dtype: DType, out: Array, target: DType, name: str)
         np.bitwise_and(bits, 0x7FFFFFFF, out=size)
         largest = int(size.max())
         if largest >= BEYOND[target.name]:
-            # float64 may already have left float32's range.
-            before = given if dtype.name == "float64" else part
-            lost = np.isfinite(before) & (size >= BEYOND[target.name])
-            if lost.any():
-                raise CastError(
-                    f"{name} holds {before[lost][0]!s}, which is beyond the range of {target.name}; "
-                    + ("choose bfloat16 or float32" if target.name == "float16" else "keep the element type")
-                )
+            _check_range(given, part, dtype, target, name)
         if target.name == "bfloat16":
             _round_to_bfloat16(bits, size, largest, place, work[: part.size])
         elif target.name == "float16":
-            _round_to_float16(bits, size, largest, place.view(np.uint16), work[: part.size])
+            _round_to_float16(part, size, largest, place, work[: part.size], more[: part.size])
         else:
             place[:] = part
+
+
+def _check_range(given: Array, part: Array, dtype: DType, target: DType, name: str) -> None:
+    """Raise CastError if any of the values `given`, which are `part` in float32, is finite and not in range."""
+    # float64 may already have left float32's range.
+    before = given if dtype.name == "float64" else part
+    lost = np.isfinite(before) & (part.view(np.uint32) & 0x7FFFFFFF >= BEYOND[target.name])
+    if lost.any():
+        raise CastError(
+            f"{name} holds {before[lost][0]!s}, which is beyond the range of {target.name}; "
+            + ("choose bfloat16 or float32" if target.name == "float16" else "keep the element type")
+        )
 
 
 def cast(values: Array, dtype: DType, target: DType, name: str) -> Array:
@@ -92,25 +103,35 @@ def _round_to_bfloat16(bits: Array, size: Array, largest: int, out: Array, work:
     out[:] = work
 
 
-def _round_to_float16(bits: Array, size: Array, largest: int, out: Array, work: Array) -> None:
-    """The bit patterns of float16 for those of float32; `size`, these without signs, is used up.
+def _round_to_float16(values: Array, size: Array, largest: int, out: Array, work: Array, more: Array) -> None:
+    """float32 `values` as float16, every NaN as the same one; `size`, their bit patterns without signs, is used up.
 
-    numpy's own conversion gives the same for all but NaNs and takes about twice the time.
+    A sum with 2**13 times a number's own power of two, or that of the smallest normal number, keeps the digits that
+    float16 has, and rounds them: they are the lower bits of the sum. numpy's own conversion gives the same for all but
+    NaNs and takes twice the time.
     """
-    # The exponent counts from 112 less, and the lower 13 bits go; the sum wraps around on purpose.
-    np.right_shift(size, 13, out=work)
-    work &= 1
-    work += size
-    work += np.uint32(0x1000 - 1 - (112 << 23) & 0xFFFFFFFF)
-    work >>= 13
-    small = np.flatnonzero(size < 0x38800000)
-    if small.size:
-        # Next to 0.5, float32 numbers are as far apart as the smallest float16 numbers: the addition rounds.
-        work[small] = (size[small].view(np.float32) + np.float32(0.5)).view(np.uint32) - 0x3F000000
-    if largest >= INFINITY:
-        work[size >= INFINITY] = 0x7C00
-        work[size > INFINITY] = 0x7E00
-    np.right_shift(bits, 16, out=size)
-    size &= 0x8000
-    work |= size
-    out[:] = work
+    if largest >= BEYOND["float16"]:
+        with np.errstate(over="ignore"):
+            np.copyto(out, values, casting="same_kind")
+        out[np.isnan(values)] = np.uint16(0x7E00).view(np.float16)
+        return
+    powers = work
+    np.bitwise_and(size, 0x7F800000, out=powers)
+    # An array: beside a single number it takes more than twice as long.
+    np.maximum(powers, _smallest_powers()[: powers.size], out=powers)
+    np.add(powers, DIGITS_KEPT, out=more)
+    total = size.view(np.float32)
+    total += more.view(np.float32)
+    # Of all this the lower 16 bits are written, so that nothing above them needs to be taken away.
+    powers >>= 13
+    size += powers
+    np.right_shift(values.view(np.uint32), 16, out=more)
+    more &= 0x8000
+    size += more
+    out.view(np.uint16)[:] = size
+
+
+@cache
+def _smallest_powers() -> Array:
+    """The bit pattern of 2**-14, below which float16 numbers are equally far apart, as many times as may be needed."""
+    return np.full(BLOCK, 113 << 23, np.uint32)

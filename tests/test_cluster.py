@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 from paddle2torch import convert_checkpoint, convert_many, verify_many
 from paddle2torch.converters import job
 from paddle2torch.converters.formats.safetensors_file import check_safetensors
+from paddle2torch.workers import spread
 
 COUNT = 6
 
@@ -182,6 +183,29 @@ def test_a_cluster_that_goes_away_is_an_outcome(
     again = convert_many(sources, tmp_path / "out", resume=True)
     assert again.exit_status == 0
     assert content(tmp_path / "out") == right
+
+
+def test_what_is_handed_in_while_the_client_closes_is_an_outcome(
+    client: Any, sources: list[tuple[Path, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask never ends such a future. Here that of the last checkpoint is one that nobody knows."""
+    executor = client.get_executor()
+    submit, handed = executor.submit, iter(range(COUNT))
+
+    def submit_or_close(*arguments: Any) -> Future[Any]:
+        if next(handed) < 2:
+            future: Future[Any] = submit(*arguments)
+            return future
+        client.close()
+        return Future()
+
+    monkeypatch.setattr(executor, "submit", submit_or_close)
+    monkeypatch.setattr(spread, "PATIENCE_SECONDS", 0.2)
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(convert_many, sources[:3], tmp_path / "out", executor=executor, at_once=1)
+        done = running.result(timeout=60)
+    assert verdicts(done) == ["converted", "converted", "FAILED"]
+    assert "was never answered for" in str(done.failed[0].error)
 
 
 def test_a_killed_worker_of_a_process_pool_is_an_outcome(

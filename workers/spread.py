@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from ..errors import NotBegunError, WorkerError
@@ -13,6 +13,9 @@ R = TypeVar("R")
 
 SUBMITTED_AT_ONCE = 64
 """Items that an executor holds at a time unless told otherwise."""
+
+PATIENCE_SECONDS = 5.0
+"""How long to wait for an answer before asking whether any can still come."""
 
 
 def run_everywhere(
@@ -31,13 +34,12 @@ def run_everywhere(
         for place, arguments in enumerate(work):
             yield place, _call(function, arguments)
         return
-    finished: SimpleQueue[Future[R]] = SimpleQueue()
-    under_way: dict[Future[R], int] = {}
+    finished: SimpleQueue[Future[Any]] = SimpleQueue()
+    under_way: dict[Future[Any], int] = {}
     try:
         for place, arguments in enumerate(work):
             while len(under_way) >= max(1, at_once):
-                done = finished.get()
-                yield under_way.pop(done), _outcome(done)
+                yield _next_outcome(finished, under_way, executor)
             try:
                 future = executor.submit(function, *arguments)
             except Exception as error:
@@ -47,11 +49,37 @@ def run_everywhere(
             # Unlike concurrent.futures.wait, this also hears of a future that was cancelled and never started.
             future.add_done_callback(finished.put)
         while under_way:
-            done = finished.get()
-            yield under_way.pop(done), _outcome(done)
+            yield _next_outcome(finished, under_way, executor)
     finally:
         for future in under_way:
             future.cancel()
+
+
+def _next_outcome(
+    finished: SimpleQueue[Future[Any]], under_way: dict[Future[Any], int], executor: Executor
+) -> tuple[int, Any]:
+    """Wait for the next of what is under way; its place and its outcome."""
+    while True:
+        try:
+            done = finished.get(timeout=PATIENCE_SECONDS)
+        except Empty:
+            if not _has_closed(executor):
+                continue
+            # What was answered in the last moment counts.
+            if finished.empty():
+                return under_way.pop(next(iter(under_way))), WorkerError(
+                    "was never answered for: the executor closed while it was handed in; run it again"
+                )
+        else:
+            # One that was given up may be answered for after all.
+            if done in under_way:
+                return under_way.pop(done), _outcome(done)
+
+
+def _has_closed(executor: Executor) -> bool:
+    """Whether an executor is one of Dask's whose client has closed: a future that it was handed just then never ends.
+    Those of other makes answer for all."""
+    return getattr(getattr(executor, "_client", None), "status", None) == "closed"
 
 
 def _call(function: Callable[..., R], arguments: tuple[Any, ...]) -> R | Exception:

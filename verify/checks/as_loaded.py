@@ -57,7 +57,7 @@ def _run(context: Context) -> Outcome:
     comparison = Comparison(pair, paddle, torch, untyped)
     outcome = comparison.outcome(cases)
     if not all(state.holds for _, state in comparison.states):
-        # Beyond what is allowed in any case. What is allowed besides follows from a run in float64, a third of the time.
+        # Beyond what is allowed in any case. What is allowed besides follows from a run in float64, which takes long.
         torch = context.models.torch("float32", "as_loaded", rounding=True, **_fields(context, "torch", cases, named))
         outcome = Comparison(pair, paddle, torch, untyped, rounding=True).outcome(cases)
     return replace(outcome, declared=(*outcome.declared, *other_calls(architecture, tokenizer)))
@@ -379,8 +379,8 @@ CHECK = Check(
     establishes="what a user gets who loads tokenizer and model with nothing but the path and calls the one with what "
     "the other gives: PaddleNLP's ids, last state and outputs of its own default call, in the class, element type, "
     "form and with the label names that were written",
-    limit=f"facts and ids equal; outputs {scientific(FLOOR)} of the largest value, plus {NOISE} times torch's own rounding "
-    "error, which is measured where that is exceeded",
+    limit=f"facts and ids equal; outputs {scientific(FLOOR)} of the largest value, plus {NOISE} times torch's own "
+    "rounding error, which is measured where that is exceeded",
     needs=Needs(dtypes=("float32",), models=True),
     sees_faults=True,
     look_at="config.json and the tokenizer's files in {converted}: the check files names what differs from a "

@@ -127,7 +127,7 @@ class _Comparison:
         self.problems += _differences(move.target, expected, written)
 
     def _read(self, tensor: Tensor, purpose: str) -> Array:
-        """A whole tensor, in memory that the next one of the same purpose gets: fresh memory costs more than reading."""
+        """A whole tensor, in memory that the next of the same purpose gets: fresh memory takes longer than reading."""
         if purpose not in self.memory or self.memory[purpose].size < tensor.nbytes:
             self.memory[purpose] = np.empty(tensor.nbytes, np.uint8)
         return tensor.read(self.memory[purpose])
@@ -189,7 +189,7 @@ def is_bit_equal(one: Array, other: Array) -> bool:
         return all(np.array_equal(one[row : row + rows], other[row : row + rows]) for row in range(0, len(one), rows))
     one, other = one.T, other.T
     columns = one.shape[1]
-    # Rows that lie a power of two apart compete for the same few places of the processor's cache: as long again for all.
+    # Rows that lie a power of two apart compete for the same few places of the processor's cache.
     apart = np.empty((TURNED_ROWS, columns + CACHE_LINE // one.itemsize), one.dtype)[:, :columns]
     for row in range(0, len(one), TURNED_ROWS):
         rows = min(TURNED_ROWS, len(one) - row)

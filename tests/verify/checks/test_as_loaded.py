@@ -15,9 +15,11 @@ from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import WithdrawnError
 from paddle2torch.mappings.language.tokenizers import SENTENCEPIECE, VOCABULARY_FILES, WORDPIECE
 from paddle2torch.mappings.registry import FAMILIES
+from paddle2torch.verify.checks import float32
+from paddle2torch.verify.checks.float32 import FLOOR
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import CheckResult, Report
-from paddle2torch.verify.runners.forward import Runners
+from paddle2torch.verify.runners.forward import Runners, Session
 
 from ...conftest import OLDER_TORCH_PYTHON, TESTS, run_child
 from ...tokenizer_files import (
@@ -157,6 +159,34 @@ def test_altered_output(
     check = check_of(source, converted, runners)
     assert check.passed, check.problems
     assert check.details["stated_dtype"] == options.get("dtype", "float32")
+
+
+def test_rounding_is_measured_where_what_holds_in_any_case_does_not(
+    seed_small: Seed, tmp_path: Path, runners: Runners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, converted = seed_small("BertForMaskedLM"), tmp_path / "converted"
+    convert_checkpoint(source, converted)
+    asked: list[bool] = []
+    ask = Session.torch
+
+    def torch(session: Session, *arguments: Any, **fields: Any) -> Any:
+        asked.append("rounding" in fields)
+        return ask(session, *arguments, **fields)
+
+    monkeypatch.setattr(Session, "torch", torch)
+
+    def largest_limit() -> float:
+        asked.clear()
+        check = check_of(source, converted, runners)
+        assert check.passed, check.problems
+        return max(float(state["limit"] / state["scale"]) for state in check.details["states"])
+
+    assert largest_limit() == pytest.approx(FLOOR)
+    assert asked[-1] is False
+    # No difference is less than none.
+    monkeypatch.setattr(float32, "FLOOR", 0.0)
+    assert 0 < largest_limit() < FLOOR
+    assert asked[-1] is True
 
 
 @pytest.mark.parametrize(("kind", "architecture"), [("albert", "AlbertForMaskedLM"), ("bert", "BertModel")])

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from paddle2torch.converters.formats.dtypes import Array
 from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.verify.checks.weights import is_bit_equal
 from paddle2torch.verify.job import verify_checkpoint
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
@@ -161,3 +162,22 @@ def test_a_changed_configuration_is_seen_and_named(
     config = report.check("config")
     assert config is not None
     assert any(problem.startswith(culprit) for problem in config.problems), config.problems
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (3, 4), (300, 7), (7, 300), (2, 3, 4), (0, 4)])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("storage", [np.float32, np.float16, np.uint16, np.float64, np.int64])
+def test_bits_are_compared_in_any_order(shape: tuple[int, ...], turned: bool, storage: type[np.generic]) -> None:
+    values = np.random.default_rng(0).standard_normal(shape).astype(storage)
+    expected = np.ascontiguousarray(values.T).T if turned else values
+    assert is_bit_equal(expected, values)
+    for place in {0, values.size // 2, values.size - 1} if values.size else ():
+        other = values.copy()
+        other.reshape(-1).view(f"u{other.itemsize}")[place] ^= 1
+        assert not is_bit_equal(expected, other)
+
+
+def test_bits_and_not_numbers_are_compared() -> None:
+    zeros, nan = np.zeros((2, 2), np.float32), np.full((2, 2), np.nan, np.float32)
+    assert not is_bit_equal(zeros, -zeros)
+    assert is_bit_equal(nan, nan.T)

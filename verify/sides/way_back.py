@@ -26,6 +26,7 @@ from ...converters.checkpoints.torch_checkpoint import (
 from ...converters.formats.piecewise import Entry
 from ...converters.formats.safetensors_file import write_safetensors
 from ...converters.formats.tensors import Tensor
+from ...converters.outputs.links import link
 from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ...mappings.language.alternative import of_type
@@ -170,7 +171,7 @@ def stage_torch(torch: TorchCheckpoint, plan: Plan, folder: Path) -> Path:
     for path in torch.folder.iterdir():
         small = path.suffix in (".json", ".txt", ".model") or path.name == HEAD_FILE
         if path.is_file() and path.name not in weights and small:
-            (folder / path.name).symlink_to(path.resolve())
+            link(path, folder / path.name)
     beside = {move.target for move in plan.moves if move.beside}
     entries = [Entry(name, (tensor,)) for name, tensor in torch.tensors.items() if name not in beside]
     write_safetensors(folder / "model.safetensors", entries, {"format": "pt"}, lambda count: None)

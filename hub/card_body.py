@@ -85,6 +85,8 @@ def _source(proof: Proof) -> str:
         return f"PaddleNLP's published weights {name}"
     if evidence.community is not None:
         return f"the weights {plain(evidence.community)} of PaddleNLP's community"
+    if evidence.weights == "hub":
+        return f"the weights {name} of the Hugging Face Hub"
     kind = "random (seeded) weights" if evidence.weights == "seeded" else "a local checkpoint of PaddleNLP"
     return f"{kind}, {name}"
 
@@ -105,6 +107,8 @@ def _conversion(proof: Proof) -> list[str]:
             lines += ["- No license is stated for these weights, and this card claims none."]
     elif evidence.community is not None:
         lines += ["- License: that of these weights in PaddleNLP's community, which is not known here."]
+    elif evidence.weights == "hub":
+        lines += ["- License: that of the repository from which they came; this card claims none."]
     elif evidence.weights == "local":
         lines += ["- License: that of the checkpoint, which is not known here."]
     lines += [
@@ -137,7 +141,7 @@ def _altering(proof: Proof) -> list[str]:
 
 def _as_argument(evidence: Evidence) -> str:
     """The source as the commands name it; a place on someone's machine is not shown."""
-    return evidence.source_name if evidence.weights == "published" and evidence.source_name else "SOURCE"
+    return evidence.source_name if evidence.weights in ("published", "hub") and evidence.source_name else "SOURCE"
 
 
 def _proof(proof: Proof) -> list[str]:

@@ -47,7 +47,8 @@ class RecordedEnvironment:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The contents of a certificate. `source_name` is a pretrained name or the last part of a path; None in
+    """The contents of a certificate. `source_name` is a pretrained name, hf:OWNER/NAME@COMMIT of the Hub, or the last
+    part of a path; None in
     certificates that do not record it. `accidents` are checks that could not be run, in a line each.
     `not_covered` is what no check covers, each with the reason. `differences` are declared ones: name, text and
     measured size."""

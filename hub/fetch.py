@@ -24,6 +24,7 @@ from ..converters.checkpoints.cache import (
     sha256_of,
     write_record,
 )
+from ..converters.checkpoints.snapshot import is_hub_name
 from ..converters.checkpoints.source import cached_folder
 from ..converters.outputs.folder import new_folder
 from ..converters.outputs.links import link, share
@@ -128,6 +129,10 @@ class Fetcher:
         downloaded. Raises UnknownNameError, ConfigurationError for a refused name, FetchError, ChangedFileError,
         UnreadableFileError for a damaged record and MissingDependencyError without the extra `hub`.
         """
+        if is_hub_name(name):
+            raise UnknownNameError(
+                f"{name}: `inspect`, `convert` and `verify` fetch it themselves, into the Hub's cache"
+            )
         entry = get_published(name)
         folder = fetched_place(entry)
         check_fetched(folder)

@@ -16,7 +16,6 @@ import numpy as np
 
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from ...converters.checkpoints.comparison import settle_values
-from ...converters.checkpoints.source import INDEX_FILES, WEIGHT_FILES
 from ...converters.checkpoints.torch_checkpoint import (
     RecognisedTorch,
     TorchCheckpoint,
@@ -34,13 +33,6 @@ from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import family_of_architecture
-
-_PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
-
-
-def is_paddle_folder(converted: Path) -> bool:
-    """Whether a converted folder is PaddleNLP's, which says in which direction it was converted."""
-    return any((converted / name).is_file() for name in _PADDLE_FILES)
 
 
 class UnfitOutputError(Exception):

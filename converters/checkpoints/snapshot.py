@@ -18,8 +18,8 @@ FORM = f"{MARK}OWNER/NAME, perhaps with @REVISION and then /SUBFOLDER"
 
 _NAME = re.compile(
     # Of names of branches with a slash only those of the hub's own requests are told from a subfolder.
-    rf"{MARK}(?P<repo_id>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>refs/(pr|convert)/[^/@]+|[^/@]+))?(/(?P<inner>[^\0]+?))?/?",
-    re.ASCII | re.DOTALL,
+    rf"{MARK}(?P<repo_id>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>refs/(pr|convert)/[^/@\s]+|[^/@\s]+))?(/(?P<inner>.+?))?/?",
+    re.ASCII,
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -52,7 +52,8 @@ def parse_hub_name(source: str | Path) -> HubName:
     """Take apart hf:OWNER/NAME[@REVISION][/SUBFOLDER]. Raises UnknownNameError for a name of another form."""
     match = _NAME.fullmatch(str(source))
     inner = match["inner"] or "" if match is not None else ""
-    if match is None or (inner and any(part in ("", ".", "..") for part in inner.split("/"))):
+    odd = bool(inner) and any(part in ("", ".", "..") for part in inner.split("/"))
+    if match is None or odd or not str(source).isprintable():
         raise UnknownNameError(f"{source}: is not the name of a repository on the Hub; expected is {FORM}")
     return HubName(match["repo_id"], match["revision"], inner)
 

@@ -28,7 +28,7 @@ _ADVICE = {
 # The client speaks HTTP by requests up to 0.36, by httpx in 1 and by httpx2 in 2; only one of them need be there.
 _SILENT = frozenset({"requests.Timeout", "httpx.TimeoutException", "httpx2.TimeoutException"})
 _UNCONNECTED = frozenset(
-    {"requests.ConnectionError"}
+    {"requests.ConnectionError", "requests.ChunkedEncodingError"}
     | {
         f"{package}.{name}"
         for package in ("httpx", "httpx2")

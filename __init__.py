@@ -1,7 +1,8 @@
 """paddle2torch converts PaddleNLP checkpoints to PyTorch safetensors and proves that the result is the same model.
 
 `open_checkpoint`, `convert_checkpoint` and `verify_checkpoint` are the Python interface, with `convert_many` and
-`verify_many` for what `find_checkpoints` and `read_checkpoint_list` find, and `validate_certificate` for whoever has a
+`verify_many` for what `find_checkpoints` and `read_checkpoint_list` find, `fetch_repository` for folders on the
+Hugging Face Hub, and `validate_certificate` for whoever has a
 converted folder with its parity.json and nothing else; each documents its errors, all of which derive from
 `Paddle2TorchError`.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .converters.job import convert_checkpoint
     from .converters.outputs.certificate import validate_certificate
     from .errors import Paddle2TorchError
+    from .hub.sources.repository import fetch_repository
     from .verify.job import verify_checkpoint
     from .verify.many import verify_many
 
@@ -29,6 +31,7 @@ __all__ = [
     "Paddle2TorchError",
     "convert_checkpoint",
     "convert_many",
+    "fetch_repository",
     "find_checkpoints",
     "open_checkpoint",
     "read_checkpoint_list",
@@ -41,6 +44,7 @@ _MODULES = {
     "Paddle2TorchError": "errors",
     "convert_checkpoint": "converters.job",
     "convert_many": "converters.batch.conversions",
+    "fetch_repository": "hub.sources.repository",
     "find_checkpoints": "converters.batch.finding",
     "open_checkpoint": "converters.checkpoints.checkpoint",
     "read_checkpoint_list": "converters.batch.finding",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
@@ -127,7 +127,7 @@ network_options = bundle(
         "--offline",
         is_flag=True,
         envvar="PADDLE2TORCH_OFFLINE",
-        help="Never touch the network: pretrained names come from the caches. Also PADDLE2TORCH_OFFLINE=1.",
+        help="Never touch the network: pretrained and hf: names come from the caches. Also PADDLE2TORCH_OFFLINE=1.",
     ),
 )
 
@@ -162,12 +162,14 @@ def list_command(family: str | None, as_json: bool) -> None:
 @click.argument("path")
 @click.option("--hash", "with_hash", is_flag=True, help="Also the sha256 of each tensor's bytes.")
 @recognition_options
+@network_options
 @as_json
-def inspect(path: str, with_hash: bool, recognition: Options, as_json: bool) -> None:
-    """List the tensors of a file or folder; with --family or --config also what they are. No code of the file runs."""
+def inspect(path: str, with_hash: bool, recognition: Options, network: Options, as_json: bool) -> None:
+    """List the tensors of a SOURCE; with --family or --config also what they are. No code of the file runs."""
     from .converters.checkpoints.inspection import inspect_checkpoint
+    from .hub.availability import make_available
 
-    found = inspect_checkpoint(path, with_hash, **recognition)
+    found = inspect_checkpoint(make_available(path, **network, quiet=as_json), with_hash, **recognition)
     show(as_json, found.to_json(), found.lines(), found.table())
 
 
@@ -257,7 +259,8 @@ def convert(
     network: Options,
     as_json: bool,
 ) -> int:
-    """Convert SOURCE (pretrained name, PaddleNLP folder or .pdparams file) into the Hugging Face folder OUTPUT.
+    """Convert SOURCE (pretrained name, PaddleNLP folder, .pdparams file, or hf:OWNER/NAME[@REVISION][/SUBFOLDER] on the
+    Hugging Face Hub) into the Hugging Face folder OUTPUT.
 
     With --to paddle, convert the Hugging Face folder SOURCE into the PaddleNLP folder OUTPUT.
 
@@ -276,12 +279,11 @@ def convert(
         raise click.UsageError("--jobs goes with --tree or --list")
     from .converters.job import convert_checkpoint
     from .hub.availability import check_room, make_available
-    from .mappings.registry import is_published
     from .workers.console import byte_progress, note
 
-    if is_published(source) and not resume:
+    if not resume:
         check_room(source, output, overwrite)
-    make_available(source, **network, quiet=as_json)
+    source = make_available(source, **network, quiet=as_json, to=to)
     with byte_progress(quiet=as_json) as progress:
         done = convert_checkpoint(source, output, **options, progress=progress)
     for remark in done.remarks:
@@ -294,7 +296,7 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
     from .converters.batch.conversions import convert_many, result_notes
     from .hub.availability import make_listed_available
 
-    make_listed_available(found, **network, quiet=as_json)
+    found = make_listed_available(found, **network, quiet=as_json, to=options["to"])
     given = {name: value for name, value in options.items() if value is not None}
     done = convert_many(found, output, **given, on_result=result_notes(len(found.items)))
     show(as_json, done.to_json(), done.lines(), done.table())
@@ -340,30 +342,27 @@ def verify(
     as_json: bool,
 ) -> int:
     """Check that CONVERTED is the same model as SOURCE, by running both frameworks. One of them is PaddleNLP's, the
-    other Hugging Face's.
+    other Hugging Face's; each may lie on the Hub, as hf:OWNER/NAME.
 
     When all default checks ran, parity.json records what they found, bound to the hashes of all files: in CONVERTED if
     this program wrote it, else in the folder of --report-dir.
     """
-    from .hub.availability import make_available
+    from .hub.availability import make_pair_available
     from .verify.reports.text import certificate_lines, report_lines
 
-    def obtain() -> None:
-        make_available(source, **network, quiet=as_json)
-
+    obtain = partial(make_pair_available, source, converted, **network, quiet=as_json)
     if certificate_only:
         from .verify.certificate import check_certificate
 
         if faults or checks is not None or report_dir is not None or no_certificate:
             raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
-        obtain()
-        check = check_certificate(source, converted, recognition["config"])
+        check = check_certificate(*obtain(), recognition["config"])
         show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
         return 0 if check.passed else 1
+    from .converters.checkpoints.source import is_paddle_folder
     from .verify.commands import verify_pair
     from .verify.reports.gate_result import GateResult, ModelResult
     from .verify.sides.pair import refuse_swapped
-    from .verify.sides.way_back import is_paddle_folder
 
     refuse_swapped(source, converted)
     if faults and is_paddle_folder(converted):
@@ -435,7 +434,7 @@ def gate(
                 "--tree and --list take one folder or file, and neither --family, --all, --seeded, --seed nor --faults"
             )
         found = _found(names[0], many, "torch", run["keep"])
-        make_listed_available(found, **network, quiet=as_json)
+        found = make_listed_available(found, **network, quiet=as_json)
         arguments = ["gate", names[0], "--tree" if many["tree"] else "--list"]
         result, reports = gate_found(found, arguments, **run, pythons=pythons, quiet=as_json)
     else:

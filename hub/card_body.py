@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from ..converters.outputs.card import head_section, whole_model_note
@@ -85,6 +86,8 @@ def _source(proof: Proof) -> str:
         return f"PaddleNLP's published weights {name}"
     if evidence.community is not None:
         return f"the weights {plain(evidence.community)} of PaddleNLP's community"
+    if (hub := evidence.hub) is not None:
+        return f"the weights {plain(hub.output)} of the Hugging Face Hub at the commit {plain(hub.revision or '')}"
     kind = "random (seeded) weights" if evidence.weights == "seeded" else "a local checkpoint of PaddleNLP"
     return f"{kind}, {name}"
 
@@ -105,7 +108,9 @@ def _conversion(proof: Proof) -> list[str]:
             lines += ["- No license is stated for these weights, and this card claims none."]
     elif evidence.community is not None:
         lines += ["- License: that of these weights in PaddleNLP's community, which is not known here."]
-    elif evidence.weights == "local":
+    elif evidence.hub is not None:
+        lines += ["- License: that of the repository from which they came; this card claims none."]
+    elif evidence.weights in ("local", "hub"):
         lines += ["- License: that of the checkpoint, which is not known here."]
     lines += [
         f"- {evidence.model.source} of PaddleNLP, {evidence.model.target_architecture} of Hugging Face, "
@@ -137,6 +142,8 @@ def _altering(proof: Proof) -> list[str]:
 
 def _as_argument(evidence: Evidence) -> str:
     """The source as the commands name it; a place on someone's machine is not shown."""
+    if evidence.hub is not None:
+        return shlex.quote(str(evidence.hub))
     return evidence.source_name if evidence.weights == "published" and evidence.source_name else "SOURCE"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from json import JSONDecodeError
 from typing import TypeVar
 
-from ..errors import MissingDependencyError, PublishError
+from ..errors import MissingDependencyError, Paddle2TorchError, PublishError
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ _ADVICE = {
 # The client speaks HTTP by requests up to 0.36, by httpx in 1 and by httpx2 in 2; only one of them need be there.
 _SILENT = frozenset({"requests.Timeout", "httpx.TimeoutException", "httpx2.TimeoutException"})
 _UNCONNECTED = frozenset(
-    {"requests.ConnectionError"}
+    {"requests.ConnectionError", "requests.ChunkedEncodingError"}
     | {
         f"{package}.{name}"
         for package in ("httpx", "httpx2")
@@ -44,19 +44,26 @@ _UNREACHABLE = "check the network and the proxy settings, and HF_ENDPOINT where 
 _TRY_AGAIN = "the hub has a problem of its own; try again later"
 
 
-def ask(doing: str, token: str | None, call: Callable[[], T]) -> T:
-    """The result of `call`; raises a PublishError in place of anything that the client raises while `doing` it.
+def ask(
+    doing: str,
+    token: str | None,
+    call: Callable[[], T],
+    kind: type[Paddle2TorchError] = PublishError,
+    known: Callable[[Exception], str | None] = lambda error: None,
+) -> T:
+    """The result of `call`; raises an error of this `kind` in place of anything that the client raises while `doing`
+    it. `known` gives the message for the exceptions that mean something of their own there.
 
     Its message holds neither the token nor an address with a signature, and nothing is chained to it: the client's
     exceptions hold the requests with their headers. That takes a function: what a context manager raises is chained.
     """
     try:
         return call()
-    except PublishError:
+    except Paddle2TorchError:
         raise
     except Exception as error:
-        failure = f"{doing} failed: {explain(error)}"
-    raise PublishError(without_secrets(failure, token))
+        failure = known(error) or f"{doing} failed: {explain(error)}"
+    raise kind(without_secrets(failure, token))
 
 
 def explain(error: BaseException) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..converters.checkpoints.snapshot import HubName, parse_hub_name
 from ..converters.outputs.certificate import CERTIFICATE, accidents
 from ..errors import UnknownNameError, UnreadableFileError
 from ..mappings.language.alternative import becoming
@@ -47,7 +49,8 @@ class RecordedEnvironment:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The contents of a certificate. `source_name` is a pretrained name or the last part of a path; None in
+    """The contents of a certificate. `source_name` is a pretrained name, hf:OWNER/NAME@COMMIT of the Hub, or the last
+    part of a path; None in
     certificates that do not record it. `accidents` are checks that could not be run, in a line each.
     `not_covered` is what no check covers, each with the reason. `differences` are declared ones: name, text and
     measured size."""
@@ -80,6 +83,15 @@ class Evidence:
         """The name in PaddleNLP's community of the published weights that the source was."""
         name = self.source_name or ""
         return name.removeprefix(MARK) if self.weights == "published" and name.startswith(MARK) else None
+
+    @property
+    def hub(self) -> HubName | None:
+        """The repository on the Hub that the source was, at a commit; None where its name is not of that form."""
+        if self.weights != "hub" or self.source_name is None:
+            return None
+        with suppress(UnknownNameError):
+            return parse_hub_name(self.source_name)
+        return None
 
 
 def read_evidence(certificate: Mapping[str, Any], converted: Path) -> Evidence:

@@ -24,8 +24,10 @@ from ..converters.checkpoints.cache import (
     sha256_of,
     write_record,
 )
+from ..converters.checkpoints.snapshot import is_hub_name
 from ..converters.checkpoints.source import cached_folder
 from ..converters.outputs.folder import new_folder
+from ..converters.outputs.links import link, share
 from ..errors import (
     AbsentFileError,
     ChangedFileError,
@@ -127,6 +129,10 @@ class Fetcher:
         downloaded. Raises UnknownNameError, ConfigurationError for a refused name, FetchError, ChangedFileError,
         UnreadableFileError for a damaged record and MissingDependencyError without the extra `hub`.
         """
+        if is_hub_name(name):
+            raise UnknownNameError(
+                f"{name}: `inspect`, `convert` and `verify` fetch it themselves, into the Hub's cache"
+            )
         entry = get_published(name)
         folder = fetched_place(entry)
         check_fetched(folder)
@@ -192,24 +198,24 @@ class Fetcher:
         that is asked."""
         record = read_record(target.parent)
         earlier = record.get(target.name)
-        link = _in_paddlenlp_cache(entry, target.name, published)
+        held = _in_paddlenlp_cache(entry, target.name, published)
         alias = _under_another_name(entry, published)
-        if link is not None or alias is not None:
+        if held is not None or alias is not None:
             discard(target)
             target.unlink(missing_ok=True)
-        if link is not None:
-            check(link)
-            recorded = record_entry(link, f"PaddleNLP's cache {link}", None)
+        if held is not None:
+            check(held)
+            recorded = record_entry(held, f"PaddleNLP's cache {held}", None)
             _compare(target, recorded, earlier)
             write_record(target.parent, entry.key, {**record, target.name: recorded})
-            _link(link, target)
+            link(held, target)
             return True
         if alias is not None:
             path, recorded = alias
             check(path)
             _compare(target, recorded, earlier)
             write_record(target.parent, entry.key, {**record, target.name: recorded})
-            _share(path, target)
+            share(path, target)
             return False
         brought = self._download(url, target, entry)
         try:
@@ -380,23 +386,6 @@ def _compare(target: Path, entry: dict[str, Any], earlier: dict[str, Any] | None
             f"{entry['url']}: has changed since {earlier['date']}: sha256 {earlier['sha256']} was recorded at the "
             f"first download, {entry['sha256']} came now; delete the folder {target.parent} to accept the new file"
         )
-
-
-def _link(origin: Path, target: Path) -> None:
-    try:
-        target.symlink_to(origin.resolve())
-    except OSError:
-        # Not every system lets every user make links.
-        shutil.copyfile(origin, target)
-
-
-def _share(origin: Path, target: Path) -> None:
-    """Give a file of the cache a second name, which stays when the first is deleted."""
-    try:
-        os.link(origin.resolve(), target)
-    except OSError:
-        # Not every file system can.
-        shutil.copyfile(origin, target)
 
 
 def _session() -> Session:

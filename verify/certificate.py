@@ -13,7 +13,8 @@ from typing import Any
 
 from .. import __version__
 from ..converters.checkpoints.inspection import inspect_checkpoint
-from ..converters.checkpoints.source import find_source
+from ..converters.checkpoints.snapshot import name_of_place, origin_of
+from ..converters.checkpoints.source import find_source, is_paddle_folder
 from ..converters.checkpoints.torch_checkpoint import find_torch_source
 from ..converters.outputs.certificate import (
     CERTIFICATE,
@@ -40,7 +41,7 @@ from .checks import all_checks
 from .reports.result import CheckResult, Report
 from .runners.forward import Runners
 from .sides.pair import find_pair, open_pair, refuse_swapped
-from .sides.way_back import UnfitOutputError, is_paddle_folder
+from .sides.way_back import UnfitOutputError
 
 Stamps = dict[Path, tuple[int, int, int, int]]
 """Inode, size and the times of modification and change of files. The last cannot be set back by whoever writes."""
@@ -70,7 +71,8 @@ def make_certificate(
 ) -> dict[str, Any]:
     """The certificate of a report: hashes of source and output per file and per tensor (sha256 of the elements in
     C order), the mapping, checks with limits and worst values, inputs, versions, origin of the weights. The source is
-    named by its pretrained name where that led to it, else by the last part of its path. `config` is a file that was
+    named by its pretrained name where that led to it, by its repository on the Hub and the commit, else by the last
+    part of its path. `config` is a file that was
     its configuration."""
     document = report.to_json()
     return {
@@ -129,9 +131,9 @@ def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
 
 def find_place(converted: Path, elsewhere: Path | None) -> Path | None:
     """The folder into which the certificate of a converted folder is written: itself, where it is this package's own
-    and not read-only, else `elsewhere`; None for a foreign folder without that. Raises OutputError for a read-only one
-    without that, before minutes are spent on the checks."""
-    if not own_record(converted):
+    and neither read-only nor in the Hub's cache, else `elsewhere`; None for a foreign folder without that, and for one
+    in the cache. Raises OutputError for a read-only one without that, before minutes are spent on the checks."""
+    if not own_record(converted) or origin_of(converted) is not None:
         return elsewhere
     if elsewhere is None and not os.access(converted, os.W_OK | os.X_OK):
         raise OutputError(
@@ -225,7 +227,7 @@ def _bytes_of(source: str | Path, converted: Path, config: Path | None) -> dict[
     """Hashes of both sides. The configurations count: a changed activation is another model."""
     name, files = _source_files(source, converted, config)
     return {
-        "source": {"name": name, **_hashes(files, source)},
+        "source": {"name": name, **_commit_of(source), **_hashes(files, source)},
         "output": _hashes(certified_files(converted), converted),
     }
 
@@ -235,7 +237,7 @@ def _source_files(source: str | Path, converted: Path, config: Path | None) -> t
     if is_paddle_folder(converted):
         torch = find_torch_source(source)
         folder = _folder_of(torch.path)
-        return torch.path.resolve().name, [
+        return _name_of(torch.path), [
             *torch.files,
             folder / HEAD_FILE,
             folder / "config.json",
@@ -245,8 +247,17 @@ def _source_files(source: str | Path, converted: Path, config: Path | None) -> t
     files = [*found.files, *([found.index] if found.index is not None else [])]
     if found.configuration is not None and found.configuration.file is not None:
         files.append(found.configuration.file)
-    name = found.pretrained if found.looked_up and found.pretrained else found.path.resolve().name
+    name = found.pretrained if found.looked_up and found.pretrained else _name_of(found.path)
     return name, [*files, *tokenizer_paths(found)]
+
+
+def _name_of(path: Path) -> str:
+    return path.resolve().name if origin_of(path) is None else name_of_place(path)
+
+
+def _commit_of(source: str | Path) -> dict[str, str | None]:
+    origin = origin_of(source)
+    return {} if origin is None else {"commit": origin.revision}
 
 
 def _hashes(files: Iterable[Path], path: str | Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def verify_pair(
     source: str,
     converted: Path,
     *,
-    obtain: Callable[[], None],
+    obtain: Callable[[], tuple[str, Path]],
     checks: str | None,
     report_dir: Path | None,
     faults: bool,
@@ -35,9 +35,9 @@ def verify_pair(
     quiet: bool,
     certificate: bool = True,
 ) -> tuple[Report, Reports]:
-    """`obtain` the source, verify the pair, with a `certificate` or without, and, if it passed and `faults` says so,
-    inject every fault into a copy. `recognition` and `pythons` are arguments of `verify_checkpoint`, `checks` is as
-    typed.
+    """`obtain` both sides, which gives what is to be verified in place of what was typed, verify the pair, with a
+    `certificate` or without, and, if it passed and `faults` says so, inject every fault into a
+    copy. `recognition` and `pythons` are arguments of `verify_checkpoint`, `checks` is as typed.
 
     Raises what `obtain`, `verify_checkpoint`, `run_faults` and `Reports` raise.
     """
@@ -46,7 +46,7 @@ def verify_pair(
     command = command_line(["verify", source, str(converted)], chosen)
     reports = Reports(report_dir, [str(converted)], command, quiet=quiet)
     with reports.guard():
-        obtain()
+        source, converted = obtain()
         report = verify_checkpoint(
             source,
             converted,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +20,7 @@ from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileEr
 from ..mappings.language.alternative import becoming
 from ..mappings.language.pretrained import Reference
 from ..mappings.registry import get_family, get_pretrained
+from ..workers.process import process_peak_bytes
 from .admission import MemoryBudget, available_memory, memory_needed
 from .check import Needs
 from .checks import named
@@ -264,6 +263,5 @@ def _run_one(
         raise
     except Paddle2TorchError as caught:
         error = str(caught)
-    unit = 1 if sys.platform == "darwin" else 1024
-    memory[OWN_PROCESS] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    memory[OWN_PROCESS] = process_peak_bytes()
     return ModelResult(name, report, error, time.perf_counter() - started, stages, memory)

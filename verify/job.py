@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..converters.checkpoints.snapshot import name_of_place
 from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.language.matching.inverse import InversePlan
 from ..mappings.language.matching.plan import Plan
@@ -193,8 +194,8 @@ def _unfit(source: str | Path, converted: Path, asked: Asked, error: UnfitOutput
         one.name for one in all_checks() if one.applies(inverse.family, inverse.architecture) or asked.names(one)
     }
     return Report(
-        source=str(source),
-        converted=str(converted),
+        source=name_of_place(source),
+        converted=name_of_place(converted),
         architecture=error.inverse.architecture,
         weights="local",
         parameters=0,

@@ -91,7 +91,11 @@ def _begin(watched: Connection) -> None:
 def _watch(watched: Connection) -> None:
     with suppress(EOFError, OSError):
         watched.recv_bytes()
-    os.kill(os.getpid(), signal.SIGTERM)
+    # On Windows the former would end the process at once, whatever it has to remove.
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
     # Nobody waits for this process any more; one that gets stuck on its way out would keep the streams open.
     time.sleep(_GRACE_SECONDS)
     os._exit(_STATUS)

@@ -113,3 +113,13 @@ def load_numpy() -> None:
         import numpy  # noqa: F401
     finally:
         del os.environ[_THREADS]
+
+
+def process_peak_bytes() -> int:
+    """The most memory that this process has held, resident, in bytes; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

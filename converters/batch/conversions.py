@@ -23,6 +23,7 @@ from ...mappings.registry import get_family
 from ...workers.console import Table, note, outcome_notes
 from ...workers.local import run_in_processes
 from ...workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
+from ..checkpoints.snapshot import name_of_place
 from ..formats.casting import CASTS
 from ..formats.shards import parse_size
 from ..job import DIRECTIONS, TORCH_ONLY, convert_checkpoint
@@ -247,14 +248,15 @@ def _tidy_once(parent: Path, run: str) -> None:
 
 
 def _result(outcome: ConversionResult | Exception, item: Item, place: Path, resume: bool) -> ConversionResult:
+    source = name_of_place(item.source)
     if isinstance(outcome, Paddle2TorchError):
-        return ConversionResult(item.source, str(place), None, f"{item.source}: {outcome}", 0.0)
+        return ConversionResult(source, str(place), None, f"{source}: {outcome}", 0.0)
     if isinstance(outcome, Exception):
-        return ConversionResult(item.source, str(place), None, f"{item.source}: {one_line(outcome)}", 0.0)
+        return ConversionResult(source, str(place), None, f"{source}: {one_line(outcome)}", 0.0)
     conversion = outcome.conversion
     if conversion is not None and not resume:
         conversion = replace(conversion, kept=False)
-    return replace(outcome, source=item.source, conversion=conversion)
+    return replace(outcome, source=source, conversion=conversion)
 
 
 def _check_options(

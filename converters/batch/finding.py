@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from ...errors import UnreadableFileError
 from ...mappings.language.pretrained import MARK
 from ...mappings.registry import is_published
+from ..checkpoints.snapshot import is_hub_name, parse_hub_name
 from ..checkpoints.source import INDEX_FILES, TRAINING_FILE, WEIGHT_FILES
 
 _FILES_OF_ONE = (*WEIGHT_FILES, *INDEX_FILES)
@@ -136,9 +137,10 @@ def _format(path: Path) -> str | None:
 def read_checkpoint_list(file: str | Path) -> Found:
     """The checkpoints that a list file names: one source per line and, after a tab, the name of its output.
 
-    Sources are pretrained names, folders or files; relative paths count from the folder of the list. Without a name, a
-    relative source keeps its path, and any other is named by the last part of it. Empty lines, and lines that begin
-    with #, say nothing. Raises UnreadableFileError for a file that cannot be read, that names nothing, or that has a
+    Sources are pretrained names, repositories of the Hub, folders or files; relative paths count from the folder of the
+    list. Without a name, a relative source keeps its path, a repository is called OWNER/NAME, and any other by the last
+    part of it. Empty lines, and lines that begin with #, say nothing. Raises UnknownNameError for what only begins like
+    a repository, and UnreadableFileError for a file that cannot be read, that names nothing, or that has a
     line of another form.
     """
     path = Path(file)
@@ -156,7 +158,7 @@ def read_checkpoint_list(file: str | Path) -> Found:
                 f"{path}: line {number}: a source is expected and, after a tab, perhaps the name of its output"
             )
         source = path.parent / fields[0]
-        known = is_published(fields[0]) and not source.exists()
+        known = (is_published(fields[0]) or is_hub_name(fields[0])) and not source.exists()
         items.append(Item(fields[0] if known else str(source), fields[1] if fields[1:] else name_of(fields[0])))
     if not items:
         raise UnreadableFileError(f"{path}: names no checkpoint")
@@ -165,6 +167,8 @@ def read_checkpoint_list(file: str | Path) -> Found:
 
 def name_of(source: str) -> str:
     """The name of the output of a source that was given without one."""
+    if is_hub_name(source):
+        source = parse_hub_name(source).output
     path = PurePath(source.removeprefix(MARK))
     if path.name in (*_FILES_OF_ONE, *_TORCH_ONLY):
         path = path.parent

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from ...errors import OutputError
 from ...mappings.registry import is_published
+from ..checkpoints.snapshot import is_hub_name
 from .finding import Found, Item, name_of
 
 Sources = Found | Iterable[Item | tuple[str | Path, str] | str | Path]
@@ -28,8 +29,9 @@ def _item(source: Item | tuple[str | Path, str] | str | Path) -> Item:
 
 
 def absolute_source(source: str) -> str:
-    """A source as a worker elsewhere finds it: a pretrained name as it is, any other as an absolute path."""
-    known = is_published(source) and not os.path.exists(source)
+    """A source as a worker elsewhere finds it: a pretrained name, or one on the Hub, as it is, any other as an
+    absolute path."""
+    known = (is_published(source) or is_hub_name(source)) and not os.path.exists(source)
     return source if known else os.path.abspath(source)
 
 

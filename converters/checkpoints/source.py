@@ -16,6 +16,7 @@ from ...mappings.registry import PRETRAINED, find_published, get_pretrained, get
 from .cache import check_fetched, fetched_folder, fetched_place, paddlenlp_cache
 from .configuration import SourceConfiguration, parse_configuration, read_configuration
 from .lookalikes import held_instead, program_file
+from .snapshot import is_hub_name, origin_of, parse_hub_name, places_of_files
 
 WEIGHT_FILES = ("model_state.pdparams", "model.safetensors")
 INDEX_FILES = tuple(f"{name}.index.json" for name in WEIGHT_FILES)
@@ -94,6 +95,11 @@ def _find(source: str | Path) -> Source:
     if path.exists():
         return _single_file(path)
     text = str(source)
+    if is_hub_name(text):
+        raise UnreadableFileError(
+            f"{parse_hub_name(text)}: is a repository on the Hub, which the commands `inspect`, `convert` and `verify` "
+            "fetch; in Python, paddle2torch.fetch_repository does, and gives the folder to take in its place"
+        )
     if (entry := find_published(text)) is not None:
         folder = cached_folder(text)
         if folder is None:
@@ -122,6 +128,11 @@ def find_converted(path: Path) -> tuple[Path, ...]:
     there. Raises UnreadableFileError without the former."""
     head = path / HEAD_FILE
     return (*find_weights(path), *((head,) if head.is_file() else ()))
+
+
+def is_paddle_folder(converted: Path) -> bool:
+    """Whether a converted folder is PaddleNLP's, which says in which direction it was converted."""
+    return any((converted / name).is_file() for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
 
 
 def find_weights(path: Path) -> tuple[Path, ...]:
@@ -195,7 +206,9 @@ def _known_name(path: Path) -> str | None:
 
 def names_of_folder(folder: Path) -> tuple[str, str]:
     """The pretrained names that a folder may be called by: its own name, and with that of the folder around it, as in
-    PaddleNLP's cache."""
+    PaddleNLP's cache. A folder of the Hub's cache is called by its repository."""
+    if (origin := origin_of(folder)) is not None:
+        return name_of_stem(origin.output.rpartition("/")[2]), origin.repo_id
     return name_of_stem(folder.name.removeprefix("community--")), "/".join(folder.parts[-2:])
 
 
@@ -218,7 +231,7 @@ def listed_shards(index: Path) -> tuple[Path, ...]:
         raise UnreadableFileError(f"{index}: is not an index of shards: {error}") from error
     if not names:
         raise UnreadableFileError(f"{index}: lists no shard")
-    places = _places_of_shards(index.parent)
+    places = places_of_files(index.parent)
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
             raise UnreadableFileError(f"{index}: lists {name!r}, which is not the name of a file beside it")
@@ -228,11 +241,3 @@ def listed_shards(index: Path) -> tuple[Path, ...]:
         if shard.resolve().parent not in places:
             raise UnreadableFileError(f"{index}: its shard {name} is a link that leads out of the folder")
     return tuple(index.parent / name for name in names)
-
-
-def _places_of_shards(folder: Path) -> tuple[Path, ...]:
-    """Where the files in `folder` may lie: there and, if it is models--OWNER--NAME/snapshots/REVISION of the Hub's
-    cache or a folder in that, in the cache's blobs of the same model. All links are followed."""
-    real = folder.resolve()
-    models = (parent.parent for parent in real.parents if parent.name == "snapshots")
-    return (real, *(model / "blobs" for model in models if model.name.startswith("models--")))

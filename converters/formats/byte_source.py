@@ -1,13 +1,15 @@
 """Positioned reads from a file that must not change while it is read.
 
-Reads go through `os.preadv` rather than a memory map: a file that shrinks under a map kills the process with a
-bus error, a short read is an error that can be reported.
+Reads go through `os.preadv`, where the system has it, rather than a memory map: a file that shrinks under a map kills
+the process with a bus error, a short read is an error that can be reported.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from ...errors import SourceChangedError, UnreadableFileError
@@ -38,6 +40,7 @@ class ByteSource:
         self._stamp = self._current_stamp()
         self.size = self._stamp[0]
         self._attached: list[ByteSource] = []
+        self._reading = Lock()
 
     @property
     def descriptor(self) -> int:
@@ -51,12 +54,12 @@ class ByteSource:
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` (bytes) from `offset`; raises SourceChangedError when the file ends before that."""
         try:
-            count = os.preadv(self._descriptor, (buffer,), offset)
+            count = self._read_at((buffer,), offset)
             # Nearly every read ends here.
             if count == len(buffer):
                 return
             while count < len(buffer):
-                more = os.preadv(self._descriptor, (buffer[count:],), offset + count)
+                more = self._read_at((buffer[count:],), offset + count)
                 if more == 0:
                     raise SourceChangedError(
                         f"{self.path}: ends at byte {offset + count} although it had {self.size} bytes when it was "
@@ -65,6 +68,22 @@ class ByteSource:
                 count += more
         except OSError as error:
             raise UnreadableFileError(f"{self.path}: reading failed: {error.strerror or error}") from error
+
+    def _read_at(self, buffers: Sequence[memoryview], offset: int) -> int:
+        """Fill buffers with what follows byte `offset` of the file; the number of bytes that there were. Raises
+        OSError."""
+        if hasattr(os, "preadv"):
+            return os.preadv(self._descriptor, buffers, offset)
+        # Windows can only read from where the file stands: one thread at a time.
+        with self._reading:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            count = 0
+            for buffer in buffers:
+                found = self._file.readinto(buffer) or 0  # type: ignore[attr-defined]
+                count += found
+                if found < len(buffer):
+                    break
+            return count
 
     def read_rows(self, buffer: memoryview, length: int, apart: int, offset: int, step: int) -> None:
         """Fill rows of `length` bytes, which begin `apart` bytes from each other in `buffer`, from byte `offset`,
@@ -83,7 +102,7 @@ class ByteSource:
         try:
             for first in range(0, len(rows), many):
                 group = rows[first : first + many]
-                if os.preadv(self._descriptor, group, offset) < length * len(group):
+                if self._read_at(group, offset) < length * len(group):
                     for number, row in enumerate(group):
                         self.read_into(row, offset + number * step)
                 offset += step * len(group)
@@ -144,8 +163,15 @@ WRITE_BYTES = 128 << 10
 
 
 def write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    """Write `data` at byte `offset` of the file. Raises OSError."""
+    """Write `data` at byte `offset` of the file; one thread at a time. Raises OSError."""
     while data:
-        count = os.pwrite(descriptor, data[:WRITE_BYTES], offset)
+        count = _write_at(descriptor, data[:WRITE_BYTES], offset)
         data = data[count:]
         offset += count
+
+
+def _write_at(descriptor: int, data: memoryview, offset: int) -> int:
+    if hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, data, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.write(descriptor, data)

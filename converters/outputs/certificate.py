@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...errors import UnreadableFileError
+from ..checkpoints.snapshot import is_strange_link
 from .folder import SURVIVING, is_name_of_conversion
 from .hashes import hash_files
 from .record import own_record
@@ -57,7 +58,7 @@ def _entries(converted: Path) -> list[Path]:
 
 
 def _is_odd(path: Path) -> bool:
-    return path.is_symlink() or not path.is_file()
+    return is_strange_link(path) or not path.is_file()
 
 
 def read_certificate(converted: Path) -> dict[str, Any]:

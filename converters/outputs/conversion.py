@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...mappings.language.beside import HEAD_FILE
+from ..checkpoints.snapshot import name_of_place, origin_of
 from ..tokenizers.huggingface import TokenizerWritten
 from .card import MODEL_CARD
 
@@ -69,7 +70,7 @@ class Conversion:
 
     def to_json(self) -> dict[str, Any]:
         """The conversion as plain JSON values."""
-        return {**asdict(self), "source": str(self.source), "output": str(self.output)}
+        return {**asdict(self), "source": name_of_place(self.source), "output": str(self.output)}
 
     def lines(self) -> list[str]:
         """The conversion for people: what was written, and what was left out and why."""
@@ -77,6 +78,7 @@ class Conversion:
             f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
             f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
             f"{'there already' if self.kept else 'read back'} and equal",
+            *([f"converted from {name_of_place(self.source)}"] if origin_of(self.source) is not None else []),
             *self.notes,
             *self.alterations,
             *self._tokenizer_lines(),

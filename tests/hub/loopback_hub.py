@@ -26,11 +26,15 @@ TOKEN = "hf_loopbackTokenThatNobodyMaySee"
 
 FIRST_LINES = re.compile(r"^(\s*---[\r\n]+)([\S\s]*?)([\r\n]+---(\r\n|\n|$))")
 
+LARGE = (".safetensors", ".pdparams", ".bin")
+"""How the names end of files that a repository keeps out of git."""
+
 LICENSES = {"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "other", "unknown"}
 
 
 class LoopbackHub:
-    """The hub; use it as a context manager. `namespaces` are those the token may write to."""
+    """The hub; use it as a context manager. `namespaces` are those the token may write to. The files of `gated`
+    repositories nobody gets, and of the next file that is larger only `cut` bytes arrive."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
@@ -40,6 +44,8 @@ class LoopbackHub:
         self.faults: list[Fault] = []
         self.warnings: list[str] = []
         self.renamed: dict[str, str] = {}
+        self.gated: set[str] = set()
+        self.cut: int | None = None
         self.stopped = threading.Event()
         self.lock = threading.RLock()
         hub = self
@@ -86,7 +92,7 @@ class LoopbackHub:
         """A repository that is there already."""
         repository = self.repositories[repo_id] = Repository(private)
         stored = {".gitattributes": StoredFile(ATTRIBUTES, False)}
-        stored |= {name: StoredFile(content, name.endswith(".safetensors")) for name, content in files.items()}
+        stored |= {name: StoredFile(content, name.endswith(LARGE)) for name, content in files.items()}
         repository.add("main", stored)
         return repository
 
@@ -165,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, refused: Refused) -> None:
         headers = {"X-Error-Message": refused.message, "Content-Type": "application/json"}
+        if refused.status == 307:
+            headers = {"Location": refused.message}
         if refused.code is not None:
             headers["X-Error-Code"] = refused.code
         document: dict[str, Any] = {"error": refused.message}
@@ -179,13 +187,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        if self.hub.cut is None or len(body) <= self.hub.cut or "ETag" not in headers:
             self.wfile.write(body)
+            return
+        self.wfile.write(body[: self.hub.cut])
+        self.hub.cut = None
+        self._drop()
 
     def _send_file(self, file: StoredFile) -> None:
         digest = hashlib.sha256(file.content).hexdigest() if file.large else file.git_sha1
         headers = {"ETag": f'"{digest}"', "X-Repo-Commit": self._commit, "Content-Type": "application/octet-stream"}
-        self._send(200, file.content, headers)
+        first = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if first is None:
+            self._send(200, file.content, headers)
+            return
+        start, size = int(first[1]), len(file.content)
+        self._send(206, file.content[start:], {**headers, "Content-Range": f"bytes {start}-{size - 1}/{size}"})
 
     def _route(self, path: str, query: dict[str, str], body: bytes) -> Any:
         for method, pattern, action in _ROUTES:
@@ -378,6 +397,8 @@ class _Handler(BaseHTTPRequestHandler):
         files = self._files(repository, revision)
         if path not in files:
             raise Refused(404, "Entry not found", "EntryNotFound")
+        if f"{owner}/{name}" in self.hub.gated:
+            raise Refused(403, "Access to this model is restricted", "GatedRepo")
         self._commit = repository.refs.get(revision, revision)
         return files[path]
 
@@ -397,6 +418,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _repository(self, owner: str, name: str) -> Repository:
         known = self._authorise()
         repository = self.hub.repositories.get(f"{owner}/{name}")
+        if repository is None and (now := self.hub.renamed.get(f"{owner}/{name}")) is not None:
+            raise Refused(307, self.path.replace(f"{owner}/{name}", now))
         if repository is None or (repository.private and not known):
             raise Refused(404, "Repository not found", "RepoNotFound")
         return repository

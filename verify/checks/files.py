@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...converters import job, to_paddle
+from ...converters.checkpoints.snapshot import is_strange_link
 from ...converters.checkpoints.source import find_weights
 from ...converters.formats.pdparams_writer import pdparams_layout
 from ...converters.formats.piecewise import Layout
@@ -52,7 +53,7 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
     with os.scandir(folder) as entries:
         found = {entry.name: entry for entry in entries}
     for name, entry in sorted(found.items()):
-        if entry.is_symlink():
+        if is_strange_link(folder / name):
             target = os.readlink(entry.path)
             problems.append(f"{name}: is a link, and a loader follows it to {target}; copy the file here")
         elif name in expected or name in BESIDE:
@@ -62,7 +63,7 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
             kind = "the folder " if entry.is_dir() else ""
             problems.append(f"{kind}{name}: is in the folder and should not be, {where_file_leads(name)}")
     problems += [f"{name}: is missing" for name in sorted(expected - found.keys())]
-    present = {name for name, entry in found.items() if entry.is_file(follow_symlinks=False)}
+    present = {name for name, entry in found.items() if entry.is_file() and not is_strange_link(folder / name)}
     for name in sorted(rebuilt.small.keys() & present):
         problems += differences(name, (folder / name).read_bytes(), rebuilt.small[name])
     for name in sorted(rebuilt.weights.keys() & present):
@@ -127,7 +128,8 @@ def _run(context: Context) -> Outcome:
         return Outcome(reason=FOREIGN)
     with TemporaryDirectory(dir=context.scratch) as scratch:
         rebuilt = rebuild(pair, Path(scratch))
-    return Outcome(check_files(Path(pair.names[1]), rebuilt))
+    folder = pair.converted if pair.way_back is None else pair.checkpoint.source.path
+    return Outcome(check_files(folder, rebuilt))
 
 
 CHECK = Check(

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from ...converters.formats.dtypes import Array
+from ...converters.outputs.links import link
 from ...converters.tokenizers.byte_pairs import text_of
 from ...converters.tokenizers.files import (
     ADDED_TOKENS,
@@ -178,13 +179,13 @@ def stage_tokenizer(tokenizer: SourceTokenizer, folder: Path) -> Path:
     """A folder from which PaddleNLP loads the source's tokenizer: its files under the names that PaddleNLP expects."""
     folder.mkdir()
     files, vocabulary = tokenizer.files, tokenizer.vocabulary
-    (folder / plain_name(vocabulary, tokenizer.settings.kind)).symlink_to(vocabulary.resolve())
+    link(vocabulary, folder / plain_name(vocabulary, tokenizer.settings.kind))
     if tokenizer.settings.kind == BYTE_PAIRS:
         for name, beside in beside_byte_pairs(vocabulary).items():
-            (folder / name).symlink_to(beside.resolve())
+            link(beside, folder / name)
     for name, path in ((SPECIAL_TOKENS_MAP, files.special_tokens_map), (ADDED_TOKENS, files.added_tokens)):
         if path is not None:
-            (folder / name).symlink_to(path.resolve())
+            link(path, folder / name)
     if files.config is not None:
         # PaddleNLP would prefer a path in it, from the machine where the folder was made, to the file beside it.
         paths = ("vocab_file", "sentencepiece_model_file", "merges_file", "bpe_vocab_file", "bpe_json_file")

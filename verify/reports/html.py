@@ -22,6 +22,7 @@ from .text import headline, said_lines, tally, verdict, worst
 ORIGINS = {
     "published": "The published weights.",
     "seeded": "Seeded weights: random values at the true size. The published weights were not part of this run.",
+    "hub": "Weights from a repository on the Hugging Face Hub, at the commit that stands with its name.",
     "local": "Weights from a local file.",
 }
 

@@ -73,8 +73,8 @@ class DeclaredDifferenceSeen:
 
 @dataclass(frozen=True)
 class Report:
-    """What was verified and how it went. `weights` is "published", "seeded" or "local"; `direction` says which of the
-    two folders is whose: TO_TORCH or TO_PADDLE. `architecture` is PaddleNLP's in both.
+    """What was verified and how it went. `weights` is "published", "seeded", "hub" or "local"; `direction` says which
+    of the two folders is whose: TO_TORCH or TO_PADDLE. `architecture` is PaddleNLP's in both.
 
     `memory` is the largest resident size in bytes of each runner; `files` holds sha256 and size by file name, for
     `source` and `output`; `command` repeats the verification; `faults` are faults for injection on purpose: what is

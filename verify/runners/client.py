@@ -151,7 +151,7 @@ class RunnerProcess:
         last = child.last_stderr_line()
         if status < 0:
             name = _signal_name(-status)
-            reason = ": most likely out of memory" if -status == signal.SIGKILL else ""
+            reason = ": most likely out of memory" if _signal_name(-status) == "SIGKILL" else ""
             return RunnerError(f"{self.title} was killed by {name}{reason}.")
         if last.startswith("ModuleNotFoundError"):
             return self._missing(last.partition(": ")[2])

@@ -14,7 +14,6 @@ import json
 import math
 import os
 import re
-import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -206,7 +205,8 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_bytes() -> int:
-    """Return the largest resident size since `reset_peak_memory`, or of the process where only that is known."""
+    """Return the largest resident size since `reset_peak_memory`, or of the process where only that is known; 0
+    where the system does not tell (Windows)."""
     try:
         with open("/proc/self/status", encoding="ascii") as status:
             for line in status:
@@ -214,6 +214,10 @@ def peak_memory_bytes() -> int:
                     return int(line.split()[1]) * 1024
     except OSError:
         pass
+    try:
+        import resource
+    except ImportError:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_files, recognise
 from ...converters.checkpoints.comparison import settle_values
-from ...converters.checkpoints.source import Source, find_converted, find_source, find_weights
+from ...converters.checkpoints.snapshot import name_of_place, origin_of
+from ...converters.checkpoints.source import Source, find_converted, find_source, find_weights, is_paddle_folder
 from ...converters.checkpoints.targets import check_asked, recorded_family
 from ...converters.checkpoints.torch_checkpoint import find_torch_source
 from ...converters.checkpoints.torch_configuration import read_torch_configuration
@@ -30,7 +31,7 @@ from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import is_published
 from ..inputs import Inputs, inputs_for
 from .foreign import Foreign, open_foreign
-from .way_back import WayBack, is_paddle_folder, open_way_back, tensors_of_model
+from .way_back import WayBack, open_way_back, tensors_of_model
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Pair:
     @property
     def names(self) -> tuple[str, str]:
         """Source and converted folder, as a report names them."""
-        sides = str(self.checkpoint.source.path), str(self.converted)
-        return sides if self.way_back is None else (str(self.way_back.torch.source.path), sides[0])
+        sides = name_of_place(self.checkpoint.source.path), name_of_place(self.converted)
+        return sides if self.way_back is None else (name_of_place(self.way_back.torch.source.path), sides[0])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,14 +87,14 @@ class Pair:
 
     @property
     def weights(self) -> str:
-        """Say "seeded" for a folder this package seeded, "published" for what a pretrained name led to, else
-        "local"."""
+        """Say "seeded" for a folder this package seeded, "published" for what a pretrained name led to, "hub" for what
+        lies in the Hub's cache, else "local"."""
         source = self.checkpoint.source
         if self.way_back is not None:
-            return "local"
+            return _origin(self.way_back.torch.source)
         if source.path.is_dir() and (source.path / SEED_FILE).is_file():
             return "seeded"
-        return "published" if source.looked_up else "local"
+        return "published" if source.looked_up else _origin(source)
 
     @property
     def certified(self) -> Plan | InversePlan:
@@ -208,6 +209,10 @@ class Pair:
         return np.ones_like(inputs.attention_mask) if self.zeroed else inputs.attention_mask
 
 
+def _origin(source: Source) -> str:
+    return "local" if origin_of(source.path) is None else "hub"
+
+
 def find_pair(source: str | Path, converted: Path, config: Path | None = None) -> Source:
     """The weight files of the source, Hugging Face's where `converted` is PaddleNLP's. Raises UnreadableFileError when
     either side has none, and ConfigurationError when only the source was written by a conversion: they are swapped; and
@@ -227,14 +232,15 @@ def find_pair(source: str | Path, converted: Path, config: Path | None = None) -
 def refuse_swapped(source: str | Path, converted: Path) -> None:
     """Raise ConfigurationError when what stands on the source's side was written by a conversion and what stands on the
     converted side, weights or what leads to published ones, was not."""
-    named = not converted.exists() and is_published(str(converted))
-    if not own_record(Path(source)) or own_record(converted) or not (named or weight_files(converted)):
+    published = not converted.exists() and is_published(str(converted))
+    if not own_record(Path(source)) or own_record(converted) or not (published or weight_files(converted)):
         return
     # A file stands for its folder, which is what is verified.
     folder = Path(source).parent if Path(source).is_file() else source
+    first, second = name_of_place(converted), name_of_place(folder)
     raise ConfigurationError(
-        f"{source}: was written by paddle2torch and {converted} was not, so the arguments are swapped: the source "
-        f"comes first, `{shlex.join(['paddle2torch', 'verify', str(converted), str(folder)])}`"
+        f"{name_of_place(source)}: was written by paddle2torch and {first} was not, so the arguments are swapped: the "
+        f"source comes first, `{shlex.join(['paddle2torch', 'verify', first, second])}`"
     )
 
 

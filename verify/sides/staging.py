@@ -8,6 +8,7 @@ from pathlib import Path
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised
 from ...converters.formats.pdparams_writer import write_pdparams
 from ...converters.formats.piecewise import Entry
+from ...converters.outputs.links import link
 from ...mappings.language.fields import as_stored
 
 
@@ -22,14 +23,14 @@ def stage_source(checkpoint: Checkpoint, recognised: Recognised, folder: Path) -
         write_pdparams(folder / "model_state.pdparams", entries, lambda count: None)
     elif len(files) == 1:
         name = "model.safetensors" if files[0].suffix == ".safetensors" else "model_state.pdparams"
-        (folder / name).symlink_to(files[0].resolve())
+        link(files[0], folder / name)
     else:
         for path in (*files, *files[0].parent.glob("*.index.json")):
-            (folder / path.name).symlink_to(path.resolve())
+            link(path, folder / path.name)
     configuration = checkpoint.source.configuration
     file = configuration.file if configuration is not None else None
     if file is not None and file.name == "config.json" and not recognised.measured:
-        (folder / "config.json").symlink_to(file.resolve())
+        link(file, folder / "config.json")
     else:
         document = {
             **as_stored(recognised.family.fields, recognised.configuration),

@@ -16,7 +16,6 @@ import numpy as np
 
 from ...converters.checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from ...converters.checkpoints.comparison import settle_values
-from ...converters.checkpoints.source import INDEX_FILES, WEIGHT_FILES
 from ...converters.checkpoints.torch_checkpoint import (
     RecognisedTorch,
     TorchCheckpoint,
@@ -26,6 +25,7 @@ from ...converters.checkpoints.torch_checkpoint import (
 from ...converters.formats.piecewise import Entry
 from ...converters.formats.safetensors_file import write_safetensors
 from ...converters.formats.tensors import Tensor
+from ...converters.outputs.links import link
 from ...converters.outputs.record import own_record
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ...mappings.language.alternative import of_type
@@ -33,13 +33,6 @@ from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.matching.inverse import InversePlan
 from ...mappings.language.matching.plan import Plan
 from ...mappings.registry import family_of_architecture
-
-_PADDLE_FILES = tuple(name for name in (*WEIGHT_FILES, *INDEX_FILES) if ".pdparams" in name)
-
-
-def is_paddle_folder(converted: Path) -> bool:
-    """Whether a converted folder is PaddleNLP's, which says in which direction it was converted."""
-    return any((converted / name).is_file() for name in _PADDLE_FILES)
 
 
 class UnfitOutputError(Exception):
@@ -170,7 +163,7 @@ def stage_torch(torch: TorchCheckpoint, plan: Plan, folder: Path) -> Path:
     for path in torch.folder.iterdir():
         small = path.suffix in (".json", ".txt", ".model") or path.name == HEAD_FILE
         if path.is_file() and path.name not in weights and small:
-            (folder / path.name).symlink_to(path.resolve())
+            link(path, folder / path.name)
     beside = {move.target for move in plan.moves if move.beside}
     entries = [Entry(name, (tensor,)) for name, tensor in torch.tensors.items() if name not in beside]
     write_safetensors(folder / "model.safetensors", entries, {"format": "pt"}, lambda count: None)

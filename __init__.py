@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .verify.job import verify_checkpoint
     from .verify.many import verify_many
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Paddle2TorchError",

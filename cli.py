@@ -6,137 +6,46 @@ Modules are imported inside the commands, so that `--help` and `list` start with
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from .errors import Paddle2TorchError, ParityError
-from .workers.console import print_json, show
+from .options import (
+    FOLDER,
+    Grouped,
+    Options,
+    architecture_option,
+    as_json,
+    bundle,
+    checks_option,
+    faults_option,
+    family_option,
+    jobs_option,
+    many_options,
+    network_options,
+    overwrite_option,
+    python_option,
+    python_options,
+    quiet_option,
+    recognition_options,
+    report_dir_option,
+    seed_option,
+    target_option,
+)
+from .workers.console import is_quiet, print_json, show
 from .workers.process import Terminated, guard_process, ignore_interrupts, interruption, load_numpy
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 BAD_INPUT = 2
 
 
-class _Folder(click.Path):
-    """The path of a folder. An empty one, as from a shell variable that is not set, is not the current folder."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("the name of the folder is empty", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-FOLDER = _Folder(path_type=Path)
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output folder that this program wrote.")
-checks_option = click.option("--check", "checks", metavar="NAMES", help="Only these checks, separated by commas.")
-report_dir_option = click.option("--report-dir", type=FOLDER, help="Reports go there: HTML, JSON, JUnit XML, Markdown.")
-architecture_option = click.option("--architecture", metavar="A", help="PaddleNLP's class, in place of that recorded.")
-target_option = click.option("--target", metavar="T", help="Another target of the family than the usual one.")
-
-
-def family_option(text: str) -> Callable[[F], F]:
-    """A model family; `text` says what for."""
-    return click.option("--family", metavar="F", help=text)
-
-
-def seed_option(of: str) -> Callable[[F], F]:
-    """The seed of what is made at random."""
-    return click.option("--seed", default=0, show_default=True, help=f"Seed of the {of}.")
-
-
-def jobs_option(what: str) -> Callable[[F], F]:
-    """How many of many run side by side."""
-    return click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help=f"{what} at a time.")
-
-
-def faults_option(where: str) -> Callable[[F], F]:
-    """Faults injected on purpose."""
-    return click.option("--faults", is_flag=True, help=f"Also inject every known fault into {where}.")
-
-
-def python_option(side: str, framework: str, multiple: bool = False) -> Callable[[F], F]:
-    """The interpreter of an environment that holds a framework."""
-    more = "; once for each that is to be compared" if multiple else ""
-    text = f"Python of an environment that holds {framework}{more}. Also PADDLE2TORCH_{side.upper()}_PYTHON."
-    return click.option(f"--{side}-python", metavar="PYTHON", multiple=multiple, help=text)
-
-
-def bundle(name: str, **options: Callable[[F], F]) -> Callable[[F], F]:
-    """Options that stand and travel together: the command gets the values of `options` as one dict called `name`."""
-
-    def decorate(command: F) -> F:
-        @wraps(command)
-        def call(*arguments: Any, **values: Any) -> Any:
-            together = {option: values.pop(option) for option in options}
-            return command(*arguments, **values, **{name: together})
-
-        decorated = cast(F, call)
-        for option in reversed(options.values()):
-            decorated = option(decorated)
-        return decorated
-
-    return decorate
-
-
-def many_options(argument: str, take: str) -> Callable[[F], F]:
-    """Many checkpoints in place of one, as `many`; `argument` is the argument that names them."""
-    tree = f"{argument} is a folder: {take} each checkpoint in it and below."
-    listed = f"{argument} is a text file that names a checkpoint per line."
-    return bundle(
-        "many",
-        tree=click.option("--tree", is_flag=True, help=tree),
-        listed=click.option("--list", "listed", is_flag=True, help=listed),
-    )
-
-
-recognition_options = bundle(
-    "recognition",
-    family=family_option("Model family, when the configuration does not say it."),
-    architecture=architecture_option,
-    target=target_option,
-    config=click.option("--config", type=FOLDER, metavar="FILE", help="Read PaddleNLP's configuration from FILE."),
-)
-
-python_options = bundle(
-    "pythons",
-    paddle_python=python_option("paddle", "PaddleNLP"),
-    torch_python=python_option("torch", "transformers", multiple=True),
-)
-
-network_options = bundle(
-    "network",
-    base_url=click.option(
-        "--base-url",
-        metavar="URL",
-        envvar="PADDLE2TORCH_BASE_URL",
-        help="A mirror: URL takes the place of https://bj.bcebos.com, and the path that is recorded follows, such as "
-        "/paddlenlp/models/transformers/albert/NAME.pdparams. URL may end in a path of its own. Also "
-        "PADDLE2TORCH_BASE_URL.",
-    ),
-    offline=click.option(
-        "--offline",
-        is_flag=True,
-        envvar="PADDLE2TORCH_OFFLINE",
-        help="Never touch the network: pretrained and hf: names come from the caches. Also PADDLE2TORCH_OFFLINE=1.",
-    ),
-)
-
-Options = Mapping[str, Any]
-"""The values of a bundle."""
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="paddle2torch")
+@click.group(cls=Grouped, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(None, "-V", "--version", package_name="paddle2torch")
 def cli() -> None:
     """Convert PaddleNLP checkpoints to PyTorch and prove that the result is the same model.
 
@@ -159,17 +68,28 @@ def list_command(family: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("family", required=False)
+@as_json
+def families(family: str | None, as_json: bool) -> None:
+    """List the families that are supported; with FAMILY, what each of its classes becomes, and what is refused."""
+    from .converters.checkpoints.supported import supported
+
+    found = supported(family)
+    show(as_json, found.to_json(), found.lines(), found.table())
+
+
+@cli.command()
 @click.argument("path")
 @click.option("--hash", "with_hash", is_flag=True, help="Also the sha256 of each tensor's bytes.")
 @recognition_options
 @network_options
 @as_json
 def inspect(path: str, with_hash: bool, recognition: Options, network: Options, as_json: bool) -> None:
-    """List the tensors of a SOURCE; with --family or --config also what they are. No code of the file runs."""
+    """List the tensors of a SOURCE, and say what they are and whether that converts. No code of the file runs."""
     from .converters.checkpoints.inspection import inspect_checkpoint
     from .hub.availability import make_available
 
-    found = inspect_checkpoint(make_available(path, **network, quiet=as_json), with_hash, **recognition)
+    found = inspect_checkpoint(make_available(path, **network, quiet=as_json or is_quiet()), with_hash, **recognition, converting=True)
     show(as_json, found.to_json(), found.lines(), found.table())
 
 
@@ -183,6 +103,7 @@ def inspect(path: str, with_hash: bool, recognition: Options, network: Options, 
     help="Also write copies into the new folder DIR, which then serves as a SOURCE.",
 )
 @network_options
+@quiet_option
 @as_json
 def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> None:
     """Download the published weights and tokenizer of NAME into the cache, once.
@@ -196,7 +117,7 @@ def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> No
 
     if output is not None:
         check_room(name, output)
-    with fetching(**network, quiet=as_json) as fetcher:
+    with fetching(**network, quiet=as_json or is_quiet()) as fetcher:
         fetched = fetcher.fetch(name)
     if output is not None:
         fetched = copy_to(fetched, output)
@@ -243,6 +164,8 @@ def seed(
 @overwrite_option
 @click.option("--resume", is_flag=True, help="Keep an existing output that is equal to what would be written.")
 @bundle("memory", low_memory=click.option("--low-memory", is_flag=True, help="Use at most 120 MiB, not 200."))
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@quiet_option
 @network_options
 @as_json
 def convert(
@@ -256,6 +179,7 @@ def convert(
     overwrite: bool,
     resume: bool,
     memory: Options,
+    dry_run: bool,
     network: Options,
     as_json: bool,
 ) -> int:
@@ -271,6 +195,8 @@ def convert(
         raise click.UsageError("--dtype, --max-shard-size, --zero-padding-row, --no-tokenizer: not with --to paddle")
     if recognition["config"] is not None and (to == "paddle" or any(many.values())):
         raise click.UsageError("--config goes with one PaddleNLP SOURCE; a Hugging Face folder has its config.json")
+    if dry_run and (to == "paddle" or any(many.values())):
+        raise click.UsageError("--dry-run goes with one SOURCE, on the way to torch")
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume, **memory}
     load_numpy()
     if any(many.values()):
@@ -281,14 +207,14 @@ def convert(
     from .hub.availability import check_room, make_available
     from .workers.console import byte_progress, note
 
-    if not resume:
+    if not resume and not dry_run:
         check_room(source, output, overwrite)
-    source = make_available(source, **network, quiet=as_json, to=to)
-    with byte_progress(quiet=as_json) as progress:
-        done = convert_checkpoint(source, output, **options, progress=progress)
+    source = make_available(source, **network, quiet=as_json or is_quiet(), to=to)
+    with byte_progress(quiet=as_json or is_quiet()) as progress:
+        done = convert_checkpoint(source, output, **options, dry_run=dry_run, progress=progress)
     for remark in done.remarks:
         note(remark)
-    show(as_json, done.to_json(), done.lines())
+    show(as_json, done.to_json(), [*done.lines(), *done.loading_lines()])
     return 0
 
 
@@ -296,9 +222,9 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
     from .converters.batch.conversions import convert_many, result_notes
     from .hub.availability import make_listed_available
 
-    found = make_listed_available(found, **network, quiet=as_json, to=options["to"])
+    found = make_listed_available(found, **network, quiet=as_json or is_quiet(), to=options["to"])
     given = {name: value for name, value in options.items() if value is not None}
-    done = convert_many(found, output, **given, on_result=result_notes(len(found.items)))
+    done = convert_many(found, output, **given, on_result=None if is_quiet() else result_notes(len(found.items)))
     show(as_json, done.to_json(), done.lines(), done.table())
     if done.exit_status:
         _fail(f"{len(done.failed)} of {len(done.results)} checkpoints were not converted; each FAILED line says why")
@@ -326,6 +252,7 @@ def _found(source: str, many: Options, to: str, output: Path | None) -> Found:
 @recognition_options
 @network_options
 @python_options
+@quiet_option
 @as_json
 def verify(
     source: str,
@@ -350,7 +277,7 @@ def verify(
     from .hub.availability import make_pair_available
     from .verify.reports.text import certificate_lines, report_lines
 
-    obtain = partial(make_pair_available, source, converted, **network, quiet=as_json)
+    obtain = partial(make_pair_available, source, converted, **network, quiet=as_json or is_quiet())
     if certificate_only:
         from .verify.certificate import check_certificate
 
@@ -377,7 +304,7 @@ def verify(
         seed=seed,
         recognition=recognition,
         pythons=pythons,
-        quiet=as_json,
+        quiet=as_json or is_quiet(),
         certificate=not no_certificate,
     )
     place = [f"reports: {report_dir}"] if report_dir is not None else []
@@ -405,6 +332,7 @@ def verify(
 @faults_option("the smallest model")
 @network_options
 @python_options
+@quiet_option
 @as_json
 def gate(
     names: tuple[str, ...],
@@ -434,13 +362,13 @@ def gate(
                 "--tree and --list take one folder or file, and neither --family, --all, --seeded, --seed nor --faults"
             )
         found = _found(names[0], many, "torch", run["keep"])
-        found = make_listed_available(found, **network, quiet=as_json)
+        found = make_listed_available(found, **network, quiet=as_json or is_quiet())
         arguments = ["gate", names[0], "--tree" if many["tree"] else "--list"]
-        result, reports = gate_found(found, arguments, **run, pythons=pythons, quiet=as_json)
+        result, reports = gate_found(found, arguments, **run, pythons=pythons, quiet=as_json or is_quiet())
     else:
         if bool(names or family) == all_names:
             raise click.UsageError(f"give pretrained names, --family or --all; families: {families_line()}")
-        obtain = None if network["offline"] else obtaining(**network, quiet=as_json)
+        obtain = None if network["offline"] else obtaining(**network, quiet=as_json or is_quiet())
         result, reports = gate_names(
             names,
             family=family,
@@ -451,11 +379,11 @@ def gate(
             obtain=obtain,
             **run,
             pythons=pythons,
-            quiet=as_json,
+            quiet=as_json or is_quiet(),
         )
     if as_json:
         print_json(result.to_json())
-    else:
+    elif not is_quiet():
         print_gate(result)
     reports.finish(result, result.to_json())
     if result.exit_status:
@@ -482,13 +410,29 @@ def environments(pythons: Options, as_json: bool) -> int:
 @click.option("--private", is_flag=True, help="Make a new repository private.")
 @click.option("--dry-run", is_flag=True, help="Write the model card and list what would be sent; send nothing.")
 @click.option("--allow-unverified", is_flag=True, help="Publish without proof; the model card says so.")
+@bundle(
+    "added",
+    license=click.option("--license", metavar="L", help="The license, in the hub's words, such as apache-2.0."),
+    languages=click.option("--language", "languages", metavar="L", multiple=True, help="A language, such as zh."),
+    text=click.option("--card-text", "text", type=FOLDER, metavar="FILE", help="Markdown of your own for the card."),
+)
+@quiet_option
 @as_json
-def publish(converted: Path, repo_id: str, private: bool, dry_run: bool, allow_unverified: bool, as_json: bool) -> None:
+def publish(
+    converted: Path,
+    repo_id: str,
+    private: bool,
+    dry_run: bool,
+    allow_unverified: bool,
+    added: Options,
+    as_json: bool,
+) -> None:
     """Publish the folder CONVERTED, with a model card, as the model REPO_ID (NAMESPACE/NAME) on the hub.
 
     Only what parity.json proves byte for byte is published. A new repository takes the files directly, one with other
     content gets a pull request. The token comes from HF_TOKEN or `hf auth login`, the hub from HF_ENDPOINT.
     """
+    from .hub.model_card import Additions
     from .hub.publish import publish_folder
     from .workers.console import note
 
@@ -499,7 +443,8 @@ def publish(converted: Path, repo_id: str, private: bool, dry_run: bool, allow_u
             private=private,
             dry_run=dry_run,
             allow_unverified=allow_unverified,
-            quiet=as_json,
+            added=Additions.read(**added),
+            quiet=as_json or is_quiet(),
             tell=note,
         )
     except ParityError as error:

@@ -64,6 +64,7 @@ def convert_checkpoint(
     overwrite: bool = False,
     resume: bool = False,
     low_memory: bool = False,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a PaddleNLP checkpoint into a Hugging Face folder: `config.json` and `model.safetensors`.
@@ -79,7 +80,8 @@ def convert_checkpoint(
     casts all of them or `zero_padding_row` writes the padding id's row of the word embeddings as the zeros that
     PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights are spread over several files
     with Hugging Face's index. With `low_memory`, at most 120 MiB of memory are used, not 200, and more time. With
-    `no_tokenizer`, the weights alone are written, and no tokenizer is read. The output
+    `no_tokenizer`, the weights alone are written, and no tokenizer is read. With `dry_run`, all is settled that is
+    settled before the weights are written, and nothing is left. The output
     appears only after it has been read back and found equal. With `resume`, an output that is there already is compared
     bit by bit with what would be written, and kept when it is equal; otherwise it is replaced with `overwrite`, and a
     DifferentOutputError without. Raises a Paddle2TorchError otherwise, and leaves nothing.
@@ -91,6 +93,8 @@ def convert_checkpoint(
     if to == "paddle":
         if dtype is not None or max_shard_size is not None or zero_padding_row or no_tokenizer:
             raise ConfigurationError(TORCH_ONLY)
+        if dry_run:
+            raise ConfigurationError("dry_run goes with the way to torch only")
         if config is not None:
             raise ConfigurationError("config goes with the way to torch only: a Hugging Face folder has its own")
         # Imported here because the way to torch does not need it: that is a hundredth of a second of each conversion.
@@ -121,6 +125,7 @@ def convert_checkpoint(
         zero_padding_row=zero_padding_row,
         no_tokenizer=no_tokenizer,
         block_bytes=block_bytes,
+        dry_run=dry_run,
         progress=progress or (lambda stage, done, total: None),
     )
     return _convert(to_torch, output, overwrite, resume)
@@ -152,6 +157,7 @@ def _convert_to_torch(
     overwrite: bool,
     keep: bool,
     block_bytes: int | None,
+    dry_run: bool,
     progress: Progress,
 ) -> Conversion:
     with open_checkpoint(source, config) as checkpoint:
@@ -166,13 +172,20 @@ def _convert_to_torch(
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
         written = settle(checkpoint, recognised, plan, alterations, spread(plan, entries, limit))
+        summary = partial(_summary, checkpoint, output, recognised, plan, written.shards, alterations)
+        if dry_run:
+            # Imported here because nothing else of a conversion needs it.
+            import tempfile
+
+            with tempfile.TemporaryDirectory(prefix="paddle2torch-") as folder:
+                return replace(summary(written.write_small_files(Path(folder))), planned=True)
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
             _write_weights(folder, written, progress, output if keep else None, block_bytes)
             tokens = written.write_small_files(folder)
             if written.card is not None and not keep:
                 (folder / MODEL_CARD).write_text(written.card, "utf-8")
             checkpoint.check_unchanged()
-        return replace(_summary(checkpoint, output, recognised, plan, written.shards, alterations, tokens), kept=keep)
+        return replace(summary(tokens), kept=keep)
 
 
 @dataclass(frozen=True)
@@ -309,4 +322,5 @@ def _summary(
         beside=tuple(move.target for move in plan.moves if move.beside),
         cautions=(withdrawn.text(),) if (withdrawn := recognised.family.withdrawn) is not None else (),
         target=recognised.family.target,
+        auto_class=plan.model.auto_class,
     )

@@ -48,8 +48,27 @@ def _section(family: Family) -> str:
         notes += dict.fromkeys(reason for row in model.head if (reason := getattr(row, "reason", None)))
         lines.append(f"| `{model.source}` | `{model.target_architecture}` | {_cell('; '.join(notes))} |")
     lines += [f"| `{name}` | refused | {_cell(reason)} |" for name, reason in family.refused.items()]
-    lines += ["", *_facts(family), *_targets(family), ""]
+    lines += ["", *_facts(family), *_targets(family), "", *_names(family), ""]
     return "\n".join(lines)
+
+
+def _names(family: Family) -> Iterator[str]:
+    """A row per pretrained name."""
+    entries = [entry for entry in PRETRAINED.values() if entry.family == family.name]
+    if not entries:
+        yield "No pretrained names are registered."
+        return
+    yield "| name | language | layers / hidden / heads | activation | parameters |"
+    yield "|---|---|---|---|---|"
+    for entry in entries:
+        known = entry.configuration
+        sizes = " / ".join(str(known.get(f"num_{n}", known.get(n, "-"))) for n in _SIZES)
+        activation = known.get("hidden_act", "-")
+        parameters = next(iter(entry.parameters.values()))
+        yield f"| {entry.name} | {entry.language} | {sizes} | {activation} | {parameters:,} |"
+
+
+_SIZES = ("hidden_layers", "hidden_size", "attention_heads")
 
 
 def _targets(family: Family) -> Iterator[str]:
@@ -81,9 +100,6 @@ def _facts(family: Family) -> Iterator[str]:
     if family.tokenizer is not None:
         for one in family.tokenizer.classes:
             yield from _tokenizer(one)
-    names = [entry.name for entry in PRETRAINED.values() if entry.family == family.name]
-    known = f"{len(names)} {'name' if len(names) == 1 else 'names'}: {', '.join(names)}"
-    yield f"- {known if names else 'no pretrained names are registered'}"
     if others := [entry.name for entry in COMMUNITY.values() if entry.family == family.name]:
         yield f"- known by name in PaddleNLP's community: {', '.join(others)}"
 

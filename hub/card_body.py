@@ -15,14 +15,16 @@ TOKENIZER_FILES = frozenset({"tokenizer.json", "tokenizer_config.json"})
 """With one of these a folder can be given to AutoTokenizer."""
 
 
-def card_body(proof: Proof, repo_id: str) -> list[str]:
-    """The lines of the card of a folder as it will be at `repo_id`; every text that others chose is escaped."""
+def card_body(proof: Proof, repo_id: str, text: str | None = None) -> list[str]:
+    """The lines of the card of a folder as it will be at `repo_id`; every text that others chose is escaped. `text` is
+    the publisher's own, in Markdown."""
     return [
         f"# {plain(repo_id.split('/')[-1])}",
         "",
         *_warnings(proof),
         *_what_it_is(proof),
         "",
+        *([] if text is None else [*text.splitlines(), ""]),
         "## Use",
         "",
         *fenced(loading_lines(proof, repo_id), "python"),

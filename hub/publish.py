@@ -15,7 +15,7 @@ from ..workers.console import Table
 from .client import find_token, hub_client
 from .errors import lacks_libraries
 from .evidence import RecordedFile, recorded_files
-from .model_card import make_card, write_card
+from .model_card import NOTHING_ADDED, Additions, make_card, write_card
 from .proof import Proof, examine
 from .repository import HubRepository, Remote, changed
 
@@ -100,6 +100,7 @@ def publish_folder(
     private: bool = False,
     dry_run: bool = False,
     allow_unverified: bool = False,
+    added: Additions = NOTHING_ADDED,
     quiet: bool = False,
     tell: Tell | None = None,
 ) -> Publication:
@@ -108,7 +109,7 @@ def publish_folder(
     A new repository (`private` if wanted) or an empty one takes the commit directly, one with other content gets a pull
     request, one that holds the same files is left alone. Writes the model card into the folder. Weights on the hub
     that the published ones do not replace by name are removed by the same commit. `dry_run` writes nothing to the hub.
-    `tell` is called with notes for people, `quiet` shows no progress bars.
+    `added` is what the publisher adds to the card. `tell` is called with notes for people, `quiet` shows no progress bars.
 
     Raises ParityError when the certificate records a failed check, PublishError for anything else that speaks against
     publishing and for whatever goes wrong with the hub: then the hub is as it was before.
@@ -116,7 +117,7 @@ def publish_folder(
     converted, tell = Path(converted), tell or (lambda text: None)
     check_repo_id(repo_id)
     proof = examine(converted, allow_unverified)
-    write_card(converted, make_card(proof, repo_id))
+    write_card(converted, make_card(proof, repo_id, added))
     card = recorded_files(hash_files([converted / MODEL_CARD]))
     files = tuple(sorted((*proof.files, *card), key=lambda file: file.name))
     token = find_token()

@@ -7,7 +7,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import Any, NamedTuple
+
+
+_quiet = False
+
+
+def be_quiet(quiet: bool) -> None:
+    """Whether results and progress are left out from now on, for a caller who wants the exit status alone."""
+    global _quiet
+    _quiet = quiet
+
+
+def is_quiet() -> bool:
+    """What `be_quiet` said last."""
+    return _quiet
 
 
 class Table(NamedTuple):
@@ -36,6 +51,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: S
     from rich.table import Table
     from rich.text import Text
 
+    if _width(headings, safe) > (columns := get_terminal_size().columns):
+        print("\n".join(_narrow(headings, safe, columns)))
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index in right else "left", overflow="fold")
@@ -44,10 +62,37 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: S
     Console(highlight=False, soft_wrap=False).print(table)
 
 
+def _width(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """What a table takes when no cell is folded: two blanks between columns."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _narrow(headings: Sequence[str], rows: Sequence[Sequence[str]], columns: int) -> list[str]:
+    """A few lines for each row: its first cell, and the others behind their headings, broken between two of these."""
+    lines = []
+    for first, *others in rows:
+        lines.append(first)
+        line = ""
+        for heading, cell in zip(headings[1:], others, strict=True):
+            part = f"{heading} {cell}".strip()
+            if not cell:
+                continue
+            if line and len(line) + len(part) + 4 > columns:
+                lines.append(f"  {line}")
+                line = ""
+            line = f"{line}, {part}" if line else part
+        if line:
+            lines.append(f"  {line}")
+    return lines
+
+
 def show(as_json: bool, document: Mapping[str, Any], lines: Iterable[str] = (), table: Table | None = None) -> None:
     """Print a result on standard output: the document for a program, or the table and the lines for people."""
     if as_json:
         print_json(document)
+        return
+    if _quiet:
         return
     if table is not None:
         print_table(*table)

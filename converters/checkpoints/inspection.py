@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import Paddle2TorchError
 from ...workers.console import Table
 from .checkpoint import Recognised, open_checkpoint, recognise
 from .lookalikes import lookalike
@@ -17,12 +18,14 @@ from .targets import recorded_family
 
 @dataclass(frozen=True)
 class Inspection:
-    """The tensors of a checkpoint, as `inspect_checkpoint` describes them, and the notes on how they were read."""
+    """The tensors of a checkpoint, as `inspect_checkpoint` describes them, and the notes on how they were read.
+    `refusal` says why a checkpoint of PaddleNLP's is not recognised as it is."""
 
     tensors: list[dict[str, Any]]
     with_hash: bool
     notes: tuple[str, ...] = ()
     recognised: Recognised | None = None
+    refusal: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The tensors, the notes, and what the tensors were recognised as, as plain JSON values."""
@@ -35,7 +38,11 @@ class Inspection:
                 "renamed": dict(found.plan.renamed),
                 "guesses": list(found.guesses),
                 "notes": list(found.notes),
+                "becomes": found.plan.target_architecture,
+                "labels": _labels(found),
             }
+        if self.refusal is not None:
+            document["refusal"] = self.refusal
         return document
 
     def table(self) -> Table:
@@ -57,13 +64,23 @@ class Inspection:
         """What to say under the table."""
         lines = [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
         if (found := self.recognised) is None:
-            return [*lines, *self.notes]
+            return [*lines, *self.notes, *([f"does not convert as it is: {self.refusal}"] if self.refusal else [])]
+        labels = _labels(found)
         return [
             *lines,
-            f"{found.plan.architecture} of {found.family.name}",
+            *self.notes,
+            f"{found.plan.architecture} of {found.family.name}, converts to Hugging Face's {found.plan.target_architecture}",
+            *([f"labels: {', '.join(labels)}"] if labels else []),
             *(f"guessed: {one}" for one in found.guesses),
             *found.notes,
         ]
+
+
+def _labels(found: Recognised) -> list[str]:
+    """The names of labels, in the order of their numbers, where the class has any and they are not the made-up ones."""
+    names = found.configuration.get("id2label") or {}
+    labels = [str(names[number]) for number in sorted(names, key=int)]
+    return [] if labels == [f"LABEL_{number}" for number in range(len(labels))] else labels
 
 
 def _recognised(
@@ -82,10 +99,12 @@ def inspect_checkpoint(
     architecture: str | None = None,
     target: str | None = None,
     config: Path | None = None,
+    converting: bool = False,
 ) -> Inspection:
     """Name, dtype, shape and bytes of every tensor in the order of the file; with `with_hash` also the sha256 of its
-    elements in C order, and with one of the others also what the tensors are recognised as. Raises as
-    `open_checkpoint` and `recognise`."""
+    elements in C order, and with one of the others also what the tensors are recognised as. With `converting`, that is
+    tried of any checkpoint of PaddleNLP's, and what it fails with is part of the result. Raises as `open_checkpoint`
+    and `recognise`."""
     tensors = []
     with open_checkpoint(path) as checkpoint:
         for name, tensor in checkpoint.tensors.items():
@@ -100,7 +119,16 @@ def inspect_checkpoint(
         # Of what is no model, it is said what it is.
         odd = lookalike(list(checkpoint.tensors))
         notes = (*checkpoint.notes, *([odd] if odd is not None else []))
+        ours = any(".pdparams" in file.name for file in checkpoint.source.files) and odd is None
         if (recorded := recorded_family(checkpoint.source.files)) is not None:
             notes += (f"converted from {recorded.name} with --target {recorded.target}: {recorded.becomes}",)
     asked = (family, architecture, target, config)
-    return Inspection(tensors, with_hash, notes, _recognised(path, *asked) if any(asked) else None)
+    found, refusal = None, None
+    if any(asked):
+        found = _recognised(path, *asked)
+    elif converting and ours:
+        try:
+            found = _recognised(path, *asked)
+        except Paddle2TorchError as error:
+            refusal = str(error)
+    return Inspection(tensors, with_hash, notes, found, refusal)

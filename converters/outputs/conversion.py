@@ -29,7 +29,8 @@ class Conversion:
     `drop_reasons` leads from each reason to the tensors that are dropped for it; `drop_reason` is all of them in one
     text. `beside` are the tensors of a head that Hugging Face's class has no place for, in a file of their own.
     `cautions` say what the output cannot be used with. `target` is the family's alternative that was asked for, or
-    recorded, None for the usual one.
+    recorded, None for the usual one. `auto_class` is the class of transformers that loads the output, None on the way to
+    Paddle. `planned`: this is what would have been done, and nothing was.
     """
 
     source: Path
@@ -62,6 +63,8 @@ class Conversion:
     beside: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     target: str | None = None
+    auto_class: str | None = None
+    planned: bool = False
 
     @property
     def remarks(self) -> list[str]:
@@ -77,7 +80,7 @@ class Conversion:
         lines = [
             f"{self.output}: {self.target_architecture}, {self.tensors} tensors, {self.parameters:,} parameters, "
             f"{self.nbytes:,} bytes{f' in {len(self.files)} files' if len(self.files) > 1 else ''}, "
-            f"{'there already' if self.kept else 'read back'} and equal",
+            f"{self._done()}",
             *([f"converted from {name_of_place(self.source)}"] if origin_of(self.source) is not None else []),
             *self.notes,
             *self.alterations,
@@ -109,6 +112,22 @@ class Conversion:
         if self.set_aside:
             lines.append(f"files of training, not part of the model: {', '.join(self.set_aside)}")
         return lines
+
+    def loading_lines(self) -> list[str]:
+        """Python that loads the output; nothing where there is none yet, or none for transformers."""
+        if self.planned or self.auto_class is None:
+            return []
+        classes = [self.auto_class, *(["AutoTokenizer"] if self.tokenizer is not None else [])]
+        names = ("model", "tokenizer")[: len(classes)]
+        loads = [
+            f"{name} = {one}.from_pretrained({str(self.output)!r})" for name, one in zip(names, classes, strict=True)
+        ]
+        return ["", f"from transformers import {', '.join(classes)}", *loads]
+
+    def _done(self) -> str:
+        if self.planned:
+            return "a dry run: nothing is written"
+        return f"{'there already' if self.kept else 'read back'} and equal"
 
     def _tokenizer_lines(self) -> list[str]:
         if self.tokenizer is not None:

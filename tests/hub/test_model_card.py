@@ -19,7 +19,8 @@ from paddle2torch import convert_checkpoint
 from paddle2torch.hub.card_body import loading_lines
 from paddle2torch.hub.evidence import Evidence
 from paddle2torch.hub.markdown import fenced, plain, table
-from paddle2torch.hub.model_card import LANGUAGES, PIPELINE_TAGS, front_matter, make_card
+from paddle2torch.errors import PublishError, UnreadableFileError
+from paddle2torch.hub.model_card import LANGUAGES, PIPELINE_TAGS, Additions, front_matter, make_card
 from paddle2torch.hub.proof import Proof, examine
 from paddle2torch.mappings.registry import FAMILIES, PRETRAINED
 
@@ -259,3 +260,36 @@ def test_the_pieces_of_markdown() -> None:
     assert table(("a",), []) == []
     assert fenced(["```", "````x"], "sh") == ["`````sh", "```", "````x", "`````", ""]
     assert plain("albert-base-v2, 1.5e-3: 12 (of 13)") == "albert-base-v2, 1.5e-3: 12 (of 13)"
+
+
+def test_what_a_publisher_adds_stands_in_the_card(proof: Proof, tmp_path: Path) -> None:
+    text = tmp_path / "about.md"
+    text.write_text("## About us\n\nTrained on *our* letters.\n", "utf-8")
+    added = Additions.read("apache-2.0", ["zh", "en"], text)
+    card = make_card(proof, REPO, added)
+    data = ModelCard(card).data.to_dict()
+    assert (data["license"], data["language"]) == ("apache-2.0", ["zh", "en"])
+    assert sections(card)[:2] == ["About us", "Use"]
+    assert "Trained on *our* letters." in card
+    # Nothing else is another.
+    assert set(make_card(proof, REPO).splitlines()) - set(card.splitlines()) <= {"---"}
+
+
+@pytest.mark.parametrize(
+    ("license", "languages", "text", "message"),
+    [
+        ("MIT License", [], None, "'MIT License' is no license"),
+        (None, ["Chinese"], None, "'Chinese' is no language"),
+        (None, [], "---\nlicense: mit\n---\n", "begins with front matter"),
+    ],
+)
+def test_what_the_hub_would_misread_is_refused(
+    license: str | None, languages: list[str], text: str | None, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "about.md"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    with pytest.raises(PublishError, match=message):
+        Additions.read(license, languages, path if text is not None else None)
+    with pytest.raises(UnreadableFileError, match="cannot be read as text"):
+        Additions.read(None, [], tmp_path / "absent.md")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from . import __version__
 from .errors import Paddle2TorchError, ParityError
 from .options import (
     FOLDER,
@@ -21,8 +22,8 @@ from .options import (
     as_json,
     bundle,
     checks_option,
-    faults_option,
     family_option,
+    faults_option,
     jobs_option,
     many_options,
     network_options,
@@ -45,7 +46,7 @@ BAD_INPUT = 2
 
 
 @click.group(cls=Grouped, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(None, "-V", "--version", package_name="paddle2torch")
+@click.version_option(__version__, "-V", "--version", prog_name="paddle2torch")
 def cli() -> None:
     """Convert PaddleNLP checkpoints to PyTorch and prove that the result is the same model.
 
@@ -89,7 +90,9 @@ def inspect(path: str, with_hash: bool, recognition: Options, network: Options, 
     from .converters.checkpoints.inspection import inspect_checkpoint
     from .hub.availability import make_available
 
-    found = inspect_checkpoint(make_available(path, **network, quiet=as_json or is_quiet()), with_hash, **recognition, converting=True)
+    found = inspect_checkpoint(
+        make_available(path, **network, quiet=as_json or is_quiet()), with_hash, **recognition, converting=True
+    )
     show(as_json, found.to_json(), found.lines(), found.table())
 
 

@@ -109,7 +109,8 @@ def publish_folder(
     A new repository (`private` if wanted) or an empty one takes the commit directly, one with other content gets a pull
     request, one that holds the same files is left alone. Writes the model card into the folder. Weights on the hub
     that the published ones do not replace by name are removed by the same commit. `dry_run` writes nothing to the hub.
-    `added` is what the publisher adds to the card. `tell` is called with notes for people, `quiet` shows no progress bars.
+    `added` is what the publisher adds to the card. `tell` is called with notes for people, `quiet` shows no progress
+    bars.
 
     Raises ParityError when the certificate records a failed check, PublishError for anything else that speaks against
     publishing and for whatever goes wrong with the hub: then the hub is as it was before.

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from shutil import get_terminal_size
 from typing import Any, NamedTuple
 
-
 _quiet = False
 
 

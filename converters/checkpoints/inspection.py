@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import Paddle2TorchError
-from ...workers.console import Table
+from ...workers.console import Table, printable
 from .checkpoint import Recognised, open_checkpoint, recognise
 from .lookalikes import lookalike
 from .targets import recorded_family
@@ -64,12 +64,14 @@ class Inspection:
         """What to say under the table."""
         lines = [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
         if (found := self.recognised) is None:
-            return [*lines, *self.notes, *([f"does not convert as it is: {self.refusal}"] if self.refusal else [])]
+            why = printable(" ".join((self.refusal or "").split()))
+            return [*lines, *self.notes, *([f"does not convert as it is: {why}"] if why else [])]
         labels = _labels(found)
         return [
             *lines,
             *self.notes,
-            f"{found.plan.architecture} of {found.family.name}, converts to Hugging Face's {found.plan.target_architecture}",
+            f"{found.plan.architecture} of {found.family.name}, converts to Hugging Face's "
+            f"{found.plan.target_architecture}",
             *([f"labels: {', '.join(labels)}"] if labels else []),
             *(f"guessed: {one}" for one in found.guesses),
             *found.notes,

@@ -46,7 +46,9 @@ class Supported:
     def lines(self) -> list[str]:
         """Below the table: what is refused of the chosen family and why, or how to learn more."""
         if self.chosen is None:
-            return ["`paddle2torch families FAMILY` lists a family's classes, `paddle2torch list --family FAMILY` its names"]
+            return [
+                "`paddle2torch families FAMILY` lists a family's classes, `paddle2torch list --family FAMILY` its names"
+            ]
         withdrawn = [] if self.chosen.withdrawn is None else [self.chosen.withdrawn.text()]
         names = ", ".join(_names(self.chosen)) or "none"
         refused = [f"refused: {name}: {reason}" for name, reason in self.chosen.refused.items()]

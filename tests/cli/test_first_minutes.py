@@ -20,7 +20,8 @@ from .outcomes import Seeded, error_line, listing, refused
 
 def test_the_commands_are_grouped_and_none_is_missing(paddle2torch: Run) -> None:
     shown = paddle2torch("--help").stdout
-    listed = [line.split()[0] for line in shown.partition("Convert and prove:")[2].splitlines() if line[2:3].isalpha()]
+    part = shown.partition("Convert and prove:")[2]
+    listed = [line.split()[0] for line in part.splitlines() if line.startswith("  ") and line[2].isalpha()]
     assert listed == [name for names in GROUPS.values() for name in names]
     assert "Other:" not in shown
 
@@ -45,7 +46,7 @@ def test_a_family_says_what_its_classes_become_and_what_is_refused(paddle2torch:
     shown = paddle2torch("families", "tinybert").stdout
     assert "TinyBertModel" in shown
     assert "refused: TinyBertForSequenceClassification: " in shown
-    assert "loads in transformers 4" in paddle2torch("families", "nezha").stdout
+    assert "4.57.6" in paddle2torch("families", "nezha").stdout
     assert "did you mean bert" in refused(paddle2torch, work, "families", "brt")
 
 
@@ -71,7 +72,9 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(paddle2torch: R
     assert "out: BertModel, " in done.stdout
     assert "a dry run: nothing is written" in done.stdout
     assert listing(work) == before
-    assert json.loads(paddle2torch("convert", "source", "out", "--dry-run", "--json", cwd=work).stdout)["planned"] is True
+    assert (
+        json.loads(paddle2torch("convert", "source", "out", "--dry-run", "--json", cwd=work).stdout)["planned"] is True
+    )
     paddle2torch("convert", "source", "out", cwd=work)
     assert "exists already" in refused(paddle2torch, work, "convert", "source", "out", "--dry-run")
     assert "--dry-run goes with one SOURCE" in refused(paddle2torch, work, "convert", ".", "all", "--tree", "--dry-run")

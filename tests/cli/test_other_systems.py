@@ -22,7 +22,8 @@ if not any(one.endswith("_runner.py") for one in sys.orig_argv):
 
     for module, names in {
         os: ("preadv", "pwritev", "pread", "pwrite", "killpg", "fork", "forkpty", "getuid", "geteuid", "wait4"),
-        signal: ("pthread_sigmask", "SIGKILL", "SIGHUP", "SIGALRM"),
+        # SIGKILL is missing there too, but the subprocess module of this system needs it.
+        signal: ("pthread_sigmask", "SIGHUP", "SIGALRM"),
     }.items():
         for name in names:
             if hasattr(module, name):
@@ -33,7 +34,8 @@ if not any(one.endswith("_runner.py") for one in sys.orig_argv):
     def refused(*arguments, **keywords):
         raise OSError(1314, "a required privilege is not held by the client")
 
-    os.symlink = refused
+    # A second name would do on Windows, and does not touch the time of creation there, as it does the ctime here.
+    os.symlink = os.link = refused
 
     def without_proc(function):
         def call(path, *arguments, **keywords):

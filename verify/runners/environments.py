@@ -117,11 +117,13 @@ def _python_in(environment: Path) -> Path:
 
 
 def _is_ours(python: Path) -> bool:
-    """Whether an interpreter is there and is its owner's who owns this one: what others put beside it is not run."""
+    """Whether an interpreter is there and is its owner's who owns this one: what others put beside it is not run.
+    Windows has no such numbers; there, who may write beside this environment may write into it too."""
     try:
         owner = python.parent.parent.stat().st_uid
-        return os.access(python, os.X_OK) and owner in (os.getuid(), Path(sys.prefix).stat().st_uid)
-    except (OSError, AttributeError):
+        own = {Path(sys.prefix).stat().st_uid, *([os.getuid()] if hasattr(os, "getuid") else [])}
+        return os.access(python, os.X_OK) and owner in own
+    except OSError:
         return False
 
 

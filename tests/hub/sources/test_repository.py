@@ -73,6 +73,11 @@ def test_a_revision_and_a_folder_or_file_in_it_are_taken(
     (failed,) = document["failed"]
     assert failed["source"] == "hf:someone/other"
     assert failed["error"].startswith("hf:someone/other: holds no weights")
+    done = command("gate", "--list", listed, "--check", "weights", "--json")
+    assert done.returncode == 2, done.stderr
+    results = {entry["name"]: entry for entry in json.loads(done.stdout)["models"]}
+    assert results["named"]["report"]["source"] == f"hf:{REPO}@{old}/models/small"
+    assert results["hf:someone/other"]["error"].startswith("hf:someone/other: holds no weights")
 
 
 def test_what_broke_off_is_continued(hub: LoopbackHub, tiny: Path, command: Command) -> None:
@@ -185,6 +190,10 @@ def test_the_way_back_takes_hugging_faces_weights(
     done = command("convert", f"hf:{REPO}", "back", "--to", "paddle")
     assert done.returncode == 0, done.stderr
     assert not {"model_state.pdparams", "pytorch_model.bin"} & {*sent(hub)}
+    done = command("verify", f"hf:{REPO}", "back", "--check", "weights", "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    document = json.loads(done.stdout)
+    assert (document["source"], document["weights"]) == (f"hf:{REPO}@{commit_of(hub)}", "hub")
 
 
 def test_a_converted_folder_may_lie_on_the_hub(

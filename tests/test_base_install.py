@@ -55,14 +55,20 @@ def copy_working_tree(folder: Path) -> None:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the programs of an environment with nothing but a plain install of this package."""
     folder = tmp_path_factory.mktemp("base")
-    copy_working_tree(folder / "copy")
+    copy_working_tree(folder / "working_tree")
     made = run(sys.executable, "-m", "venv", folder / "environment", cwd=folder)
     assert made.returncode == 0, made.stderr
     programs = folder / "environment" / "bin"
     install: list[str | Path] = [programs / "python", "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-    done = run(*install, "-c", ROOT / "constraints" / "torch.txt", folder / "copy", cwd=folder)
+    # The wheel is made of the source distribution, and installed where neither lies.
+    built = run(sys.executable, "-m", "build", "--outdir", folder / "dist", folder / "working_tree", cwd=folder)
+    assert built.returncode == 0, built.stdout + built.stderr
+    shutil.rmtree(folder / "working_tree")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    assert wheel.name == f"paddle2torch-{paddle2torch.__version__}-py3-none-any.whl"
+    done = run(*install, "-c", ROOT / "constraints" / "torch.txt", wheel, cwd=folder)
     assert done.returncode == 0, done.stderr
-    shutil.rmtree(folder / "copy")
+    shutil.rmtree(folder / "dist")
     return programs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ...converters.checkpoints.snapshot import is_hub_name
 from ..checks import named
 from .result import TO_PADDLE, CheckResult, Report
 
@@ -14,7 +15,7 @@ def hint(report: Report, check: CheckResult) -> str:
     found = named(check.name)
     if not found:
         return ""
-    there = Path(report.converted).exists()
+    there = is_hub_name(report.converted) or Path(report.converted).exists()
     paths = [shlex.quote(path) for path in (report.source, report.converted)] if there else ["SOURCE", "CONVERTED"]
     new = "NEW --to paddle" if report.direction == TO_PADDLE else "NEW"
     text = found[0].look_at.format(source=paths[0], converted=paths[1], new=new)

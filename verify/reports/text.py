@@ -228,13 +228,17 @@ def next_lines(report: Report, check: CheckResult) -> list[str]:
 
 
 def shown_problems(check: CheckResult) -> list[str]:
-    """The first problems of a check; the rest is counted in a last line. None when the place says it all."""
-    if check.problems == (check.where,):
-        return []
-    shown = list(check.problems[:SHOWN_PROBLEMS])
-    if len(check.problems) > SHOWN_PROBLEMS:
-        shown.append(f"and {len(check.problems) - SHOWN_PROBLEMS} more")
+    """The first problems of a check but for the one that its place says already; the rest is counted in a last line."""
+    others = [problem for problem in check.problems if not _is_said(problem, check.where)]
+    shown = others[:SHOWN_PROBLEMS]
+    if len(others) > SHOWN_PROBLEMS:
+        shown.append(f"and {len(others) - SHOWN_PROBLEMS} more")
     return shown
+
+
+def _is_said(problem: str, where: str) -> bool:
+    place, measure, _ = problem.partition(": relative difference ")
+    return problem == where or bool(measure and place in where)
 
 
 def measured(check: CheckResult) -> bool:

@@ -54,7 +54,7 @@ def cli() -> None:
     """
 
 
-@cli.command("list")
+@cli.command("list", short_help="List the pretrained names.")
 @family_option("Only the names of this family.")
 @as_json
 def list_command(family: str | None, as_json: bool) -> None:
@@ -68,7 +68,7 @@ def list_command(family: str | None, as_json: bool) -> None:
     show(as_json, names.to_json(), names.lines(), names.table())
 
 
-@cli.command()
+@cli.command(short_help="List the families, or what the classes of one become.")
 @click.argument("family", required=False)
 @as_json
 def families(family: str | None, as_json: bool) -> None:
@@ -79,7 +79,7 @@ def families(family: str | None, as_json: bool) -> None:
     show(as_json, found.to_json(), found.lines(), found.table())
 
 
-@cli.command()
+@cli.command(short_help="Say what a checkpoint holds, and whether it converts.")
 @click.argument("path")
 @click.option("--hash", "with_hash", is_flag=True, help="Also the sha256 of each tensor's bytes.")
 @recognition_options
@@ -96,7 +96,7 @@ def inspect(path: str, with_hash: bool, recognition: Options, network: Options, 
     show(as_json, found.to_json(), found.lines(), found.table())
 
 
-@cli.command()
+@cli.command(short_help="Download published weights into the cache.")
 @click.argument("name")
 @click.option(
     "-o",
@@ -127,7 +127,7 @@ def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> No
     show(as_json, fetched.to_json(), fetched.lines())
 
 
-@cli.command()
+@cli.command(short_help="Let PaddleNLP write seeded weights at the true size.")
 @click.argument("name")
 @click.argument("output", type=FOLDER)
 @seed_option("random weights")
@@ -146,7 +146,7 @@ def seed(
     click.echo(f"{output}: {name}, {answer['parameters']:,} seeded parameters (seed {seed})")
 
 
-@cli.command()
+@cli.command(short_help="Convert a checkpoint, or the other way round.")
 @click.argument("source")
 @click.argument("output", type=FOLDER)
 @click.option("--to", type=click.Choice(["torch", "paddle"]), default="torch", show_default=True, help="The direction.")
@@ -243,7 +243,7 @@ def _found(source: str, many: Options, to: str, output: Path | None) -> Found:
     return find_checkpoints(source, to=to, output=output) if many["tree"] else read_checkpoint_list(source)
 
 
-@cli.command()
+@cli.command(short_help="Prove that a converted folder is the same model.")
 @click.argument("source")
 @click.argument("converted", type=FOLDER)
 @checks_option
@@ -317,7 +317,7 @@ def verify(
     return 0 if report.passed else 1
 
 
-@cli.command()
+@cli.command(short_help="Get, convert and verify many: the gate for CI.")
 @click.argument("names", nargs=-1)
 @click.option("--family", help="All pretrained names of this family.")
 @click.option("--all", "all_names", is_flag=True, help="All pretrained names.")
@@ -394,7 +394,7 @@ def gate(
     return result.exit_status
 
 
-@cli.command()
+@cli.command(short_help="Show which Python runs which framework.")
 @python_options
 @as_json
 def environments(pythons: Options, as_json: bool) -> int:
@@ -407,7 +407,7 @@ def environments(pythons: Options, as_json: bool) -> int:
     return 0 if found.complete else BAD_INPUT
 
 
-@cli.command()
+@cli.command(short_help="Publish a proven folder on the Hugging Face Hub.")
 @click.argument("converted", type=FOLDER)
 @click.argument("repo_id")
 @click.option("--private", is_flag=True, help="Make a new repository private.")

@@ -16,6 +16,9 @@ Made from the command line by `make docs`; a test compares the two.
 
 Exit status: 0 everything asked for holds; 1 a check ran and found a difference; 2 bad usage or bad input, with one
 `Error: ` line on standard error; 130 interrupted, 143 ended by SIGTERM.
+
+Completion in the shell is click's own: `eval "$(_PADDLE2TORCH_COMPLETE=bash_source paddle2torch)"` in bash, or with
+`zsh_source` in zsh; fish takes `_PADDLE2TORCH_COMPLETE=fish_source paddle2torch | source`.
 """
 
 

@@ -152,13 +152,16 @@ def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:
             file.close()
         raise
     head = next(iter(sorted(heads)), None)
-    return Checkpoint(found, tensors, files, _notes(read_as_bfloat16, head), head)
+    return Checkpoint(found, tensors, files, _notes(found, read_as_bfloat16, head), head)
 
 
-def _notes(read_as_bfloat16: int, head: str | None) -> tuple[str, ...]:
+def _notes(found: Source, read_as_bfloat16: int, head: str | None) -> tuple[str, ...]:
     notes = [f"{HEAD_FILE}: the head of PaddleNLP's {head}, which no class of transformers has"] if head else []
     if read_as_bfloat16:
         notes.append(f"{read_as_bfloat16} tensors of element type U16 read as bfloat16, as PaddleNLP writes it")
+    if found.passed_over:
+        others = ", ".join(found.passed_over)
+        notes.append(f"{found.weights.name} is read, and not {others} beside it; pass the file if that is meant")
     return tuple(notes)
 
 

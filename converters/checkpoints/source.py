@@ -34,8 +34,8 @@ TRAINING_FILE = re.compile(
 class Source:
     """Where a checkpoint lies: its weight files, with the index that lists them where one does, and its pretrained
     name where it has one. `looked_up`: it was found by that name in a cache of published weights. `set_aside` are the
-    names of files of a training run in the folder, which are not part of the model. `given` is a file that is to be the
-    configuration, whatever lies beside the weights."""
+    names of files of a training run in the folder, which are not part of the model, `passed_over` those of other
+    weights in it. `given` is a file that is to be the configuration, whatever lies beside the weights."""
 
     path: Path
     files: tuple[Path, ...]
@@ -43,6 +43,7 @@ class Source:
     pretrained: str | None = None
     looked_up: bool = False
     set_aside: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
     given: Path | None = None
 
     @property
@@ -162,7 +163,8 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         candidates = [folder / name for name in TORCH_FILES if (folder / name).is_file()][:1]
     if not candidates and (inner := _checkpoints_in(folder)):
         raise UnreadableFileError(
-            f"{folder}: holds no weights itself, but its folders {', '.join(inner)} do; pass the one that is meant"
+            f"{folder}: holds no weights itself, but its folders {', '.join(inner)} do; pass the one that is meant, or "
+            "all of them with --tree"
         )
     if not candidates and (instead := held_instead(folder)):
         raise UnreadableFileError(f"{folder}: {instead}")
@@ -176,8 +178,11 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
         raise UnreadableFileError(f"{folder}: holds several sets of weights ({names}); pass the file that is meant")
     weights = candidates[0]
     name = name or _known_name(weights) or next((one for one in names_of_folder(folder) if one in PRETRAINED), None)
-    set_aside = tuple(sorted(path.name for path in folder.iterdir() if TRAINING_FILE.fullmatch(path.name)))
-    return Source(folder, *_files_of(weights), name, looked_up, set_aside)
+    files, index = _files_of(weights)
+    names = sorted(path.name for path in folder.iterdir())
+    set_aside = tuple(name for name in names if TRAINING_FILE.fullmatch(name))
+    others = {name for name in names if name.endswith(".pdparams")} - {file.name for file in files} - set(set_aside)
+    return Source(folder, files, index, name, looked_up, set_aside, tuple(sorted(others)))
 
 
 def _checkpoints_in(folder: Path) -> list[str]:

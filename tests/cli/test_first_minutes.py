@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,15 @@ def test_a_table_that_does_not_fit_becomes_lines(
     monkeypatch.setenv("COLUMNS", "100")
     print_table(["source", "output", "class", "verdict"], rows)
     assert "run/of/someone  converted/run/of/someone  BertModel" in capsys.readouterr().out.replace("   ", "  ")
+
+
+def test_a_shell_completes_commands(work: Path) -> None:
+    variables = {
+        **os.environ,
+        "_PADDLE2TORCH_COMPLETE": "bash_complete",
+        "COMP_WORDS": "paddle2torch ver",
+        "COMP_CWORD": "1",
+    }
+    command = [sys.executable, "-m", "paddle2torch"]
+    child = subprocess.run(command, cwd=work, env=variables, capture_output=True, text=True, timeout=60)
+    assert child.stdout == "plain,verify\n", child.stderr

@@ -222,7 +222,8 @@ def test_what_is_missing_is_named(checkpoints: Path, tmp_path: Path) -> None:
     (folder / "scheduler.pdparams").touch()
     assert "holds no weights; model_state.pdparams" in refused(folder, tmp_path)
     shutil.copytree(checkpoints / MODEL / "pdparams", folder / "checkpoint-500")
-    assert "its folders checkpoint-500 do; pass the one that is meant" in refused(folder, tmp_path)
+    line = refused(folder, tmp_path)
+    assert "its folders checkpoint-500 do; pass the one that is meant, or all of them with --tree" in line
 
     lost = tmp_path / "sharded"
     shutil.copytree(checkpoints / MODEL / "sharded-pdparams", lost)
@@ -237,3 +238,13 @@ def test_what_is_missing_is_named(checkpoints: Path, tmp_path: Path) -> None:
 
     wrong = spoil(checkpoints, MODEL, tmp_path / "wrong", hidden_size=None)
     assert "the configuration says" in refused(wrong, tmp_path)
+
+
+def test_other_weights_beside_those_that_are_read_are_named(seeded: Callable[..., Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(seeded("AlbertModel"), tmp_path / "folder"))
+    for name in ("best.pdparams", "optimizer.pdparams"):
+        shutil.copy(folder / "model_state.pdparams", folder / name)
+    done = convert_checkpoint(folder, tmp_path / "out")
+    (note,) = done.notes
+    assert note == "model_state.pdparams is read, and not best.pdparams beside it; pass the file if that is meant"
+    assert done.set_aside == ("optimizer.pdparams",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,7 +85,7 @@ def test_every_input_exists_is_described_and_used() -> None:
 
 
 def test_the_action_installs_itself_with_its_constraints() -> None:
-    step = next(step for step in STEPS if "constraints" in step.get("run", ""))
+    step = next(step for step in STEPS if "--constraint" in step.get("run", ""))
     assert step["env"]["ACTION_PATH"] == "${{ github.action_path }}"
     for name, extras in (("torch", "torch,report,hub"), ("paddle", "paddle")):
         assert f'--constraint "$ACTION_PATH/constraints/{name}.txt"' in step["run"]
@@ -132,6 +133,26 @@ def test_status_1_a_changed_byte(pair: tuple[Path, Path], tmp_path: Path) -> Non
     assert "FAILED" in (tmp_path / "re ports" / "report.html").read_text("utf-8")
 
 
+def test_status_0_a_tree(seeded: SEEDED, tmp_path: Path) -> None:
+    shutil.copytree(seeded("AlbertModel"), tmp_path / "mo dels" / "one")
+    finished, output = run_check(tmp_path, tree="mo dels", checks="weights")
+    assert (finished.returncode, output) == (0, "exit-status=0\n"), finished.stdout + finished.stderr
+    assert "1 of 1 passed" in finished.stdout
+
+
+def test_the_environments_are_cached_by_what_they_are_made_of(tmp_path: Path) -> None:
+    named = next(step for step in STEPS if step.get("id") == "environments")
+    output = tmp_path / "output.txt"
+    variables = {**os.environ, "ACTION_PATH": str(ROOT), "GITHUB_OUTPUT": str(output)}
+    subprocess.run(["bash", "-eo", "pipefail", "-c", named["run"]], env=variables, check=True)
+    assert re.fullmatch(r"key=[0-9a-f]{16}\n", output.read_text())
+    cache = next(step for step in STEPS if "actions/cache" in step.get("uses", ""))
+    install = next(step for step in STEPS if "--constraint" in step.get("run", ""))
+    assert cache["with"]["path"] == install["env"]["VENV"]
+    assert "steps.environments.outputs.key" in cache["with"]["key"]
+    assert install["env"]["CACHED"] == "${{ steps.cache.outputs.cache-hit }}"
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
@@ -141,6 +162,7 @@ def test_status_1_a_changed_byte(pair: tuple[Path, Path], tmp_path: Path) -> Non
         ({"names": "albert-chinese-tiny", "seeded": "yes"}, "neither true nor false"),
         ({"names": "albert-chinese-tiny", "source": "a", "converted": "b"}, "not both"),
         ({"source": "a"}, "both source and converted"),
+        ({"tree": "a", "names": "b"}, "tree goes with none of names"),
         ({"source": "a", "converted": "b", "seeded": "true"}, "seeded belongs to names"),
         ({}, "both source and converted"),
         ({"names": "$(touch hacked) --all"}, "unknown"),

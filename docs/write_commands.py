@@ -12,7 +12,8 @@ WIDTH = 100
 
 HEAD = """# Commands
 
-Every command with its options, as `--help` shows them. Made from the command line by `make docs`; a test compares the two.
+Every command with its options, as `--help` shows them. Made from the command line by `make docs`; a test compares the
+two.
 
 Exit status: 0 everything asked for holds; 1 a check ran and found a difference; 2 bad usage or bad input, with one
 `Error: ` line on standard error; 130 interrupted, 143 ended by SIGTERM.

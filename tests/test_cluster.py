@@ -201,9 +201,16 @@ def test_what_is_handed_in_while_the_client_closes_is_an_outcome(
 
     monkeypatch.setattr(executor, "submit", submit_or_close)
     monkeypatch.setattr(spread, "PATIENCE_SECONDS", 0.2)
-    with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(convert_many, sources[:3], tmp_path / "out", executor=executor, at_once=1)
-        done = running.result(timeout=60)
+    found: list[Any] = []
+
+    def convert() -> None:
+        found.append(convert_many(sources[:3], tmp_path / "out", executor=executor, at_once=1))
+
+    # A pool would wait for it for ever, where this fails.
+    thread = threading.Thread(target=convert, daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    (done,) = found
     assert verdicts(done) == ["converted", "converted", "FAILED"]
     assert "was never answered for" in str(done.failed[0].error)
 

@@ -179,9 +179,9 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
     weights = candidates[0]
     name = name or _known_name(weights) or next((one for one in names_of_folder(folder) if one in PRETRAINED), None)
     files, index = _files_of(weights)
-    names = sorted(path.name for path in folder.iterdir())
-    set_aside = tuple(name for name in names if TRAINING_FILE.fullmatch(name))
-    others = {name for name in names if name.endswith(".pdparams")} - {file.name for file in files} - set(set_aside)
+    beside = sorted(path.name for path in folder.iterdir())
+    set_aside = tuple(one for one in beside if TRAINING_FILE.fullmatch(one))
+    others = {one for one in beside if one.endswith(".pdparams")} - {file.name for file in files} - set(set_aside)
     return Source(folder, files, index, name, looked_up, set_aside, tuple(sorted(others)))
 
 

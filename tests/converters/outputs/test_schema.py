@@ -131,7 +131,7 @@ def test_a_field_that_is_missing_is_named(place: tuple[str | int, ...]) -> None:
     [
         (("format",), 2.0, "format is 2.0; 2 is expected"),
         (("passed",), 1, "passed is 1; a boolean is expected"),
-        (("weights",), "fine", 'weights is "fine"; "published" or "seeded" or "local" is expected'),
+        (("weights",), "fine", 'weights is "fine"; "published" or "seeded" or "hub" or "local" is expected'),
         (("checks", 0, "worst"), "big", 'checks/0/worst is "big", which is none of what is allowed there'),
         (
             ("output", "files", "config.json", "bytes"),

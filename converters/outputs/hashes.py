@@ -12,8 +12,8 @@ from ...errors import UnreadableFileError
 _BLOCK = 1 << 20
 
 
-def hash_files(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """sha256 and size of each file, by file name. Raises UnreadableFileError."""
+def hash_files(paths: Iterable[Path], root: Path | None = None) -> dict[str, dict[str, Any]]:
+    """sha256 and size of each file, by file name, or by its path in `root`. Raises UnreadableFileError."""
     hashes: dict[str, dict[str, Any]] = {}
     for path in paths:
         digest = hashlib.sha256()
@@ -21,7 +21,8 @@ def hash_files(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
                     digest.update(block)
-                hashes[path.name] = {"sha256": digest.hexdigest(), "bytes": file.tell()}
+                name = path.name if root is None else path.relative_to(root).as_posix()
+                hashes[name] = {"sha256": digest.hexdigest(), "bytes": file.tell()}
         except OSError as error:
             raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     return hashes

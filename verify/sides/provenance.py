@@ -8,6 +8,7 @@ from pathlib import Path
 from ...converters.checkpoints.source import find_source
 from ...converters.outputs.certificate import CERTIFICATE
 from ...converters.outputs.hashes import hash_files
+from ...converters.outputs.sentences import entries_below
 from ...converters.tokenizers.files import tokenizer_paths
 from ..reports.result import Report
 
@@ -31,7 +32,9 @@ def with_files(
     files += tokenizer_paths(found)
     outputs = [
         path
-        for path in sorted(Path(converted).iterdir())
+        for path in entries_below(Path(converted)).values()
         if path.is_file() and not path.name.startswith(".") and path.name != CERTIFICATE
     ]
-    return replace(report, files={"source": hash_files(files), "output": hash_files(outputs)}, command=command)
+    return replace(
+        report, files={"source": hash_files(files), "output": hash_files(outputs, Path(converted))}, command=command
+    )

@@ -33,6 +33,7 @@ from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
 from .outputs.folder import check_output, new_folder
 from .outputs.record import metadata_of
+from .outputs.sentences import sentence_documents, settle_pooling
 from .tokenizers.huggingface import (
     SourceTokenizer,
     TokenizerWritten,
@@ -44,7 +45,9 @@ from .tokenizers.huggingface import (
 DIRECTIONS = ("torch", "paddle")
 """The frameworks whose libraries the output can be for."""
 
-TORCH_ONLY = "dtype, max_shard_size, zero_padding_row and no_tokenizer go with the way to torch only"
+TORCH_ONLY = (
+    "dtype, max_shard_size, zero_padding_row, no_tokenizer and sentence_transformers go with the way to torch only"
+)
 """Why options are refused on the way back: a folder for PaddleNLP has no record of them."""
 
 
@@ -61,6 +64,7 @@ def convert_checkpoint(
     max_shard_size: int | str | None = None,
     zero_padding_row: bool = False,
     no_tokenizer: bool = False,
+    sentence_transformers: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     low_memory: bool = False,
@@ -80,8 +84,9 @@ def convert_checkpoint(
     casts all of them or `zero_padding_row` writes the padding id's row of the word embeddings as the zeros that
     PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights are spread over several files
     with Hugging Face's index. With `low_memory`, at most 120 MiB of memory are used, not 200, and more time. With
-    `no_tokenizer`, the weights alone are written, and no tokenizer is read. With `dry_run`, all is settled that is
-    settled before the weights are written, and nothing is left. The output
+    `no_tokenizer`, the weights alone are written, and no tokenizer is read. With
+    `sentence_transformers` ("cls", "mean", or "auto", the family's usual one), that library's files too. With `dry_run`,
+    all is settled that is settled before the weights are written, and nothing is left. The output
     appears only after it has been read back and found equal. With `resume`, an output that is there already is compared
     bit by bit with what would be written, and kept when it is equal; otherwise it is replaced with `overwrite`, and a
     DifferentOutputError without. Raises a Paddle2TorchError otherwise, and leaves nothing.
@@ -91,7 +96,7 @@ def convert_checkpoint(
     if to not in DIRECTIONS:
         raise UnknownNameError(f"unknown direction {to!r}; known are {', '.join(DIRECTIONS)}")
     if to == "paddle":
-        if dtype is not None or max_shard_size is not None or zero_padding_row or no_tokenizer:
+        if dtype is not None or max_shard_size is not None or zero_padding_row or no_tokenizer or sentence_transformers:
             raise ConfigurationError(TORCH_ONLY)
         if dry_run:
             raise ConfigurationError("dry_run goes with the way to torch only")
@@ -124,6 +129,7 @@ def convert_checkpoint(
         limit=limit,
         zero_padding_row=zero_padding_row,
         no_tokenizer=no_tokenizer,
+        sentence_transformers=sentence_transformers,
         block_bytes=block_bytes,
         dry_run=dry_run,
         progress=progress or (lambda stage, done, total: None),
@@ -154,6 +160,7 @@ def _convert_to_torch(
     limit: int | None,
     zero_padding_row: bool,
     no_tokenizer: bool,
+    sentence_transformers: str | None,
     overwrite: bool,
     keep: bool,
     block_bytes: int | None,
@@ -169,6 +176,9 @@ def _convert_to_torch(
         asked = zero_padding_row and not plan.family.zero_padding_row
         zero_row = asked or must_zero_padding_row(plan, recognised.configuration, checkpoint.tensors)
         alterations = make_alterations(plan, recognised.configuration, stored, dtype, zero_row, no_tokenizer)
+        if sentence_transformers is not None:
+            pooling = settle_pooling(sentence_transformers, plan.family, plan.architecture)
+            alterations = replace(alterations, pooling=pooling)
         plan = altered_plan(plan, recognised.configuration, alterations)
         entries = entries_of(checkpoint, plan, alterations)
         written = settle(checkpoint, recognised, plan, alterations, spread(plan, entries, limit))
@@ -201,6 +211,7 @@ class Written:
     tokenizer: SourceTokenizer | None
     card: str | None = None
     generation: Mapping[str, object] | None = None
+    sentences: Mapping[str, object] | None = None
 
     def write_small_files(self, folder: Path) -> TokenizerWritten | None:
         """Write all but the weights and the card into `folder`: the index of shards, config.json, what `generate` takes
@@ -211,6 +222,9 @@ class Written:
         write_json(folder / "config.json", self.configuration)
         if self.generation is not None:
             write_json(folder / GENERATION_CONFIG, self.generation)
+        for name, document in (self.sentences or {}).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_json(folder / name, document)
         return write_huggingface_tokenizer(self.tokenizer, folder) if self.tokenizer is not None else None
 
 
@@ -230,14 +244,23 @@ def settle(
         plan.tie_word_embeddings,
     )
     tokenizer = None
+    longest = recognised.family.longest(recognised.configuration)
     if not alterations.no_tokenizer:
         vocab_size = recognised.configuration["vocab_size"]
-        longest = recognised.family.longest(recognised.configuration)
         tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size, longest)
+    sentences = None
+    if alterations.pooling is not None:
+        pooling = settle_pooling(alterations.pooling, plan.family, plan.architecture)
+        if tokenizer is None:
+            raise ConfigurationError(
+                "sentence-transformers needs a tokenizer, and none would be written beside the weights"
+            )
+        size, most = (int(recognised.configuration[name]) for name in ("hidden_size", "max_position_embeddings"))
+        sentences = sentence_documents(pooling, size, longest or most)
     metadata = metadata_of(alterations, plan.architecture if plan.beside is not None else None)
     metadata |= target_metadata(recognised.family)
     generation = generation_configuration(recognised.family, plan.target_architecture, recognised.configuration)
-    return Written(shards, metadata, configuration, tokenizer, head_card(plan.model), generation)
+    return Written(shards, metadata, configuration, tokenizer, head_card(plan.model), generation, sentences)
 
 
 def spread(plan: Plan, entries: Sequence[Entry], limit: int | None) -> list[Shard]:

@@ -139,7 +139,8 @@ def _altering(proof: Proof) -> list[str]:
     cast = [f"--dtype {done.dtype.name}"] if done.dtype is not None else []
     row = ["--zero-padding-row"] if done.zero_padding_row is not None else []
     target = [f"--target {proof.family.target}"] if proof.family.target is not None else []
-    return [*target, *cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else [])]
+    pooling = [f"--sentence-transformers {done.pooling}"] if done.pooling is not None else []
+    return [*target, *cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else []), *pooling]
 
 
 def _as_argument(evidence: Evidence) -> str:

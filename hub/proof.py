@@ -113,14 +113,14 @@ def _certifiable(converted: Path) -> dict[str, dict[str, Any]]:
             f"{converted / odd[0]}: is not a regular file; a converted folder holds nothing else, remove it"
         )
     files = certified_files(converted)
-    if unknown := [path for path in files if not is_name_of_conversion(path.name)]:
+    if unknown := [path for path in files if not is_name_of_conversion(path.relative_to(converted).as_posix())]:
         raise PublishError(f"{unknown[0]}: no conversion wrote this file; remove it")
     if not own_record(converted):
         raise PublishError(
             f"{converted}: is a foreign folder, one that this package did not write (its weights lack the record); "
             "convert the checkpoint and publish what comes out"
         )
-    return hash_files(files)
+    return hash_files(files, converted)
 
 
 def _check_class(model: Model, converted: Path) -> None:

@@ -85,6 +85,8 @@ BERT = Family(
     source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
     activations=encoders.ACTIVATIONS,
     roles=encoders.ROLES,
+    # No usual pooling: of simbert PaddleNLP takes the pooler's output without its activation.
+    embeds_sentences=True,
     check_configuration=_check,
     defaults=Defaults(masks_padding=True),
     tokenizer=_TOKENIZER,

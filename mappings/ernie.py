@@ -100,6 +100,9 @@ ERNIE = Family(
     source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
     activations=encoders.ACTIVATIONS,
     roles=encoders.ROLES,
+    embeds_sentences=True,
+    # As get_pooled_embedding of PaddleNLP's ErnieDualEncoder, for RocketQA and ernie-search: no pooler.
+    pooling="cls",
     check_configuration=_check,
     declared_differences=(encoders.PADDING_ROW,),
     defaults=Defaults(masks_padding=True),

@@ -124,6 +124,8 @@ MPNET = Family(
     defaults=Defaults(masks_padding=True, positions_after_padding=True),
     arguments=("input_ids", "attention_mask", "position_ids"),
     first_position=2,
+    embeds_sentences=True,
+    pooling="mean",
     encoder_gives=("hidden_states", "attention_scores"),
     tokenizer=TokenizerFacts(
         (

@@ -228,7 +228,7 @@ def _bytes_of(source: str | Path, converted: Path, config: Path | None) -> dict[
     name, files = _source_files(source, converted, config)
     return {
         "source": {"name": name, **_commit_of(source), **_hashes(files, source)},
-        "output": _hashes(certified_files(converted), converted),
+        "output": _hashes(certified_files(converted), converted, converted),
     }
 
 
@@ -260,13 +260,13 @@ def _commit_of(source: str | Path) -> dict[str, str | None]:
     return {} if origin is None else {"commit": origin.revision}
 
 
-def _hashes(files: Iterable[Path], path: str | Path) -> dict[str, Any]:
+def _hashes(files: Iterable[Path], path: str | Path, root: Path | None = None) -> dict[str, Any]:
     """Hashes of the files that exist, and of the tensors of the checkpoint `path`."""
     tensors = {
         tensor["name"]: {name: tensor[name] for name in ("dtype", "shape", "sha256")}
         for tensor in inspect_checkpoint(path, with_hash=True).tensors
     }
-    return {"files": hash_files(file for file in files if file.exists()), "tensors": tensors}
+    return {"files": hash_files((file for file in files if file.exists()), root), "tensors": tensors}
 
 
 def _folder_of(path: Path) -> Path:

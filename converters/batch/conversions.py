@@ -146,6 +146,7 @@ def convert_many(
     max_shard_size: int | str | None = None,
     zero_padding_row: bool = False,
     no_tokenizer: bool = False,
+    sentence_transformers: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     low_memory: bool = False,
@@ -163,7 +164,9 @@ def convert_many(
     """
     if executor is not None and jobs > 1:
         raise ConfigurationError("give an executor or a number of jobs, not both")
-    _check_options(to, family, dtype, max_shard_size, zero_padding_row or no_tokenizer)
+    _check_options(
+        to, family, dtype, max_shard_size, zero_padding_row or no_tokenizer or sentence_transformers is not None
+    )
     found = sources if isinstance(sources, Found) else Found(items_of(sources))
     places = output_places(found.items, Path(output))
     if not overwrite and not resume and (there := [place for place in places if os.path.lexists(place)]):
@@ -180,6 +183,7 @@ def convert_many(
         "max_shard_size": max_shard_size,
         "zero_padding_row": zero_padding_row,
         "no_tokenizer": no_tokenizer,
+        "sentence_transformers": sentence_transformers,
         "overwrite": overwrite,
         "resume": resume,
         "low_memory": low_memory,

@@ -14,17 +14,20 @@ from ...mappings.language.rules import Kind, Move
 from ..formats.casting import CASTS
 from ..formats.dtypes import DTYPES, DType
 from ..formats.tensors import Tensor
+from .sentences import POOLINGS
 
 _DTYPE_KEY = "paddle2torch.cast"
 _ROW_KEY = "paddle2torch.zero_padding_row"
 _TOKENIZER_KEY = "paddle2torch.no_tokenizer"
+_SENTENCES_KEY = "paddle2torch.sentence_transformers"
 _TRUE = "true"
 
 
 @dataclass(frozen=True)
 class Alterations:
     """`dtype`: every weight is cast to it. `zero_padding_row`: this row of the word embeddings is written as zeros.
-    `no_tokenizer`: the weights alone are written, whatever tokenizer there is.
+    `no_tokenizer`: the weights alone are written, whatever tokenizer there is. `pooling`: the files that
+    sentence-transformers reads are written too, for this one.
 
     Without the first two, every bit is the source's.
     """
@@ -32,6 +35,7 @@ class Alterations:
     dtype: DType | None = None
     zero_padding_row: int | None = None
     no_tokenizer: bool = False
+    pooling: str | None = None
 
     def __bool__(self) -> bool:
         """Whether a value was altered."""
@@ -46,6 +50,8 @@ class Alterations:
             record[_ROW_KEY] = str(self.zero_padding_row)
         if self.no_tokenizer:
             record[_TOKENIZER_KEY] = _TRUE
+        if self.pooling is not None:
+            record[_SENTENCES_KEY] = self.pooling
         return record
 
     def lines(self) -> list[str]:
@@ -62,6 +68,8 @@ class Alterations:
             )
         if self.no_tokenizer:
             lines.append("converted without the tokenizer, as asked for: verify does not cover it")
+        if self.pooling is not None:
+            lines.append(f"with the files of sentence-transformers, pooling {self.pooling}")
         return lines
 
 
@@ -109,15 +117,21 @@ def must_zero_padding_row(plan: Plan, configuration: Mapping[str, Any], tensors:
 
 def read_alterations(path: Path, metadata: Mapping[str, str]) -> Alterations:
     """The alterations that the metadata of the file `path` record. Raises UnreadableFileError for an unknown one."""
-    dtype, row, tokenizer = (metadata.get(key) for key in (_DTYPE_KEY, _ROW_KEY, _TOKENIZER_KEY))
+    keys = (_DTYPE_KEY, _ROW_KEY, _TOKENIZER_KEY, _SENTENCES_KEY)
+    dtype, row, tokenizer, pooling = (metadata.get(key) for key in keys)
     if dtype is not None and dtype not in CASTS:
         raise UnreadableFileError(f"{path}: records a cast to {dtype!r}; known are {', '.join(CASTS)}")
     if row is not None and not (row.isascii() and row.isdigit()):
         raise UnreadableFileError(f"{path}: records the padding row {row!r}; a whole number is expected")
     if tokenizer not in (None, _TRUE):
         raise UnreadableFileError(f"{path}: records no_tokenizer as {tokenizer!r}; {_TRUE!r} is expected, or nothing")
+    if pooling is not None and pooling not in POOLINGS:
+        raise UnreadableFileError(f"{path}: records the pooling {pooling!r}; known are {', '.join(POOLINGS)}")
     return Alterations(
-        DTYPES[dtype] if dtype is not None else None, int(row) if row is not None else None, tokenizer is not None
+        DTYPES[dtype] if dtype is not None else None,
+        int(row) if row is not None else None,
+        tokenizer is not None,
+        pooling,
     )
 
 

@@ -18,6 +18,7 @@ from .folder import SURVIVING, is_name_of_conversion
 from .hashes import hash_files
 from .record import own_record
 from .schema import problems
+from .sentences import entries_below
 
 CERTIFICATE = "parity.json"
 """Its name, beside the converted weights."""
@@ -41,18 +42,18 @@ def certificate_schema() -> dict[str, Any]:
 def certified_files(converted: Path) -> list[Path]:
     """The files of a converted folder that a certificate covers: all, hidden ones too, but for NOT_CERTIFIED. Sorted;
     raises UnreadableFileError."""
-    return [path for path in _entries(converted) if not _is_odd(path) and path.name not in NOT_CERTIFIED]
+    return [path for name, path in _entries(converted).items() if not _is_odd(path) and name not in NOT_CERTIFIED]
 
 
 def odd_entries(converted: Path) -> list[str]:
     """The names in a converted folder that are no files but folders, links and the like, which no certificate covers
     and no conversion writes. Raises UnreadableFileError."""
-    return [path.name for path in _entries(converted) if _is_odd(path)]
+    return [name for name, path in _entries(converted).items() if _is_odd(path)]
 
 
-def _entries(converted: Path) -> list[Path]:
+def _entries(converted: Path) -> dict[str, Path]:
     try:
-        return sorted(converted.iterdir())
+        return entries_below(converted)
     except OSError as error:
         raise UnreadableFileError(f"{converted}: cannot be read: {error.strerror or error}") from error
 
@@ -93,7 +94,7 @@ def validate_certificate(converted: Path) -> list[str]:
     certificate = read_certificate(converted)
     return [
         *recorded_problems(certificate),
-        *folder_problems(certificate, converted, hash_files(certified_files(converted))),
+        *folder_problems(certificate, converted, hash_files(certified_files(converted), converted)),
     ]
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from ...errors import DifferentOutputError, OutputError, Paddle2TorchError
 from ..formats.safetensors_file import open_safetensors
 from .certificate import NOT_CERTIFIED
+from .sentences import entries_below
 
 WEIGHT_ENDINGS = (".safetensors", ".pdparams")
 
@@ -27,14 +28,12 @@ def compared_folder(output: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="paddle2torch-") as temporary:
         made = Path(temporary)
         yield made
-        names = {entry.name for entry in made.iterdir()}
+        names = set(entries_below(made))
         try:
             found = {
-                entry.name
-                for entry in output.iterdir()
-                if not entry.name.startswith(".")
-                and entry.name not in NOT_CERTIFIED
-                and not entry.name.endswith(WEIGHT_ENDINGS)
+                name
+                for name in entries_below(output)
+                if not name.startswith(".") and name not in NOT_CERTIFIED and not name.endswith(WEIGHT_ENDINGS)
             }
             for name in sorted(names | found):
                 same = name in names and name in found and (made / name).read_bytes() == (output / name).read_bytes()

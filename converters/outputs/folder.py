@@ -13,12 +13,14 @@ from ...errors import OutputError
 from ...mappings.language.beside import HEAD_FILE
 from .card import MODEL_CARD, is_own_card
 from .record import SEED_FILE, carries_record, holds_seeded_weights, weight_files
+from .sentences import POOLING_FILE, entries_below
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams"
     rf"|{re.escape(HEAD_FILE)}|spiece\.model|vocab\.txt|vocab\.json|merges\.txt|encoder\.json|vocab\.bpe"
+    rf"|modules\.json|(sentence_bert_config|config_sentence_transformers)\.json|{re.escape(POOLING_FILE)}"
 )
 """Names of the files that conversions and verifications write; --overwrite replaces no others."""
 
@@ -82,19 +84,20 @@ def _is_current(output: Path) -> bool:
 def _foreign(output: Path) -> str | None:
     """What a folder holds that this package did not write, in words. Its files have names that others use too, so the
     weights must carry its record, and without weights nothing is known to be its own."""
-    entries = [entry for entry in sorted(output.iterdir()) if entry.name not in SURVIVING or not entry.is_file()]
-    seeded = any(entry.name == SEED_FILE for entry in entries)
+    found = entries_below(output)
+    entries = {name: entry for name, entry in found.items() if name not in SURVIVING or not entry.is_file()}
+    seeded = SEED_FILE in entries
     own = _SEEDED if seeded else _CONVERTED
-    for entry in entries:
-        if entry.is_symlink() or not entry.is_file() or not own.fullmatch(entry.name):
-            return f"{entry.name}, which no conversion wrote"
+    for name, entry in entries.items():
+        if entry.is_symlink() or not entry.is_file() or not own.fullmatch(name):
+            return f"{name}, which no conversion wrote"
     if seeded:
         return None if holds_seeded_weights(output) else f"weights other than those that {SEED_FILE} speaks of"
     if not entries:
         return None
     weights = weight_files(output)
     if not weights:
-        return f"{entries[0].name} and no weights, which no conversion wrote"
+        return f"{next(iter(entries))} and no weights, which no conversion wrote"
     foreign = [path.name for path in weights if not carries_record(path)]
     return f"{foreign[0]}, which no conversion wrote (it lacks this package's record)" if foreign else None
 

@@ -15,21 +15,25 @@ _BLOCK = 1 << 20
 THREADS = 2
 
 
-def hash_files(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """sha256 and size of each file, by file name. Raises UnreadableFileError."""
-    (hashes,) = hash_groups(list(paths))
+def hash_files(paths: Iterable[Path], root: Path | None = None) -> dict[str, dict[str, Any]]:
+    """sha256 and size of each file, by file name, or by its path in `root`. Raises UnreadableFileError."""
+    (hashes,) = hash_groups((list(paths), root))
     return hashes
 
 
-def hash_groups(*groups: Sequence[Path]) -> list[dict[str, dict[str, Any]]]:
-    """As `hash_files` for each of `groups`, two files at a time. Raises UnreadableFileError."""
-    files = [path for group in groups for path in group]
+def hash_groups(*groups: tuple[Sequence[Path], Path | None]) -> list[dict[str, dict[str, Any]]]:
+    """As `hash_files` for the paths and the root of each of `groups`, two files at a time. Raises UnreadableFileError."""
+    files = [path for group, _ in groups for path in group]
     if len(files) < THREADS or sum(_size(path) for path in files) <= _BLOCK:
         done = iter([_hash(path) for path in files])
     else:
         with ThreadPoolExecutor(THREADS) as pool:
             done = iter(list(pool.map(_hash, files)))
-    return [{path.name: next(done) for path in group} for group in groups]
+    return [{_name(path, root): next(done) for path in group} for group, root in groups]
+
+
+def _name(path: Path, root: Path | None) -> str:
+    return path.name if root is None else path.relative_to(root).as_posix()
 
 
 def _size(path: Path) -> int:

@@ -164,6 +164,8 @@ class Family:
     from 0 although it counts otherwise by itself. `decoder_start` is for encoder-decoders: it makes the first id that
     the decoder is given of PaddleNLP's configuration. `reach` is the number of tokens from which on attention tells no
     distances apart, where these are looked up in a table: what the frameworks are compared on is longer.
+    `embeds_sentences`: its backbones make vectors of sentences; `pooling` is how by default, `cls` or `mean`, where it
+    is one of these.
     """
 
     name: str
@@ -214,6 +216,8 @@ class Family:
     decoder_start: Callable[[Mapping[str, Any]], int] | None = None
     decoder: tuple[Row, ...] = ()
     reach: int = 0
+    embeds_sentences: bool = False
+    pooling: str | None = None
     _last: tuple[tuple[Any, tuple[Rule, ...]], ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

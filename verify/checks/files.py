@@ -16,6 +16,7 @@ from ...converters.formats.piecewise import Layout
 from ...converters.formats.safetensors_file import open_safetensors, safetensors_layout
 from ...converters.formats.shards import limit_of
 from ...converters.outputs.card import MODEL_CARD, head_section
+from ...converters.outputs.sentences import entries_below
 from ..check import Check, Context, Outcome
 from ..contents.documents import SHOWN, differences
 from ..contents.followed import where_file_leads
@@ -50,11 +51,10 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
     all but the elements. What else lies there is named, with what a loader makes of it."""
     expected = {*rebuilt.small, *rebuilt.weights}
     problems: list[str] = []
-    with os.scandir(folder) as entries:
-        found = {entry.name: entry for entry in entries}
+    found = entries_below(folder)
     for name, entry in sorted(found.items()):
         if is_strange_link(folder / name):
-            target = os.readlink(entry.path)
+            target = os.readlink(entry)
             problems.append(f"{name}: is a link, and a loader follows it to {target}; copy the file here")
         elif name in expected or name in BESIDE:
             if not entry.is_file():
@@ -109,7 +109,7 @@ def rebuild(pair: Pair, scratch: Path) -> Rebuilt:
         written.write_small_files(scratch)
         layouts = {shard.name: safetensors_layout(shard.entries, written.metadata) for shard in shards}
         section = head_section(pair.plan.model)
-    return Rebuilt({path.name: path.read_bytes() for path in scratch.iterdir()}, layouts, section)
+    return Rebuilt({name: path.read_bytes() for name, path in entries_below(scratch).items()}, layouts, section)
 
 
 def _files_of_tensors(folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...converters.checkpoints.source import find_source
 from ...converters.outputs.certificate import CERTIFICATE
 from ...converters.outputs.hashes import hash_groups
+from ...converters.outputs.sentences import entries_below
 from ...converters.tokenizers.files import tokenizer_paths
 from ..reports.result import Report
 
@@ -31,8 +32,8 @@ def with_files(
     files += tokenizer_paths(found)
     outputs = [
         path
-        for path in sorted(Path(converted).iterdir())
+        for path in entries_below(Path(converted)).values()
         if path.is_file() and not path.name.startswith(".") and path.name != CERTIFICATE
     ]
-    hashes = dict(zip(("source", "output"), hash_groups(files, outputs), strict=True))
+    hashes = dict(zip(("source", "output"), hash_groups((files, None), (outputs, Path(converted))), strict=True))
     return replace(report, files=hashes, command=command)

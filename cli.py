@@ -157,9 +157,15 @@ def seed(
     max_shard_size=click.option(
         "--max-shard-size", metavar="S", help="Spread larger weights over files of at most S, such as 2GB."
     ),
-    zero_padding_row=click.option("--zero-padding-row", is_flag=True, help="Write the padding id's row as zeros."),
+    zero_padding_row=click.option(
+        "--zero-padding-row", is_flag=True, help="Write the padding id's embedding as zeros, as Paddle reads it."
+    ),
     no_tokenizer=click.option("--no-tokenizer", is_flag=True, help="Convert the weights alone."),
-    sentence_transformers=click.option("--sentence-transformers", metavar="P", help="Pooling: auto, cls or mean."),
+    sentence_transformers=click.option(
+        "--sentence-transformers",
+        metavar="POOLING",
+        help="Also write that library's files, for the pooling cls, mean or auto: the family's usual one.",
+    ),
 )
 @many_options("SOURCE", "convert")
 @jobs_option("Checkpoints")
@@ -194,9 +200,8 @@ def convert(
     tree, or under the name that follows it in the list after a tab. One that fails stops no other.
     """
     if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
-        raise click.UsageError(
-            "--dtype, --max-shard-size, --zero-padding-row, --no-tokenizer, ...: not with --to paddle"
-        )
+        names = (f"--{name.replace('_', '-')}" for name in alterations)
+        raise click.UsageError(f"{', '.join(names)}: not with --to paddle")
     if recognition["config"] is not None and (to == "paddle" or any(many.values())):
         raise click.UsageError("--config goes with one PaddleNLP SOURCE; a Hugging Face folder has its config.json")
     if dry_run and (to == "paddle" or any(many.values())):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigurationError, DifferentOutputError, UnknownNameError
 from ..mappings.language.beside import HEAD_FILE
@@ -85,8 +86,8 @@ def convert_checkpoint(
     PaddleNLP reads. Above `max_shard_size`, bytes or a text such as "500MB", the weights are spread over several files
     with Hugging Face's index. With `low_memory`, at most 120 MiB of memory are used, not 200, and more time. With
     `no_tokenizer`, the weights alone are written, and no tokenizer is read. With
-    `sentence_transformers` ("cls", "mean", or "auto", the family's usual one), that library's files too. With `dry_run`,
-    all is settled that is settled before the weights are written, and nothing is left. The output
+    `sentence_transformers` ("cls", "mean", or "auto", the family's usual one), that library's files too. With
+    `dry_run`, all is settled that is settled before the weights are written, and nothing is left. The output
     appears only after it has been read back and found equal. With `resume`, an output that is there already is compared
     bit by bit with what would be written, and kept when it is equal; otherwise it is replaced with `overwrite`, and a
     DifferentOutputError without. Raises a Paddle2TorchError otherwise, and leaves nothing.
@@ -211,7 +212,7 @@ class Written:
     tokenizer: SourceTokenizer | None
     card: str | None = None
     generation: Mapping[str, object] | None = None
-    sentences: Mapping[str, object] | None = None
+    sentences: Mapping[str, Any] | None = None
 
     def write_small_files(self, folder: Path) -> TokenizerWritten | None:
         """Write all but the weights and the card into `folder`: the index of shards, config.json, what `generate` takes

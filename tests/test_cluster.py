@@ -290,7 +290,7 @@ def test_the_lines_in_the_documents_run(
 ) -> None:
     for source, name in sources:
         shutil.copytree(source, tmp_path / "models" / "paddle" / name)
-    (block,) = re.findall(r"^```python\n(.*?)^```$", SCALE.read_text(), re.MULTILINE | re.DOTALL)
+    block, *_ = re.findall(r"^```python\n(.*?)^```$", SCALE.read_text(), re.MULTILINE | re.DOTALL)
     assert "tcp://scheduler:8786" in block
     block = block.replace("tcp://scheduler:8786", client.cluster.scheduler_address)
     command = [sys.executable, "-c", block]

@@ -22,7 +22,7 @@ def hash_files(paths: Iterable[Path], root: Path | None = None) -> dict[str, dic
 
 
 def hash_groups(*groups: tuple[Sequence[Path], Path | None]) -> list[dict[str, dict[str, Any]]]:
-    """As `hash_files` for the paths and the root of each of `groups`, two files at a time. Raises UnreadableFileError."""
+    """As `hash_files` for the paths and root of each of `groups`, two files at a time. Raises UnreadableFileError."""
     files = [path for group, _ in groups for path in group]
     if len(files) < THREADS or sum(_size(path) for path in files) <= _BLOCK:
         done = iter([_hash(path) for path in files])

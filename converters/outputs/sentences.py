@@ -67,6 +67,7 @@ def entries_below(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         inside = path.name == POOLING_FOLDER and path.is_dir() and not path.is_symlink()
-        for entry in sorted(path.iterdir()) if inside else (path,):
+        # One that is empty counts as itself.
+        for entry in (sorted(path.iterdir()) if inside else []) or [path]:
             found[entry.relative_to(folder).as_posix()] = entry
     return found

@@ -9,7 +9,7 @@ from paddle2torch.mappings.language.beside import HEAD_FILE
 from paddle2torch.mappings.language.family import Family
 from paddle2torch.mappings.language.tokenizers import TokenizerClass
 from paddle2torch.mappings.refused import REFUSED
-from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, PRETRAINED
+from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, pretrained_of
 
 HEAD = """# Families
 
@@ -54,7 +54,7 @@ def _section(family: Family) -> str:
 
 def _names(family: Family) -> Iterator[str]:
     """A row per pretrained name."""
-    entries = [entry for entry in PRETRAINED.values() if entry.family == family.name]
+    entries = pretrained_of(family)
     if not entries:
         yield "No pretrained names are registered."
         return

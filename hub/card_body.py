@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from ..converters.outputs.card import head_section, whole_model_note
+from ..converters.outputs.card import head_section, loading_lines, whole_model_note
 from ..converters.outputs.certificate import CERTIFICATE
 from .evidence import Evidence, RecordedCheck, RecordedFile
 from .markdown import fenced, plain, table
@@ -27,7 +27,7 @@ def card_body(proof: Proof, repo_id: str, text: str | None = None) -> list[str]:
         *([] if text is None else [*text.splitlines(), ""]),
         "## Use",
         "",
-        *fenced(loading_lines(proof, repo_id), "python"),
+        *fenced(loading_lines(proof.model.auto_class, repo_id, has_tokenizer(proof)), "python"),
         *head_section(proof.model).splitlines(),
         *([""] if proof.model.beside is not None else []),
         *([f"{plain(withdrawn.text())}.", ""] if (withdrawn := proof.family.withdrawn) is not None else []),
@@ -56,16 +56,6 @@ def _what_it_is(proof: Proof) -> list[str]:
 def has_tokenizer(proof: Proof) -> bool:
     """Whether AutoTokenizer can be given the folder."""
     return not TOKENIZER_FILES.isdisjoint(file.name for file in proof.files)
-
-
-def loading_lines(proof: Proof, repo_id: str) -> list[str]:
-    """Python that loads the published model as `model`, and its tokenizer where the folder has one."""
-    name = proof.model.auto_class
-    load = f'model = {name}.from_pretrained("{repo_id}")'
-    if not has_tokenizer(proof):
-        return [f"from transformers import {name}", load]
-    tokenizer = f'tokenizer = AutoTokenizer.from_pretrained("{repo_id}")'
-    return [f"from transformers import {name}, AutoTokenizer", load, tokenizer]
 
 
 def _warnings(proof: Proof) -> list[str]:

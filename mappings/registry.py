@@ -143,10 +143,14 @@ def is_published(source: str) -> bool:
     return source.startswith(MARK) or source in PRETRAINED or source in COMMUNITY
 
 
+def pretrained_of(family: Family) -> tuple[Pretrained, ...]:
+    """The pretrained weights of a family, in their order; there may be none."""
+    return tuple(entry for entry in PRETRAINED.values() if entry.family == family.name)
+
+
 def names_of_family(family: str) -> list[str]:
     """The pretrained names of a family; raises UnknownNameError for one that is unknown or has none."""
-    get_family(family)
-    names = [entry.name for entry in PRETRAINED.values() if entry.family == family]
+    names = [entry.name for entry in pretrained_of(get_family(family))]
     if not names:
         raise UnknownNameError(f"family {family} has no pretrained names; known are {families_line()}")
     return names

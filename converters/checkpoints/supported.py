@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...mappings.language.family import Family
-from ...mappings.registry import FAMILIES, PRETRAINED, get_family
+from ...mappings.registry import FAMILIES, get_family, pretrained_of
 from ...workers.console import Table
 
 
@@ -56,7 +56,7 @@ class Supported:
 
 
 def _names(family: Family) -> list[str]:
-    return [entry.name for entry in PRETRAINED.values() if entry.family == family.name]
+    return [entry.name for entry in pretrained_of(family)]
 
 
 def supported(family: str | None = None) -> Supported:

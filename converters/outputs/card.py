@@ -1,10 +1,11 @@
 """The mark under a model card of this program: it tells a card that is to be written anew from a user's own text. And
-what every card says of a head that lies beside the model."""
+what every card says: of a head that lies beside the model, and how the model is loaded."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -74,6 +75,17 @@ def head_card(model: Model) -> str | None:
         return None
     title = f"# {model.source} of PaddleNLP: {model.target_architecture}, and its head beside it"
     return marked(f"{title}\n\nConverted by paddle2torch.\n\n{head_section(model)}")
+
+
+def loading_lines(auto_class: str, place: str, tokenizer: bool) -> list[str]:
+    """Python that loads the model that lies at `place`, a path or a repository of the Hub, as `model`, and with
+    `tokenizer` its tokenizer too. `auto_class` is the class of transformers that takes it."""
+    # A text of JSON's is one of Python's.
+    quoted = json.dumps(place, ensure_ascii=False)
+    lines = [f"from transformers import {auto_class}", f"model = {auto_class}.from_pretrained({quoted})"]
+    if tokenizer:
+        lines = [f"{lines[0]}, AutoTokenizer", lines[1], f"tokenizer = AutoTokenizer.from_pretrained({quoted})"]
+    return lines
 
 
 def is_own_card(path: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from ...mappings.language.beside import HEAD_FILE
 from ..checkpoints.snapshot import name_of_place, origin_of
 from ..tokenizers.huggingface import TokenizerWritten
-from .card import MODEL_CARD
+from .card import MODEL_CARD, loading_lines
 
 Progress = Callable[[str, int, int], None]
 """Called as work goes on with the stage ("write" or "compare"), bytes done and bytes in all."""
@@ -117,12 +117,7 @@ class Conversion:
         """Python that loads the output; nothing where there is none yet, or none for transformers."""
         if self.planned or self.auto_class is None:
             return []
-        classes = [self.auto_class, *(["AutoTokenizer"] if self.tokenizer is not None else [])]
-        names = ("model", "tokenizer")[: len(classes)]
-        loads = [
-            f"{name} = {one}.from_pretrained({str(self.output)!r})" for name, one in zip(names, classes, strict=True)
-        ]
-        return ["", f"from transformers import {', '.join(classes)}", *loads]
+        return ["", *loading_lines(self.auto_class, str(self.output), self.tokenizer is not None)]
 
     def _done(self) -> str:
         if self.planned:

@@ -16,8 +16,9 @@ import yaml
 from huggingface_hub import ModelCard
 
 from paddle2torch import convert_checkpoint
+from paddle2torch.converters.outputs.card import loading_lines
 from paddle2torch.errors import PublishError, UnreadableFileError
-from paddle2torch.hub.card_body import loading_lines
+from paddle2torch.hub.card_body import has_tokenizer
 from paddle2torch.hub.evidence import Evidence
 from paddle2torch.hub.markdown import fenced, plain, table
 from paddle2torch.hub.model_card import LANGUAGES, PIPELINE_TAGS, Additions, front_matter, make_card
@@ -153,7 +154,7 @@ def test_the_lines_of_the_card_load_the_model(proof: Proof, certified: Path, tmp
     card = make_card(proof, REPO)
     code = re.search("```python\n(.*?)```", card, re.DOTALL)
     assert code is not None
-    assert code[1].splitlines() == loading_lines(proof, REPO)
+    assert code[1].splitlines() == loading_lines(proof.model.auto_class, REPO, has_tokenizer(proof))
     assert len(code[1].splitlines()) <= 3
     shutil.copytree(certified, tmp_path / REPO)
     script = tmp_path / "run.py"
@@ -168,8 +169,9 @@ def test_the_lines_of_the_card_load_the_model(proof: Proof, certified: Path, tmp
 
 def test_the_tokenizer_is_loaded_where_there_is_one(proof: Proof) -> None:
     with_tokenizer = replace(proof, files=(*proof.files, replace(proof.files[0], name="tokenizer.json")))
-    lines = loading_lines(with_tokenizer, REPO)
-    assert lines == [
+    code = re.search("```python\n(.*?)```", make_card(with_tokenizer, REPO), re.DOTALL)
+    assert code is not None
+    assert code[1].splitlines() == [
         "from transformers import AutoModelForMaskedLM, AutoTokenizer",
         'model = AutoModelForMaskedLM.from_pretrained("me/albert-tiny")',
         'tokenizer = AutoTokenizer.from_pretrained("me/albert-tiny")',

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
@@ -54,3 +56,16 @@ def test_a_foreign_folder_on_the_hub_is_certified_with_all_its_files(
     assert certificate["foreign"] is True
     assert certificate["output"]["files"].keys() == theirs.keys() - {"README.md"}
     assert not list((tmp_path / "hf-home").rglob("parity.json"))
+
+
+def test_a_folder_for_sentence_transformers_is_fetched_with_its_pooling(
+    hub: LoopbackHub, seeded: Callable[..., Path], command: Command, tmp_path: Path
+) -> None:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"]
+    source = Path(shutil.copytree(seeded("ErnieModel", vocab_size=len(words)), tmp_path / "source"))
+    (source / "vocab.txt").write_text("\n".join(words) + "\n", "utf-8")
+    assert command("convert", "source", "out", "--sentence-transformers", "auto").returncode == 0
+    out = tmp_path / "out"
+    hub.put(REPO, {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    done = command("verify", "source", f"hf:{REPO}", "--check", "files")
+    assert done.returncode == 0, done.stdout + done.stderr

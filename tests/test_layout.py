@@ -13,7 +13,10 @@ from paddle2torch.mappings.registry import FAMILIES
 ROOT = Path(paddle2torch.__file__).parent
 
 FOLDERS = sorted(
-    path.parent for path in ROOT.rglob("__init__.py") if not path.relative_to(ROOT).parts[0].startswith(".")
+    path.parent
+    for path in ROOT.rglob("__init__.py")
+    # `pip install .` leaves a copy of the package in the folder build.
+    if not path.relative_to(ROOT).parts[0].startswith(".") and path.relative_to(ROOT).parts[0] != "build"
 )
 """The folders of the package; those of the tests are none."""
 

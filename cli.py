@@ -41,8 +41,12 @@ from .workers.process import Terminated, guard_process, ignore_interrupts, inter
 
 if TYPE_CHECKING:
     from .converters.batch.finding import Found
+    from .verify.reports.files import Reports
+    from .verify.reports.gate_result import GateResult
 
 BAD_INPUT = 2
+
+ONE_OF_BOTH = "--tree and --list exclude each other"
 
 
 @click.group(cls=Grouped, context_settings={"help_option_names": ["-h", "--help"]})
@@ -243,7 +247,7 @@ def _convert_many(found: Found, output: Path, network: Options, as_json: bool, o
 def _found(source: str, many: Options, to: str, output: Path | None) -> Found:
     """The checkpoints in a tree, or those that a list names."""
     if all(many.values()):
-        raise click.UsageError("--tree and --list exclude each other")
+        raise click.UsageError(ONE_OF_BOTH)
     from .converters.batch.finding import find_checkpoints, read_checkpoint_list
 
     return find_checkpoints(source, to=to, output=output) if many["tree"] else read_checkpoint_list(source)
@@ -258,6 +262,7 @@ def _found(source: str, many: Options, to: str, output: Path | None) -> Found:
 @faults_option("a copy; a check must catch each")
 @click.option("--certificate-only", is_flag=True, help="Compare parity.json and the weights; no framework runs.")
 @click.option("--no-certificate", is_flag=True, help="Write no parity.json.")
+@many_options("SOURCE", "verify")
 @recognition_options
 @network_options
 @python_options
@@ -272,6 +277,7 @@ def verify(
     faults: bool,
     certificate_only: bool,
     no_certificate: bool,
+    many: Options,
     recognition: Options,
     network: Options,
     pythons: Options,
@@ -280,12 +286,19 @@ def verify(
     """Check that CONVERTED is the same model as SOURCE, by running both frameworks. One of them is PaddleNLP's, the
     other Hugging Face's; each may lie on the Hub, as hf:OWNER/NAME.
 
+    With --tree or --list, check many, each against the folder below CONVERTED that `convert` gives it.
+
     When all default checks ran, parity.json records what they found, bound to the hashes of all files: in CONVERTED if
     this program wrote it, else in the folder of --report-dir.
     """
     from .hub.availability import make_pair_available
     from .verify.reports.text import certificate_lines, report_lines
 
+    if any(many.values()):
+        if faults or certificate_only or recognition["config"] is not None:
+            raise click.UsageError("--faults, --certificate-only and --config go with one SOURCE")
+        options = {"checks": checks, "report_dir": report_dir, "seed": seed, "certificate": not no_certificate}
+        return _verify_many(source, converted, many, {**options, "pythons": pythons}, recognition, network, as_json)
     obtain = partial(make_pair_available, source, converted, **network, quiet=as_json or is_quiet())
     if certificate_only:
         from .verify.certificate import check_certificate
@@ -321,6 +334,41 @@ def verify(
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
     reports.finish(GateResult((model,), report.command), report.to_json())
     return 0 if report.passed else 1
+
+
+def _verify_many(
+    source: str,
+    converted: Path,
+    many: Options,
+    options: Options,
+    recognition: Options,
+    network: Options,
+    as_json: bool,
+) -> int:
+    from .hub.availability import make_listed_available
+    from .verify.commands import verify_found
+
+    quiet = as_json or is_quiet()
+    if all(many.values()):
+        raise click.UsageError(ONE_OF_BOTH)
+    recognition = {name: value for name, value in recognition.items() if name != "config"}
+    obtain = lambda found, to: make_listed_available(found, **network, quiet=quiet, to=to)  # noqa: E731
+    options = {**options, "listed": many["listed"], "obtain": obtain, "recognition": recognition, "quiet": quiet}
+    return _conclude(*verify_found(source, converted, **options), as_json)
+
+
+def _conclude(result: GateResult, reports: Reports, as_json: bool) -> int:
+    """Show what became of many, and finish their reports; the exit status."""
+    from .verify.reports.text import print_gate
+
+    if as_json:
+        print_json(result.to_json())
+    elif not is_quiet():
+        print_gate(result)
+    reports.finish(result, result.to_json())
+    if result.exit_status:
+        _fail(result.failures, result.exit_status)
+    return result.exit_status
 
 
 @cli.command(short_help="Get, convert and verify many: the gate for CI.")
@@ -363,7 +411,6 @@ def gate(
     from .hub.availability import make_listed_available, obtaining
     from .mappings.registry import families_line
     from .verify.commands import gate_found, gate_names
-    from .verify.reports.text import print_gate
 
     if any(many.values()):
         if len(names) != 1 or family or all_names or seeded or seed or faults:
@@ -390,14 +437,7 @@ def gate(
             pythons=pythons,
             quiet=as_json or is_quiet(),
         )
-    if as_json:
-        print_json(result.to_json())
-    elif not is_quiet():
-        print_gate(result)
-    reports.finish(result, result.to_json())
-    if result.exit_status:
-        _fail(result.failures, result.exit_status)
-    return result.exit_status
+    return _conclude(result, reports, as_json)
 
 
 @cli.command(short_help="Show which Python runs which framework.")
@@ -417,7 +457,7 @@ def environments(pythons: Options, as_json: bool) -> int:
 @click.argument("converted", type=FOLDER)
 @click.argument("repo_id")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
-@click.option("--dry-run", is_flag=True, help="Write the model card and list what would be sent; send nothing.")
+@click.option("--dry-run", is_flag=True, help="List what would be sent and show the model card; write nothing.")
 @click.option("--allow-unverified", is_flag=True, help="Publish without proof; the model card says so.")
 @bundle(
     "added",
@@ -458,7 +498,7 @@ def publish(
         )
     except ParityError as error:
         _fail(str(error), 1)
-    show(as_json, done.to_json(), [done.headline()], done.table())
+    show(as_json, done.to_json(), done.lines(), done.table())
 
 
 def main() -> None:

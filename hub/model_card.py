@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -118,8 +119,7 @@ def write_card(folder: Path, card: str) -> None:
     """
     path = folder / MODEL_CARD
     temporary = folder / f".{MODEL_CARD}.partial"
-    if path.exists() or path.is_symlink():
-        check_own_card(path)
+    check_own_card(folder)
     try:
         temporary.write_bytes(card.encode())
         temporary.replace(path)
@@ -129,8 +129,11 @@ def write_card(folder: Path, card: str) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def check_own_card(path: Path) -> None:
-    """Raise PublishError unless the card `path` is as this program wrote it."""
+def check_own_card(folder: Path) -> None:
+    """Raise PublishError unless the card of a folder, if it has one, is as this program wrote it."""
+    path = folder / MODEL_CARD
+    if not os.path.lexists(path):
+        return
     try:
         own = is_own_card(path)
     except OSError as error:

@@ -22,7 +22,7 @@ from ..converters.outputs.certificate import (
     read_certificate,
     recorded_problems,
 )
-from ..converters.outputs.folder import is_name_of_conversion
+from ..converters.outputs.folder import LICENSES, is_name_of_conversion
 from ..converters.outputs.hashes import hash_files
 from ..converters.outputs.record import own_record, weight_files
 from ..errors import ParityError, PublishError, UnreadableFileError
@@ -37,8 +37,8 @@ class Proof:
 
     `evidence` is that of a certificate made for these very bytes, else None. `doubts` say why the folder is not
     proven, without a path of this machine; none means that every byte was verified and every check passed. `files`
-    are those to publish, the model card excepted, in the order of their names. `alterations` are those that the
-    weights record.
+    are those to publish, the publisher's LICENSES included and the model card excepted, in the order of their names.
+    `alterations` are those that the weights record.
     """
 
     folder: Path
@@ -80,6 +80,7 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
         raise PublishError(
             f"{converted}: {doubts[0]}; {advice}, or pass --allow-unverified, and the model card says it too"
         )
+    hashes |= hash_files(converted / name for name in LICENSES if (converted / name).exists())
     if evidence is not None:
         # A certificate of other bytes would only mislead.
         hashes |= hash_files([converted / CERTIFICATE])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.outputs.card import MODEL_CARD
-from ..converters.outputs.hashes import hash_files
-from ..errors import PublishError
-from ..workers.console import Table
+from ..errors import MissingDependencyError, PublishError
+from ..workers.console import Table, printable
 from .client import find_token, hub_client
 from .errors import lacks_libraries
-from .evidence import RecordedFile, recorded_files
-from .model_card import NOTHING_ADDED, Additions, make_card, write_card
+from .evidence import RecordedFile
+from .model_card import NOTHING_ADDED, Additions, check_own_card, make_card, write_card
 from .proof import Proof, examine
 from .repository import HubRepository, Remote, changed
 
@@ -43,7 +44,8 @@ Tell = Callable[[str], None]
 class Publication:
     """What was published, or would be. `action` is "created" (a new repository), "committed" (to an empty one),
     "pull_request", "unchanged" or "dry_run"; `intended` is what a dry run would have done, None where the hub could
-    not be asked. `verified` says that everything was proven. `changed` and `removed` are names of files on the hub."""
+    not be asked. `verified` says that everything was proven. `changed` and `removed` are names of files on the hub.
+    `card` is the text of the model card, empty where a dry run could not make it."""
 
     repo_id: str
     url: str
@@ -53,6 +55,7 @@ class Publication:
     files: tuple[RecordedFile, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
+    card: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The publication as plain JSON values."""
@@ -72,6 +75,7 @@ class Publication:
                 for file in self.files
             ],
             "removed": list(self.removed),
+            "card": self.card,
         }
 
     def table(self) -> Table:
@@ -85,8 +89,13 @@ class Publication:
         rows += [[name, "-", "-", gone] for name in self.removed]
         return Table(("file", "bytes", "sha256", "on the hub"), rows, right=(1,))
 
-    def headline(self) -> str:
-        """What was done, or would be, in a line."""
+    def lines(self) -> list[str]:
+        """What was done, or would be, in a line; of a dry run, which writes no card, also the card."""
+        if self.action != "dry_run" or not self.card:
+            return [self._headline()]
+        return [self._headline(), "", f"{MODEL_CARD} would be:", "", *map(printable, self.card.splitlines())]
+
+    def _headline(self) -> str:
         proof = "verified" if self.verified else "NOT verified"
         if self.action == "dry_run":
             return f"dry run ({proof} weights): {_INTENTIONS[self.intended]} {self.url}"
@@ -108,30 +117,39 @@ def publish_folder(
 
     A new repository (`private` if wanted) or an empty one takes the commit directly, one with other content gets a pull
     request, one that holds the same files is left alone. Writes the model card into the folder. Weights on the hub
-    that the published ones do not replace by name are removed by the same commit. `dry_run` writes nothing to the hub.
-    `added` is what the publisher adds to the card. `tell` is called with notes for people, `quiet` shows no progress
-    bars.
+    that the published ones do not replace by name are removed by the same commit. `dry_run` writes nothing, neither to
+    the hub nor into the folder, and needs the libraries of the extra `hub` for the card alone. `added` is what the
+    publisher adds to the card. `tell` is called with notes for people, `quiet` shows no progress bars.
 
     Raises ParityError when the certificate records a failed check, PublishError for anything else that speaks against
     publishing and for whatever goes wrong with the hub: then the hub is as it was before.
     """
     converted, tell = Path(converted), tell or (lambda text: None)
-    check_repo_id(repo_id)
+    try:
+        check_repo_id(repo_id)
+    except MissingDependencyError as error:
+        if not dry_run:
+            raise
+        return _rehearse_alone(examine(converted, allow_unverified), repo_id, error, tell)
     proof = examine(converted, allow_unverified)
-    write_card(converted, make_card(proof, repo_id, added))
-    card = recorded_files(hash_files([converted / MODEL_CARD]))
-    files = tuple(sorted((*proof.files, *card), key=lambda file: file.name))
+    check_own_card(converted)
+    card = make_card(proof, repo_id, added)
+    if not dry_run:
+        write_card(converted, card)
+    files = tuple(sorted((*proof.files, _recorded(card)), key=lambda file: file.name))
     token = find_token()
     if token is None and not dry_run:
         raise PublishError("no token: log in with `hf auth login`, or set HF_TOKEN to one that may write")
     with hub_client(token, tell, quiet) as client:
         repository = HubRepository(client, repo_id, token)
-        job = _Job(repository, converted, files, _title(proof), private, not proof.doubts)
+        job = _Job(repository, converted, files, card, _title(proof), private, not proof.doubts)
         return job.rehearse(tell) if dry_run else job.run(tell)
 
 
 def check_repo_id(repo_id: str) -> None:
     """Raise PublishError unless this can be the name of a repository: NAMESPACE/NAME."""
+    if repo_id.count("/") != 1:
+        raise PublishError(f"{repo_id!r} names no owner; REPO_ID is NAMESPACE/NAME, such as your-name/albert-base-v2")
     try:
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id
@@ -141,8 +159,19 @@ def check_repo_id(repo_id: str) -> None:
         validate_repo_id(repo_id)
     except HFValidationError as error:
         raise PublishError(f"{repo_id!r} cannot be the name of a repository: {error}") from error
-    if repo_id.count("/") != 1:
-        raise PublishError(f"{repo_id!r} names no owner; REPO_ID is NAMESPACE/NAME, such as your-name/albert-base-v2")
+
+
+def _recorded(card: str) -> RecordedFile:
+    content = card.encode()
+    return RecordedFile(MODEL_CARD, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _rehearse_alone(proof: Proof, repo_id: str, lacking: MissingDependencyError, tell: Tell) -> Publication:
+    """What a dry run says where the hub's client, which also writes the card's front matter, is not installed."""
+    tell(f"the model card is not made, and what the hub holds is not known: {lacking}")
+    names = tuple(file.name for file in proof.files)
+    url = f"{os.environ.get('HF_ENDPOINT') or 'https://huggingface.co'}/{repo_id}"
+    return Publication(repo_id, url, "dry_run", None, not proof.doubts, proof.files, names, ())
 
 
 @dataclass(frozen=True)
@@ -152,6 +181,7 @@ class _Job:
     repository: HubRepository
     folder: Path
     files: tuple[RecordedFile, ...]
+    card: str
     title: str
     private: bool
     verified: bool
@@ -172,7 +202,7 @@ class _Job:
         if planned.action == "unchanged":
             return planned
         if planned.action == "pull_request" and (
-            url := self.repository.open_request(self.title, self.files, self.folder)
+            url := self.repository.open_request(self.title, self.files, self._read)
         ):
             tell("an open pull request holds these files already")
             return replace(planned, action="unchanged", url=url, changed=(), removed=())
@@ -192,7 +222,7 @@ class _Job:
             raise PublishError(
                 f"{self.repository.repo_id}: exists and is public; --private holds for new repositories only"
             )
-        different = tuple(file.name for file in changed(self.files, remote.files, self.folder))
+        different = tuple(file.name for file in changed(self.files, remote.files, self._read))
         ours = {file.name for file in self.files}
         removed = tuple(sorted(name for name in remote.files if name not in ours and _WEIGHTS.fullmatch(name)))
         if not different and not removed:
@@ -205,7 +235,11 @@ class _Job:
         if different is None:
             different = tuple(file.name for file in self.files)
         url, repo_id = self.repository.url, self.repository.repo_id
-        return Publication(repo_id, url, action, None, self.verified, self.files, different, removed)
+        return Publication(repo_id, url, action, None, self.verified, self.files, different, removed, self.card)
+
+    def _read(self, name: str) -> bytes:
+        """A file that is to be sent; the card of a dry run lies nowhere."""
+        return self.card.encode() if name == MODEL_CARD else (self.folder / name).read_bytes()
 
     def _commit(self, planned: Publication, remote: Remote) -> Publication:
         done = self.repository.commit(

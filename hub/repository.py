@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,10 @@ _HUBS_OWN = frozenset({".gitattributes"})
 _IN_MEMORY = 16 << 20
 """Files up to this size are read once, so that what is sent is what was hashed. The hub keeps files over 10 MB out of
 git, by their sha256, and so checks them itself."""
+
+
+Read = Callable[[str], bytes]
+"""The content of a local file by its name."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,11 @@ class HubRepository:
             raise PublishError(f"{self.repo_id}: holds files by now")
         ask(f"removing {self.repo_id}", self._token, lambda: self._client.delete_repo(self.repo_id))
 
-    def open_request(self, title: str, files: Sequence[RecordedFile], folder: Path) -> str | None:
-        """The address of an open pull request of this title that already holds exactly these files."""
+    def open_request(self, title: str, files: Sequence[RecordedFile], read: Read) -> str | None:
+        """The address of an open pull request of this title that already holds exactly these files, which `read` gives
+        by name."""
         doing = f"looking at the pull requests of {self.repo_id}"
-        return ask(doing, self._token, lambda: self._open_request(title, files, folder))
+        return ask(doing, self._token, lambda: self._open_request(title, files, read))
 
     def commit(
         self,
@@ -129,7 +134,8 @@ class HubRepository:
                 ),
             )
         doing = f"reading back what was published as {done.oid} in {self.repo_id}"
-        different = changed(files, ask(doing, self._token, lambda: self._files(done.oid)), folder)
+        held = ask(doing, self._token, lambda: self._files(done.oid))
+        different = changed(files, held, lambda name: (folder / name).read_bytes())
         if different:
             raise PublishError(
                 f"{self.repo_id}: the hub's commit {done.oid} does not hold {different[0].name} as it was sent; "
@@ -153,11 +159,11 @@ class HubRepository:
             raise PublishError(f"{self.repo_id}: the hub names no commit of it; try again later")
         return Remote(info.sha, bool(info.private), self._files(info.sha))
 
-    def _open_request(self, title: str, files: Sequence[RecordedFile], folder: Path) -> str | None:
+    def _open_request(self, title: str, files: Sequence[RecordedFile], read: Read) -> str | None:
         for request in self._client.get_repo_discussions(
             self.repo_id, discussion_type="pull_request", discussion_status="open"
         ):
-            if request.title == title and not changed(files, self._files(f"refs/pr/{request.num}"), folder):
+            if request.title == title and not changed(files, self._files(f"refs/pr/{request.num}"), read):
                 return request.url
         return None
 
@@ -191,17 +197,17 @@ def _additions(folder: Path, files: Iterable[RecordedFile], opened: ExitStack) -
         yield add
 
 
-def changed(files: Iterable[RecordedFile], remote: Mapping[str, RemoteFile], folder: Path) -> list[RecordedFile]:
-    """Those of the local files that the hub lacks or holds with other bytes."""
-    return [file for file in files if not _same(file, remote.get(file.name), folder)]
+def changed(files: Iterable[RecordedFile], remote: Mapping[str, RemoteFile], read: Read) -> list[RecordedFile]:
+    """Those of the local files, which `read` gives by name, that the hub lacks or holds with other bytes."""
+    return [file for file in files if not _same(file, remote.get(file.name), read)]
 
 
-def _same(file: RecordedFile, remote: RemoteFile | None, folder: Path) -> bool:
+def _same(file: RecordedFile, remote: RemoteFile | None, read: Read) -> bool:
     if remote is None or remote.nbytes != file.nbytes:
         return False
     if remote.sha256 is not None:
         return remote.sha256 == file.sha256
     # Git's name for a file: the sha1 of its length and bytes.
     digest = hashlib.sha1(f"blob {file.nbytes}\0".encode(), usedforsecurity=False)
-    digest.update((folder / file.name).read_bytes())
+    digest.update(read(file.name))
     return digest.hexdigest() == remote.git_sha1

@@ -85,14 +85,55 @@ def test_every_input_exists_is_described_and_used() -> None:
 
 
 def test_the_action_installs_itself_with_its_constraints() -> None:
-    step = next(step for step in STEPS if "--constraint" in step.get("run", ""))
+    step = next(step for step in STEPS if step["name"] == "Install paddle2torch")
     assert step["env"]["ACTION_PATH"] == "${{ github.action_path }}"
-    for name, extras in (("torch", "torch,report,hub"), ("paddle", "paddle")):
-        assert f'--constraint "$ACTION_PATH/constraints/{name}.txt"' in step["run"]
-        assert f'"$ACTION_PATH[{extras}]"' in step["run"]
-        assert (ROOT / "constraints" / f"{name}.txt").is_file()
+    assert '"$ACTION_PATH/constraints/install.py" "$VENV"' in step["run"]
     command = check_step()["env"]["PADDLE2TORCH"]
     assert command == step["env"]["VENV"] + "/.venv/bin/paddle2torch"
+
+
+PIP = """
+import os, sys
+with open(os.environ["ASKED"], "a") as file:
+    file.write("\\t".join([sys.executable, *sys.argv[1:]]) + "\\n")
+sys.exit(int(os.environ["STATUS"]))
+"""
+
+
+def install(folder: Path, status: int) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
+    """Run the installation into `folder`, with a pip that writes down what it is asked for; also that."""
+    (folder / "stand-in" / "pip").mkdir(parents=True)
+    (folder / "stand-in" / "pip" / "__init__.py").write_text("")
+    (folder / "stand-in" / "pip" / "__main__.py").write_text(PIP)
+    variables = {"PYTHONPATH": str(folder / "stand-in"), "ASKED": str(folder / "asked"), "STATUS": str(status)}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "constraints" / "install.py"), "runner"],
+        env={**os.environ, **variables},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done, [line.split("\t") for line in (folder / "asked").read_text().splitlines()]
+
+
+def test_both_sides_are_installed_where_they_are_found(tmp_path: Path) -> None:
+    done, asked = install(tmp_path, 0)
+    assert done.returncode == 0, done.stderr
+    for (python, *arguments), (environment, name, extras) in zip(
+        asked, [(".venv", "torch", "torch,report,hub"), (".venv-paddle", "paddle", "paddle")], strict=True
+    ):
+        # Python resolves no link of the path that it was called by.
+        assert Path(python) == Path(os.path.realpath(tmp_path)) / "runner" / environment / "bin" / "python"
+        assert arguments[-2:] == [str(ROOT / "constraints" / f"{name}.txt"), f"{ROOT}[{extras}]"]
+        assert (ROOT / "constraints" / f"{name}.txt").is_file()
+
+
+def test_what_could_not_be_installed_is_said(tmp_path: Path) -> None:
+    done, asked = install(tmp_path, 1)
+    assert done.returncode == 2
+    assert len(asked) == 1
+    assert done.stderr.startswith("Error: runner/.venv: not installed; status 1 of: ")
 
 
 def test_the_example_workflow_uses_inputs_and_outputs_that_exist() -> None:
@@ -147,7 +188,7 @@ def test_the_environments_are_cached_by_what_they_are_made_of(tmp_path: Path) ->
     subprocess.run(["bash", "-eo", "pipefail", "-c", named["run"]], env=variables, check=True)
     assert re.fullmatch(r"key=[0-9a-f]{16}\n", output.read_text())
     cache = next(step for step in STEPS if "actions/cache" in step.get("uses", ""))
-    install = next(step for step in STEPS if "--constraint" in step.get("run", ""))
+    install = next(step for step in STEPS if "install.py" in step.get("run", ""))
     assert cache["with"]["path"] == install["env"]["VENV"]
     assert "steps.environments.outputs.key" in cache["with"]["key"]
     assert install["env"]["CACHED"] == "${{ steps.cache.outputs.cache-hit }}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..converters.batch.finding import Found
+from ..converters.batch.finding import Found, direction, find_checkpoints, read_checkpoint_list, unmatched
 from ..errors import UnknownNameError
 from ..mappings.registry import PRETRAINED, names_of_family
 from ..workers.console import note
@@ -150,6 +150,48 @@ def gate_found(
             keep=keep,
             checks=chosen_checks(checks),
             target=target,
+            **pythons,
+            command=command,
+            on_result=reports.model,
+        )
+    return result, reports
+
+
+def verify_found(
+    source: str,
+    converted: Path,
+    *,
+    listed: bool,
+    obtain: Callable[[Found, str], Found],
+    checks: str | None,
+    report_dir: Path | None,
+    seed: int,
+    recognition: Mapping[str, Any],
+    pythons: Mapping[str, Any],
+    quiet: bool,
+    certificate: bool = True,
+) -> tuple[GateResult, Reports]:
+    """Verify the conversions below `converted` of what is in the tree `source`, or in a list, each under its name
+    there. `obtain` gives what stands for items of the Hub, and is told to which library they are converted; the others,
+    and the errors, are those of `verify_many` and `Reports`, and `checks` is as typed."""
+    to = "torch" if listed else direction(source)
+    found = read_checkpoint_list(source) if listed else find_checkpoints(source, to=to, output=converted)
+    for left_out, reason in found.left_out:
+        note(f"left out: {left_out}: {reason}")
+    names = [name_of_item(item) for item in found.items]
+    for extra in () if listed else unmatched(found, converted, "torch" if to == "paddle" else "paddle"):
+        note(f"left out: {extra}: no checkpoint in {source} has this name")
+    options = {**recognition, "check": checks, "seed": seed or None, "no_certificate": not certificate, **pythons}
+    arguments = ["verify", source, str(converted), "--list" if listed else "--tree"]
+    reports = Reports(report_dir, names, command := command_line(arguments, options), gate=True, quiet=quiet)
+    with reports.guard():
+        result = verify_many(
+            obtain(found, to),
+            converted=converted,
+            certificate=certificate,
+            checks=chosen_checks(checks),
+            seed=seed,
+            **recognition,
             **pythons,
             command=command,
             on_result=reports.model,

@@ -24,6 +24,7 @@ from ..errors import (
     RunnerAccidentError,
     RunnerAnswerError,
     RunnerError,
+    UnreadableFileError,
     WorkerError,
 )
 from ..workers.spread import SUBMITTED_AT_ONCE, one_line, run_everywhere
@@ -42,6 +43,8 @@ def verify_many(
     jobs: int = 1,
     at_once: int = SUBMITTED_AT_ONCE,
     keep: str | Path | None = None,
+    converted: str | Path | None = None,
+    certificate: bool = True,
     checks: Sequence[str] = CHECKS,
     family: str | None = None,
     architecture: str | None = None,
@@ -52,21 +55,29 @@ def verify_many(
     command: str | None = None,
     on_result: Callable[[ModelResult], None] | None = None,
 ) -> GateResult:
-    """Convert and verify many checkpoints; each outcome has the name of its checkpoint.
+    """Convert and verify many checkpoints, or verify conversions that there are; each outcome has the name of its
+    checkpoint.
 
     The work is done on `executor`, any `concurrent.futures.Executor` whose workers see the same paths and have the
     frameworks, of which it holds `at_once` items at a time; else up to `jobs` at a time on this machine, as many as fit
     into its memory. Every worker starts framework runners of its own and uses them for all of its items. The converted
     folders are deleted, unless `keep` is a folder for them: they stay there under their names, with a certificate each.
+    With `converted`, a folder that holds conversions under these names, these are verified and nothing is converted;
+    each gets its certificate, but for `certificate=False`.
     An item whose worker was lost, or whose checkpoint cannot be read, is an outcome that is not run. `command` repeats
     the run, for the reports. Raises OutputError for names that do not go together, and MissingDependencyError.
     """
     if executor is not None and jobs > 1:
         raise ConfigurationError("give an executor or a number of jobs, not both")
+    if keep is not None and converted is not None:
+        raise ConfigurationError("give a folder that keeps conversions or one that holds them, not both")
     found = sources if isinstance(sources, Found) else Found(items_of(sources))
     # The names are those of folders even when none is kept, and of reports.
-    places = output_places(found.items, Path(keep) if keep is not None else Path(tempfile.gettempdir(), "kept"))
+    root = keep if keep is not None else converted
+    places = output_places(found.items, Path(root) if root is not None else Path(tempfile.gettempdir(), "kept"))
     options = {
+        "convert": converted is None,
+        "certificate": root is not None and certificate,
         "checks": tuple(checks),
         "family": family,
         "architecture": architecture,
@@ -79,7 +90,7 @@ def verify_many(
     # Some executors give the answer of an earlier call again when function and arguments are the same.
     run = uuid.uuid4().hex
     work = [
-        (name, absolute_source(item.source), str(place) if keep is not None else None, options, run)
+        (name, absolute_source(item.source), str(place) if root is not None else None, options, run)
         for name, item, place in zip(names, found.items, places, strict=True)
     ]
     results: dict[int, ModelResult] = {}
@@ -106,8 +117,9 @@ def name_of_item(item: Item) -> str:
     return item.name if item.name != "." else Path(absolute_source(item.source)).name
 
 
-def verify_item(name: str, source: str, keep: str | None, options: Mapping[str, Any], run: str) -> ModelResult:
-    """Convert and verify one of many; this is what runs on a worker. `run` is the same for all items of a run."""
+def verify_item(name: str, source: str, place: str | None, options: Mapping[str, Any], run: str) -> ModelResult:
+    """Convert one of many to `place`, or to nowhere that lasts, and verify it, or verify what is there; this is what
+    runs on a worker. `run` is the same for all items of a run."""
     started = time.perf_counter()
     chosen = {key: options[key] for key in ("family", "architecture", "target")}
     report, error = None, None
@@ -116,8 +128,11 @@ def verify_item(name: str, source: str, keep: str | None, options: Mapping[str, 
             _borrowed_runners(options["paddle_python"], options["torch_python"]) as runners,
             tempfile.TemporaryDirectory(prefix="paddle2torch-gate-") as temporary,
         ):
-            converted = Path(keep) if keep is not None else Path(temporary, "converted")
-            convert_checkpoint(source, converted, **chosen, overwrite=True, resume=True)
+            converted = Path(place) if place is not None else Path(temporary, "converted")
+            if options["convert"]:
+                convert_checkpoint(source, converted, **chosen, overwrite=True, resume=True)
+            elif not converted.exists():
+                raise UnreadableFileError(f"{converted}: no such folder; {source} was not converted there")
             report = verify_checkpoint(
                 source,
                 converted,
@@ -125,7 +140,7 @@ def verify_item(name: str, source: str, keep: str | None, options: Mapping[str, 
                 checks=options["checks"],
                 seed=options["seed"],
                 runners=runners,
-                certificate=keep is not None,
+                certificate=options["certificate"],
             )
             report = with_files(report, source, converted)
     except MissingDependencyError:

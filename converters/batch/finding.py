@@ -101,6 +101,33 @@ def find_checkpoints(folder: str | Path, *, to: str = "torch", output: str | Pat
     return Found(tuple(items), tuple(left_out), tuple(failed))
 
 
+def direction(folder: str | Path) -> str:
+    """Where the checkpoints in `folder` and below go: "torch" if there are PaddleNLP's, "paddle" if there are Hugging
+    Face's alone. Raises UnreadableFileError as `find_checkpoints` does for PaddleNLP's."""
+    try:
+        find_checkpoints(folder)
+    except UnreadableFileError:
+        try:
+            find_checkpoints(folder, to="paddle")
+        except UnreadableFileError:
+            pass
+        else:
+            return "paddle"
+        raise
+    return "torch"
+
+
+def unmatched(found: Found, converted: Path, to: str) -> list[str]:
+    """The checkpoints below `converted`, as they would be found for the way `to` a library, whose names none of `found`
+    has."""
+    try:
+        there = find_checkpoints(converted, to=to)
+    except UnreadableFileError:
+        return []
+    names = {item.name for item in found.items}
+    return [item.source for item in there.items if item.name not in names]
+
+
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino

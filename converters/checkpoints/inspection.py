@@ -11,7 +11,8 @@ import numpy as np
 
 from ...errors import Paddle2TorchError
 from ...workers.console import Table, printable
-from .checkpoint import Recognised, open_checkpoint, recognise
+from ..tokenizers.huggingface import NO_TOKENIZER, SourceTokenizer, read_tokenizer
+from .checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .lookalikes import lookalike
 from .targets import recorded_family
 
@@ -19,13 +20,15 @@ from .targets import recorded_family
 @dataclass(frozen=True)
 class Inspection:
     """The tensors of a checkpoint, as `inspect_checkpoint` describes them, and the notes on how they were read.
-    `refusal` says why a checkpoint of PaddleNLP's is not recognised as it is."""
+    `refusal` says why a checkpoint of PaddleNLP's does not convert as it is; `tokenizer` is the one that would be
+    converted with what was recognised, if there is one."""
 
     tensors: list[dict[str, Any]]
     with_hash: bool
     notes: tuple[str, ...] = ()
     recognised: Recognised | None = None
     refusal: str | None = None
+    tokenizer: SourceTokenizer | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The tensors, the notes, and what the tensors were recognised as, as plain JSON values."""
@@ -40,6 +43,14 @@ class Inspection:
                 "notes": list(found.notes),
                 "becomes": found.plan.target_architecture,
                 "labels": _labels(found),
+            }
+        if (tokenizer := self.tokenizer) is not None:
+            document["tokenizer"] = {
+                "class": tokenizer.settings.paddle_class.name,
+                "tokens": len(tokenizer.ids),
+                "file": tokenizer.vocabulary.name,
+                "guess": tokenizer.settings.guess,
+                "notes": list(tokenizer.notes),
             }
         if self.refusal is not None:
             document["refusal"] = self.refusal
@@ -64,8 +75,7 @@ class Inspection:
         """What to say under the table."""
         lines = [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
         if (found := self.recognised) is None:
-            why = printable(" ".join((self.refusal or "").split()))
-            return [*lines, *self.notes, *([f"does not convert as it is: {why}"] if why else [])]
+            return [*lines, *self.notes, *self._refusal_lines()]
         labels = _labels(found)
         return [
             *lines,
@@ -73,9 +83,32 @@ class Inspection:
             f"{found.plan.architecture} of {found.family.name}, converts to Hugging Face's "
             f"{found.plan.target_architecture}",
             *([f"labels: {', '.join(labels)}"] if labels else []),
+            *self._tokenizer_lines(),
             *(f"guessed: {one}" for one in found.guesses),
             *found.notes,
+            *self._refusal_lines(),
         ]
+
+    def _refusal_lines(self) -> list[str]:
+        why = printable(" ".join((self.refusal or "").split()))
+        return [f"does not convert as it is: {why}"] if why else []
+
+    def _tokenizer_lines(self) -> list[str]:
+        if (tokenizer := self.tokenizer) is None:
+            return [] if self.refusal is not None else [NO_TOKENIZER]
+        settings = tokenizer.settings
+        return [
+            f"tokenizer: {settings.paddle_class.name}, {len(tokenizer.ids):,} tokens in {tokenizer.vocabulary.name}",
+            *([f"guessed: {settings.guess}"] if settings.guess is not None else []),
+            *(f"warning: {note}" for note in tokenizer.notes),
+        ]
+
+
+def _tokenizer_of(checkpoint: Checkpoint, found: Recognised) -> SourceTokenizer | None:
+    """The tokenizer beside a checkpoint, None when there is none. Raises what `read_tokenizer` does."""
+    configuration = found.configuration
+    longest = found.family.longest(configuration)
+    return read_tokenizer(checkpoint.source, found.family.name, configuration["vocab_size"], longest)
 
 
 def _labels(found: Recognised) -> list[str]:
@@ -87,10 +120,15 @@ def _labels(found: Recognised) -> list[str]:
 
 def _recognised(
     source: str | Path, family: str | None, architecture: str | None, target: str | None, config: Path | None
-) -> Recognised:
+) -> tuple[Recognised, SourceTokenizer | None, str | None]:
+    """What the tensors are, and the tokenizer beside them or why it is refused."""
     # Opened once more: from then on the tensors have other names.
     with open_checkpoint(source, config) as checkpoint:
-        return recognise(checkpoint, family, architecture, target)
+        found = recognise(checkpoint, family, architecture, target)
+        try:
+            return found, _tokenizer_of(checkpoint, found), None
+        except Paddle2TorchError as error:
+            return found, None, str(error)
 
 
 def inspect_checkpoint(
@@ -125,12 +163,12 @@ def inspect_checkpoint(
         if (recorded := recorded_family(checkpoint.source.files)) is not None:
             notes += (f"converted from {recorded.name} with --target {recorded.target}: {recorded.becomes}",)
     asked = (family, architecture, target, config)
-    found, refusal = None, None
+    found, tokenizer, refusal = None, None, None
     if any(asked):
-        found = _recognised(path, *asked)
+        found, tokenizer, refusal = _recognised(path, *asked)
     elif converting and ours:
         try:
-            found = _recognised(path, *asked)
+            found, tokenizer, refusal = _recognised(path, *asked)
         except Paddle2TorchError as error:
             refusal = str(error)
-    return Inspection(tensors, with_hash, notes, found, refusal)
+    return Inspection(tensors, with_hash, notes, found, refusal, tokenizer)

@@ -26,8 +26,8 @@ CERTIFICATE = "parity.json"
 FORMAT = 2
 
 NOT_CERTIFIED = SURVIVING | {CERTIFICATE}
-"""Files of a converted folder that no certificate covers: itself, the model card, which is written from it, and what
-the hub and git keep there."""
+"""Files of a converted folder that no certificate covers: itself, the model card, which is written from it, what the
+hub and git keep there, and texts of licenses."""
 
 _TO_PADDLE = "Hugging Face to PaddleNLP"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...mappings.language.beside import HEAD_FILE
 from ..checkpoints.snapshot import name_of_place, origin_of
-from ..tokenizers.huggingface import TokenizerWritten
+from ..tokenizers.huggingface import NO_TOKENIZER, TokenizerWritten
 from .card import MODEL_CARD, loading_lines
 
 Progress = Callable[[str, int, int], None]
@@ -127,7 +127,7 @@ class Conversion:
     def _tokenizer_lines(self) -> list[str]:
         if self.tokenizer is not None:
             return self.tokenizer.lines()
-        return [] if self.no_tokenizer else ["no tokenizer: there is none beside the weights"]
+        return [] if self.no_tokenizer else [NO_TOKENIZER]
 
 
 def counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:

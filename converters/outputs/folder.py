@@ -31,7 +31,10 @@ _SEEDED = re.compile(
 
 GIT_ATTRIBUTES = ".gitattributes"
 
-SURVIVING = frozenset({MODEL_CARD, GIT_ATTRIBUTES})
+LICENSES = frozenset({"LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE", "NOTICE.md", "NOTICE.txt"})
+"""Texts that a publisher may lay beside a conversion; no loader reads files of these names."""
+
+SURVIVING = frozenset({MODEL_CARD, GIT_ATTRIBUTES}) | LICENSES
 """Files of a user's, or the hub's, that may lie in a converted folder and survive its replacement."""
 
 TIDIED: set[Path] = set()

@@ -47,6 +47,9 @@ MOST_BEYOND = 100
 """Tokens beyond the model's word embeddings: what somebody adds, or a few lines too many. More are another model's."""
 
 
+NO_TOKENIZER = "no tokenizer: there is none beside the weights"
+
+
 @dataclass(frozen=True)
 class SourceTokenizer:
     """A checkpoint's tokenizer, read and checked. `ids` leads from each token of its vocabulary to its id, `merges` are

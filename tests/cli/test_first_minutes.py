@@ -16,6 +16,7 @@ from paddle2torch.options import GROUPS
 from paddle2torch.workers.console import print_table
 
 from ..conftest import Run
+from ..tokenizer_files import SPECIAL, write_config, write_lines
 from .outcomes import Seeded, error_line, listing, refused
 
 
@@ -63,6 +64,22 @@ def test_inspect_says_what_it_is_and_whether_it_converts(paddle2torch: Run, sour
     assert "mystery" in json.loads(paddle2torch("inspect", source, "--json").stdout)["refusal"]
     config.unlink()
     assert "no configuration" in paddle2torch("inspect", source).stdout
+
+
+def test_inspect_says_which_tokenizer_lies_beside(paddle2torch: Run, source: Path) -> None:
+    assert "no tokenizer: there is none beside the weights" in paddle2torch("inspect", source).stdout
+    write_lines(source / "vocab.txt", [*SPECIAL, "a", "b"])
+    shown = paddle2torch("inspect", source).stdout
+    assert "tokenizer: BertTokenizer, 7 tokens in vocab.txt" in shown
+    assert "guessed: " in shown
+    document = json.loads(paddle2torch("inspect", source, "--json").stdout)["tokenizer"]
+    assert (document["class"], document["tokens"], document["file"]) == ("BertTokenizer", 7, "vocab.txt")
+    # What `convert` says of it is what `inspect` says.
+    write_config(source, tokenizer_class="MadeUpTokenizer")
+    shown = paddle2torch("inspect", source).stdout
+    assert "converts to Hugging Face's BertModel" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("does not convert as it is: ")]
+    assert line.partition(": ")[2] in refused(paddle2torch, source.parent, "convert", source, "out")
 
 
 def test_a_dry_run_says_what_would_be_written_and_writes_nothing(paddle2torch: Run, source: Path) -> None:

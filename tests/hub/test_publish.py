@@ -176,11 +176,21 @@ def test_shards_take_the_place_of_one_file(
 def test_without_the_client_there_is_advice(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ["huggingface_hub", *(name for name in sys.modules if name.startswith("huggingface_hub."))]:
         monkeypatch.setitem(sys.modules, name, None)
+    before, notes = contents(converted), list[str]()
     with pytest.raises(MissingDependencyError, match="pip install filelock huggingface-hub requests"):
         publish_folder(converted, REPO)
+    planned = publish_folder(converted, REPO, dry_run=True, tell=notes.append)
+    assert (planned.action, planned.intended, planned.verified, planned.card) == ("dry_run", None, True, "")
+    assert {file.name for file in planned.files} == before.keys() == set(planned.changed)
+    assert len(notes) == 1
+    assert re.search("card is not made, and .* is not known: .*pip install filelock huggingface-hub requests", notes[0])
+    assert contents(converted) == before
+    with pytest.raises(PublishError, match="names no owner"):
+        publish_folder(converted, "albert", dry_run=True)
 
 
 def test_a_dry_run_sends_nothing(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    before = contents(converted)
     done = publish(converted, REPO, "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -192,14 +202,15 @@ def test_a_dry_run_sends_nothing(converted: Path, hub: LoopbackHub, publish: Pub
         "verified": True,
     }
     listed = {file["name"]: (file["bytes"], file["sha256"]) for file in document["files"]}
-    assert listed == {
-        name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in contents(converted).items()
-    }
+    expected = {**before, "README.md": document["card"].encode()}
+    assert listed == {name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in expected.items()}
+    assert contents(converted) == before
     assert writes(hub) == []
     assert hub.repositories == {}
     text = publish(converted, REPO, "--dry-run").stdout
     assert f"dry run (verified weights): would create {hub.endpoint}/{REPO}" in text
     assert all(digest in text for _, digest in listed.values())
+    assert text.endswith(f"README.md would be:\n\n{document['card']}")
 
 
 @pytest.mark.parametrize("with_token", [True, False])

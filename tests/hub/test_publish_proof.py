@@ -334,12 +334,26 @@ def test_the_model_card_does_not_invalidate_the_certificate(
     converted: Path, hub: LoopbackHub, publish: Publish
 ) -> None:
     before = contents(converted)
-    assert publish(converted, REPO, "--dry-run").returncode == 0
+    planned = json.loads(publish(converted, REPO, "--dry-run", "--json").stdout)
+    assert contents(converted) == before
+    assert publish(converted, REPO).returncode == 0
     card = (converted / "README.md").read_bytes()
     assert contents(converted) == {**before, "README.md": card}
-    assert publish(converted, REPO).returncode == 0
     # Written from the certificate alone: the same at any time.
-    assert (converted / "README.md").read_bytes() == card == hub.files(REPO)["README.md"]
+    assert publish(converted, REPO).returncode == 0
+    assert (converted / "README.md").read_bytes() == card == hub.files(REPO)["README.md"] == planned["card"].encode()
+
+
+def test_the_text_of_a_license_goes_along(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    (converted / "LICENSE").write_text("What you may do.\n")
+    (converted / "NOTICE.txt").write_text("Who made it.\n")
+    done = publish(converted, REPO)
+    assert done.returncode == 0, done.stderr
+    assert hub.files(REPO)["LICENSE"] == b"What you may do.\n"
+    assert contents(converted) == hub.files(REPO)
+    # Of another name it might be anything.
+    (converted / "LICENSE.json").write_text("{}")
+    assert "LICENSE.json" in error_of(publish(converted, REPO))
 
 
 @pytest.mark.parametrize("text", ["# My model\n", "", "---\nlicense: mit\n---\nmine"])
@@ -351,13 +365,14 @@ def test_a_card_of_the_user_is_not_overwritten(converted: Path, hub: LoopbackHub
 
 
 def test_an_edited_card_is_not_overwritten(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
-    publish(converted, REPO, "--dry-run")
+    assert publish(converted, REPO).returncode == 0
     path = converted / "README.md"
     written = path.read_text()
     for edited in (written.replace("# albert", "# My albert", 1), written + "\nmore\n"):
         path.write_text(edited)
-        assert "or was edited since" in error_of(publish(converted, REPO))
-        assert path.read_text() == edited
+        for options in ([], ["--dry-run"]):
+            assert "or was edited since" in error_of(publish(converted, REPO, *options))
+            assert path.read_text() == edited
     # Its own card, for another repository, is replaced.
     path.write_text(written)
     assert publish(converted, "my-org/other").returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from paddle2torch import convert_checkpoint, verify_many
@@ -60,6 +62,58 @@ def test_a_tree_is_converted_and_verified(tree: Path, tmp_path: Path) -> None:
     # What is kept is proven, and can be proven again without a framework.
     proof = run(["verify", "tree/b", "kept/b", "--certificate-only"], tmp_path)
     assert proof.returncode == 0, proof.stderr
+
+
+def test_the_conversions_of_a_tree_are_verified(tree: Path, tmp_path: Path) -> None:
+    assert run(["convert", "--tree", "tree", "converted"], tmp_path).returncode == 0
+    verify = ["verify", "--tree", "tree", "converted", "--check", "weights,config"]
+    assert run([*verify, "--report-dir", "reports"], tmp_path).returncode == 0
+    document = json.loads((tmp_path / "reports" / "gate.json").read_text())
+    assert [(model["name"], model["verdict"]) for model in document["models"]] == [("a/one", "passed"), ("b", "passed")]
+    assert document["command"] == "paddle2torch verify tree converted --tree --check weights,config"
+    # One is another model, one is not there, and one nobody asked for.
+    shutil.move(tmp_path / "converted" / "a" / "one", tmp_path / "converted" / "other")
+    weights = tmp_path / "converted" / "b" / "model.safetensors"
+    with safe_open(str(weights), "np") as opened:
+        metadata = opened.metadata()
+    tensors = load_file(weights)
+    tensors["classifier.bias"][0] += 1
+    save_file(tensors, weights, metadata)
+    done = run([*verify, "--json"], tmp_path)
+    assert done.returncode == 1, done.stderr
+    models = {model["name"]: model for model in json.loads(done.stdout)["models"]}
+    assert {name: model["verdict"] for name, model in models.items()} == {"a/one": "not run", "b": "FAILED"}
+    assert re.search(r"converted/a/one: no such folder; .*tree/a/one was not converted there", models["a/one"]["error"])
+    assert "left out: converted/other: no checkpoint in tree has this name" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["converted", "reports", "tree"]
+
+
+def test_the_conversions_of_a_list_get_their_certificates(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("tree/b\tmine\n")
+    assert run(["convert", "--list", "list.txt", "converted"], tmp_path).returncode == 0
+    assert run(["verify", "--list", "list.txt", "converted", "--no-certificate"], tmp_path).returncode == 0
+    assert not (tmp_path / "converted" / "mine" / "parity.json").exists()
+    done = run(["verify", "--list", "list.txt", "converted"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "converted" / "mine" / "parity.json").read_text())["passed"] is True
+    # And the way back, whose checkpoints are Hugging Face's.
+    assert run(["convert", "--tree", "converted", "back", "--to", "paddle"], tmp_path).returncode == 0
+    done = run(["verify", "--tree", "converted", "back", "--check", "weights"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mine" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tree", "--list"], "exclude each other"),
+        (["--tree", "--faults"], "go with one SOURCE"),
+        (["--list", "--config", "config.json"], "go with one SOURCE"),
+    ],
+)
+def test_options_that_do_not_go_with_many(tree: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    done = run(["verify", "tree", "converted", *options], tmp_path)
+    assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
 def test_one_bad_checkpoint_stops_no_other(tree: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ...converters.formats.piecewise import Layout
 from ...converters.formats.safetensors_file import open_safetensors, safetensors_layout
 from ...converters.formats.shards import limit_of
 from ...converters.outputs.card import MODEL_CARD, head_section
+from ...converters.outputs.certificate import NOT_CERTIFIED
 from ...converters.outputs.sentences import entries_below
 from ..check import Check, Context, Outcome
 from ..contents.documents import SHOWN, differences
@@ -23,9 +24,6 @@ from ..contents.followed import where_file_leads
 from ..contents.layouts import layout_differences
 from ..reports.result import CheckResult
 from ..sides.pair import Pair
-
-BESIDE = frozenset({MODEL_CARD, "parity.json", ".gitattributes"})
-"""Files that may lie in a converted folder although no conversion writes them."""
 
 FOREIGN = "not applicable to a foreign folder: its weights lack this package's record"
 
@@ -56,7 +54,7 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
         if is_strange_link(folder / name):
             target = os.readlink(entry)
             problems.append(f"{name}: is a link, and a loader follows it to {target}; copy the file here")
-        elif name in expected or name in BESIDE:
+        elif name in expected or name in NOT_CERTIFIED:
             if not entry.is_file():
                 problems.append(f"{name}: is a {'folder' if entry.is_dir() else 'special file'}, a file is expected")
         else:

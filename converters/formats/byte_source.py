@@ -158,8 +158,9 @@ def at_start(source: ByteSource) -> tuple[ByteSource, int]:
     return source, 0
 
 
-WRITE_BYTES = 128 << 10
-"""Written by one call: for more, Linux takes larger pages, which it often has to clear a place for."""
+WRITE_BYTES = 512 << 10
+"""Written by one call. Fewer bytes make more calls; for more, Linux takes larger pages, and often has to clear a place
+for them."""
 
 
 def write_all(descriptor: int, data: memoryview, offset: int) -> None:

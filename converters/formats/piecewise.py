@@ -16,7 +16,16 @@ from ...mappings.language.transforms import IDENTITY, Region, Transform, View, m
 from .byte_source import ByteSource, write_all
 from .casting import cast_into, number_of
 from .dtypes import DTYPES, Array, DType
-from .stretches import Stretch, by_shares, check_stretches, did_not_read_back, in_threads, stretch_of, write_strip
+from .stretches import (
+    Stretch,
+    by_shares,
+    check_stretches,
+    did_not_read_back,
+    in_threads,
+    reserve,
+    stretch_of,
+    write_strip,
+)
 from .tensors import STRIP_BYTES, WHOLE, Piece, Scratch, Share, Tensor
 
 SMALL = 4096
@@ -190,6 +199,7 @@ def write_tensors(
     try:
         with path.open("xb", buffering=0) as file:
             descriptor = file.fileno()
+            reserve(descriptor, layout.size)
             for place, run in layout.fixed:
                 write_all(descriptor, memoryview(run), place)
                 stretches.append(stretch_of(None, np.frombuffer(run, np.uint8).reshape(1, -1), place, len(run)))

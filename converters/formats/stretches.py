@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +31,10 @@ GROUP_BYTES, GROUP_PIECES = 1 << 20, 256
 """Bytes and number of pieces that are given to a thread together."""
 
 
+RESERVED_BYTES = 1 << 20
+"""Room for smaller files is not worth a call."""
+
+
 class Stretch(NamedTuple):
     """Rows of `length` bytes, the first at byte `place` of a file, `step` bytes from each other, and the hash of them
     together. They are of the tensor `name`, or of what stands around the tensors."""
@@ -44,6 +50,17 @@ class Stretch(NamedTuple):
     def nbytes(self) -> int:
         """Bytes in all."""
         return self.rows * self.length
+
+
+def reserve(descriptor: int, nbytes: int) -> None:
+    """Let the system find room for the `nbytes` of a new file at once, which takes a third of the time from writing it.
+    Where it cannot, or has no room, nothing happens: writing says why."""
+    if nbytes < RESERVED_BYTES or sys.platform != "linux":
+        return
+    # In place of os.posix_fallocate: where the file system cannot, the C library would write into each of its blocks.
+    libc = ctypes.CDLL(None)
+    call = getattr(libc, "fallocate64", None) or libc.fallocate
+    call(descriptor, 0, ctypes.c_int64(0), ctypes.c_int64(nbytes))
 
 
 def stretch_of(name: str | None, block: Array, place: int, step: int) -> Stretch:

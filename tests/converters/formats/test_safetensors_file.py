@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -331,3 +332,18 @@ def test_the_file_is_not_opened_once_for_every_tensor(
         compare_safetensors(folder / "model.safetensors", entries, nothing)
         assert len(opened) == 2
         opened.clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
+def test_room_is_found_before_writing_or_nothing_happens(tmp_path: Path) -> None:
+    path, nbytes = tmp_path / "file", 3 << 20
+    with path.open("xb") as file:
+        stretches.reserve(file.fileno(), nbytes)
+    assert path.stat().st_blocks * 512 >= nbytes
+    (tmp_path / "other").write_bytes(b"as it was")
+    with (tmp_path / "other").open("rb") as file:
+        # It may not be written, and no disk is as large as the second one.
+        stretches.reserve(file.fileno(), nbytes)
+    with (tmp_path / "other").open("r+b") as file:
+        stretches.reserve(file.fileno(), 1 << 60)
+    assert (tmp_path / "other").read_bytes() == b"as it was"

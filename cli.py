@@ -168,7 +168,7 @@ def seed(
     sentence_transformers=click.option(
         "--sentence-transformers",
         metavar="POOLING",
-        help="Also write that library's files, for the pooling cls, mean or auto: the family's usual one.",
+        help="Also write that library's files: pooling auto, cls, mean, pooler or pooler-linear.",
     ),
 )
 @many_options("SOURCE", "convert")

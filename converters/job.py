@@ -34,7 +34,7 @@ from .outputs.conversion import Conversion, Progress, counter
 from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
 from .outputs.folder import check_output, new_folder
 from .outputs.record import metadata_of
-from .outputs.sentences import sentence_documents, settle_pooling
+from .outputs.sentences import DENSE_WEIGHTS, dense_entries, sentence_documents, settle_pooling
 from .tokenizers.huggingface import (
     SourceTokenizer,
     TokenizerWritten,
@@ -204,7 +204,7 @@ class Written:
     """All that a conversion writes, settled before it begins: it follows from the source, the alterations and the split
     alone, byte for byte. `metadata` is that of each file of weights, one for a head beside the model among them. `card`
     shows how that is computed; whoever publishes writes another one that shows it too. `generation` is for a class that
-    writes texts."""
+    writes texts, `sentences` and `dense`, a copy of the pooler, are for sentence-transformers."""
 
     shards: Sequence[Shard]
     metadata: Mapping[str, str]
@@ -213,10 +213,11 @@ class Written:
     card: str | None = None
     generation: Mapping[str, object] | None = None
     sentences: Mapping[str, Any] | None = None
+    dense: Sequence[Entry] = ()
 
     def write_small_files(self, folder: Path) -> TokenizerWritten | None:
-        """Write all but the weights and the card into `folder`: the index of shards, config.json, what `generate` takes
-        and the tokenizer."""
+        """Write all but the weights and the card into `folder`: the index of shards, config.json, what `generate`
+        takes, the files for sentence-transformers and the tokenizer."""
         shards = [shard for shard in self.shards if shard.name != HEAD_FILE]
         if len(shards) > 1:
             (folder / INDEX).write_text(json.dumps(index_of(shards), indent=2) + "\n", "utf-8")
@@ -226,6 +227,10 @@ class Written:
         for name, document in (self.sentences or {}).items():
             (folder / name).parent.mkdir(exist_ok=True)
             write_json(folder / name, document)
+        if self.dense:
+            path = folder / DENSE_WEIGHTS
+            receipt = write_safetensors(path, self.dense, {"format": "pt"}, _no_progress)
+            check_safetensors(path, self.dense, receipt, _no_progress)
         return write_huggingface_tokenizer(self.tokenizer, folder) if self.tokenizer is not None else None
 
 
@@ -249,7 +254,7 @@ def settle(
     if not alterations.no_tokenizer:
         vocab_size = recognised.configuration["vocab_size"]
         tokenizer = read_tokenizer(checkpoint.source, recognised.family.name, vocab_size, longest)
-    sentences = None
+    sentences, dense = None, list[Entry]()
     if alterations.pooling is not None:
         pooling = settle_pooling(alterations.pooling, plan.family, plan.architecture)
         if tokenizer is None:
@@ -258,10 +263,15 @@ def settle(
             )
         size, most = (int(recognised.configuration[name]) for name in ("hidden_size", "max_position_embeddings"))
         sentences = sentence_documents(pooling, size, longest or most)
+        dense = dense_entries(pooling, [entry for shard in shards for entry in shard.entries])
     metadata = metadata_of(alterations, plan.architecture if plan.beside is not None else None)
     metadata |= target_metadata(recognised.family)
     generation = generation_configuration(recognised.family, plan.target_architecture, recognised.configuration)
-    return Written(shards, metadata, configuration, tokenizer, head_card(plan.model), generation, sentences)
+    return Written(shards, metadata, configuration, tokenizer, head_card(plan.model), generation, sentences, dense)
+
+
+def _no_progress(count: int) -> None:
+    """For what takes a moment."""
 
 
 def spread(plan: Plan, entries: Sequence[Entry], limit: int | None) -> list[Shard]:

@@ -84,7 +84,7 @@ def _facts(family: Family) -> Iterator[str]:
     if family.target_type is not None:
         yield f"- `model_type` in Hugging Face's configuration: `{family.target_type}`"
     if family.embeds_sentences:
-        yield f"- with `--sentence-transformers`: {family.pooling or 'no usual pooling; name `cls` or `mean`'}"
+        yield f"- with `--sentence-transformers`: {family.pooling or 'no usual pooling; name one'}"
     if family.withdrawn is not None:
         yield f"- {family.withdrawn.text()}"
     yield f"- activations: {', '.join(f'`{name}`' for name in family.activations)}"

@@ -85,7 +85,7 @@ BERT = Family(
     source_constants={"pool_act": "tanh", "fuse": False, "use_cache": False},
     activations=encoders.ACTIVATIONS,
     roles=encoders.ROLES,
-    # No usual pooling: of simbert PaddleNLP takes the pooler's output without its activation.
+    # No usual pooling: of simbert PaddleNLP takes `pooler-linear`, and of others what they were trained for.
     embeds_sentences=True,
     check_configuration=_check,
     defaults=Defaults(masks_padding=True),

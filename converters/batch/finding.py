@@ -14,6 +14,7 @@ from ...mappings.language.pretrained import MARK
 from ...mappings.registry import is_published
 from ..checkpoints.snapshot import is_hub_name, parse_hub_name
 from ..checkpoints.source import INDEX_FILES, TRAINING_FILE, WEIGHT_FILES
+from ..outputs.sentences import DENSE_FOLDER
 
 _FILES_OF_ONE = (*WEIGHT_FILES, *INDEX_FILES)
 
@@ -95,7 +96,7 @@ def find_checkpoints(folder: str | Path, *, to: str = "torch", output: str | Pat
         holder = next((parent for parent in place.parents if place.parts and parent in outer), None)
         if holder is None:
             items.append(Item(str(root / place), str(place)))
-        else:
+        elif place.name != DENSE_FOLDER or holder != place.parent:  # Else it belongs to that checkpoint.
             reason = f"lies inside the checkpoint {root / holder}; name it in a list file to take it"
             left_out.append((str(root / place), reason))
     return Found(tuple(items), tuple(left_out), tuple(failed))

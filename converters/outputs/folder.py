@@ -13,14 +13,15 @@ from ...errors import OutputError
 from ...mappings.language.beside import HEAD_FILE
 from .card import MODEL_CARD, is_own_card
 from .record import SEED_FILE, carries_record, holds_seeded_weights, weight_files
-from .sentences import POOLING_FILE, entries_below
+from .sentences import FILES_BELOW, entries_below
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams"
     rf"|{re.escape(HEAD_FILE)}|spiece\.model|vocab\.txt|vocab\.json|merges\.txt|encoder\.json|vocab\.bpe"
-    rf"|modules\.json|(sentence_bert_config|config_sentence_transformers)\.json|{re.escape(POOLING_FILE)}"
+    r"|modules\.json|(sentence_bert_config|config_sentence_transformers)\.json|"
+    + "|".join(map(re.escape, sorted(FILES_BELOW)))
 )
 """Names of the files that conversions and verifications write; --overwrite replaces no others."""
 

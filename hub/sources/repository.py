@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ...converters.checkpoints.snapshot import HubName, origin_of, parse_hub_name
 from ...converters.checkpoints.source import INDEX_FILES, TORCH_FILES, TRAINING_FILE, WEIGHT_FILES
 from ...converters.checkpoints.torch_checkpoint import WEIGHT_FILES as TORCH_WEIGHT_FILES
-from ...converters.outputs.sentences import POOLING_FILE
+from ...converters.outputs.sentences import FILES_BELOW
 from ...errors import FetchError
 from ...mappings.language.beside import HEAD_FILE
 from ...mappings.language.pretrained import CONFIGURATIONS, TOKENIZER
@@ -90,8 +90,8 @@ class _Wanted:
         inside = [file.removeprefix(folder) for file in files if file.startswith(folder)]
         if not inside:
             raise FetchError(f"{self.name}: {self.name.repo_id} holds no file or folder {inner} at that revision")
-        # Of a converted folder, the one file counts that a conversion puts into a folder of its own.
-        names = sorted(file for file in inside if "/" not in file or (self.whole and file == POOLING_FILE))
+        # Of a converted folder, what a conversion puts into folders of it counts too.
+        names = sorted(file for file in inside if "/" not in file or (self.whole and file in FILES_BELOW))
         weights = _with_shards(inner.removeprefix(folder), names) if one else self._weights(names)
         if not weights:
             raise FetchError(

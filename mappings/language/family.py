@@ -164,7 +164,7 @@ class Family:
     from 0 although it counts otherwise by itself. `decoder_start` is for encoder-decoders: it makes the first id that
     the decoder is given of PaddleNLP's configuration. `reach` is the number of tokens from which on attention tells no
     distances apart, where these are looked up in a table: what the frameworks are compared on is longer.
-    `embeds_sentences`: its backbones make vectors of sentences; `pooling` is how by default, `cls` or `mean`, where it
+    `embeds_sentences`: its backbones make vectors of sentences; `pooling` is how by default, `cls` say, where it
     is one of these.
     """
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from paddle2torch import convert_checkpoint, validate_certificate, verify_checkpoint
-from paddle2torch.errors import ConfigurationError
+from paddle2torch import convert_checkpoint, find_checkpoints, validate_certificate, verify_checkpoint
+from paddle2torch.converters.outputs.certificate import certified_files
+from paddle2torch.errors import ConfigurationError, OutputError
 from paddle2torch.hub.proof import examine
 from paddle2torch.verify.runners.forward import Runners
 
@@ -21,9 +24,12 @@ TEXTS = ["ab ca b", "abc", "a, b and a longer one with words that nobody knows"]
 WORDS = ["a", "b", "c", ",", "##a", "##b", "##c", "and", "longer", "with"]
 
 VOCABULARIES = {
+    "BertModel": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS],
     "ErnieModel": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS],
     "MPNetModel": ["<s>", "<pad>", "</s>", "<unk>", "[UNK]", *WORDS, "<mask>"],
 }
+
+OTHER = {"cls": "mean", "mean": "cls", "pooler": "pooler-linear", "pooler-linear": "cls"}
 
 Seeded = Callable[..., Path]
 
@@ -42,21 +48,28 @@ def seed_words(seeded: Seeded) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "pooling", "how"), [("ErnieModel", "cls", "dual encoder"), ("MPNetModel", "mean", "mean")]
+    ("architecture", "asked", "pooling", "how"),
+    [
+        ("ErnieModel", "auto", "cls", "dual encoder"),
+        ("MPNetModel", "auto", "mean", "mean"),
+        ("BertModel", "pooler", "pooler", "pooled output"),
+        ("BertModel", "pooler-linear", "pooler-linear", "similarity task"),
+    ],
 )
 def test_vectors_are_paddlenlps(
-    architecture: str, pooling: str, how: str, seed_words: Callable[[str], Path], tmp_path: Path
+    architecture: str, asked: str, pooling: str, how: str, seed_words: Callable[[str], Path], tmp_path: Path
 ) -> None:
     source, converted = seed_words(architecture), tmp_path / "converted"
-    done = convert_checkpoint(source, converted, sentence_transformers="auto")
+    done = convert_checkpoint(source, converted, sentence_transformers=asked)
     assert f"with the files of sentence-transformers, pooling {pooling}" in done.lines()
     expected = run_child(TESTS / "paddle_sentences.py", {"folder": str(source), "texts": TEXTS, "how": how})
     request = {"folder": str(converted), "texts": TEXTS}
     found = run_child(TESTS / "torch_sentences.py", request, python=TORCH_PYTHON)
     assert np.allclose(found["vectors"], expected, rtol=0, atol=1e-5)
-    assert np.ptp(np.array(expected), axis=0).max() > 0.01
+    # Texts are told apart, by far more than that.
+    assert np.ptp(np.array(expected), axis=0).max() > 5e-4
     other = tmp_path / "other"
-    convert_checkpoint(source, other, sentence_transformers={"cls": "mean", "mean": "cls"}[pooling])
+    convert_checkpoint(source, other, sentence_transformers=OTHER[pooling])
     differing = run_child(TESTS / "torch_sentences.py", {**request, "folder": str(other)}, python=TORCH_PYTHON)
     assert np.abs(np.array(differing["vectors"]) - expected).max() > 0.01
 
@@ -90,6 +103,30 @@ def test_the_files_are_verified_certified_and_published(
     assert any("1_Pooling/more.json: is in the folder and should not be" in problem for problem in files_check())
 
 
+def test_the_copy_of_the_pooler_is_verified(
+    seed_words: Callable[[str], Path], runners: Runners, tmp_path: Path
+) -> None:
+    source, converted = seed_words("BertModel"), tmp_path / "converted"
+    convert = partial(convert_checkpoint, source, converted, sentence_transformers="pooler-linear", dtype="float16")
+    convert()
+    verify_checkpoint(source, converted, checks=("files",), runners=runners).assert_passed()
+    assert convert(resume=True).kept
+    copy = converted / "2_Dense" / "model.safetensors"
+    tensors = load_file(copy)
+    assert np.array_equal(tensors["linear.weight"], load_file(converted / "model.safetensors")["pooler.dense.weight"])
+    tensors["linear.bias"][0] += 1
+    save_file(tensors, copy, {"format": "pt"})
+    (check,) = verify_checkpoint(source, converted, checks=("files",), runners=runners).checks
+    assert any(problem.startswith("2_Dense/model.safetensors") for problem in check.problems)
+    with pytest.raises(OutputError, match=r"its 2_Dense/model\.safetensors is not what this conversion writes"):
+        convert(resume=True)
+    # It is no checkpoint of its own.
+    assert [item.name for item in find_checkpoints(tmp_path, to="paddle").items] == ["converted"]
+    assert find_checkpoints(tmp_path, to="paddle").left_out == ()
+    certified = {path.relative_to(converted).as_posix() for path in certified_files(converted)}
+    assert {"2_Dense/config.json", "2_Dense/model.safetensors"} <= certified
+
+
 def test_an_empty_folder_of_that_name_is_seen(
     seed_words: Callable[[str], Path], runners: Runners, tmp_path: Path
 ) -> None:
@@ -106,7 +143,7 @@ def test_an_empty_folder_of_that_name_is_seen(
         ("ErnieForSequenceClassification", "cls", "makes no vectors of sentences"),
         ("AlbertModel", "mean", "makes no vectors of sentences"),
         ("BertModel", "auto", "has no usual pooling"),
-        ("ErnieModel", "max", "unknown pooling 'max'; known are auto, cls, mean"),
+        ("ErnieModel", "max", "unknown pooling 'max'; known are auto, cls, mean, pooler, pooler-linear"),
         ("ErnieModel", "cls", "needs a tokenizer"),
     ],
 )

@@ -35,8 +35,7 @@ def test_the_commit_stands_in_report_certificate_and_card(
     assert certificate["source"]["files"]["model_state.pdparams"]["sha256"] == digest
     assert command("verify", pinned, "out", "--certificate-only").returncode == 0
 
-    assert command("publish", "out", "me/albert", "--dry-run").returncode == 0
-    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    card = json.loads(command("publish", "out", "me/albert", "--dry-run", "--json").stdout)["card"]
     assert f"the weights {REPO} of the Hugging Face Hub at the commit {commit}" in card
     assert f"paddle2torch verify {pinned} CONVERTED" in card
 

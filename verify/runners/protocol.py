@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -105,10 +106,24 @@ def prepare_process() -> BinaryIO:
         OMP_WAIT_POLICY="PASSIVE",
         KMP_BLOCKTIME="0",
     )
+    with suppress(OSError):
+        for name, value in for_arithmetic(Path("/proc/cpuinfo").read_text("utf-8", "replace")).items():
+            os.environ.setdefault(name, value)
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers
+
+
+def for_arithmetic(processor: str) -> dict[str, str]:
+    """Variables for the libraries that multiply matrices, on a `processor` as Linux describes it.
+
+    The one in paddlepaddle uses AVX2 on Intel's processors alone unless it is told to, and takes more than twice the
+    time for a product in float32. Told so on a processor without these instructions, it would crash.
+    """
+    facts = dict(reversed(re.findall(r"^(vendor_id|flags)\s*:\s*(.*)$", processor, re.MULTILINE)))
+    able = {"avx2", "fma"} <= set(facts.get("flags", "").split())
+    return {"MKL_DEBUG_CPU_TYPE": "5"} if able and facts.get("vendor_id") != "GenuineIntel" else {}
 
 
 def serve(operations: Mapping[str, Operation], answers: BinaryIO) -> int:

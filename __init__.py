@@ -54,6 +54,10 @@ _MODULES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
     # Imported when first used: the command line starts without numpy.
     if name in _MODULES:

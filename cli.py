@@ -84,18 +84,20 @@ def families(family: str | None, as_json: bool) -> None:
 
 
 @cli.command(short_help="Say what a checkpoint holds, and whether it converts.")
-@click.argument("path")
+@click.argument("source")
 @click.option("--hash", "with_hash", is_flag=True, help="Also the sha256 of each tensor's bytes.")
 @recognition_options
 @network_options
 @as_json
-def inspect(path: str, with_hash: bool, recognition: Options, network: Options, as_json: bool) -> None:
-    """List the tensors of a SOURCE, and say what they are and whether that converts. No code of the file runs."""
+def inspect(source: str, with_hash: bool, recognition: Options, network: Options, as_json: bool) -> None:
+    """List the tensors of SOURCE, and say what those of PaddleNLP's are and whether that converts: the status is 0 even
+    if it does not. No code of the file runs.
+    """
     from .converters.checkpoints.inspection import inspect_checkpoint
     from .hub.availability import make_available
 
     found = inspect_checkpoint(
-        make_available(path, **network, quiet=as_json or is_quiet()), with_hash, **recognition, converting=True
+        make_available(source, **network, quiet=as_json or is_quiet()), with_hash, **recognition, converting=True
     )
     show(as_json, found.to_json(), found.lines(), found.table())
 

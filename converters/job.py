@@ -60,7 +60,7 @@ def convert_checkpoint(
     family: str | None = None,
     architecture: str | None = None,
     target: str | None = None,
-    config: Path | None = None,
+    config: str | Path | None = None,
     dtype: str | None = None,
     max_shard_size: int | str | None = None,
     zero_padding_row: bool = False,
@@ -125,7 +125,7 @@ def convert_checkpoint(
         family=family,
         architecture=architecture,
         target=target,
-        config=config,
+        config=Path(config) if config is not None else None,
         dtype=dtype,
         limit=limit,
         zero_padding_row=zero_padding_row,
@@ -259,7 +259,8 @@ def settle(
         pooling = settle_pooling(alterations.pooling, plan.family, plan.architecture)
         if tokenizer is None:
             raise ConfigurationError(
-                "sentence-transformers needs a tokenizer, and none would be written beside the weights"
+                f"{checkpoint.source.path}: sentence-transformers needs a tokenizer, and none would be written beside "
+                "the weights; put its vocabulary beside the source's, and leave --no-tokenizer out"
             )
         size, most = (int(recognised.configuration[name]) for name in ("hidden_size", "max_position_embeddings"))
         sentences = sentence_documents(pooling, size, longest or most)
@@ -357,4 +358,5 @@ def _summary(
         cautions=(withdrawn.text(),) if (withdrawn := recognised.family.withdrawn) is not None else (),
         target=recognised.family.target,
         auto_class=plan.model.auto_class,
+        for_sentences=alterations.pooling is not None,
     )

@@ -15,9 +15,9 @@ TOKENIZER_FILES = frozenset({"tokenizer.json", "tokenizer_config.json"})
 """With one of these a folder can be given to AutoTokenizer."""
 
 
-def card_body(proof: Proof, repo_id: str, text: str | None = None) -> list[str]:
+def card_body(proof: Proof, repo_id: str, text: str | None = None, license: str | None = None) -> list[str]:
     """The lines of the card of a folder as it will be at `repo_id`; every text that others chose is escaped. `text` is
-    the publisher's own, in Markdown."""
+    the publisher's own, in Markdown, and `license` the one that the publisher states."""
     return [
         f"# {plain(repo_id.split('/')[-1])}",
         "",
@@ -31,7 +31,7 @@ def card_body(proof: Proof, repo_id: str, text: str | None = None) -> list[str]:
         *head_section(proof.model).splitlines(),
         *([""] if proof.model.beside is not None else []),
         *([f"{plain(withdrawn.text())}.", ""] if (withdrawn := proof.family.withdrawn) is not None else []),
-        *_conversion(proof),
+        *_conversion(proof, license),
         *_proof(proof),
         "## Files",
         "",
@@ -84,7 +84,21 @@ def _source(proof: Proof) -> str:
     return f"{kind}, {name}"
 
 
-def _conversion(proof: Proof) -> list[str]:
+def _license(evidence: Evidence, stated: str | None) -> str | None:
+    """What the card says of the license, None where its front matter says enough."""
+    if stated is not None:
+        return f"{stated}, as whoever published this repository says."
+    if evidence.pretrained is not None:
+        known = evidence.pretrained.license is not None
+        return None if known else "none is stated for these weights, and this card claims none."
+    if evidence.community is not None:
+        return "that of these weights in PaddleNLP's community, which is not known here."
+    if evidence.hub is not None:
+        return "that of the repository from which they came; this card claims none."
+    return "that of the checkpoint, which is not known here." if evidence.weights in ("local", "hub") else None
+
+
+def _conversion(proof: Proof, license: str | None) -> list[str]:
     evidence = proof.evidence
     if evidence is None:
         return []
@@ -96,14 +110,7 @@ def _conversion(proof: Proof) -> list[str]:
             lines += [f"- Tokenizer published at {' '.join(f'<{url}>' for url in pretrained.tokenizer_urls)}"]
         if pretrained.counterpart is not None:
             lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
-        if pretrained.license is None:
-            lines += ["- No license is stated for these weights, and this card claims none."]
-    elif evidence.community is not None:
-        lines += ["- License: that of these weights in PaddleNLP's community, which is not known here."]
-    elif evidence.hub is not None:
-        lines += ["- License: that of the repository from which they came; this card claims none."]
-    elif evidence.weights in ("local", "hub"):
-        lines += ["- License: that of the checkpoint, which is not known here."]
+    lines += [*([f"- License: {line}"] if (line := _license(evidence, license)) is not None else [])]
     lines += [
         f"- {evidence.model.source} of PaddleNLP, {evidence.model.target_architecture} of Hugging Face, "
         f"{evidence.tensors} tensors",

@@ -81,7 +81,7 @@ def make_card(proof: Proof, repo_id: str, added: Additions = NOTHING_ADDED) -> s
     except ImportError as error:
         raise lacks_libraries("the model card", error) from error
     wanted = front_matter(proof, added)
-    body = "\n".join(card_body(proof, repo_id, added.text))
+    body = "\n".join(card_body(proof, repo_id, added.text, added.license))
     text = f"---\n{ModelCardData(**wanted).to_yaml()}\n---\n\n{body}"
     card: Any = ModelCard(text)
     if card.data.to_dict() != wanted or str(card) != text:

@@ -134,12 +134,12 @@ def publish_folder(
     proof = examine(converted, allow_unverified)
     check_own_card(converted)
     card = make_card(proof, repo_id, added)
-    if not dry_run:
-        write_card(converted, card)
-    files = tuple(sorted((*proof.files, _recorded(card)), key=lambda file: file.name))
     token = find_token()
     if token is None and not dry_run:
         raise PublishError("no token: log in with `hf auth login`, or set HF_TOKEN to one that may write")
+    if not dry_run:
+        write_card(converted, card)
+    files = tuple(sorted((*proof.files, _recorded(card)), key=lambda file: file.name))
     with hub_client(token, tell, quiet) as client:
         repository = HubRepository(client, repo_id, token)
         job = _Job(repository, converted, files, card, _title(proof), private, not proof.doubts)

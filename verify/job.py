@@ -101,7 +101,7 @@ def verify_checkpoint(
     family: str | None = None,
     architecture: str | None = None,
     target: str | None = None,
-    config: Path | None = None,
+    config: str | Path | None = None,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
     seed: int = 0,
@@ -114,22 +114,22 @@ def verify_checkpoint(
     """Check that the Hugging Face folder `converted` is the same model as the PaddleNLP checkpoint `source`, or the
     PaddleNLP folder `converted` the same as the Hugging Face folder `source`; the report names the direction.
 
-    `checks` chooses among ALL_CHECKS; the others are reported as not run. `inputs` replaces the made ones, which follow
-    from the configuration and `seed`. PaddleNLP runs once and is compared with each of `torch_python`; see
-    `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP source, `target`
-    the alternative of the family that the Hugging Face folder holds, where its weights do not record it. A difference
-    is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that a check could not
-    be run and no other found a difference. `certificate` writes parity.json into `converted` when all of CHECKS ran,
-    whether they hold or not; into a folder that this package did not write nothing is written, and parity.json goes
-    into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report says where it
-    is, or why there is none.
+    `checks` chooses among ALL_CHECKS, or is one of them; the others are reported as not run. `inputs` replaces the made
+    ones, which follow from the configuration and `seed`. PaddleNLP runs once and is compared with each of
+    `torch_python`; see `find_interpreters` for the default. `config` is a file that is the configuration of a PaddleNLP
+    source, `target` the alternative of the family that the Hugging Face folder holds, where its weights do not record
+    it. A difference is a failed check in the report, never an exception; an exception (a Paddle2TorchError) means that
+    a check could not be run and no other found a difference. `certificate` writes parity.json into `converted` when all
+    of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
+    parity.json goes into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report
+    says where it is, or why there is none.
     """
     asked = Asked(
-        tuple(checks),
+        (checks,) if isinstance(checks, str) else tuple(checks),
         family=family,
         architecture=architecture,
         target=target,
-        config=config,
+        config=Path(config) if config is not None else None,
         seed=seed,
         inputs=inputs,
         certificate=certificate,
@@ -248,6 +248,7 @@ class Verification:
         sides = [Side(runners, self.scratch) for runners in self.runners.sides()[: None if needs.frameworks else 1]]
         once = compare([check for check in wanted if not check.needs.torch], self._context(sides[0]))
         if needs.dtypes:
+            self.asked.progress("starting the frameworks")
             with timed(self.seconds, FRAMEWORKS_START):
                 for side in sides:
                     side.versions = side.runners.versions()

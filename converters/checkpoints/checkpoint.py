@@ -102,14 +102,14 @@ class Checkpoint:
         self.close()
 
 
-def open_checkpoint(source: str | Path, config: Path | None = None) -> Checkpoint:
+def open_checkpoint(source: str | Path, config: str | Path | None = None) -> Checkpoint:
     """Open a pretrained name (from PaddleNLP's cache), a folder, or a .pdparams or .safetensors file; `config` is a
     file that is to be its configuration.
 
     Executes nothing of the files and reads no tensor. Raises UnreadableFileError, RefusedFileError or
     UnknownNameError.
     """
-    return open_files(find_source(source, config))
+    return open_files(find_source(source, Path(config) if config is not None else None))
 
 
 def open_files(found: Source, of_paddle: bool = True) -> Checkpoint:

@@ -87,10 +87,11 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def validate_certificate(converted: Path) -> list[str]:
+def validate_certificate(converted: str | Path) -> list[str]:
     """What speaks against a converted folder by its certificate, one line each: what the certificate itself says, and
     where the folder is not the one that it was made for. Empty when every byte is one that was verified and everything
     asked for was run and holds. Raises UnreadableFileError when there is no certificate of this format."""
+    converted = Path(converted)
     certificate = read_certificate(converted)
     return [
         *recorded_problems(certificate),

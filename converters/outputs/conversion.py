@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,13 +25,13 @@ class Conversion:
     `to` is "torch" or "paddle", the framework whose library loads the output. On the way to Paddle, `made` are buffers
     that were computed because PaddleNLP stores them, `random` are tensors that the source's class does not have and
     PaddleNLP initialises anew, and `left_out_fields` are configuration fields that PaddleNLP does not know.
-    `no_tokenizer`: the weights alone were asked for. `kept`: the output was there already, equal to what would have
-    been written, and nothing was. `notes` say what of the source was read otherwise than it stands there.
-    `drop_reasons` leads from each reason to the tensors that are dropped for it; `drop_reason` is all of them in one
-    text. `beside` are the tensors of a head that Hugging Face's class has no place for, in a file of their own.
-    `cautions` say what the output cannot be used with. `target` is the family's alternative that was asked for, or
-    recorded, None for the usual one. `auto_class` is the class of transformers that loads the output, None on the way
-    to Paddle. `planned`: this is what would have been done, and nothing was.
+    `no_tokenizer`: the weights alone were asked for. `for_sentences`: with the files of sentence-transformers. `kept`:
+    the output was there already, equal to what would have been written, and nothing was. `notes` say what of the source
+    was read otherwise than it stands there. `drop_reasons` leads from each reason to the tensors that are dropped for
+    it; `drop_reason` is all of them in one text. `beside` are the tensors of a head that Hugging Face's class has no
+    place for, in a file of their own. `cautions` say what the output cannot be used with. `target` is the family's
+    alternative that was asked for, or recorded, None for the usual one. `auto_class` is the class of transformers that
+    loads the output, None on the way to Paddle. `planned`: this is what would have been done, and nothing was.
     """
 
     source: Path
@@ -57,6 +58,7 @@ class Conversion:
     left_out_fields: tuple[str, ...] = ()
     tokenizer: TokenizerWritten | None = None
     no_tokenizer: bool = False
+    for_sentences: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
     drop_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -117,6 +119,15 @@ class Conversion:
         """Python that loads the output; nothing where there is none yet, or none for transformers."""
         if self.planned or self.auto_class is None:
             return []
+        if self.for_sentences:
+            # A text of JSON's is one of Python's.
+            place = json.dumps(str(self.output), ensure_ascii=False)
+            return [
+                "",
+                "from sentence_transformers import SentenceTransformer",
+                f"model = SentenceTransformer({place})",
+                'vectors = model.encode(["..."])',
+            ]
         return ["", *loading_lines(self.auto_class, str(self.output), self.tokenizer is not None)]
 
     def _done(self) -> str:

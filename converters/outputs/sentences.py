@@ -48,14 +48,20 @@ def settle_pooling(asked: str, family: Family, architecture: str) -> str:
         raise ConfigurationError(f"unknown pooling {asked!r}; known are {', '.join((USUAL, *POOLINGS))}")
     if not family.embeds_sentences or architecture != family.base:
         raise ConfigurationError(
-            f"{architecture} of family {family.name} makes no vectors of sentences: sentence-transformers files go "
-            "with the backbones of families that do; convert without them"
+            f"{architecture} of family {family.name}: files for sentence-transformers go with "
+            f"{', '.join(_backbones())} alone; convert without them"
         )
     if asked != USUAL:
         return asked
     if family.pooling is None:
-        raise ConfigurationError(f"family {family.name} has no usual pooling; choose {', '.join(POOLINGS)}")
+        raise ConfigurationError(f"family {family.name} has no usual pooling; name one: {', '.join(POOLINGS)}")
     return family.pooling
+
+
+def _backbones() -> list[str]:
+    from ...mappings.registry import FAMILIES
+
+    return [family.base for family in FAMILIES.values() if family.embeds_sentences]
 
 
 def dense_entries(pooling: str, entries: Iterable[Entry]) -> list[Entry]:

@@ -180,8 +180,9 @@ def test_names_and_configuration_from_elsewhere_in_the_commands(paddle2torch: Ru
     assert "name a file with --config" in refused(paddle2torch, source.parent, "convert", "source", "out")
     for options in (["--config", "given.json"], ["--family", "bert", "--config", "given.json"]):
         shown = paddle2torch("inspect", "source", *options, cwd=source.parent)
-        assert shown.stdout.splitlines()[-2:] == [
+        assert shown.stdout.splitlines()[-3:] == [
             "BertModel of bert, converts to Hugging Face's BertModel",
+            "no tokenizer: there is none beside the weights",
             guess,
         ]
     document = json.loads(paddle2torch("inspect", "source", *options, "--json", cwd=source.parent).stdout)

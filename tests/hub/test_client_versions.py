@@ -102,8 +102,8 @@ def test_a_factory_of_the_caller_stays_in_use(converted: Path, hub: LoopbackHub,
 
 
 def test_the_card_does_not_depend_on_the_client(converted: Path, publish_here: PublishHere) -> None:
-    publish_here(converted, REPO, dry_run=True)
-    assert (converted / "README.md").read_text() == make_card(examine(converted, allow_unverified=False), REPO)
+    planned, _ = publish_here(converted, REPO, dry_run=True)
+    assert planned.card == make_card(examine(converted, allow_unverified=False), REPO)
 
 
 def test_files_too_large_to_be_read_at_once_arrive_whole(

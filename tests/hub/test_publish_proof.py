@@ -344,6 +344,20 @@ def test_the_model_card_does_not_invalidate_the_certificate(
     assert (converted / "README.md").read_bytes() == card == hub.files(REPO)["README.md"] == planned["card"].encode()
 
 
+def test_a_stated_license_is_not_contradicted(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    card = json.loads(publish(converted, REPO, "--dry-run", "--json", "--license", "apache-2.0").stdout)["card"]
+    assert "license: apache-2.0" in card
+    assert "- License: apache-2.0, as whoever published this repository says." in card
+    assert "claims none" not in card
+    assert "not known here" not in card
+
+
+def test_without_a_token_nothing_is_written(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
+    before = contents(converted)
+    assert "no token" in error_of(publish(converted, REPO, token=None))
+    assert contents(converted) == before
+
+
 def test_the_text_of_a_license_goes_along(converted: Path, hub: LoopbackHub, publish: Publish) -> None:
     (converted / "LICENSE").write_text("What you may do.\n")
     (converted / "NOTICE.txt").write_text("Who made it.\n")

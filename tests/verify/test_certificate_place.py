@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,10 @@ def test_the_command(pair: tuple[Path, Path], paddle2torch: Run, tmp_path: Path)
     assert f"reports: {tmp_path / 'report'}" in done.stdout.splitlines()
     refused = paddle2torch("verify", source, converted, "--certificate-only", "--no-certificate")
     assert "--certificate-only goes with no other check" in refused.stderr
+
+
+def test_two_folders_of_paddlenlp_are_no_pair(seeded: Callable[..., Path], tmp_path: Path) -> None:
+    source, other = seeded("AlbertModel"), seeded("BertModel")
+    for one in (source, source / "model_state.pdparams"):
+        with pytest.raises(ConfigurationError, match=f"^{other}: is a PaddleNLP folder, as {one} is"):
+            verify_checkpoint(one, other, checks=("weights",))

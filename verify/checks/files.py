@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ from ...converters.formats.piecewise import Layout
 from ...converters.formats.safetensors_file import open_safetensors, safetensors_layout
 from ...converters.formats.shards import limit_of
 from ...converters.outputs.card import MODEL_CARD, head_section
-from ...converters.outputs.certificate import NOT_CERTIFIED
+from ...converters.outputs.certificate import CERTIFICATE, NOT_CERTIFIED
 from ...converters.outputs.sentences import entries_below
 from ..check import Check, Context, Outcome
 from ..contents.documents import SHOWN, differences
@@ -78,11 +79,17 @@ def check_files(folder: Path, rebuilt: Rebuilt) -> CheckResult:
         limit=0.0,
         where=problems[0]
         if problems
-        else f"{len(expected)} files are what the conversion writes, and no other is there",
+        else f"{len(expected)} files are what the conversion writes, and no other is there{_but(present - expected)}",
         measure="files, fields and tensors' places that are not what the conversion writes",
         problems=tuple(problems[: 5 * SHOWN]),
         details={"files": sorted(expected), "bytes": rebuilt.nbytes},
     )
+
+
+def _but(beside: AbstractSet[str]) -> str:
+    """What lies beside the files of a conversion and may; of the certificate, which is written afterwards, nothing."""
+    named = sorted(beside - {CERTIFICATE})
+    return f" but {', '.join(named)}" if named else ""
 
 
 def _shows(card: Path, section: str) -> bool:

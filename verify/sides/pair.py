@@ -223,6 +223,12 @@ def find_pair(source: str | Path, converted: Path, config: Path | None = None) -
             raise ConfigurationError(
                 f"{source}: is Hugging Face's, and has its config.json; --config goes with PaddleNLP's"
             )
+        place = Path(source)
+        if place.suffix == ".pdparams" or is_paddle_folder(place):
+            raise ConfigurationError(
+                f"{converted}: is a PaddleNLP folder, as {source} is; one of the two must be Hugging Face's, such as "
+                "one that `paddle2torch convert` wrote"
+            )
         return find_torch_source(source)
     found = find_source(source, config)
     find_weights(converted)

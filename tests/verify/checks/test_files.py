@@ -472,7 +472,17 @@ def test_no_framework_is_imported(pairs: dict[str, tuple[Path, Path]], tmp_path:
     )
     child = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert child.returncode == 0, child.stderr
-    assert " files are what the conversion writes, and no other is there" in child.stdout
+    assert " files are what the conversion writes, and no other is there\n" in child.stdout
+
+
+def test_what_may_lie_beside_is_named(pairs: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
+    source, converted = pairs["Albert"]
+    copied = Path(shutil.copytree(converted, tmp_path / "copied"))
+    (copied / "LICENSE").write_text("What you may do.")
+    # As strings, and the name of a check alone.
+    (check,) = verify_checkpoint(str(source), str(copied), checks="files").checks
+    assert check.passed
+    assert check.where.endswith(" files are what the conversion writes, and no other is there but LICENSE")
 
 
 def test_what_is_left_out_of_the_record_is_a_foreign_folder(

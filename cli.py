@@ -93,7 +93,7 @@ def inspect(source: str, with_hash: bool, recognition: Options, network: Options
     """List the tensors of SOURCE, and say what those of PaddleNLP's are and whether that converts: the status is 0 even
     if it does not. No code of the file runs.
     """
-    from .converters.checkpoints.inspection import inspect_checkpoint
+    from .converters.inspection import inspect_checkpoint
     from .hub.availability import make_available
 
     found = inspect_checkpoint(

@@ -29,7 +29,15 @@ MAY_IMPORT = {
 
 ORDER = {
     "mappings": (("language",), ("*",)),
-    "converters": (("formats",), ("checkpoints",), ("tokenizers",), ("outputs",), ("to_paddle",), ("job",), ("batch",)),
+    "converters": (
+        ("formats",),
+        ("checkpoints",),
+        ("tokenizers",),
+        ("inspection", "outputs"),
+        ("to_paddle",),
+        ("job",),
+        ("batch",),
+    ),
     "verify": (
         ("admission", "costs", "inputs", "reports.result"),
         ("contents", "reports.gate_result", "runners", "tokenizers"),

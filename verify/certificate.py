@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..converters.checkpoints.inspection import inspect_checkpoint
 from ..converters.checkpoints.snapshot import name_of_place, origin_of
 from ..converters.checkpoints.source import find_source, is_paddle_folder
 from ..converters.checkpoints.torch_checkpoint import find_torch_source
+from ..converters.inspection import inspect_checkpoint
 from ..converters.outputs.certificate import (
     CERTIFICATE,
     FORMAT,

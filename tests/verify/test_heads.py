@@ -16,7 +16,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from paddle2torch.converters.checkpoints.inspection import inspect_checkpoint
+from paddle2torch.converters.inspection import inspect_checkpoint
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.converters.outputs.card import is_own_card
 from paddle2torch.errors import DifferentOutputError, UnreadableFileError

@@ -11,8 +11,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
-from paddle2torch.converters.checkpoints.inspection import inspect_checkpoint
 from paddle2torch.converters.checkpoints.torch_checkpoint import open_torch_checkpoint
+from paddle2torch.converters.inspection import inspect_checkpoint
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.errors import UnreadableFileError
 from paddle2torch.verify.job import verify_checkpoint

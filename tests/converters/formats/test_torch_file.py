@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from paddle2torch.converters.checkpoints.checkpoint import open_checkpoint
-from paddle2torch.converters.checkpoints.inspection import inspect_checkpoint
 from paddle2torch.converters.formats import payloads
 from paddle2torch.converters.formats.torch_save import archive as torch_archive
 from paddle2torch.converters.formats.torch_save.file import open_torch_file
+from paddle2torch.converters.inspection import inspect_checkpoint
 from paddle2torch.errors import RefusedFileError, UnreadableFileError
 
 from ...conftest import Run

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import Paddle2TorchError
-from ...workers.console import Table, printable
-from ..tokenizers.huggingface import NO_TOKENIZER, SourceTokenizer, read_tokenizer
-from .checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
-from .lookalikes import lookalike
-from .targets import recorded_family
+from ..errors import Paddle2TorchError
+from ..workers.console import Table, printable
+from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
+from .checkpoints.lookalikes import lookalike
+from .checkpoints.targets import recorded_family
+from .tokenizers.huggingface import NO_TOKENIZER, SourceTokenizer, read_tokenizer
 
 
 @dataclass(frozen=True)

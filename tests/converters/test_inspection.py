@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle2torch.converters.checkpoints.inspection import inspect_checkpoint
+from paddle2torch.converters.inspection import inspect_checkpoint
 from paddle2torch.workers.console import print_table, printable
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ def gate_names(
         given = () if all_names else names
         return command_line(["gate", *(given if every else some)], options)
 
+    _tell_replaced(keep, chosen)
     reports = Reports(report_dir, chosen, repeat(chosen), gate=True, quiet=quiet)
     with reports.guard():
         result = run_gate(
@@ -142,7 +144,9 @@ def gate_found(
     for left_out, reason in found.left_out:
         note(f"left out: {left_out}: {reason}")
     command = command_line(arguments, {"target": target, "check": checks, **pythons})
-    reports = Reports(report_dir, [name_of_item(item) for item in found.items], command, gate=True, quiet=quiet)
+    names = [name_of_item(item) for item in found.items]
+    _tell_replaced(keep, names)
+    reports = Reports(report_dir, names, command, gate=True, quiet=quiet)
     with reports.guard():
         result = verify_many(
             found,
@@ -197,6 +201,14 @@ def verify_found(
             on_result=reports.model,
         )
     return result, reports
+
+
+def _tell_replaced(keep: Path | None, names: Sequence[str]) -> None:
+    """Say which folders of an earlier run the next one may replace."""
+    there = [name for name in names if keep is not None and os.path.lexists(keep / name)]
+    if there:
+        more = f" and {len(there) - 3} more" if len(there) > 3 else ""
+        note(f"{keep}: {', '.join(there[:3])}{more} is there already, and is replaced where this run makes another")
 
 
 def chosen_checks(typed: str | None) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from ...mappings.language.tokenizers import (
     TokenizerClass,
 )
 from ...mappings.registry import COMMUNITY, PRETRAINED, published_tokenizers, tokenizer_classes, tokenizer_facts
+from ..checkpoints.snapshot import name_of_place
 from .files import ADDED_TOKENS, CONFIG, SPECIAL_TOKENS_MAP, TokenizerFiles, read_json_object
 
 _SIDES = ("right", "left")
@@ -135,14 +136,14 @@ def read_settings(files: TokenizerFiles, family: str) -> TokenizerSettings:
     known_settings = published_tokenizers() if files.config is None else {}
     published = known_settings.get(files.name or "", {})
     tokenizer_class, kind = _class_and_kind(files, {**published, **config}, family)
-    guess = None
+    guess, folder = None, name_of_place(files.folder)
     if files.config is None and files.name not in known_settings:
         assumed = tokenizer_facts(family).without_settings.get(kind)
         if assumed is not None:
             published, whose = assumed
-            guess = f"{files.folder} holds no {CONFIG}: the tokenizer is taken to be {whose}"
+            guess = f"{folder} holds no {CONFIG}: the tokenizer is taken to be {whose}"
         elif kind == WORDPIECE:
-            guess = f"{files.folder} holds no {CONFIG}: the tokenizer lower-cases, which is PaddleNLP's default"
+            guess = f"{folder} holds no {CONFIG}: the tokenizer lower-cases, which is PaddleNLP's default"
     given = {name: value for name, value in {**published, **config}.items() if name not in tokenizer_class.ignores}
     origin = str(files.config or files.folder)
     _check_own(origin, tokenizer_class, kind, given)

@@ -59,6 +59,8 @@ def test_a_tree_is_converted_and_verified(tree: Path, tmp_path: Path) -> None:
     for name in ("a/one", "b"):
         certificate = tmp_path / "kept" / name / "parity.json"
         assert json.loads(certificate.read_text())["passed"] is True
+    again = run(["gate", "--tree", "tree", "--keep", "kept", "--check", "weights"], tmp_path)
+    assert "kept: a/one, b is there already, and is replaced where this run makes another" in again.stderr
     # What is kept is proven, and can be proven again without a framework.
     proof = run(["verify", "tree/b", "kept/b", "--certificate-only"], tmp_path)
     assert proof.returncode == 0, proof.stderr

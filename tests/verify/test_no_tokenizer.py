@@ -151,5 +151,5 @@ def test_many_conversions_take_the_option(refused: Path, tmp_path: Path, paddle2
 
 
 def test_it_goes_with_the_way_to_torch_only(plain: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no_tokenizer and .* go with the way to torch only"):
+    with pytest.raises(ConfigurationError, match=r"no_tokenizer and .* go with the way to torch only"):
         convert_checkpoint(plain, tmp_path / "output", to="paddle", no_tokenizer=True)

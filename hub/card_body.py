@@ -87,15 +87,15 @@ def _source(proof: Proof) -> str:
 def _license(evidence: Evidence, stated: str | None) -> str | None:
     """What the card says of the license, None where its front matter says enough."""
     if stated is not None:
-        return f"{stated}, as whoever published this repository says."
+        return f"License: {stated}, as whoever published this repository says."
     if evidence.pretrained is not None:
         known = evidence.pretrained.license is not None
-        return None if known else "none is stated for these weights, and this card claims none."
+        return None if known else "No license is stated for these weights, and this card claims none."
     if evidence.community is not None:
-        return "that of these weights in PaddleNLP's community, which is not known here."
+        return "License: that of these weights in PaddleNLP's community, which is not known here."
     if evidence.hub is not None:
-        return "that of the repository from which they came; this card claims none."
-    return "that of the checkpoint, which is not known here." if evidence.weights in ("local", "hub") else None
+        return "License: that of the repository from which they came; this card claims none."
+    return "License: that of the checkpoint, which is not known here." if evidence.weights in ("local", "hub") else None
 
 
 def _conversion(proof: Proof, license: str | None) -> list[str]:
@@ -110,7 +110,7 @@ def _conversion(proof: Proof, license: str | None) -> list[str]:
             lines += [f"- Tokenizer published at {' '.join(f'<{url}>' for url in pretrained.tokenizer_urls)}"]
         if pretrained.counterpart is not None:
             lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
-    lines += [*([f"- License: {line}"] if (line := _license(evidence, license)) is not None else [])]
+    lines += [*([f"- {line}"] if (line := _license(evidence, license)) is not None else [])]
     lines += [
         f"- {evidence.model.source} of PaddleNLP, {evidence.model.target_architecture} of Hugging Face, "
         f"{evidence.tensors} tensors",

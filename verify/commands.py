@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..converters.batch.finding import Found, direction, find_checkpoints, read_checkpoint_list, unmatched
+from ..converters.batch.finding import Found, find_either, read_checkpoint_list, unmatched
 from ..errors import UnknownNameError
 from ..mappings.registry import PRETRAINED, names_of_family
 from ..workers.console import note
@@ -178,8 +178,7 @@ def verify_found(
     """Verify the conversions below `converted` of what is in the tree `source`, or in a list, each under its name
     there. `obtain` gives what stands for items of the Hub, and is told to which library they are converted; the others,
     and the errors, are those of `verify_many` and `Reports`, and `checks` is as typed."""
-    to = "torch" if listed else direction(source)
-    found = read_checkpoint_list(source) if listed else find_checkpoints(source, to=to, output=converted)
+    found, to = (read_checkpoint_list(source), "torch") if listed else find_either(source, output=converted)
     for left_out, reason in found.left_out:
         note(f"left out: {left_out}: {reason}")
     names = [name_of_item(item) for item in found.items]

@@ -6,6 +6,7 @@ import heapq
 import json
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -102,20 +103,15 @@ def find_checkpoints(folder: str | Path, *, to: str = "torch", output: str | Pat
     return Found(tuple(items), tuple(left_out), tuple(failed))
 
 
-def direction(folder: str | Path) -> str:
-    """Where the checkpoints in `folder` and below go: "torch" if there are PaddleNLP's, "paddle" if there are Hugging
-    Face's alone. Raises UnreadableFileError as `find_checkpoints` does for PaddleNLP's."""
+def find_either(folder: str | Path, *, output: str | Path | None = None) -> tuple[Found, str]:
+    """What `find_checkpoints` finds in `folder` and below, of PaddleNLP's if there are any, else of Hugging Face's; and
+    the library to which they are converted. Raises UnreadableFileError as it does for PaddleNLP's."""
     try:
-        find_checkpoints(folder)
+        return find_checkpoints(folder, output=output), "torch"
     except UnreadableFileError:
-        try:
-            find_checkpoints(folder, to="paddle")
-        except UnreadableFileError:
-            pass
-        else:
-            return "paddle"
+        with suppress(UnreadableFileError):
+            return find_checkpoints(folder, to="paddle", output=output), "paddle"
         raise
-    return "torch"
 
 
 def unmatched(found: Found, converted: Path, to: str) -> list[str]:

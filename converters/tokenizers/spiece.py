@@ -7,11 +7,11 @@ file is executed, and every length is checked against what is there.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import RefusedFileError, UnreadableFileError
+from ..formats.exports.wire import Fields, as_bytes, as_number, fields_of, submessage
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """Types of pieces."""
@@ -20,8 +20,6 @@ LARGEST = 64 << 20
 """Bytes; the published files have 760 thousand."""
 
 _MODEL_TYPES = {1: "unigram", 2: "BPE", 3: "word", 4: "character"}
-
-Fields = dict[int, list["int | bytes"]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def read_spiece(path: Path) -> SentencePieceModel:
     except OSError as error:
         raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
-        return _model(path, _fields(data))
+        return _model(path, fields_of(data))
     except (ValueError, struct.error) as error:
         raise UnreadableFileError(f"{path}: is not a complete SentencePiece model: {error}") from error
 
@@ -67,16 +65,16 @@ def _model(path: Path, message: Fields) -> SentencePieceModel:
     if 2 not in message or 3 not in message:
         # They come after the pieces, so a file that was cut between two of these lacks them.
         raise UnreadableFileError(f"{path}: is not a complete SentencePiece model: its specification is missing")
-    trainer, normalizer = _submessage(message, 2), _submessage(message, 3)
-    model_type = _number(trainer, 3, 1)
+    trainer, normalizer = submessage(message, 2), submessage(message, 3)
+    model_type = as_number(trainer, 3, 1)
     if model_type != 1:
         kind = _MODEL_TYPES.get(model_type, str(model_type))
         raise RefusedFileError(f"{path}: is a SentencePiece model of type {kind}; only those of type unigram convert")
-    if _number(trainer, 35, 0) or _number(trainer, 24, 0) or not _number(normalizer, 5, 1):
+    if as_number(trainer, 35, 0) or as_number(trainer, 24, 0) or not as_number(normalizer, 5, 1):
         raise RefusedFileError(
             f"{path}: uses byte_fallback, treat_whitespace_as_suffix or unescaped whitespace, which do not convert"
         )
-    pieces = tuple(_piece(_fields(_bytes(entry))) for entry in message.get(1, []))
+    pieces = tuple(_piece(fields_of(as_bytes(entry))) for entry in message.get(1, []))
     if not pieces:
         raise UnreadableFileError(f"{path}: holds no pieces")
     texts: set[str] = set()
@@ -94,73 +92,12 @@ def _model(path: Path, message: Fields) -> SentencePieceModel:
         raise UnreadableFileError(f"{path}: holds no normal piece")
     charsmap = normalizer.get(2, [b""])[-1]
     return SentencePieceModel(
-        pieces, unknown[0], _bytes(charsmap), bool(_number(normalizer, 3, 1)), bool(_number(normalizer, 4, 1))
+        pieces, unknown[0], as_bytes(charsmap), bool(as_number(normalizer, 3, 1)), bool(as_number(normalizer, 4, 1))
     )
 
 
 def _piece(fields: Fields) -> Piece:
-    (score,) = struct.unpack("<f", _bytes(fields.get(2, [bytes(4)])[-1]))
+    (score,) = struct.unpack("<f", as_bytes(fields.get(2, [bytes(4)])[-1]))
     if score != score or abs(score) == float("inf"):
         raise ValueError("a score is not a finite number")
-    return Piece(_bytes(fields.get(1, [b""])[-1]).decode("utf-8"), score, _number(fields, 3, NORMAL))
-
-
-def _submessage(message: Fields, number: int) -> Fields:
-    # Repeated occurrences of one message are merged, which is the same as reading them in a row.
-    return _fields(b"".join(_bytes(part) for part in message.get(number, [])))
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if not isinstance(value, bytes):
-        raise ValueError("a field has the wrong wire type")
-    return value
-
-
-def _number(fields: Fields, number: int, default: int) -> int:
-    value = fields.get(number, [default])[-1]
-    if not isinstance(value, int):
-        raise ValueError(f"field {number} has the wrong wire type")
-    return value
-
-
-def _fields(data: bytes) -> Fields:
-    fields: Fields = {}
-    for number, value in _walk(data):
-        fields.setdefault(number, []).append(value)
-    return fields
-
-
-def _walk(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        number, wire = key >> 3, key & 7
-        if not number:
-            raise ValueError("a field has the number 0")
-        if wire == 0:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire == 2:
-            length, position = _varint(data, position)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire} is not used in such files")
-        if position + length > len(data):
-            raise ValueError(f"a field of {length} bytes goes beyond the end")
-        yield number, data[position : position + length]
-        position += length
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if position >= len(data) or shift > 63:
-            raise ValueError("a number is cut off or too long")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, position
-        shift += 7
+    return Piece(as_bytes(fields.get(1, [b""])[-1]).decode("utf-8"), score, as_number(fields, 3, NORMAL))

@@ -43,14 +43,16 @@ class RunnerProcess:
         arguments: Sequence[str] = (),
         timeout_seconds: float | None = None,
         reuse_memory: bool = True,
+        script: str | None = None,
     ) -> None:
-        """`python` is found by default; `arguments` are for the runner's script; `reuse_memory` trades memory for time,
-        see REUSE_MEMORY."""
+        """`python` is found by default; `arguments` are for the runner's script, below this folder and by default that
+        of its kind; `reuse_memory` trades memory for time, see REUSE_MEMORY."""
         self.kind = kind
         self.python = python or interpreter_of(kind)
         self.arguments = tuple(arguments)
         self.timeout_seconds = timeout_seconds
         self.reuse_memory = reuse_memory
+        self._script = SCRIPTS / (script or f"{kind}_runner.py")
         self._child: _Child | None = None
         self._stopped = False
         # One child answers one request at a time, whoever asks.
@@ -127,14 +129,13 @@ class RunnerProcess:
         return self._read_answer(line)
 
     def _start(self) -> _Child:
-        script = SCRIPTS / f"{self.kind}_runner.py"
         environment = dict(os.environ)
         # The script finds its helper beside itself, which this variable forbids.
         environment.pop("PYTHONSAFEPATH", None)
         if self.reuse_memory:
             environment.setdefault("GLIBC_TUNABLES", REUSE_MEMORY)
         try:
-            return _Child([self.python, str(script), *self.arguments], environment)
+            return _Child([self.python, str(self._script), *self.arguments], environment)
         except OSError as error:
             raise RunnerError(
                 f"{self.title} cannot be started with {self.python}: {error.strerror or error}."

@@ -1,0 +1,93 @@
+"""How pictures are prepared for a network: what a training configuration says of it, and transformers' words for that.
+
+Values are checked and passed on as plain numbers: PaddleOCR's own code evaluates some of them as Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ....errors import ConfigurationError
+
+Transforms = Sequence[Mapping[str, Any]]
+"""Transforms of a training configuration in their order, each a name and its arguments."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The `fields` of preprocessor_config.json, and PaddleOCR's own `transforms` that do the same. `notes` say what was
+    taken for granted."""
+
+    fields: Mapping[str, Any]
+    transforms: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...] = ()
+
+
+def arguments_of(transforms: Transforms, name: str) -> Mapping[str, Any] | None:
+    """The arguments of the transform of this name, None where there is no such one."""
+    for one in transforms:
+        if name in one:
+            return one[name] if isinstance(one[name], Mapping) else {}
+    return None
+
+
+def refuse_others(name: str, arguments: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise ConfigurationError for arguments of a transform that are not understood."""
+    if unknown := sorted(set(arguments) - set(known)):
+        raise ConfigurationError(
+            f"{name} has {', '.join(unknown)}, which no image processor of transformers can express; known are "
+            f"{', '.join(known)}"
+        )
+
+
+def size_of(name: str, value: Any) -> int:
+    """A number of pixels. Raises ConfigurationError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000:
+        raise ConfigurationError(f"{name} is {value!r}; a whole number of pixels is expected")
+    return value
+
+
+def check_colours(transforms: Transforms) -> None:
+    """Raise ConfigurationError unless pictures are decoded as blue, green and red, or nothing says how."""
+    mode = (arguments_of(transforms, "DecodeImage") or {}).get("img_mode", "BGR")
+    if mode != "BGR":
+        raise ConfigurationError(
+            f"DecodeImage has img_mode {mode!r}; only BGR, as PP-OCR's own configurations have it, is known to be "
+            "expressed by transformers' image processors"
+        )
+
+
+def normalisation(transforms: Transforms, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The scale, means and deviations of NormalizeImage as numbers, those of `usual` where it does not say; channels
+    in the order in which pictures are decoded. Raises ConfigurationError."""
+    given = arguments_of(transforms, "NormalizeImage") or {}
+    refuse_others("NormalizeImage", given, ("scale", "mean", "std", "order", "channel_num"))
+    found = {**usual, **{name: given[name] for name in ("mean", "std") if given.get(name) is not None}}
+    for name in ("mean", "std"):
+        values = found[name]
+        if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_is_number, values)):
+            raise ConfigurationError(f"NormalizeImage has {name} {values!r}; three numbers are expected")
+        found[name] = [float(value) for value in values]
+    return {**found, "scale": _scale(given.get("scale")), "order": str(given.get("order", "hwc"))}
+
+
+def _scale(value: Any) -> float:
+    """A scale as a number; configurations write it as a division."""
+    if value is None:
+        return 1 / 255
+    if _is_number(value):
+        return float(value)
+    match = re.fullmatch(r"\s*([0-9.]{1,12})\s*/\s*([0-9.]{1,12})\s*", value) if isinstance(value, str) else None
+    try:
+        if match is not None:
+            return float(match[1]) / float(match[2])
+    except (ValueError, ZeroDivisionError):
+        pass
+    raise ConfigurationError(f"NormalizeImage has scale {value!r}; a number or a division such as 1./255. is expected")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

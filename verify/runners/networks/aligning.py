@@ -1,0 +1,91 @@
+"""Gives a live model of torch's the constants of Paddle's network, each on its own, so that what is left of a difference
+is that of the weights; and takes them back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Told = Mapping[str, Any]
+"""A constant as a request tells it: `kind`, `where`, `value` and `own`."""
+
+
+class Aligned:
+    """A model whose constants are Paddle's while `align` says so."""
+
+    def __init__(self, torch: Any, model: Any) -> None:
+        self._torch = torch
+        self._model = model
+        self._undo: list[Callable[[], None]] = []
+
+    def align(self, constants: Sequence[Told]) -> list[str]:
+        """Set these constants, and no others; the names of those that concern no module of the model."""
+        while self._undo:
+            self._undo.pop()()
+        idle = []
+        within: list[tuple[Any, Told]] = []
+        for constant in constants:
+            pattern = re.compile(constant["where"])
+            found = [
+                module
+                for name, module in self._model.named_modules()
+                if pattern.search(f"{name} ({type(module).__name__})")
+            ]
+            if not found:
+                idle.append(str(constant["name"]))
+            for module in found:
+                if constant["kind"] == "epsilon":
+                    self._set_epsilon(module, float(constant["value"]))
+                else:
+                    within.append((module, constant))
+        for module in {id(module): module for module, _ in within}.values():
+            self._run_within(module, [constant for one, constant in within if one is module])
+        return idle
+
+    def _set_epsilon(self, module: Any, value: float) -> None:
+        before = module.eps
+        module.eps = value
+        self._undo.append(lambda: setattr(module, "eps", before))
+
+    def _run_within(self, module: Any, constants: Sequence[Told]) -> None:
+        """Let a module compute with other functions than its code calls."""
+        forward, mode = module.forward, self._mode(constants)
+
+        def within(*arguments: Any, **keywords: Any) -> Any:
+            with mode():
+                return forward(*arguments, **keywords)
+
+        module.forward = within
+        self._undo.append(lambda: vars(module).pop("forward"))
+
+    def _mode(self, constants: Sequence[Told]) -> Callable[[], Any]:
+        torch = self._torch
+
+        class Mode(torch.overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]
+            def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                kwargs = dict(kwargs or {})
+                for constant in constants:
+                    function, args, kwargs = _replaced(torch, constant, function, args, kwargs)
+                return function(*args, **kwargs)
+
+        return Mode
+
+
+def _replaced(
+    torch: Any, constant: Told, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """What is called in place of a function with these arguments."""
+    if constant["kind"] == "slope" and function is torch.nn.functional.hardsigmoid:
+        slope = float(constant["value"])
+        return (lambda values, *rest, **more: torch.clamp(values * slope + 0.5, 0.0, 1.0)), args, kwargs
+    if constant["kind"] == "factor":
+        own, value = float(constant["own"]), float(constant["value"])
+        args = tuple(value if isinstance(one, float) and one == own else one for one in args)
+    if constant["kind"] == "double":
+        if function is torch.Tensor.float:
+            function = torch.Tensor.double
+        swap = {torch.float32: torch.float64}
+        args = tuple(swap.get(one, one) if isinstance(one, torch.dtype) else one for one in args)
+        kwargs = {name: swap.get(one, one) if isinstance(one, torch.dtype) else one for name, one in kwargs.items()}
+    return function, args, kwargs

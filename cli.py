@@ -28,6 +28,7 @@ from .options import (
     many_options,
     network_options,
     overwrite_option,
+    paddleocr_option,
     python_option,
     python_options,
     quiet_option,
@@ -139,16 +140,13 @@ def fetch(name: str, output: Path | None, network: Options, as_json: bool) -> No
 @seed_option("random weights")
 @architecture_option
 @overwrite_option
-@python_option("paddle", "PaddleNLP")
-def seed(
-    name: str, output: Path, seed: int, architecture: str | None, overwrite: bool, paddle_python: str | None
-) -> None:
-    """Let PaddleNLP write a checkpoint of NAME at its true size, with seeded weights, into OUTPUT."""
+@bundle("run", paddle_python=python_option("paddle", "PaddleNLP"), paddleocr=paddleocr_option)
+def seed(name: str, output: Path, seed: int, architecture: str | None, overwrite: bool, run: Options) -> None:
+    """Let PaddleNLP write a checkpoint of NAME at its true size, with seeded weights, into OUTPUT; or PaddleOCR, the
+    folder that a training of NAME would leave."""
     from .verify.seeding import seed_checkpoint
 
-    answer = seed_checkpoint(
-        name, output, seed=seed, architecture=architecture, overwrite=overwrite, paddle_python=paddle_python
-    )
+    answer = seed_checkpoint(name, output, seed=seed, architecture=architecture, overwrite=overwrite, **run)
     click.echo(f"{output}: {name}, {answer['parameters']:,} seeded parameters (seed {seed})")
 
 
@@ -208,8 +206,8 @@ def convert(
     if to == "paddle" and any(value is not None and value is not False for value in alterations.values()):
         names = (f"--{name.replace('_', '-')}" for name in alterations)
         raise click.UsageError(f"{', '.join(names)}: not with --to paddle")
-    if recognition["config"] is not None and (to == "paddle" or any(many.values())):
-        raise click.UsageError("--config goes with one PaddleNLP SOURCE; a Hugging Face folder has its config.json")
+    if (recognition["config"] or recognition["dictionary"]) is not None and (to == "paddle" or any(many.values())):
+        raise click.UsageError("--config and --dict go with one SOURCE of Paddle's; a Hugging Face folder has its own")
     if dry_run and (to == "paddle" or any(many.values())):
         raise click.UsageError("--dry-run goes with one SOURCE, on the way to torch")
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume, **memory}
@@ -297,17 +295,17 @@ def verify(
     from .verify.reports.text import certificate_lines, report_lines
 
     if any(many.values()):
-        if faults or certificate_only or recognition["config"] is not None:
-            raise click.UsageError("--faults, --certificate-only and --config go with one SOURCE")
+        if faults or certificate_only or recognition["config"] is not None or recognition["dictionary"] is not None:
+            raise click.UsageError("--faults, --certificate-only, --config and --dict go with one SOURCE")
         options = {"checks": checks, "report_dir": report_dir, "seed": seed, "certificate": not no_certificate}
         return _verify_many(source, converted, many, {**options, "pythons": pythons}, recognition, network, as_json)
     obtain = partial(make_pair_available, source, converted, **network, quiet=as_json or is_quiet())
     if certificate_only:
-        from .verify.certificate import check_certificate
+        from .verify.commands import certify
 
         if faults or checks is not None or report_dir is not None or no_certificate:
             raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
-        check = check_certificate(*obtain(), recognition["config"])
+        check = certify(*obtain(), recognition)
         show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
         return 0 if check.passed else 1
     from .converters.checkpoints.source import is_paddle_folder
@@ -353,7 +351,7 @@ def _verify_many(
     quiet = as_json or is_quiet()
     if all(many.values()):
         raise click.UsageError(ONE_OF_BOTH)
-    recognition = {name: value for name, value in recognition.items() if name != "config"}
+    recognition = {name: value for name, value in recognition.items() if name not in ("config", "dictionary")}
     obtain = lambda found, to: make_listed_available(found, **network, quiet=quiet, to=to)  # noqa: E731
     options = {**options, "listed": many["listed"], "obtain": obtain, "recognition": recognition, "quiet": quiet}
     return _conclude(*verify_found(source, converted, **options), as_json)
@@ -383,6 +381,7 @@ def _conclude(result: GateResult, reports: Reports, as_json: bool) -> int:
 @bundle(
     "run",
     target=target_option,
+    paddleocr=paddleocr_option,
     jobs=jobs_option("Names"),
     checks=checks_option,
     report_dir=report_dir_option,

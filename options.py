@@ -80,6 +80,15 @@ architecture_option = click.option("--architecture", metavar="A", help="PaddleNL
 target_option = click.option("--target", metavar="T", help="Another target of the family than the usual one.")
 
 
+paddleocr_option = click.option(
+    "--paddleocr",
+    type=FOLDER,
+    metavar="PATH",
+    envvar="PADDLE2TORCH_PADDLEOCR",
+    help="Your copy of PaddleOCR: its dictionaries, and to verify, its code. Also PADDLE2TORCH_PADDLEOCR.",
+)
+
+
 def family_option(text: str) -> Callable[[F], F]:
     """A model family; `text` says what for."""
     return click.option("--family", metavar="F", help=text)
@@ -140,7 +149,16 @@ recognition_options = bundle(
     family=family_option("Model family, when the configuration does not say it."),
     architecture=architecture_option,
     target=target_option,
-    config=click.option("--config", type=FOLDER, metavar="FILE", help="Read PaddleNLP's configuration from FILE."),
+    config=click.option(
+        "--config",
+        type=FOLDER,
+        metavar="FILE",
+        help="Read PaddleNLP's configuration from FILE, or PaddleOCR's training configuration (YAML).",
+    ),
+    dictionary=click.option(
+        "--dict", "dictionary", type=FOLDER, metavar="FILE", help="The characters of a text recogniser, one per line."
+    ),
+    paddleocr=paddleocr_option,
 )
 
 python_options = bundle(

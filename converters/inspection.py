@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from ..workers.console import Table, printable
 from .checkpoints.checkpoint import Checkpoint, Recognised, open_checkpoint, recognise
 from .checkpoints.lookalikes import lookalike
 from .checkpoints.targets import recorded_family
+from .formats.tensors import Tensor
+from .images.recognition import OpenedNetwork, RecognisedNetwork, recognise_network
+from .images.source import ImageSource, find_image_source
 from .tokenizers.huggingface import NO_TOKENIZER, SourceTokenizer, read_tokenizer
 
 
@@ -21,7 +25,8 @@ from .tokenizers.huggingface import NO_TOKENIZER, SourceTokenizer, read_tokenize
 class Inspection:
     """The tensors of a checkpoint, as `inspect_checkpoint` describes them, and the notes on how they were read.
     `refusal` says why a checkpoint of PaddleNLP's does not convert as it is; `tokenizer` is the one that would be
-    converted with what was recognised, if there is one."""
+    converted with what was recognised, if there is one. `network` is what a network that reads pictures was recognised
+    as."""
 
     tensors: list[dict[str, Any]]
     with_hash: bool
@@ -29,6 +34,7 @@ class Inspection:
     recognised: Recognised | None = None
     refusal: str | None = None
     tokenizer: SourceTokenizer | None = None
+    network: RecognisedNetwork | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The tensors, the notes, and what the tensors were recognised as, as plain JSON values."""
@@ -43,6 +49,15 @@ class Inspection:
                 "notes": list(found.notes),
                 "becomes": found.plan.target_architecture,
                 "labels": _labels(found),
+            }
+        if (network := self.network) is not None:
+            document["recognised"] = {
+                "family": network.network.name,
+                "architecture": network.name,
+                "becomes": network.network.target,
+                "guesses": list(network.guesses),
+                "notes": list(network.notes),
+                "dropped": {reason: list(names) for reason, names in network.dropped.items()},
             }
         if (tokenizer := self.tokenizer) is not None:
             document["tokenizer"] = {
@@ -74,6 +89,8 @@ class Inspection:
     def lines(self) -> list[str]:
         """What to say under the table."""
         lines = [f"{len(self.tensors)} tensors, {sum(tensor['nbytes'] for tensor in self.tensors):,} bytes"]
+        if self.network is not None:
+            return [*lines, *self.notes, *_network_lines(self.network), *self._refusal_lines()]
         if (found := self.recognised) is None:
             return [*lines, *self.notes, *self._refusal_lines()]
         labels = _labels(found)
@@ -104,11 +121,52 @@ class Inspection:
         ]
 
 
+def tensor_facts(tensors: Mapping[str, Tensor], with_hash: bool = False) -> list[dict[str, Any]]:
+    """Name, dtype, shape and bytes of each tensor; `with_hash` also the sha256 of its elements in C order."""
+    found = []
+    for name, tensor in tensors.items():
+        facts = {"name": name, "dtype": tensor.dtype.name, "shape": list(tensor.shape), "nbytes": tensor.nbytes}
+        if with_hash:
+            digest = hashlib.sha256()
+            for chunk in tensor.chunks():
+                digest.update(chunk.view(np.uint8).data)
+            facts["sha256"] = digest.hexdigest()
+        found.append(facts)
+    return found
+
+
 def _tokenizer_of(checkpoint: Checkpoint, found: Recognised) -> SourceTokenizer | None:
     """The tokenizer beside a checkpoint, None when there is none. Raises what `read_tokenizer` does."""
     configuration = found.configuration
     longest = found.family.longest(configuration)
     return read_tokenizer(checkpoint.source, found.family.name, configuration["vocab_size"], longest)
+
+
+def _network_lines(found: RecognisedNetwork) -> list[str]:
+    """What a network is and becomes, in one line each."""
+    return [
+        f"{found.name}: {found.network.title}, converts to transformers' {found.network.target}",
+        *(f"guessed: {one}" for one in found.guesses),
+        *found.notes,
+        *(f"dropped, {reason}: {len(names)} tensors" for reason, names in found.dropped.items()),
+        *(f"caution: {one}" for one in found.cautions),
+    ]
+
+
+def _inspect_network(
+    source: ImageSource, with_hash: bool, family: str | None, library: Path | None, named: bool
+) -> Inspection:
+    """What a network holds and is. What recognising it fails with is part of the result, unless it was `named` what it
+    should be."""
+    with OpenedNetwork(source) as opened:
+        tensors = tensor_facts(opened.stored, with_hash)
+        opened.check_unchanged()
+        try:
+            return Inspection(tensors, with_hash, network=recognise_network(opened, family, library=library))
+        except Paddle2TorchError as error:
+            if named:
+                raise
+            return Inspection(tensors, with_hash, refusal=str(error))
 
 
 def _labels(found: Recognised) -> list[str]:
@@ -139,22 +197,18 @@ def inspect_checkpoint(
     architecture: str | None = None,
     target: str | None = None,
     config: Path | None = None,
+    dictionary: Path | None = None,
+    paddleocr: Path | None = None,
     converting: bool = False,
 ) -> Inspection:
     """Name, dtype, shape and bytes of every tensor in the order of the file; with `with_hash` also the sha256 of its
     elements in C order, and with one of the others also what the tensors are recognised as. With `converting`, that is
-    tried of any checkpoint of PaddleNLP's, and what it fails with is part of the result. Raises as `open_checkpoint`
-    and `recognise`."""
-    tensors = []
+    tried of any checkpoint of PaddleNLP's, and what it fails with is part of the result. `dictionary` and `paddleocr` go with
+    a network of PaddleOCR's, as in a conversion. Raises as `open_checkpoint` and `recognise`."""
+    if (network := find_image_source(path, family, config, dictionary)) is not None:
+        return _inspect_network(network, with_hash, family, paddleocr, family is not None)
     with open_checkpoint(path) as checkpoint:
-        for name, tensor in checkpoint.tensors.items():
-            facts = {"name": name, "dtype": tensor.dtype.name, "shape": list(tensor.shape), "nbytes": tensor.nbytes}
-            if with_hash:
-                digest = hashlib.sha256()
-                for chunk in tensor.chunks():
-                    digest.update(chunk.view(np.uint8).data)
-                facts["sha256"] = digest.hexdigest()
-            tensors.append(facts)
+        tensors = tensor_facts(checkpoint.tensors, with_hash)
         checkpoint.check_unchanged()
         # Of what is no model, it is said what it is.
         odd = lookalike(list(checkpoint.tensors))

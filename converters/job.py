@@ -22,6 +22,7 @@ from .formats.piecewise import Entry
 from .formats.safetensors_file import check_safetensors, compare_safetensors, write_safetensors
 from .formats.shards import INDEX, Shard, index_of, parse_size, split_into_shards
 from .formats.tensors import LOW_BLOCK_BYTES
+from .images.source import find_image_source
 from .outputs.alterations import (
     Alterations,
     altered_plan,
@@ -70,6 +71,8 @@ def convert_checkpoint(
     resume: bool = False,
     low_memory: bool = False,
     dry_run: bool = False,
+    dictionary: str | Path | None = None,
+    paddleocr: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a PaddleNLP checkpoint into a Hugging Face folder: `config.json` and `model.safetensors`.
@@ -91,6 +94,10 @@ def convert_checkpoint(
     appears only after it has been read back and found equal. With `resume`, an output that is there already is compared
     bit by bit with what would be written, and kept when it is equal; otherwise it is replaced with `overwrite`, and a
     DifferentOutputError without. Raises a Paddle2TorchError otherwise, and leaves nothing.
+
+    A network of PaddleOCR's or PaddleClas's is a folder that a training left, a file of weights in one, or an export;
+    `config` is then the training configuration, `dictionary` the file of its characters where that is not to be found,
+    and `paddleocr` a copy of PaddleOCR, for the dictionaries in it. Nothing of that copy is run.
     """
     output = Path(output)
     block_bytes = LOW_BLOCK_BYTES if low_memory else None
@@ -118,6 +125,33 @@ def convert_checkpoint(
         )
         return _convert(to_paddle, output, overwrite, resume)
     limit = parse_size(max_shard_size) if isinstance(max_shard_size, str) else max_shard_size
+    given = Path(dictionary) if dictionary is not None else None
+    if (network := find_image_source(source, family, Path(config) if config is not None else None, given)) is not None:
+        # Imported here because PaddleNLP's models do not need it.
+        from .image_job import convert_network, refuse_options
+
+        refuse_options(
+            architecture=architecture,
+            target=target,
+            zero_padding_row=zero_padding_row,
+            sentence_transformers=sentence_transformers,
+        )
+        of_network = partial(
+            convert_network,
+            network,
+            output,
+            family=family,
+            library=Path(paddleocr) if paddleocr is not None else None,
+            dtype=dtype,
+            limit=limit,
+            weights_alone=no_tokenizer,
+            low_memory=low_memory,
+            dry_run=dry_run,
+            progress=progress or (lambda stage, done, total: None),
+        )
+        return _convert(of_network, output, overwrite, resume)
+    if dictionary is not None:
+        raise ConfigurationError(f"{source}: a dictionary goes with a network of PaddleOCR's, and this is none")
     to_torch = partial(
         _convert_to_torch,
         source,

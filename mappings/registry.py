@@ -1,5 +1,5 @@
 """The registered families and pretrained names: every module of this folder is a Family but refused.py and this one,
-and has its table of names in names/.
+and has its table of names in names/. Every module of images/ is a Network.
 
 Adding a family is adding a file; nothing here is edited.
 """
@@ -13,38 +13,44 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ConfigurationError, MappingError, UnknownNameError
 from .language.family import Family
+from .language.images.network import Network, Sizes
 from .language.pretrained import MARK, Community, Pretrained, Reference, read_community, read_names, unlisted
 from .language.tokenizers import TokenizerClass, TokenizerFacts
 from .refused import REFUSED
 
 FOLDER = Path(__file__).parent
 
+Kind = TypeVar("Kind", Family, Network)
 
-class _Families(Mapping[str, Family]):
-    """The families by name, which is that of their module. A module is imported when its family is asked for: what
-    concerns one family does not wait for all of them."""
 
-    def __init__(self) -> None:
-        modules = (module.name for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg)
-        self._names = tuple(sorted(name for name in modules if name not in ("refused", Path(__file__).stem)))
-        self._loaded: dict[str, Family] = {}
+class _Modules(Mapping[str, Kind]):
+    """Objects by name, which is that of their module in a folder. A module is imported when its object is asked for:
+    what concerns one does not wait for all of them."""
 
-    def __getitem__(self, name: str) -> Family:
+    def __init__(self, kind: type[Kind], folder: str = "", left_out: tuple[str, ...] = ()) -> None:
+        self._kind = kind
+        self._package = ".".join(filter(None, (__package__, folder)))
+        modules = (module.name for module in pkgutil.iter_modules([str(FOLDER / folder)]) if not module.ispkg)
+        self._names = tuple(sorted(name for name in modules if name not in left_out))
+        self._loaded: dict[str, Kind] = {}
+
+    def __getitem__(self, name: str) -> Kind:
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
 
-    def _load(self, name: str) -> Family:
+    def _load(self, name: str) -> Kind:
         if name not in self._names:
             raise KeyError(name)
-        held = vars(import_module(f"{__package__}.{name}")).values()
-        found = next((value for value in held if isinstance(value, Family) and value.name == name), None)
+        held = vars(import_module(f"{self._package}.{name}")).values()
+        found = next((value for value in held if isinstance(value, self._kind) and value.name == name), None)
         if found is None:
-            raise MappingError(f"{name}.py: holds no family of the name {name}; here every module is a family")
+            kind = self._kind.__name__.lower()
+            raise MappingError(f"{name}.py: holds no {kind} of the name {name}; here every module is a {kind}")
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -57,7 +63,10 @@ class _Families(Mapping[str, Family]):
         return len(self._names)
 
 
-FAMILIES: Mapping[str, Family] = _Families()
+FAMILIES: Mapping[str, Family] = _Modules(Family, left_out=("refused", Path(__file__).stem))
+
+NETWORKS: Mapping[str, Network] = _Modules(Network, "images")
+"""The networks that read pictures, which are no models of PaddleNLP's."""
 
 PRETRAINED: dict[str, Pretrained] = {
     entry.name: entry
@@ -97,6 +106,26 @@ def get_family(name: str) -> Family:
         refuse(name)
         raise UnknownNameError(f"unknown family {name!r}{_near(name, FAMILIES)}")
     return FAMILIES[name]
+
+
+def get_network(name: str) -> Network:
+    """The network of this name. Raises UnknownNameError with the near ones."""
+    if name not in NETWORKS:
+        raise UnknownNameError(f"unknown network {name!r}{_near(name, NETWORKS)}")
+    return NETWORKS[name]
+
+
+@cache
+def seeded_networks() -> Mapping[str, tuple[Network, Sizes]]:
+    """The networks that can be had with seeded weights, by PaddleOCR's official names, each with its sizes."""
+    return {
+        name: (network, sizes) for network in NETWORKS.values() for name, sizes in network.seeded.items()
+    }
+
+
+def is_network_name(name: str) -> bool:
+    """Whether a name is an official one of a network. None of PaddleNLP's is: they need not wait for the networks."""
+    return name not in PRETRAINED and name not in COMMUNITY and name in seeded_networks()
 
 
 def get_pretrained(name: str) -> Pretrained:
@@ -150,6 +179,8 @@ def pretrained_of(family: Family) -> tuple[Pretrained, ...]:
 
 def names_of_family(family: str) -> list[str]:
     """The pretrained names of a family; raises UnknownNameError for one that is unknown or has none."""
+    if family in NETWORKS:
+        return list(NETWORKS[family].seeded)
     names = [entry.name for entry in pretrained_of(get_family(family))]
     if not names:
         raise UnknownNameError(f"family {family} has no pretrained names; known are {families_line()}")

@@ -50,9 +50,18 @@ Stamps = dict[Path, tuple[int, int, int, int]]
 def stamp_files(source: str | Path, converted: Path, config: Path | None = None) -> Stamps:
     """The state of the files of both sides that a certificate covers, to be compared by `check_stamps`: what the
     conversion reads of the source, and whatever lies in the converted folder. Raises UnreadableFileError."""
-    odd = [converted / name for name in odd_entries(converted)]
+    return stamps_of([*_source_files(source, converted, config)[1], *files_of_folder(converted)])
+
+
+def files_of_folder(converted: Path) -> list[Path]:
+    """Whatever lies in a converted folder. Raises UnreadableFileError."""
+    return [*certified_files(converted), *(converted / name for name in odd_entries(converted))]
+
+
+def stamps_of(paths: Iterable[Path]) -> Stamps:
+    """The state of files, of those that are there."""
     stamps: Stamps = {}
-    for path in (*_source_files(source, converted, config)[1], *certified_files(converted), *odd):
+    for path in paths:
         with suppress(FileNotFoundError):
             status = path.stat()
             stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -74,6 +83,13 @@ def make_certificate(
     named by its pretrained name where that led to it, by its repository on the Hub and the commit, else by the last
     part of its path. `config` is a file that was
     its configuration."""
+    return certificate_of(report, converted, _bytes_of(source, converted, config), _mapping(plan))
+
+
+def certificate_of(
+    report: Report, converted: Path, sides: Mapping[str, Any], mapping: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The certificate of a report on two `sides`, whose hashes these are, and between which this is the mapping."""
     document = report.to_json()
     return {
         "format": FORMAT,
@@ -83,8 +99,8 @@ def make_certificate(
         "foreign": not own_record(converted),
         "weights": report.weights,
         "direction": report.direction,
-        **_bytes_of(source, converted, config),
-        "mapping": _mapping(plan),
+        **sides,
+        "mapping": dict(mapping),
         "checks": [{name: value for name, value in check.items() if name != "details"} for check in document["checks"]],
         "not_run": list(report.not_run),
         "could_not_run": dict(report.accidents),
@@ -105,9 +121,14 @@ def _mapping(plan: Plan | InversePlan) -> dict[str, Any]:
         **({"target": plan.family.target} if plan.family.target is not None else {}),
         "tie_word_embeddings": plan.tie_word_embeddings,
         **({"renamed": dict(plan.renamed)} if plan.renamed else {}),
-        "moves": [{**_sources(move), "target": move.target, "transform": move.transform.name} for move in plan.moves],
+        "moves": recorded_moves(plan.moves),
         **_left_out(plan),
     }
+
+
+def recorded_moves(moves: Iterable[Move]) -> list[dict[str, Any]]:
+    """What is written, and of what it is made, as a certificate records it."""
+    return [{**_sources(move), "target": move.target, "transform": move.transform.name} for move in moves]
 
 
 def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..converters.batch.finding import Found, find_either, read_checkpoint_list, unmatched
+from ..converters.images.source import find_image_source
 from ..errors import UnknownNameError
-from ..mappings.registry import PRETRAINED, names_of_family
+from ..mappings.registry import PRETRAINED, is_network_name, names_of_family
 from ..workers.console import note
+from .certificate import check_certificate
+from .faults.networks import with_network_faults
 from .faults.runs import with_faults
 from .gate import run_gate
+from .image_gate import gate_networks
+from .images.certificate import check_network_certificate
+from .images.job import NETWORK_CHECKS, NetworkAsked
 from .job import ALL_CHECKS, CHECKS, verify_checkpoint
 from .many import name_of_item, verify_many
 from .reports.files import Reports, command_line
 from .reports.gate_result import GateResult
-from .reports.result import Report
+from .reports.result import CheckResult, Report
 from .runners.forward import Runners
 from .sides.provenance import with_files
 
@@ -43,7 +50,7 @@ def verify_pair(
     Raises what `obtain`, `verify_checkpoint`, `run_faults` and `Reports` raise.
     """
     chosen = {"check": checks, "seed": seed or None, "faults": faults, "no_certificate": not certificate}
-    chosen |= {**recognition, **pythons}
+    chosen |= {("dict" if name == "dictionary" else name): value for name, value in recognition.items()} | {**pythons}
     command = command_line(["verify", source, str(converted)], chosen)
     reports = Reports(report_dir, [str(converted)], command, quiet=quiet)
     with reports.guard():
@@ -59,14 +66,33 @@ def verify_pair(
             elsewhere=report_dir,
             progress=None if quiet else note,
         )
+        network = find_image_source(source, *(recognition[name] for name in ("family", "config", "dictionary")))
+        if network is not None:
+            report = replace(report, command=command)
+            if faults and report.passed:
+                with Runners(**pythons) as runners:
+                    asked = NetworkAsked(family=recognition["family"], library=recognition["paddleocr"], seed=seed)
+                    tell = None if quiet else note
+                    report = with_network_faults(report, network, converted, asked, runners.networks, tell)
+            return report, reports
         report = with_files(report, source, converted, command, recognition["config"])
         if faults and report.passed:
             on_result = None if quiet else lambda result: note(result.line())
             with Runners(**pythons) as runners:
+                of_paddlenlp = {name: recognition[name] for name in ("family", "architecture", "target", "config")}
                 report = with_faults(
-                    report, source, converted, **recognition, seed=seed, runners=runners, on_result=on_result
+                    report, source, converted, **of_paddlenlp, seed=seed, runners=runners, on_result=on_result
                 )
     return report, reports
+
+
+def certify(source: str, converted: Path, recognition: Mapping[str, Any]) -> CheckResult:
+    """Compare the certificate of a converted folder with the files of both sides, without a framework; raises as
+    `check_certificate` does."""
+    network = find_image_source(source, *(recognition[name] for name in ("family", "config", "dictionary")))
+    if network is not None:
+        return check_network_certificate(network, converted, recognition["paddleocr"])
+    return check_certificate(source, converted, recognition["config"])
 
 
 def gate_names(
@@ -82,6 +108,7 @@ def gate_names(
     keep: Path | None,
     faults: bool,
     target: str | None,
+    paddleocr: Path | None,
     obtain: Callable[[str], None] | None,
     pythons: Mapping[str, Any],
     quiet: bool,
@@ -100,6 +127,7 @@ def gate_names(
             "seed": seed or None,
             "faults": faults,
             "target": target,
+            "paddleocr": paddleocr,
             "check": checks,
             **pythons,
         }
@@ -108,22 +136,34 @@ def gate_names(
 
     _tell_replaced(keep, chosen)
     reports = Reports(report_dir, chosen, repeat(chosen), gate=True, quiet=quiet)
+    networks = [name for name in chosen if is_network_name(name)]
+    models = [name for name in chosen if name not in networks]
     with reports.guard():
-        result = run_gate(
-            chosen,
-            seeded=seeded,
-            seed=seed,
-            checks=chosen_checks(checks),
-            jobs=jobs,
-            keep=keep,
-            faults=faults,
-            target=target,
-            **pythons,
-            obtain=obtain,
-            repeat=repeat,
-            on_result=reports.model,
-            on_wait=note,
-        )
+        found = {}
+        if models or not networks:
+            found |= {
+                model.name: model
+                for model in run_gate(
+                    models,
+                    seeded=seeded,
+                    seed=seed,
+                    checks=chosen_checks(checks),
+                    jobs=jobs,
+                    keep=keep,
+                    faults=faults,
+                    target=target,
+                    **pythons,
+                    obtain=obtain,
+                    repeat=repeat,
+                    on_result=reports.model,
+                    on_wait=note,
+                ).models
+            }
+        asked = NetworkAsked(None if checks is None else chosen_checks(checks), library=paddleocr, seed=seed)
+        inject = {"seeded": seeded, "keep": keep, "faults": faults and not models}
+        of_networks = gate_networks(networks, asked, **inject, **pythons, repeat=repeat, on_result=reports.model)
+        found |= {model.name: model for model in of_networks}
+        result = GateResult(tuple(found[name] for name in chosen), repeat(chosen))
     return result, reports
 
 
@@ -132,6 +172,7 @@ def gate_found(
     arguments: Sequence[str],
     *,
     target: str | None,
+    paddleocr: Path | None,
     jobs: int,
     checks: str | None,
     report_dir: Path | None,
@@ -143,7 +184,7 @@ def gate_found(
     errors, are those of `verify_many` and `Reports`, and `checks` is as typed."""
     for left_out, reason in found.left_out:
         note(f"left out: {left_out}: {reason}")
-    command = command_line(arguments, {"target": target, "check": checks, **pythons})
+    command = command_line(arguments, {"target": target, "paddleocr": paddleocr, "check": checks, **pythons})
     names = [name_of_item(item) for item in found.items]
     _tell_replaced(keep, names)
     reports = Reports(report_dir, names, command, gate=True, quiet=quiet)
@@ -154,6 +195,7 @@ def gate_found(
             keep=keep,
             checks=chosen_checks(checks),
             target=target,
+            paddleocr=paddleocr,
             **pythons,
             command=command,
             on_result=reports.model,
@@ -218,6 +260,9 @@ def chosen_checks(typed: str | None) -> tuple[str, ...]:
     names = tuple(name.strip() for name in typed.split(",") if name.strip())
     if not names:
         raise UnknownNameError("--check names no check")
-    if unknown := [name for name in names if name not in ALL_CHECKS]:
-        raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
+    if unknown := [name for name in names if name not in (*ALL_CHECKS, *NETWORK_CHECKS)]:
+        raise UnknownNameError(
+            f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}, and of networks that read pictures "
+            f"{', '.join(NETWORK_CHECKS)}"
+        )
     return names

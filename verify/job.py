@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.checkpoints.snapshot import name_of_place
+from ..converters.images.source import ImageSource, find_image_source
 from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.language.matching.inverse import InversePlan
 from ..mappings.language.matching.plan import Plan
@@ -21,6 +22,7 @@ from .certificate import Stamps, check_stamps, find_place, make_certificate, sta
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks, named
 from .costs import COMPARING, FRAMEWORKS_START, timed
+from .images.job import NETWORK_CHECKS, NetworkAsked, verify_network
 from .inputs import Inputs
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both
@@ -50,7 +52,7 @@ class Asked:
 
     `published` is what is known of the weights if these are published ones: with all of CHECKS, the checks that need
     it run too. `elsewhere` is the folder of the certificate where `converted` is a foreign one, into which nothing is
-    written, or read-only.
+    written, or read-only. `dictionary` and `paddleocr` are of networks that read pictures.
     """
 
     checks: tuple[str, ...] = CHECKS
@@ -64,10 +66,29 @@ class Asked:
     published: Reference | None = None
     progress: Progress = _silent
     elsewhere: Path | None = None
+    dictionary: Path | None = None
+    paddleocr: Path | None = None
 
     def __post_init__(self) -> None:
-        if unknown := [name for name in self.checks if name not in ALL_CHECKS]:
+        if unknown := [name for name in self.checks if name not in (*ALL_CHECKS, *NETWORK_CHECKS)]:
             raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
+
+    def of_network(self, source: str | Path) -> ImageSource | None:
+        """The files of the network that `source` is, None where it is none."""
+        return find_image_source(source, self.family, self.config, self.dictionary)
+
+    @property
+    def for_network(self) -> NetworkAsked:
+        """The same of a network, whose checks are all asked for where those of PaddleNLP's models are."""
+        return NetworkAsked(
+            checks=None if set(CHECKS) <= set(self.checks) else self.checks,
+            family=self.family,
+            library=self.paddleocr,
+            seed=self.seed,
+            certificate=self.certificate,
+            elsewhere=self.elsewhere,
+            progress=self.progress,
+        )
 
     @property
     def full(self) -> bool:
@@ -109,6 +130,8 @@ def verify_checkpoint(
     runners: Runners | None = None,
     certificate: bool = False,
     elsewhere: Path | None = None,
+    dictionary: str | Path | None = None,
+    paddleocr: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Check that the Hugging Face folder `converted` is the same model as the PaddleNLP checkpoint `source`, or the
@@ -123,6 +146,10 @@ def verify_checkpoint(
     of CHECKS ran, whether they hold or not; into a folder that this package did not write nothing is written, and
     parity.json goes into the folder `elsewhere`, if there is one, as it does where `converted` is read-only. The report
     says where it is, or why there is none.
+
+    A network of PaddleOCR's or PaddleClas's has checks of its own (NETWORK_CHECKS), all of which run for CHECKS;
+    `config` is its training configuration, `dictionary` the file of its characters, `paddleocr` the copy of PaddleOCR
+    whose code builds Paddle's side, in place of the installed one.
     """
     asked = Asked(
         (checks,) if isinstance(checks, str) else tuple(checks),
@@ -135,6 +162,8 @@ def verify_checkpoint(
         certificate=certificate,
         progress=progress or _silent,
         elsewhere=elsewhere,
+        dictionary=Path(dictionary) if dictionary is not None else None,
+        paddleocr=Path(paddleocr) if paddleocr is not None else None,
     )
     with nullcontext(runners) if runners is not None else Runners(paddle_python, torch_python) as used:
         return verify_asked(source, Path(converted), asked, used)
@@ -142,6 +171,10 @@ def verify_checkpoint(
 
 def verify_asked(source: str | Path, converted: Path, asked: Asked, runners: Runners) -> Report:
     """What `verify_checkpoint` does, with these runners."""
+    if (network := asked.of_network(source)) is not None:
+        return verify_network(network, converted, asked.for_network, runners.networks)
+    if unknown := [name for name in asked.checks if name not in ALL_CHECKS]:
+        raise UnknownNameError(f"the check {unknown[0]!r} is one of networks that read pictures; {source} is none")
     started = time.perf_counter()
     found = find_pair(source, converted, asked.config)
     place = find_place(converted, asked.elsewhere) if asked.certificate and asked.full else None

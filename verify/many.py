@@ -16,6 +16,7 @@ from typing import Any
 from ..converters.batch.finding import Found, Item
 from ..converters.batch.places import Sources, absolute_source, items_of, output_places
 from ..converters.checkpoints.source import find_source
+from ..converters.images.source import find_image_source
 from ..converters.job import convert_checkpoint
 from ..errors import (
     ConfigurationError,
@@ -52,6 +53,7 @@ def verify_many(
     seed: int = 0,
     paddle_python: str | None = None,
     torch_python: str | Sequence[str] | None = None,
+    paddleocr: str | Path | None = None,
     command: str | None = None,
     on_result: Callable[[ModelResult], None] | None = None,
 ) -> GateResult:
@@ -84,6 +86,7 @@ def verify_many(
         "target": target,
         "seed": seed,
         "paddle_python": paddle_python,
+        "paddleocr": str(paddleocr) if paddleocr is not None else None,
         "torch_python": torch_python if torch_python is None or isinstance(torch_python, str) else tuple(torch_python),
     }
     names = [name_of_item(item) for item in found.items]
@@ -121,7 +124,7 @@ def verify_item(name: str, source: str, place: str | None, options: Mapping[str,
     """Convert one of many to `place`, or to nowhere that lasts, and verify it, or verify what is there; this is what
     runs on a worker. `run` is the same for all items of a run."""
     started = time.perf_counter()
-    chosen = {key: options[key] for key in ("family", "architecture", "target")}
+    chosen = {key: options[key] for key in ("family", "architecture", "target", "paddleocr")}
     report, error = None, None
     try:
         with (
@@ -142,7 +145,7 @@ def verify_item(name: str, source: str, place: str | None, options: Mapping[str,
                 runners=runners,
                 certificate=options["certificate"],
             )
-            report = with_files(report, source, converted)
+            report = report if report.files else with_files(report, source, converted)
     except MissingDependencyError:
         # The same for every item: one error, not one per item.
         raise
@@ -159,7 +162,9 @@ def verify_item(name: str, source: str, place: str | None, options: Mapping[str,
 
 def _parameters(source: str) -> int:
     """About how many parameters a source has: the bytes of its files, as if all were float32."""
-    return sum(path.stat().st_size for path in find_source(source).files) // 4
+    network = find_image_source(source)
+    files = find_source(source).files if network is None else network.files
+    return sum(path.stat().st_size for path in files) // 4
 
 
 Placed = tuple[Callable[..., ModelResult], Executor | None, int | None]

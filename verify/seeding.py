@@ -12,11 +12,19 @@ from typing import Any
 from ..converters.outputs.folder import new_folder
 from ..converters.outputs.hashes import hash_files
 from ..converters.outputs.record import SEED_FILE, weight_files
-from ..errors import OutputError
+from ..errors import ConfigurationError, OutputError
 from ..mappings.language.fields import as_stored
-from ..mappings.registry import family_of_architecture, get_family, get_pretrained
+from ..mappings.registry import (
+    family_of_architecture,
+    get_family,
+    get_pretrained,
+    is_network_name,
+    seeded_networks,
+)
 from .admission import seeding_fits_beside
+from .images.seeding import seed_network
 from .runners.client import RunnerProcess
+from .runners.networks.processes import NetworkRunners
 
 
 def seed_checkpoint(
@@ -28,8 +36,10 @@ def seed_checkpoint(
     overwrite: bool = False,
     runner: RunnerProcess | None = None,
     paddle_python: str | None = None,
+    paddleocr: Path | None = None,
 ) -> dict[str, Any]:
-    """Let PaddleNLP write a checkpoint of `name` (a pretrained name) into the new folder `output`.
+    """Let PaddleNLP write a checkpoint of `name` (a pretrained name) into the new folder `output`, or PaddleOCR a network
+    of that official name, for which `paddleocr` is a copy of PaddleOCR in place of the installed one.
 
     Values are random but repeatable: matrices and embeddings N(0, 0.02), the padding row included unless it is written
     as zeros in any case, LayerNorm gains N(1, 0.3), every bias N(0, 0.1), so that no mistake is hidden by zeros and
@@ -37,6 +47,8 @@ def seed_checkpoint(
     `parameters` and `seconds`. Raises UnknownNameError, OutputError, MissingDependencyError or RunnerError.
     """
     output = Path(output)
+    if is_network_name(name):
+        return _seed_network(name, output, seed, architecture, overwrite, paddle_python, paddleocr)
     pretrained = get_pretrained(name)
     family = get_family(pretrained.family)
     chosen = family.model(architecture or pretrained.architecture or family.base).source
@@ -46,6 +58,24 @@ def seed_checkpoint(
         with RunnerProcess("paddle", paddle_python) as own:
             return _seed(own, name, pretrained.configuration, chosen, seed, output, overwrite)
     return _seed(runner, name, pretrained.configuration, chosen, seed, output, overwrite)
+
+
+def _seed_network(
+    name: str,
+    output: Path,
+    seed: int,
+    architecture: str | None,
+    overwrite: bool,
+    paddle_python: str | None,
+    library: Path | None,
+) -> dict[str, Any]:
+    if architecture is not None:
+        raise ConfigurationError(f"{name}: --architecture goes with PaddleNLP's models")
+    network, sizes = seeded_networks()[name]
+    with NetworkRunners(paddle_python, []) as runners:
+        return seed_network(
+            name, network, sizes, output, seed=seed, library=library, overwrite=overwrite, runner=runners.paddle
+        )
 
 
 def seed_request(architecture: str, configuration: Mapping[str, Any], folder: Path, seed: int) -> dict[str, Any]:

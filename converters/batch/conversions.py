@@ -150,6 +150,7 @@ def convert_many(
     overwrite: bool = False,
     resume: bool = False,
     low_memory: bool = False,
+    paddleocr: str | Path | None = None,
     on_result: Callable[[ConversionResult], None] | None = None,
 ) -> ManyConversions:
     """Convert many checkpoints into folders below `output`, each as `convert_checkpoint` does.
@@ -176,6 +177,7 @@ def convert_many(
         )
     options = {
         "to": to,
+        "paddleocr": str(paddleocr) if paddleocr is not None else None,
         "family": family,
         "architecture": architecture,
         "target": target,

@@ -31,7 +31,8 @@ class Conversion:
     it; `drop_reason` is all of them in one text. `beside` are the tensors of a head that Hugging Face's class has no
     place for, in a file of their own. `cautions` say what the output cannot be used with. `target` is the family's
     alternative that was asked for, or recorded, None for the usual one. `auto_class` is the class of transformers that
-    loads the output, None on the way to Paddle. `planned`: this is what would have been done, and nothing was.
+    loads the output, None on the way to Paddle. `planned`: this is what would have been done, and nothing was. `for_pictures` are the
+    lines of Python that load a network which reads pictures, and run it.
     """
 
     source: Path
@@ -67,6 +68,7 @@ class Conversion:
     target: str | None = None
     auto_class: str | None = None
     planned: bool = False
+    for_pictures: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> list[str]:
@@ -119,6 +121,8 @@ class Conversion:
         """Python that loads the output; nothing where there is none yet, or none for transformers."""
         if self.planned or self.auto_class is None:
             return []
+        if self.for_pictures:
+            return ["", *self.for_pictures]
         if self.for_sentences:
             # A text of JSON's is one of Python's.
             place = json.dumps(str(self.output), ensure_ascii=False)
@@ -138,7 +142,7 @@ class Conversion:
     def _tokenizer_lines(self) -> list[str]:
         if self.tokenizer is not None:
             return self.tokenizer.lines()
-        return [] if self.no_tokenizer else [NO_TOKENIZER]
+        return [] if self.no_tokenizer or self.for_pictures else [NO_TOKENIZER]
 
 
 def counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:

@@ -17,7 +17,7 @@ from .sentences import FILES_BELOW, entries_below
 from .unfinished import OLD, PARTIAL, remove_abandoned, unfinished
 
 _CONVERTED = re.compile(
-    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
+    r"(config|generation_config|preprocessor_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|parity)\.json"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|model_state\.pdparams"
     rf"|{re.escape(HEAD_FILE)}|spiece\.model|vocab\.txt|vocab\.json|merges\.txt|encoder\.json|vocab\.bpe"
     r"|modules\.json|(sentence_bert_config|config_sentence_transformers)\.json|"
@@ -27,6 +27,7 @@ _CONVERTED = re.compile(
 
 _SEEDED = re.compile(
     r"(config|model_config|generation_config|seeded_weights)\.json|model_state(-.*)?\.pdparams(\.index\.json)?"
+    r"|best_accuracy\.pdparams|config\.yml|dict\.txt"
 )
 """Names of the files of a folder with seeded weights, which SEED_FILE tells from someone's own weights."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from ..language.images.network import BATCH_NORM, Constant, Network, Shapes, Sizes
 from ..language.images.rows import Convolution
 from ..language.rows import Row
 from .parts import db_head, detection, lcnet_v3
 
-TASK = "detection"
+TASK: Final = "detection"
 
 REDUCTION = 4
 
@@ -105,6 +105,7 @@ PP_OCRV5_MOBILE_DET = Network(
     rows=_rows,
     configuration=_configuration,
     architecture=_architecture,
+    defaults={"Backbone.det": False, "Neck.shortcut": True, "Neck.intracl": False},
     constants=(BATCH_NORM, lcnet_v3.FUSED, lcnet_v3.SQUEEZE, NECK_SQUEEZE),
     logits="head.conv_final",
     source_logits="head.binarize.conv3",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ..language.images.network import BATCH_NORM, Network, Shapes, Sizes
 from ..language.rows import Row
 from .parts import lcnet_v3, recognition, svtr
 
-TASK = "recognition"
+TASK: Final = "recognition"
 
 
 def _measure(shapes: Shapes) -> dict[str, Any] | None:
     backbone, head = lcnet_v3.measure(shapes), svtr.measure(shapes)
     if backbone is None or head is None:
         return None
+    svtr.refuse_others(head)
     return {**backbone, **head}
 
 
@@ -63,6 +64,7 @@ PP_OCRV5_MOBILE_REC = Network(
     rows=_rows,
     configuration=_configuration,
     architecture=_architecture,
+    defaults={"Backbone.det": False},
     constants=(BATCH_NORM, lcnet_v3.FUSED, lcnet_v3.SQUEEZE, *svtr.CONSTANTS),
     inputs=((1, 3, 48, 333), (2, 3, 48, 97)),
     logits=svtr.LOGITS,

@@ -109,7 +109,7 @@ def rebuild(pair: Pair, scratch: Path) -> Rebuilt:
         layouts = {to_paddle.WEIGHTS: pdparams_layout(entries)}
     else:
         entries = job.entries_of(pair.checkpoint, pair.plan, pair.alterations)
-        shards = job.spread(pair.plan, entries, limit_of(entries, _files_of_tensors(pair.converted)))
+        shards = job.spread(pair.plan, entries, limit_of(entries, files_of_tensors(pair.converted)))
         written = job.settle(pair.checkpoint, pair.recognised, pair.plan, pair.alterations, shards)
         written.write_small_files(scratch)
         layouts = {shard.name: safetensors_layout(shard.entries, written.metadata) for shard in shards}
@@ -117,7 +117,7 @@ def rebuild(pair: Pair, scratch: Path) -> Rebuilt:
     return Rebuilt({name: path.read_bytes() for name, path in entries_below(scratch).items()}, layouts, section)
 
 
-def _files_of_tensors(folder: Path) -> dict[str, str]:
+def files_of_tensors(folder: Path) -> dict[str, str]:
     """The file of each tensor in a Hugging Face folder that transformers loads."""
     files: dict[str, str] = {}
     for path in find_weights(folder):

@@ -19,6 +19,9 @@ NAMING = ("transformers", "torch")
 TO_TORCH, TO_PADDLE = "PaddleNLP to Hugging Face", "Hugging Face to PaddleNLP"
 """The directions of a conversion."""
 
+TO_TORCH_NETWORKS = "PaddleOCR to Hugging Face"
+"""That of a network which reads pictures, PaddleClas's included."""
+
 
 def utc_now() -> str:
     """The date and time in UTC, to the second, such as 2026-03-01T12:00:00Z."""

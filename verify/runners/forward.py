@@ -27,6 +27,7 @@ from ...mappings.language.matching.plan import Plan
 from ..inputs import Inputs, needed
 from .client import RunnerProcess
 from .environments import find_interpreters
+from .networks.processes import NetworkRunners
 from .outputs import kind_of
 
 
@@ -43,8 +44,16 @@ class Runners:
         self.paddle64 = RunnerProcess("paddle", found.paddle.python, ("--dtype", "float64"), reuse_memory=False)
         self.torches = tuple(RunnerProcess("torch", one.python) for one in found.torch)
         self.torch = self.torches[0]
+        self._networks: NetworkRunners | None = None
         self._pool = ThreadPoolExecutor(2)
         self._begun: dict[RunnerProcess, Future[dict[str, Any]]] = {}
+
+    @property
+    def networks(self) -> NetworkRunners:
+        """The processes for networks that read pictures, with the same interpreters."""
+        if self._networks is None:
+            self._networks = NetworkRunners(self.paddle32.python, [one.python for one in self.torches])
+        return self._networks
 
     def sides(self) -> tuple[Runners, ...]:
         """These runners once for each torch environment, with that one's as `torch`. They share the processes: only
@@ -89,12 +98,15 @@ class Runners:
 
     def rest(self) -> None:
         """End the processes for now; the next request starts them anew."""
-        for runner in (self.paddle32, self.paddle64, *self.torches):
+        for runner in (self.paddle32, self.paddle64, *self.torches, *self._of_networks()):
             runner.close()
+
+    def _of_networks(self) -> tuple[RunnerProcess, ...]:
+        return self._networks.all if self._networks is not None else ()
 
     def stop(self) -> None:
         """End the processes at once and for good; requests under way fail."""
-        for runner in (self.paddle32, self.paddle64, *self.torches):
+        for runner in (self.paddle32, self.paddle64, *self.torches, *self._of_networks()):
             runner.stop()
 
     def __enter__(self) -> Runners:

@@ -10,7 +10,9 @@ from ...language.rows import Dropped, Parameter, Row
 
 THRESHOLD = "head.thresh."
 
-THRESHOLD_REASON = "it makes the map of thresholds, with which the network is trained and nothing is computed afterwards"
+THRESHOLD_REASON = (
+    "it makes the map of thresholds, with which the network is trained and nothing is computed afterwards"
+)
 
 KERNELS = (3, 2, 2)
 

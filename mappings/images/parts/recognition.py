@@ -1,4 +1,9 @@
-"""How lines of text are prepared (PPOCRV5ServerRecImageProcessor of transformers, which the mobile networks share)."""
+"""How lines of text are prepared (RecResizeImg in ppocr/data/imaug/rec_img_aug.py).
+
+PPOCRV5ServerRecImageProcessor, which transformers has for PP-OCRv5, hands the network red, green and blue, where
+PaddleOCR trains with blue, green and red, and smooths what it makes smaller, which OpenCV does not. The class for
+PP-OCRv6 does the same steps, turns the channels around and does not smooth: it is the one that is named.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from ...language.images.preparation import (
     size_of,
 )
 
-PROCESSOR = "PPOCRV5ServerRecImageProcessor"
+PROCESSOR = "PPOCRV6SmallRecImageProcessor"
 
 HEIGHT, WIDTH, MOST = 48, 320, 3200
 """The usual height of a line, the width up to which narrower ones are filled, and the widest that is not squeezed."""
@@ -42,6 +47,11 @@ def prepare(transforms: Transforms) -> Preparation:
     if not isinstance(shape, list | tuple) or len(shape) != 3 or shape[0] != 3:
         raise ConfigurationError(f"RecResizeImg has image_shape {shape!r}; 3, a height and a width are expected")
     height, width = (size_of("image_shape of RecResizeImg", one) for one in shape[1:])
+    if not HEIGHT <= height < 2 * HEIGHT:
+        raise ConfigurationError(
+            f"RecResizeImg has image_shape {shape!r}: of lines {height} pixels high, these networks make no single row of "
+            f"characters; {HEIGHT} is expected"
+        )
     size = {"height": height, "width": width}
     return Preparation(
         {

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ....errors import ConfigurationError
 from ...language.images.network import EPSILON, Constant, Shapes, Sizes
 from ...language.images.rows import BatchNorm, Convolution
 from ...language.rows import Dropped, Linear, Norm, Parameter, Row
@@ -73,6 +74,16 @@ def measure(shapes: Shapes) -> dict[str, Any] | None:
         "classes": classifier[1],
         "guide": {name: shape for name, shape in shapes.items() if name.startswith(GUIDES)},
     }
+
+
+def refuse_others(sizes: Sizes) -> None:
+    """Raise ConfigurationError for sizes that transformers' classes cannot have. To be called once the backbone is
+    known: the networks of PP-OCRv3 have such heads, and no class there."""
+    if sizes["width"] != sizes["hidden"]:
+        raise ConfigurationError(
+            f"the head's encoder has dims {sizes['width']} and hidden_dims {sizes['hidden']}; transformers has one "
+            "hidden_size for both"
+        )
 
 
 def configuration(sizes: Sizes) -> dict[str, Any]:

@@ -85,7 +85,10 @@ class Network:
     of none where there is none, how pictures are prepared, by transformers' `processor_class`. `official` are the names
     that PaddleOCR gives to configurations of this network, in `Global.model_name`. `seeded` are the sizes of the
     networks that tests and the gate have written with seeded weights, by name, and `small` those of one for tests where
-    all of these take long.
+    all of these take long. `losses` are the reasons of drops that take away something which the trained network gives:
+    they are said aloud. `model_type` is transformers', for a kind that shares its class with another of that name.
+    `square` names the one of the sizes that is the height and width of all pictures, where a network takes no others:
+    `inputs` then hold the usual one.
     """
 
     name: str
@@ -102,13 +105,24 @@ class Network:
     processor_class: str
     prepare: Callable[[Transforms], Preparation]
     builder: Literal["PaddleOCR", "PaddleClas"] = "PaddleOCR"
+    square: str | None = None
     logits: str | None = None
     source_logits: str | None = None
     unread: tuple[str, ...] = ()
     official: tuple[str, ...] = ()
     seeded: Mapping[str, Sizes] = field(default_factory=dict)
     small: Sizes | None = None
+    losses: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    model_type: str | None = None
     citation: tuple[str, ...] = ()
+
+    def pictures(self, sizes: Sizes) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the pictures that both are given, for a network of these sizes."""
+        if self.square is None:
+            return self.inputs
+        side = int(sizes[self.square])
+        return tuple((*shape[:2], side, side) for shape in self.inputs)
 
     def rules(self, sizes: Sizes) -> tuple[Rule, ...]:
         """One rule per tensor that a checkpoint of these sizes can hold. Raises MappingError where two share one."""

@@ -24,6 +24,7 @@ class Aligned:
         while self._undo:
             self._undo.pop()()
         idle = []
+        double = any(tensor.dtype is self._torch.float64 for tensor in self._model.parameters())
         within: list[tuple[Any, Told]] = []
         for constant in constants:
             pattern = re.compile(constant["where"])
@@ -37,7 +38,10 @@ class Aligned:
             for module in found:
                 if constant["kind"] == "epsilon":
                     self._set_epsilon(module, float(constant["value"]))
-                else:
+                elif constant["kind"] != "double":
+                    within.append((module, constant))
+                elif double:
+                    self._lift(module)
                     within.append((module, constant))
         for module in {id(module): module for module, _ in within}.values():
             self._run_within(module, [constant for one, constant in within if one is module])
@@ -47,6 +51,13 @@ class Aligned:
         before = module.eps
         module.eps = value
         self._undo.append(lambda: setattr(module, "eps", before))
+
+    def _lift(self, module: Any) -> None:
+        """Let a module hold in double what it keeps in single, whatever the model computes in."""
+        for tensor in module.parameters():
+            if tensor.dtype is self._torch.float32:
+                before, tensor.data = tensor.data, tensor.data.double()
+                self._undo.append(lambda tensor=tensor, before=before: setattr(tensor, "data", before))
 
     def _run_within(self, module: Any, constants: Sequence[Told]) -> None:
         """Let a module compute with other functions than its code calls."""

@@ -11,8 +11,8 @@ import copy
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +44,7 @@ class PaddleNetworks:
     def __init__(self) -> None:
         self._paddle: Any = None
         self._library: str | None = None
+        self._found: tuple[str, str | None] | None = None
         self._model: Any = None
         self._dtype = "float32"
 
@@ -104,7 +105,15 @@ class PaddleNetworks:
                     tensor.set_value(array.astype(self._dtype))
         self._model.eval()
         facts = {"missing": sorted(missing), "unexpected": sorted(unexpected), "mismatched": sorted(shapes)}
-        return {"loading": facts, "library": self._library, "layers": len(self._model.sublayers())}
+        return {
+            "loading": facts,
+            "library": self._library,
+            "digests": {
+                renamed.get(name, name): protocol.digest(tensor.numpy())
+                for name, tensor in self._model.state_dict().items()
+                if renamed.get(name, name) in arrays
+            },
+        }
 
     def run(self, request: protocol.Request) -> protocol.Answer:
         """Give each picture of the file `inputs` to the network; write what it returns to `outputs`, and as
@@ -121,7 +130,7 @@ class PaddleNetworks:
         try:
             for key, array in load_file(protocol.field(request, "inputs")).items():
                 gathered.clear()
-                with paddle.no_grad():
+                with paddle.no_grad(), _making(paddle, self._dtype):
                     result = self._model(paddle.to_tensor(array.astype(self._dtype)))
                 arrays[key] = _answer(result).numpy()
                 if gathered:
@@ -156,27 +165,30 @@ class PaddleNetworks:
     def preprocess(self, request: protocol.Request) -> protocol.Answer:
         """Prepare each picture of the file `pictures`, [height, width, 3] in red, green and blue, with the library's own
         `transforms`, as its configurations name them."""
-        self._find(str(protocol.field(request, "builder")), request.get("library"))
-        transforms = pictures.transforms(protocol.field(request, "transforms"))
+        builder = str(protocol.field(request, "builder"))
+        self._find(builder, request.get("library"))
+        transforms = pictures.transforms(protocol.field(request, "transforms"), builder)
         arrays = {}
         for key, array in load_file(protocol.field(request, "pictures")).items():
-            arrays[key] = np.ascontiguousarray(pictures.prepared(transforms, array)[None])
+            arrays[key] = np.ascontiguousarray(pictures.prepared(transforms, array, builder)[None])
         save_file(arrays, protocol.field(request, "outputs"))
         return {"outputs": sorted(arrays)}
 
     def decode(self, request: protocol.Request) -> protocol.Answer:
-        """The texts that the library reads out of each array of the file `outputs_of`, [lines, steps, characters], with
-        the `dictionary` at a path."""
+        """The texts that the library reads, line by line, where the numbers of classes in the file `numbers`, [lines,
+        steps], are the most probable of `classes`, with the `dictionary` at a path and a `space` behind it."""
         self._find(str(protocol.field(request, "builder")), request.get("library"))
-        reader = pictures.reader(str(protocol.field(request, "dictionary")), bool(request.get("space")))
-        texts = {
-            key: [text for text, _ in reader(array)]
-            for key, array in load_file(protocol.field(request, "outputs_of")).items()
-        }
+        reader = pictures.reader(request.get("dictionary"), bool(request.get("space")))
+        texts = []
+        for line in load_file(protocol.field(request, "numbers"))["numbers"]:
+            probable = _one_hot(line, int(request["classes"]))[None]
+            texts.append(reader(probable)[0][0])
         return {"texts": texts}
 
     def _find(self, builder: str, library: str | None) -> None:
         """Put the library where Python finds it."""
+        if self._found == (builder, library):
+            return
         package, folder = PACKAGES[builder]
         place = Path(library) if library else None
         if place is None:
@@ -191,6 +203,8 @@ class PaddleNetworks:
         if str(place) not in sys.path:
             sys.path.insert(0, str(place))
         self._library = str(place)
+        # Once its folder is one of Python's, a package may be hidden by a module of its own name in it.
+        self._found = (builder, library)
 
     def _built(self, request: protocol.Request) -> Any:
         paddle, builder = self.paddle(), str(protocol.field(request, "builder"))
@@ -218,6 +232,9 @@ class PaddleNetworks:
                 values = tensor.numpy()
                 moved = values * random.uniform(1 - DISTURBED, 1 + DISTURBED, values.shape)
                 tensor.set_value((moved + random.normal(0, DISTURBED / 5, values.shape)).astype(values.dtype))
+            elif tensor.ndim > 1 and not tensor.any():
+                # Tables of places begin as zeros.
+                tensor.set_value(random.normal(0, DISTURBED / 5, tensor.shape).astype(np.float32))
 
     def _calibrate(self, random: np.random.Generator, picture: Any) -> None:
         hooks = [norm.register_forward_pre_hook(_calibrating(random)) for norm in self._norms()]
@@ -238,6 +255,27 @@ def _calibrating(random: np.random.Generator) -> Callable[[Any, Any], None]:
             tensor.set_value(moved.astype(np.float32))
 
     return hook
+
+
+@contextmanager
+def _making(paddle: Any, dtype: str) -> Iterator[None]:
+    """Tensors that a network makes as it runs are of this type, and so are one-hot vectors, which Paddle always makes in
+    single: it mixes no types."""
+    functional = paddle.nn.functional
+    before, plain = paddle.get_default_dtype(), functional.one_hot
+    paddle.set_default_dtype(dtype)
+    functional.one_hot = lambda *given, **named: plain(*given, **named).astype(dtype)
+    try:
+        yield
+    finally:
+        functional.one_hot = plain
+        paddle.set_default_dtype(before)
+
+
+def _one_hot(numbers: protocol.Array, classes: int) -> protocol.Array:
+    made = np.zeros((len(numbers), classes), np.float32)
+    made[np.arange(len(numbers)), numbers] = 1.0
+    return made
 
 
 def _fused_names(own: Mapping[str, Any]) -> dict[str, str]:
@@ -274,29 +312,35 @@ def _without_downloads() -> None:
     except ImportError:
         return
 
-    def refuse(url: str, *rest: Any, **more: Any) -> str:
-        raise protocol.RequestError(f"the network's code would fetch {url}; only the checkpoint's weights are used")
+    download.get_weights_path_from_url = _refuse_download
+    download.get_path_from_url = _refuse_download
 
-    download.get_weights_path_from_url = refuse
-    download.get_path_from_url = refuse
+
+def _refuse_download(url: str, *rest: Any, **more: Any) -> str:
+    raise protocol.RequestError(f"the network's code would fetch {url}; only the checkpoint's weights are used")
 
 
 def _classifier(architecture: Mapping[str, Any]) -> Any:
-    """A network of PaddleClas's. Its package imports what networks do not need, so that its folders stand in for their
-    packages and the modules of architectures alone are run."""
+    """A network of PaddleClas's. Its packages import what networks do not need, so that its folders stand in for them
+    and the modules of architectures alone are run; what would fetch weights is not there."""
     place = next(Path(entry) / "ppcls" for entry in sys.path if (Path(entry) / "ppcls").is_dir())
-    for name, folder in (
-        ("ppcls", place),
-        ("ppcls.arch", place / "arch"),
-        ("ppcls.arch.backbone", place / "arch" / "backbone"),
-    ):
-        if name not in sys.modules:
-            package = ModuleType(name)
-            package.__path__ = [str(folder)]
-            sys.modules[name] = package
     settings = dict(architecture)
-    module = import_module(f"ppcls.arch.backbone.{settings.pop('module')}")
-    return getattr(module, settings.pop("name"))(**settings)
+    name = f"ppcls.arch.backbone.{settings.pop('module')}"
+    for package in ("ppcls", "ppcls.utils", *_packages_of(name), "ppcls.arch.backbone.base"):
+        if package not in sys.modules:
+            stand_in = ModuleType(package)
+            stand_in.__path__ = [str(place.joinpath(*package.split(".")[1:]))]
+            sys.modules[package] = stand_in
+    if (fetching := "ppcls.utils.download") not in sys.modules:
+        sys.modules[fetching] = ModuleType(fetching)
+        vars(sys.modules[fetching])["get_weights_path_from_url"] = _refuse_download
+    return getattr(import_module(name), settings.pop("name"))(**settings)
+
+
+def _packages_of(module: str) -> list[str]:
+    """The packages that a module lies in, the outer ones first."""
+    parts = module.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def main() -> None:

@@ -62,8 +62,8 @@ class TorchNetworks:
         return {"versions": {"python": platform.python_version(), "numpy": np.__version__, **found}}
 
     def load(self, request: protocol.Request) -> protocol.Answer:
-        """Load `folder` as a user does, with the class `auto_class` and its path alone, and then compute in `dtype`;
-        `class` is what came, and `loading` names what did not fit."""
+        """Load `folder` as a user does, with the class `auto_class`, its path and `dtype` alone: what a class keeps in
+        single stays so. `class` is what came, and `loading` names what did not fit."""
         torch, transformers = self.frameworks()
         folder, self._dtype = protocol.existing_folder(request), protocol.requested_dtype(request)
         auto_class = str(protocol.field(request, "auto_class"))
@@ -72,15 +72,26 @@ class TorchNetworks:
             raise protocol.RequestError(
                 f"transformers {transformers.__version__} has no {auto_class}; version 5.24 has it"
             )
-        model, loading = loader.from_pretrained(folder, output_loading_info=True)
-        self._model = model.eval().to(getattr(torch, self._dtype))
+        model, loading = loader.from_pretrained(
+            folder, dtype=getattr(torch, self._dtype), output_loading_info=True
+        )
+        self._model = model.eval()
         self._aligned = aligning.Aligned(torch, self._model)
         named = {
             "missing": loading["missing_keys"],
             "unexpected": loading["unexpected_keys"],
             "mismatched": [name for name, *_ in loading["mismatched_keys"]],
         }
-        return {"class": type(model).__name__, "loading": {label: sorted(map(str, one)) for label, one in named.items()}}
+        return {
+            "class": type(model).__name__,
+            "loading": {label: sorted(map(str, one)) for label, one in named.items()},
+            # How many batches were seen is no number that anything is computed with.
+            "digests": {
+                name: protocol.digest(tensor.detach().numpy())
+                for name, tensor in self._model.state_dict().items()
+                if not name.endswith("num_batches_tracked")
+            },
+        }
 
     def run(self, request: protocol.Request) -> protocol.Answer:
         """Give each picture of the file `inputs` to the model, with these `constants` of Paddle's and no others; write
@@ -110,22 +121,18 @@ class TorchNetworks:
         finally:
             if hook is not None:
                 hook.remove()
-        if request.get("checked", True):
+        # What a class keeps in single, and no constant lifts, is not computed in double.
+        kept = self._dtype == "float64" and any(one.dtype is torch.float32 for one in self._model.parameters())
+        if request.get("checked", True) and not kept:
             return {"idle": idle, "outputs": protocol.write_outputs(request, arrays, self._dtype)}
         return {"idle": idle, "outputs": sorted(_saved(request, arrays))}
 
     def preprocess(self, request: protocol.Request) -> protocol.Answer:
         """Prepare each picture of the file `pictures`, [height, width, 3] in red, green and blue, as a user does who
         loads the image processor of `folder` with its path alone."""
-        _, transformers = self.frameworks()
-        try:
-            from PIL import Image
+        processor = self._processor(request)
+        from PIL import Image
 
-            processor = transformers.AutoImageProcessor.from_pretrained(protocol.existing_folder(request))
-        except (ImportError, RuntimeError) as error:
-            raise protocol.FrameworkMissingError(
-                f"transformers' image processors cannot be loaded, which need torchvision: {error}"
-            ) from error
         arrays = {}
         for key, array in load_file(protocol.field(request, "pictures")).items():
             given = processor(images=Image.fromarray(array), return_tensors="pt")
@@ -133,15 +140,26 @@ class TorchNetworks:
         return {"class": type(processor).__name__, "outputs": sorted(_saved(request, arrays))}
 
     def decode(self, request: protocol.Request) -> protocol.Answer:
-        """The texts that the image processor of `folder` reads out of each array of the file `outputs_of`, [lines,
-        steps, characters]."""
+        """The texts that the image processor of `folder` reads, line by line, where the numbers of classes in the file
+        `numbers`, [lines, steps], are the most probable of `classes`."""
         torch, transformers = self.frameworks()
-        processor = transformers.AutoImageProcessor.from_pretrained(protocol.existing_folder(request))
-        texts = {}
-        for key, array in load_file(protocol.field(request, "outputs_of")).items():
-            answer = transformers.modeling_outputs.BaseModelOutputWithNoAttention(torch.from_numpy(array))
-            texts[key] = [one["text"] for one in processor.post_process_text_recognition(answer)]
+        processor = self._processor(request)
+        texts = []
+        for line in load_file(protocol.field(request, "numbers"))["numbers"]:
+            probable = torch.nn.functional.one_hot(torch.from_numpy(line), int(request["classes"])).float()[None]
+            answer = transformers.modeling_outputs.BaseModelOutputWithNoAttention(probable)
+            texts.append(processor.post_process_text_recognition(answer)[0]["text"])
         return {"texts": texts}
+
+    def _processor(self, request: protocol.Request) -> Any:
+        """The image processor of `folder`, loaded with its path alone."""
+        _, transformers = self.frameworks()
+        try:
+            return transformers.AutoImageProcessor.from_pretrained(protocol.existing_folder(request))
+        except (ImportError, RuntimeError) as error:
+            raise protocol.FrameworkMissingError(
+                f"transformers' image processors, which need torchvision and Pillow: {error}"
+            ) from error
 
 
 def _first(result: Any) -> Any:

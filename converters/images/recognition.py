@@ -1,0 +1,223 @@
+"""What the tensors of a network are, and what the training configuration says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ...errors import ConfigurationError, UnmatchedTensorsError, UnreadableFileError
+from ...mappings.language.images.network import Network, Sizes
+from ...mappings.language.images.preparation import Preparation
+from ...mappings.language.matching.plan import TensorFacts
+from ...mappings.language.rules import Kind, Move, Rule
+from ...mappings.registry import NETWORKS, get_network
+from ..formats.exports.file import open_export
+from ..formats.pdparams import PdparamsFile, open_pdparams
+from ..formats.tensors import Tensor
+from .architecture import check_architecture
+from .characters import Characters, read_characters
+from .source import ImageSource
+from .training import TWO_NETWORKS, Training, read_training
+
+_FIRST = re.compile(r"(?:backbone|neck|head|conv1|blocks[2-6]|last_conv|fc)\.")
+"""How the names of a network's tensors begin, behind a prefix."""
+
+
+class OpenedNetwork:
+    """The tensors of a network, which stay on disk until they are read, under its own names. Use it as a context
+    manager. `prefix` is what stood before all of them, `others` are the tensors of other networks in the file."""
+
+    def __init__(self, source: ImageSource) -> None:
+        """Open the weights. Raises UnreadableFileError and RefusedFileError."""
+        self.source = source
+        self.file: PdparamsFile = open_export(source.weights) if source.is_export else open_pdparams(source.weights)
+        self.stored = dict(self.file.tensors)
+        try:
+            if not self.stored:
+                raise UnreadableFileError(f"{source.weights}: holds no tensor")
+            self.prefix, names = _without_prefix(self.stored)
+            self.tensors: dict[str, Tensor] = {name: self.stored[stored] for name, stored in names.items()}
+            kept = set(names.values())
+            self.others = tuple(name for name in self.stored if name not in kept)
+        except BaseException:
+            self.file.close()
+            raise
+
+    @property
+    def facts(self) -> dict[str, TensorFacts]:
+        """Element type and shape of each tensor."""
+        return {name: TensorFacts(tensor.dtype.name, tensor.shape) for name, tensor in self.tensors.items()}
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError when the weights changed since they were opened."""
+        self.file.check_unchanged()
+
+    def __enter__(self) -> OpenedNetwork:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+
+def _without_prefix(names: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The prefix of a network's tensors, and their names without it with those in the file. Of the networks of a
+    distillation, the student. Raises UnmatchedTensorsError for several others."""
+    prefixes: dict[str, dict[str, str]] = {}
+    for name in names:
+        match = _FIRST.search(name)
+        # Of a name that begins in none of these ways, nothing is known: the rules will say so.
+        start = match.start() if match is not None and (match.start() == 0 or name[match.start() - 1] == ".") else 0
+        prefixes.setdefault(name[:start], {})[name[start:]] = name
+    if len(prefixes) == 1:
+        return next(iter(prefixes.items()))
+    for prefix in (f"{one}." for one in TWO_NETWORKS):
+        if prefix in prefixes and all(other.rstrip(".") in TWO_NETWORKS for other in prefixes):
+            return prefix, prefixes[prefix]
+    listed = ", ".join(sorted(repr(prefix) for prefix in prefixes)[:5])
+    raise UnmatchedTensorsError(
+        f"the tensors have the prefixes {listed}: one network is expected, or a distillation with {TWO_NETWORKS[0]}"
+    )
+
+
+@dataclass(frozen=True)
+class RecognisedNetwork:
+    """What a network was recognised as: its kind and sizes, its rules, the training configuration, the characters, and
+    how pictures are prepared, None of each where there is none. `guesses` and `notes` are to be printed, `cautions` too,
+    whatever else is not."""
+
+    network: Network
+    sizes: Sizes
+    rules: tuple[Rule, ...]
+    training: Training | None
+    characters: Characters | None
+    preparation: Preparation
+    guesses: tuple[str, ...]
+    notes: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the network is called: its official name where the configuration states one, else its kind."""
+        stated = self.training.model_name if self.training is not None else None
+        return stated if stated is not None and stated in self.network.official else self.network.name
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """What is written."""
+        return tuple(move for rule in self.rules if rule.kind is Kind.MAPPED for move in rule.moves())
+
+    @property
+    def dropped(self) -> dict[str, tuple[str, ...]]:
+        """The reasons why tensors are dropped, each with their names."""
+        found: dict[str, tuple[str, ...]] = {}
+        for rule in self.rules:
+            if rule.kind is Kind.DROPPED:
+                found[str(rule.reason)] = (*found.get(str(rule.reason), ()), *rule.sources)
+        return found
+
+
+def recognise_network(
+    opened: OpenedNetwork, family: str | None = None, no_characters: bool = False, library: Path | None = None
+) -> RecognisedNetwork:
+    """Settle the kind and the sizes of a network by its tensors, and what the training configuration says of it.
+
+    `family` overrides the kind. With `no_characters`, neither characters nor the preparation of pictures are settled.
+    `library` is a copy of PaddleOCR, for its dictionaries. Raises UnknownNameError, ConfigurationError and
+    UnmatchedTensorsError.
+    """
+    source = opened.source
+    training = read_training(source.training) if source.training is not None else None
+    network, sizes, guesses = _kind(opened, family, training)
+    if problems := network.problems(sizes, opened.facts):
+        raise UnmatchedTensorsError(f"{source.weights}: the tensors do not fit {network.name}: {'; '.join(problems)}")
+    notes, cautions = [], []
+    if opened.prefix:
+        notes.append(f"the names of the tensors begin with {opened.prefix}, which is left out")
+    if opened.others:
+        notes.append(f"{len(opened.others)} tensors of the distillation's other networks are left out")
+    if source.passed_over:
+        others = ", ".join(source.passed_over)
+        notes.append(f"{source.weights.name} is read, and not {others} beside it; pass the file if that is meant")
+    if training is not None:
+        check_architecture(network, sizes, training.section(opened.prefix), str(training.path))
+    if sizes.get("fused"):
+        notes.append(
+            "the blocks are fused, as exports have them: each convolution becomes the first branch of its block, and "
+            "what transformers' class has besides adds nothing"
+        )
+    characters = None
+    if network.task == "recognition" and not no_characters:
+        characters = read_characters(source, training, int(sizes["classes"]), library)
+        notes.append(characters.line)
+        guesses += (characters.guess,) if characters.guess is not None else ()
+        if characters.reversed:
+            cautions.append(
+                "PaddleOCR turns texts around that it reads with an Arabic dictionary; transformers' image processor "
+                "does not: turn each text around yourself"
+            )
+    try:
+        preparation = network.prepare(training.transforms if training is not None else ())
+    except ConfigurationError as error:
+        origin = training.path if training is not None else source.path
+        raise ConfigurationError(f"{origin}: {error}") from error
+    notes += preparation.notes
+    rules = network.rules(sizes)
+    cautions += dict.fromkeys(str(rule.reason) for rule in rules if rule.reason in network.losses)
+    return RecognisedNetwork(
+        network, sizes, rules, training, characters, preparation, guesses, tuple(notes), tuple(cautions)
+    )
+
+
+def _kind(
+    opened: OpenedNetwork, family: str | None, training: Training | None
+) -> tuple[Network, Sizes, tuple[str, ...]]:
+    """The kind of a network and its sizes: as it is named, else the one that its tensors fit."""
+    shapes = {name: tensor.shape for name, tensor in opened.tensors.items()}
+    if family is not None:
+        chosen = get_network(family)
+        sizes = chosen.measure(shapes)
+        if sizes is None:
+            raise UnmatchedTensorsError(
+                f"{opened.source.weights}: the tensors are not those of {family}, {chosen.title}{_seen(shapes)}"
+            )
+        return chosen, sizes, ()
+    found = [(network, sizes) for network in NETWORKS.values() if (sizes := network.measure(shapes)) is not None]
+    if len(found) > 1 and training is not None:
+        # Their tensors are alike, and the configuration says what none of them tells.
+        section = training.section(opened.prefix)
+        found = [one for one in found if _describes(*one, section)] or found
+    if len(found) != 1:
+        fitting = " and ".join(network.name for network, _ in found)
+        raise UnmatchedTensorsError(
+            f"{opened.source.weights}: the tensors fit {fitting}; choose with --family"
+            if found
+            else f"{opened.source.weights}: the tensors are those of no known network{_seen(shapes)}; known are "
+            f"{', '.join(NETWORKS)}"
+        )
+    network, sizes = found[0]
+    stated = training.model_name if training is not None else None
+    if stated is None or stated not in network.official:
+        return network, sizes, (f"{network.name}, from the names and shapes of the tensors",)
+    return network, sizes, ()
+
+
+def _describes(network: Network, sizes: Sizes, section: Mapping[str, Any]) -> bool:
+    """Whether a training configuration's section is that of a network."""
+    try:
+        check_architecture(network, sizes, section, "")
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _seen(shapes: Mapping[str, Any]) -> str:
+    """The parts that tensors belong to, for a message."""
+    parts = sorted({".".join(name.split(".")[:2]) for name in shapes})
+    more = f" and {len(parts) - 8} more" if len(parts) > 8 else ""
+    return f" (they belong to {', '.join(parts[:8])}{more})"

@@ -1,0 +1,130 @@
+"""The configuration of a training of PaddleOCR's or PaddleClas's: a YAML file, of which only plain values are read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError, MissingDependencyError, UnreadableFileError
+from ...mappings.language.images.preparation import Transforms
+
+SUFFIXES = (".yml", ".yaml")
+
+NAMES = ("config.yml", "config.yaml")
+"""What PaddleOCR's training leaves beside its weights."""
+
+MOST_BYTES = 4 << 20
+
+TWO_NETWORKS = ("Student", "Student2", "Teacher")
+"""What a distillation calls its networks."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training configuration: what of it concerns a converted network.
+
+    `architecture` is the section that builds the network, that of the student where there are several; `transforms`
+    prepare the pictures that the trained network is evaluated with; `dictionary` is the path to the characters as it
+    stands there, and `space` says that a blank follows them.
+    """
+
+    path: Path
+    model_name: str | None
+    architecture: Mapping[str, Any]
+    transforms: Transforms
+    dictionary: str | None
+    space: bool
+
+    def section(self, prefix: str) -> Mapping[str, Any]:
+        """The architecture of the network whose tensors have this prefix, such as "Student."."""
+        models = self.architecture.get("Models")
+        chosen = models.get(prefix.rstrip(".")) if isinstance(models, Mapping) else self.architecture
+        return chosen if isinstance(chosen, Mapping) else {}
+
+
+def read_training(path: Path) -> Training:
+    """Read a training configuration safely: a tag that would make an object of it is refused.
+
+    Raises UnreadableFileError for what is no such file, ConfigurationError for one without a section on the
+    architecture, and MissingDependencyError without PyYAML.
+    """
+    document = _document(path)
+    if not isinstance(document, Mapping):
+        raise UnreadableFileError(f"{path}: is no training configuration: a mapping of sections is expected")
+    general = _section(path, document, "Global")
+    architecture = _section(path, document, "Architecture") or _section(path, document, "Arch")
+    if not architecture:
+        raise ConfigurationError(
+            f"{path}: has no section Architecture; the configuration is expected that the network was trained with"
+        )
+    dictionary = general.get("character_dict_path")
+    if dictionary is not None and not isinstance(dictionary, str):
+        raise ConfigurationError(f"{path}: Global.character_dict_path is {dictionary!r}; a path is expected")
+    name = general.get("model_name")
+    return Training(
+        path,
+        name if isinstance(name, str) else None,
+        architecture,
+        _transforms(path, document),
+        dictionary,
+        bool(general.get("use_space_char", False)),
+    )
+
+
+def dump_training(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a training configuration. Raises MissingDependencyError without PyYAML."""
+    path.write_text(_yaml(path).safe_dump(json.loads(json.dumps(document)), sort_keys=False), "utf-8")
+
+
+def _yaml(path: Path) -> Any:
+    """The library that reads and writes YAML."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path}: a training configuration takes PyYAML: {sys.executable} -m pip install 'pyyaml>=6'", str(error)
+        ) from error
+    return yaml
+
+
+def _document(path: Path) -> Any:
+    yaml = _yaml(path)
+    try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise UnreadableFileError(f"{path}: has {size:,} bytes; a training configuration has at most {MOST_BYTES:,}")
+        return yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        what = " ".join(str(error).split())
+        raise UnreadableFileError(f"{path}: is no YAML of plain values: {what}") from error
+
+
+def _section(path: Path, document: Mapping[Any, Any], name: str) -> Mapping[str, Any]:
+    section = document.get(name) or {}
+    if not isinstance(section, Mapping):
+        raise ConfigurationError(f"{path}: {name} is {section!r}; a section is expected")
+    return section
+
+
+def _transforms(path: Path, document: Mapping[Any, Any]) -> Transforms:
+    """The transforms of the evaluation: PaddleOCR has them under Eval, PaddleClas in two places."""
+    places = (
+        ("Eval", "dataset", "transforms"),
+        ("DataLoader", "Eval", "dataset", "transform_ops"),
+        ("Infer", "transforms"),
+    )
+    for place in places:
+        found: Any = document
+        for name in place:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        if found is None:
+            continue
+        if not isinstance(found, list) or not all(isinstance(one, Mapping) and len(one) == 1 for one in found):
+            raise ConfigurationError(f"{path}: {'.'.join(place)} is no list of transforms")
+        return found
+    return ()

@@ -1,0 +1,70 @@
+"""The processes that run a network: PaddleOCR's or PaddleClas's in Paddle's environment, transformers' in torch's."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from ....errors import MissingDependencyError
+from ..client import RunnerProcess
+from ..environments import Kind, find_interpreters
+
+PACKAGES: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "paddle": (
+        ("paddlepaddle==3.3.1", "opencv-python-headless==4.11.0.86"),
+        ("unstructured-paddleocr==2.10.0", "paddleclas==2.6.0"),
+    ),
+    "torch": (
+        ("torch==2.13.0", "torchvision==0.28.0", "transformers==5.24.0", "opencv-python-headless==5.0.0.93"),
+        (),
+    ),
+}
+"""What each side needs for networks that read pictures, in the versions that were tested together, and what of it is to
+be installed without the packages that it asks for: of the two libraries of networks, nothing else is used."""
+
+
+class NetworkProcess(RunnerProcess):
+    """A process for networks, which says what it lacks of their packages."""
+
+    def _missing(self, detail: str) -> MissingDependencyError:
+        python = shlex.quote(self.python)
+        needed, alone = PACKAGES[self.kind]
+        commands = [f"{python} -m pip install {' '.join(needed)}"]
+        if alone:
+            commands.append(f"{python} -m pip install --no-deps {' '.join(alone)}")
+        what = "networks of PaddleOCR's and PaddleClas's" if self.kind == "paddle" else "transformers' networks"
+        return MissingDependencyError(
+            f"{what} cannot be run with {self.python} ({detail}): {' && '.join(commands)}", detail
+        )
+
+
+class NetworkRunners:
+    """One process for Paddle's side and one for each torch environment; they start when they are first asked. Use it as
+    a context manager."""
+
+    def __init__(self, paddle_python: str | None = None, torch_python: str | Sequence[str] | None = None) -> None:
+        """The interpreters are found as `find_interpreters` finds them."""
+        found = find_interpreters(paddle_python, torch_python)
+        self.paddle = NetworkProcess("paddle", found.paddle.python, script="networks/paddle_networks.py")
+        self.torches = tuple(
+            NetworkProcess("torch", one.python, script="networks/torch_networks.py") for one in found.torch
+        )
+
+    @property
+    def all(self) -> tuple[RunnerProcess, ...]:
+        """Every process."""
+        return (self.paddle, *self.torches)
+
+    def close(self) -> None:
+        """End the processes."""
+        for runner in self.all:
+            runner.close()
+
+    def __enter__(self) -> NetworkRunners:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -144,8 +144,8 @@ def _model(model: ModelResult, identity: str, shown: Any) -> dict[str, Any]:
     return {
         **document,
         "tally": tally(report),
-        "worst64": worst(report.check("float64")),
-        "worst32": worst(report.check("float32")),
+        "worst64": worst(report.worst_check("float64")),
+        "worst32": worst(report.worst_check("float32")),
         "facts": f"{report.architecture}, {report.parameters:,} parameters in {report.tensors} tensors, "
         f"{report.weights} weights",
         "said": [line[0].upper() + line[1:] for line in said_lines(report)],

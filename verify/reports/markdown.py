@@ -77,8 +77,8 @@ def _row(model: ModelResult) -> str:
             _marked(model),
             tally(report),
             report.weights,
-            worst(report.check("float64")),
-            worst(report.check("float32")),
+            worst(report.worst_check("float64")),
+            worst(report.worst_check("float32")),
             where(report),
         ]
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"

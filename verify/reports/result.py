@@ -28,6 +28,10 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+OF_NETWORKS = {"float64": "aligned", "float32": "as_shipped"}
+"""The checks of networks that read pictures in the places of those of models."""
+
+
 @dataclass(frozen=True)
 class CheckResult:
     """One check that ran. `worst` and `limit` are in the check's own measure, stated in `measure`; `where` names the
@@ -159,6 +163,10 @@ class Report:
     def check(self, name: str) -> CheckResult | None:
         """The check of this name, or None when it did not run."""
         return next((check for check in self.checks if check.name == name), None)
+
+    def worst_check(self, dtype: str) -> CheckResult | None:
+        """The check that compares what the frameworks compute in a type, float64 or float32, under whatever name."""
+        return self.check(dtype) or self.check(OF_NETWORKS[dtype])
 
     def assert_passed(self) -> Report:
         """Return the report; raise ParityError naming every failed check when one failed."""

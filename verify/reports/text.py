@@ -43,8 +43,8 @@ def gate_rows(result: GateResult) -> list[list[str]]:
                 model.name,
                 f"{report.parameters:,}",
                 str(report.tensors),
-                worst(report.check("float64")),
-                worst(report.check("float32")),
+                worst(report.worst_check("float64")),
+                worst(report.worst_check("float32")),
                 where(report),
                 f"{model.seconds:.1f}",
                 verdict(model),
@@ -155,7 +155,7 @@ def not_run_label(report: Report, name: str) -> str:
 def where(report: Report) -> str:
     """Where the float64 run diverges first or most; the first failed check of another kind is named too, and what the
     check of the layers found."""
-    forward = report.check("float64") or report.check("float32")
+    forward = report.worst_check("float64") or report.worst_check("float32")
     failed = [check for check in report.checks if not check.passed and check is not forward]
     named = [check for check in failed if check is failed[0] or check.name == "layers"]
     return "; ".join([*([forward.where] if forward else []), *(f"{check.name}: {check.where}" for check in named)])

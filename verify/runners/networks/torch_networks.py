@@ -69,9 +69,8 @@ class TorchNetworks:
         auto_class = str(protocol.field(request, "auto_class"))
         loader = getattr(transformers, auto_class, None)
         if loader is None:
-            raise protocol.RequestError(
-                f"transformers {transformers.__version__} has no {auto_class}; version 5.24 has it"
-            )
+            # No difference of the folder's.
+            raise protocol.FrameworkMissingError(f"transformers {transformers.__version__} has no {auto_class}")
         model, loading = loader.from_pretrained(
             folder, dtype=getattr(torch, self._dtype), output_loading_info=True
         )

@@ -28,8 +28,8 @@ from .tokenizers.huggingface import write_json
 
 @dataclass(frozen=True)
 class WrittenNetwork:
-    """All that a conversion writes, settled before it begins: it follows from the source and the alterations alone, byte
-    for byte. `documents` are the small files by name."""
+    """All that a conversion writes, settled before it begins: it follows from the source and the alterations alone,
+    byte for byte. `documents` are the small files by name."""
 
     shards: Sequence[Shard]
     metadata: dict[str, str]

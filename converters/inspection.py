@@ -203,8 +203,8 @@ def inspect_checkpoint(
 ) -> Inspection:
     """Name, dtype, shape and bytes of every tensor in the order of the file; with `with_hash` also the sha256 of its
     elements in C order, and with one of the others also what the tensors are recognised as. With `converting`, that is
-    tried of any checkpoint of PaddleNLP's, and what it fails with is part of the result. `dictionary` and `paddleocr` go with
-    a network of PaddleOCR's, as in a conversion. Raises as `open_checkpoint` and `recognise`."""
+    tried of any checkpoint of PaddleNLP's, and what it fails with is part of the result. `dictionary` and `paddleocr`
+    go with a network of PaddleOCR's, as in a conversion. Raises as `open_checkpoint` and `recognise`."""
     if (network := find_image_source(path, family, config, dictionary)) is not None:
         return _inspect_network(network, with_hash, family, paddleocr, family is not None)
     with open_checkpoint(path) as checkpoint:

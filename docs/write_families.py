@@ -7,9 +7,10 @@ from pathlib import Path
 
 from paddle2torch.mappings.language.beside import HEAD_FILE
 from paddle2torch.mappings.language.family import Family
+from paddle2torch.mappings.language.images.network import Network
 from paddle2torch.mappings.language.tokenizers import TokenizerClass
 from paddle2torch.mappings.refused import REFUSED
-from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, pretrained_of
+from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, NETWORKS, pretrained_of
 
 HEAD = """# Families
 
@@ -26,8 +27,26 @@ community are for the first two.
 
 def families() -> str:
     """All families, as Markdown."""
-    parts = [HEAD, *(_section(family) for family in FAMILIES.values()), _refused()]
+    networks = [NETWORKS_HEAD, *(_network(network) for network in NETWORKS.values())]
+    parts = [HEAD, *(_section(family) for family in FAMILIES.values()), _refused(), *networks]
     return "\n".join(parts)
+
+
+NETWORKS_HEAD = """## Networks that read pictures
+
+PaddleOCR's and PaddleClas's, whose training folders and exports convert as [ocr.md](ocr.md) tells. "Constant" is one in
+which Paddle's network and transformers' class differ: put into transformers' class, both compute the same to 1e-12, and
+`verify` measures what each costs without that.
+"""
+
+
+def _network(network: Network) -> str:
+    lines = [f"### {network.name}", "", f"{network.title}, trained with {network.builder}.", ""]
+    lines.append(f"- becomes `{network.target}`, which `{network.auto_class}` loads, with `{network.processor_class}`")
+    lines.append(f"- official names: {', '.join(network.official)}")
+    lines += [f"- lost: {loss}" for loss in network.losses]
+    lines += [f"- constant, {one.name}: {one.text}" for one in network.constants]
+    return "\n".join([*lines, ""])
 
 
 def _section(family: Family) -> str:

@@ -1,4 +1,5 @@
-"""Kinds of PaddleNLP's models that belong to no family here because no class of Hugging Face's computes the same."""
+"""Kinds of PaddleNLP's models, and of PaddleOCR's networks, that belong to no family here because no class of Hugging
+Face's computes the same."""
 
 from __future__ import annotations
 
@@ -86,3 +87,39 @@ _REFUSALS = (
 
 REFUSED: Mapping[str, str] = {name: refusal.reason for refusal in _REFUSALS for name in refusal.names}
 """The reasons by name."""
+
+_NETWORKS = (
+    Refusal(
+        ("PPHGNet_small",), "PP-OCRv4's server networks have the backbone PPHGNet, of which transformers has no class"
+    ),
+    Refusal(
+        (
+            *("MobileNetV1Enhance", "MobileNetV3", "ResNet", "ResNet_vd", "ResNetFPN", "ResNet31", "ResNet32"),
+            *("ResNet45", "ResNet_SAST", "ResNet_ASTER", "ResNetRFL", "PPLCNetV2_base", "TableResNetExtra"),
+        ),
+        "PP-OCRv3 and what is older have backbones of which transformers has no class for the reading of pictures",
+    ),
+    Refusal(
+        ("SVTRNet", "SVTRv2", "RepSVTR", "RepSVTR_det", "ViTSTR", "ViTParseQ", "MTB", "ShallowCNN"),
+        "transformers has no class for SVTR, RepSVTR, ViTSTR, PARSeq, NRTR and SATRN as PaddleOCR trains them",
+    ),
+    Refusal(
+        ("Vary_VIT_B_Formula", "PPHGNetV2_B4_Formula", "PPHGNetV2_B6_Formula", "HybridTransformer", "DonutSwinModel"),
+        "recognisers of formulas write a text step by step, which has not been proven to be equal here",
+    ),
+    Refusal(
+        ("PPLCNetV4", "LCNetV4"),
+        "PP-OCRv6 is trained in branches that transformers has fused: its weights are no copies but sums, which this "
+        "program does not prove bit by bit",
+    ),
+    Refusal(
+        (
+            *("LayoutXLMForSer", "LayoutXLMForRe", "LayoutLMv2ForSer", "LayoutLMv2ForRe", "LayoutLMForSer"),
+            "Kie_backbone",
+        ),
+        "extractors of key information read texts and places beside the picture, and are no such networks",
+    ),
+)
+
+REFUSED_BACKBONES: Mapping[str, str] = {name: refusal.reason for refusal in _NETWORKS for name in refusal.names}
+"""The reasons by what PaddleOCR's training configurations call the backbone."""

@@ -32,7 +32,7 @@ class _Modules(Mapping[str, Kind]):
     what concerns one does not wait for all of them."""
 
     def __init__(self, kind: type[Kind], folder: str = "", left_out: tuple[str, ...] = ()) -> None:
-        self._kind = kind
+        self._kind: type[Kind] = kind
         self._package = ".".join(filter(None, (__package__, folder)))
         modules = (module.name for module in pkgutil.iter_modules([str(FOLDER / folder)]) if not module.ispkg)
         self._names = tuple(sorted(name for name in modules if name not in left_out))
@@ -47,7 +47,9 @@ class _Modules(Mapping[str, Kind]):
         if name not in self._names:
             raise KeyError(name)
         held = vars(import_module(f"{self._package}.{name}")).values()
-        found = next((value for value in held if isinstance(value, self._kind) and value.name == name), None)
+        found: Kind | None = next(
+            (value for value in held if isinstance(value, self._kind) and value.name == name), None
+        )
         if found is None:
             kind = self._kind.__name__.lower()
             raise MappingError(f"{name}.py: holds no {kind} of the name {name}; here every module is a {kind}")
@@ -118,9 +120,7 @@ def get_network(name: str) -> Network:
 @cache
 def seeded_networks() -> Mapping[str, tuple[Network, Sizes]]:
     """The networks that can be had with seeded weights, by PaddleOCR's official names, each with its sizes."""
-    return {
-        name: (network, sizes) for network in NETWORKS.values() for name, sizes in network.seeded.items()
-    }
+    return {name: (network, sizes) for network in NETWORKS.values() for name, sizes in network.seeded.items()}
 
 
 def is_network_name(name: str) -> bool:

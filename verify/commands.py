@@ -17,13 +17,13 @@ from .certificate import check_certificate
 from .faults.networks import with_network_faults
 from .faults.runs import with_faults
 from .gate import run_gate
-from .image_gate import gate_networks
 from .images.certificate import check_network_certificate
+from .images.gate import gate_networks
 from .images.job import NETWORK_CHECKS, NetworkAsked
 from .job import ALL_CHECKS, CHECKS, verify_checkpoint
 from .many import name_of_item, verify_many
 from .reports.files import Reports, command_line
-from .reports.gate_result import GateResult
+from .reports.gate_result import GateResult, ModelResult
 from .reports.result import CheckResult, Report
 from .runners.forward import Runners
 from .sides.provenance import with_files
@@ -139,7 +139,7 @@ def gate_names(
     networks = [name for name in chosen if is_network_name(name)]
     models = [name for name in chosen if name not in networks]
     with reports.guard():
-        found = {}
+        found: dict[str, ModelResult] = {}
         if models or not networks:
             found |= {
                 model.name: model
@@ -160,8 +160,16 @@ def gate_names(
                 ).models
             }
         asked = NetworkAsked(None if checks is None else chosen_checks(checks), library=paddleocr, seed=seed)
-        inject = {"seeded": seeded, "keep": keep, "faults": faults and not models}
-        of_networks = gate_networks(networks, asked, **inject, **pythons, repeat=repeat, on_result=reports.model)
+        of_networks = gate_networks(
+            networks,
+            asked,
+            seeded=seeded,
+            keep=keep,
+            faults=faults and not models,
+            **pythons,
+            repeat=repeat,
+            on_result=reports.model,
+        )
         found |= {model.name: model for model in of_networks}
         result = GateResult(tuple(found[name] for name in chosen), repeat(chosen))
     return result, reports

@@ -32,7 +32,7 @@ from .reports.gate_result import GateResult, ModelResult
 from .runners.forward import Runners
 from .seeding import SeedingAhead
 from .sides.provenance import with_files
-from .withdrawn import check_classes
+from .sides.withdrawn import check_classes
 
 
 def run_gate(

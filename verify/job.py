@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.checkpoints.snapshot import name_of_place
-from ..converters.images.source import ImageSource, find_image_source
 from ..errors import RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
 from ..mappings.language.matching.inverse import InversePlan
 from ..mappings.language.matching.plan import Plan
 from ..mappings.language.pretrained import Reference
 from .admission import one_at_a_time
+from .asked import ALL_CHECKS as ALL_CHECKS
+from .asked import CHECKS as CHECKS
+from .asked import Asked as Asked
+from .asked import Progress, silent
 from .certificate import Stamps, check_stamps, find_place, make_certificate, stamp_files, write_certificate
 from .check import Check, Context, Needs, Outcome, failed
-from .checks import all_checks, named
+from .checks import all_checks
 from .costs import COMPARING, FRAMEWORKS_START, timed
-from .images.job import NETWORK_CHECKS, NetworkAsked, verify_network
+from .images.job import verify_network
 from .inputs import Inputs
 from .reports.result import TO_PADDLE, TO_TORCH, CheckResult, Report
 from .runners.forward import Runners, Runs, Session, run_both
@@ -30,88 +33,7 @@ from .sides.declared import declared_seen
 from .sides.pair import Pair, find_pair, open_pair
 from .sides.staging import stage_source
 from .sides.way_back import UnfitOutputError
-from .withdrawn import check_classes
-
-ALL_CHECKS = tuple(check.name for check in all_checks() if not check.needs.published)
-"""The checks that can be asked for, in the order they are reported."""
-
-CHECKS = tuple(check.name for check in named(*ALL_CHECKS) if check.default)
-"""The checks that run unless others are asked for. Without a tokenizer in the source, `tokenizer` is reported as not
-run for that reason."""
-
-Progress = Callable[[str], None]
-
-
-def _silent(text: str) -> None:
-    """Progress that nobody follows."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a verification is asked for; see `verify_checkpoint`. Raises UnknownNameError for an unknown check.
-
-    `published` is what is known of the weights if these are published ones: with all of CHECKS, the checks that need
-    it run too. `elsewhere` is the folder of the certificate where `converted` is a foreign one, into which nothing is
-    written, or read-only. `dictionary` and `paddleocr` are of networks that read pictures.
-    """
-
-    checks: tuple[str, ...] = CHECKS
-    family: str | None = None
-    architecture: str | None = None
-    target: str | None = None
-    config: Path | None = None
-    seed: int = 0
-    inputs: Inputs | None = None
-    certificate: bool = False
-    published: Reference | None = None
-    progress: Progress = _silent
-    elsewhere: Path | None = None
-    dictionary: Path | None = None
-    paddleocr: Path | None = None
-
-    def __post_init__(self) -> None:
-        if unknown := [name for name in self.checks if name not in (*ALL_CHECKS, *NETWORK_CHECKS)]:
-            raise UnknownNameError(f"unknown check {unknown[0]!r}; known are {', '.join(ALL_CHECKS)}")
-
-    def of_network(self, source: str | Path) -> ImageSource | None:
-        """The files of the network that `source` is, None where it is none."""
-        return find_image_source(source, self.family, self.config, self.dictionary)
-
-    @property
-    def for_network(self) -> NetworkAsked:
-        """The same of a network, whose checks are all asked for where those of PaddleNLP's models are."""
-        return NetworkAsked(
-            checks=None if set(CHECKS) <= set(self.checks) else self.checks,
-            family=self.family,
-            library=self.paddleocr,
-            seed=self.seed,
-            certificate=self.certificate,
-            elsewhere=self.elsewhere,
-            progress=self.progress,
-        )
-
-    @property
-    def full(self) -> bool:
-        """Whether all of CHECKS are among those asked for."""
-        return set(CHECKS) <= set(self.checks)
-
-    def concerned(self, pair: Pair) -> tuple[Check, ...]:
-        """The checks that apply to a pair, and that are reported as not run when they are not."""
-        known = self.published is not None and pair.weights == "published"
-        family, architecture = pair.recognised.family, pair.plan.architecture
-        return tuple(
-            check
-            for check in all_checks()
-            if (known or not check.needs.published) and (check.applies(family, architecture) or self.names(check))
-        )
-
-    def names(self, check: Check) -> bool:
-        """Whether a check is asked for by its name, and not as one of all."""
-        return not self.full and check.name in self.checks
-
-    def wants(self, check: Check) -> bool:
-        """Whether a check that applies is to be run."""
-        return self.full if check.needs.published else check.name in self.checks
+from .sides.withdrawn import check_classes
 
 
 def verify_checkpoint(
@@ -160,7 +82,7 @@ def verify_checkpoint(
         seed=seed,
         inputs=inputs,
         certificate=certificate,
-        progress=progress or _silent,
+        progress=progress or silent,
         elsewhere=elsewhere,
         dictionary=Path(dictionary) if dictionary is not None else None,
         paddleocr=Path(paddleocr) if paddleocr is not None else None,

@@ -38,8 +38,8 @@ def seed_checkpoint(
     paddle_python: str | None = None,
     paddleocr: Path | None = None,
 ) -> dict[str, Any]:
-    """Let PaddleNLP write a checkpoint of `name` (a pretrained name) into the new folder `output`, or PaddleOCR a network
-    of that official name, for which `paddleocr` is a copy of PaddleOCR in place of the installed one.
+    """Let PaddleNLP write a checkpoint of `name` (a pretrained name) into the new folder `output`, or PaddleOCR a
+    network of that official name, for which `paddleocr` is a copy of PaddleOCR in place of the installed one.
 
     Values are random but repeatable: matrices and embeddings N(0, 0.02), the padding row included unless it is written
     as zeros in any case, LayerNorm gains N(1, 0.3), every bias N(0, 0.1), so that no mistake is hidden by zeros and

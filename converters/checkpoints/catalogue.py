@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from ...mappings.language.images.network import Network
 from ...mappings.language.pretrained import ADDRESS, Community, Pretrained
-from ...mappings.registry import COMMUNITY, PRETRAINED, get_family
+from ...mappings.registry import COMMUNITY, NETWORKS, PRETRAINED, get_family
 from ...workers.console import Table
 from .source import cached_folder
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Pretrained names, in their order, and names of PaddleNLP's community, of which less is known."""
+    """Pretrained names, in their order, names of PaddleNLP's community, of which less is known, and the official names
+    of networks that read pictures, which are not fetched."""
 
     entries: tuple[Pretrained, ...]
     community: tuple[Community, ...] = ()
+    networks: tuple[Network, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The names as plain JSON values, with whether a cache holds them."""
@@ -46,6 +49,11 @@ class Catalogue:
                 }
                 for entry in self.community
             ],
+            "networks": [
+                {"name": name, "family": network.name, "title": network.title, "seeded": name in network.seeded}
+                for network in self.networks
+                for name in network.official
+            ],
         }
 
     def table(self) -> Table:
@@ -55,12 +63,18 @@ class Catalogue:
             entries = list(names)
             languages = ", ".join(dict.fromkeys(entry.language for entry in entries))
             rows += [[f"{family} ({len(entries)}; {languages})", "", "", ""], *map(_row, entries)]
+        for network in self.networks:
+            rows.append([f"{network.name} ({len(network.official)}; {network.builder})", "", "", ""])
+            rows += [[f"  {name}", "-", "-", "no"] for name in network.official]
         return Table(("name", "size", "parameters", "cached"), rows, right=(1, 2))
 
     def lines(self) -> list[str]:
-        """Below the table: a line per name of the community."""
-        heading = ["PaddleNLP's community; what such a name is shows when it is fetched:"]
-        return [*(heading if self.community else []), *map(_community_line, self.community)]
+        """Below the table: a line per name of the community, and what holds of networks."""
+        community = ["PaddleNLP's community; what such a name is shows when it is fetched:"] if self.community else []
+        return [*community, *map(_community_line, self.community), *([NOT_FETCHED] if self.networks else [])]
+
+
+NOT_FETCHED = "Networks of PaddleOCR's and PaddleClas's are not fetched: convert the folder that your training left."
 
 
 def _row(entry: Pretrained) -> list[str]:
@@ -77,9 +91,12 @@ def _community_line(entry: Community) -> str:
 
 def catalogue(family: str | None = None) -> Catalogue:
     """All pretrained names, or those of a family. Raises UnknownNameError for an unknown family."""
+    if family is not None and family in NETWORKS:
+        return Catalogue((), networks=(NETWORKS[family],))
     if family is not None:
         get_family(family)
     return Catalogue(
         tuple(entry for entry in PRETRAINED.values() if family in (None, entry.family)),
         tuple(entry for entry in COMMUNITY.values() if family in (None, entry.family)),
+        tuple(NETWORKS.values()) if family is None else (),
     )

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...mappings.language.family import Family
-from ...mappings.registry import FAMILIES, get_family, pretrained_of
+from ...mappings.language.images.network import Network
+from ...mappings.registry import FAMILIES, NETWORKS, get_family, pretrained_of
 from ...workers.console import Table
 
 
 @dataclass(frozen=True)
 class Supported:
-    """Families; `chosen` is the one whose classes are asked for."""
+    """Families, and the networks that read pictures; `chosen` is the family whose classes are asked for, without which
+    a single network is the one that is asked for."""
 
     families: Sequence[Family]
     chosen: Family | None = None
+    networks: Sequence[Network] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The families as plain JSON values."""
@@ -30,21 +33,46 @@ class Supported:
                     "withdrawn": None if family.withdrawn is None else family.withdrawn.text(),
                 }
                 for family in self.families
-            ]
+            ],
+            "networks": [
+                {
+                    "name": network.name,
+                    "title": network.title,
+                    "class": network.target,
+                    "auto_class": network.auto_class,
+                    "official_names": list(network.official),
+                    "constants": {one.name: one.text for one in network.constants},
+                    "losses": list(network.losses),
+                }
+                for network in self.networks
+            ],
         }
 
     def table(self) -> Table:
         """A row per family, or per class of the one that was chosen."""
+        if not self.families:
+            return Table(("network", "Hugging Face"), [[one.title, one.target] for one in self.networks])
         if self.chosen is None:
             rows = [
                 [family.name, str(len(family.models)), str(len(_names(family))), family.models[0].source]
                 for family in self.families
             ]
+            rows += [[one.name, "1", str(len(one.official)), one.official[0]] for one in self.networks]
             return Table(("family", "classes", "names", "such as"), rows, right=(1, 2))
         return Table(("PaddleNLP", "Hugging Face"), [[m.source, m.target_architecture] for m in self.chosen.models])
 
     def lines(self) -> list[str]:
         """Below the table: what is refused of the chosen family and why, or how to learn more."""
+        if not self.families:
+            return [
+                line
+                for network in self.networks
+                for line in (
+                    *(f"lost: {loss}" for loss in network.losses),
+                    *(f"differs in transformers: {one.name}: {one.text}" for one in network.constants),
+                    f"official names: {', '.join(network.official)}",
+                )
+            ]
         if self.chosen is None:
             return [
                 "`paddle2torch families FAMILY` lists a family's classes, `paddle2torch list --family FAMILY` its names"
@@ -62,6 +90,8 @@ def _names(family: Family) -> list[str]:
 def supported(family: str | None = None) -> Supported:
     """All families, or one. Raises UnknownNameError for an unknown one."""
     if family is None:
-        return Supported(tuple(FAMILIES.values()))
+        return Supported(tuple(FAMILIES.values()), networks=tuple(NETWORKS.values()))
+    if family in NETWORKS:
+        return Supported((), networks=(NETWORKS[family],))
     chosen = get_family(family)
     return Supported((chosen,), chosen)

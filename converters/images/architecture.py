@@ -1,5 +1,5 @@
-"""Whether a training configuration describes the network that its tensors show: of what no tensor tells, such as strides,
-nothing else may be said than what transformers' class does."""
+"""Whether a training configuration describes the network that its tensors show: of what no tensor tells, such as
+strides, nothing else may be said than what transformers' class does."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def check_architecture(network: Network, sizes: Sizes, section: Mapping[str, Any
 
 
 def _sections(architecture: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of backbone, neck and head by their paths; of several heads that of CTC alone, which is the one that
-    is run."""
+    """The arguments of backbone, neck and head by their paths; of several heads that of CTC alone, which is the one
+    that is run."""
     found: dict[str, Any] = {}
     for name in SECTIONS:
         section = architecture.get(name)
@@ -60,7 +60,8 @@ def _sections(architecture: Mapping[str, Any]) -> dict[str, Any]:
                 found[f"{name}.{key}"] = list(value) if isinstance(value, tuple) else value
                 continue
             heads = value if isinstance(value, list) else []
-            inner = next((one["CTCHead"] for one in heads if isinstance(one, Mapping) and "CTCHead" in one), {})
+            read = (one["CTCHead"] for one in heads if isinstance(one, Mapping) and "CTCHead" in one)
+            inner: Any = next(read, None)
             for part in ("Neck", "Head"):
                 given = inner.get(part) if isinstance(inner, Mapping) else None
                 found |= {f"{name}.CTCHead.{part}.{leaf}": one for leaf, one in (given or {}).items()}

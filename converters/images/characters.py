@@ -40,9 +40,9 @@ class Characters:
 def read_characters(
     source: ImageSource, training: Training | None, classes: int, library: Path | None = None
 ) -> Characters:
-    """The characters of a network with so many classes. The dictionary is the one that the user names, else the one that
-    the training configuration names: beside the weights, at its path from there or from the current folder, or in the
-    copy of PaddleOCR at `library`.
+    """The characters of a network with so many classes. The dictionary is the one that the user names, else the one
+    that the training configuration names: beside the weights, at its path from there or from the current folder, or in
+    the copy of PaddleOCR at `library`.
 
     Raises ConfigurationError when there is none, or when its number of characters is not that of the classes.
     """
@@ -85,8 +85,8 @@ def _named(source: ImageSource, training: Training | None, library: Path | None)
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise ConfigurationError(
-            f"{training.path}: names the dictionary {training.dictionary}, which lies neither beside the weights nor at "
-            "that path; name it with --dict, or convert the weights alone with --no-tokenizer"
+            f"{training.path}: names the dictionary {training.dictionary}, which lies neither beside the weights nor "
+            "at that path; name it with --dict, or convert the weights alone with --no-tokenizer"
         )
     return found
 

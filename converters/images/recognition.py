@@ -14,6 +14,7 @@ from ...mappings.language.images.network import Network, Sizes
 from ...mappings.language.images.preparation import Preparation
 from ...mappings.language.matching.plan import TensorFacts
 from ...mappings.language.rules import Kind, Move, Rule
+from ...mappings.refused import REFUSED_BACKBONES
 from ...mappings.registry import NETWORKS, get_network
 from ..formats.exports.file import open_export
 from ..formats.pdparams import PdparamsFile, open_pdparams
@@ -88,8 +89,8 @@ def _without_prefix(names: Iterable[str]) -> tuple[str, dict[str, str]]:
 @dataclass(frozen=True)
 class RecognisedNetwork:
     """What a network was recognised as: its kind and sizes, its rules, the training configuration, the characters, and
-    how pictures are prepared, None of each where there is none. `guesses` and `notes` are to be printed, `cautions` too,
-    whatever else is not."""
+    how pictures are prepared, None of each where there is none. `guesses` and `notes` are to be printed, `cautions`
+    too, whatever else is not."""
 
     network: Network
     sizes: Sizes
@@ -133,6 +134,8 @@ def recognise_network(
     """
     source = opened.source
     training = read_training(source.training) if source.training is not None else None
+    if training is not None:
+        _refuse_backbone(training, opened.prefix)
     network, sizes, guesses = _kind(opened, family, training)
     if problems := network.problems(sizes, opened.facts):
         raise UnmatchedTensorsError(f"{source.weights}: the tensors do not fit {network.name}: {'; '.join(problems)}")
@@ -161,17 +164,44 @@ def recognise_network(
                 "PaddleOCR turns texts around that it reads with an Arabic dictionary; transformers' image processor "
                 "does not: turn each text around yourself"
             )
-    try:
-        preparation = network.prepare(training.transforms if training is not None else ())
-    except ConfigurationError as error:
-        origin = training.path if training is not None else source.path
-        raise ConfigurationError(f"{origin}: {error}") from error
+    preparation = _prepared(network, sizes, source, training) if not no_characters else NOT_PREPARED
     notes += preparation.notes
     rules = network.rules(sizes)
+    cautions += network.cautions(sizes) if network.cautions is not None else ()
     cautions += dict.fromkeys(str(rule.reason) for rule in rules if rule.reason in network.losses)
     return RecognisedNetwork(
         network, sizes, rules, training, characters, preparation, guesses, tuple(notes), tuple(cautions)
     )
+
+
+NOT_PREPARED = Preparation({}, ())
+"""Where the weights alone are converted."""
+
+
+def _prepared(network: Network, sizes: Sizes, source: ImageSource, training: Training | None) -> Preparation:
+    """How pictures are prepared. Raises ConfigurationError with the file that says it."""
+    try:
+        found = network.prepare(training.transforms if training is not None else ())
+        side = int(sizes[network.square]) if network.square is not None else None
+        if side is not None and set(found.fields["pad_size"].values()) != {side}:
+            raise ConfigurationError(
+                f"pictures are prepared {found.fields['pad_size']['height']} pixels high, and the network takes "
+                f"squares of {side} alone"
+            )
+        return found
+    except ConfigurationError as error:
+        origin = training.path if training is not None else source.path
+        raise ConfigurationError(
+            f"{origin}: {error}; the weights alone convert, without an image processor, with --no-tokenizer"
+        ) from error
+
+
+def _refuse_backbone(training: Training, prefix: str) -> None:
+    """Raise ConfigurationError, with the reason, for a backbone that is known to have no class in transformers."""
+    backbone = training.section(prefix).get("Backbone")
+    name = backbone.get("name") if isinstance(backbone, Mapping) else None
+    if isinstance(name, str) and name in REFUSED_BACKBONES:
+        raise ConfigurationError(f"{training.path}: the backbone {name} is refused: {REFUSED_BACKBONES[name]}")
 
 
 def _kind(

@@ -88,8 +88,8 @@ def _in_folder(path: Path, told: bool, config: Path | None, dictionary: Path | N
         if not told and training is None:
             return None
         raise UnreadableFileError(
-            f"{path}: holds no weights: best_accuracy.pdparams, as PaddleOCR's training leaves it, or another .pdparams "
-            "file is expected, or an export's .pdiparams"
+            f"{path}: holds no weights: best_accuracy.pdparams, as PaddleOCR's training leaves it, or another "
+            ".pdparams file is expected, or an export's .pdiparams"
         )
     aside = sorted(name for name in names if name.endswith((".pdopt", ".states", ".log", ".pdema")))
     return ImageSource(

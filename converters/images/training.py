@@ -95,7 +95,9 @@ def _document(path: Path) -> Any:
     yaml = _yaml(path)
     try:
         if (size := path.stat().st_size) > MOST_BYTES:
-            raise UnreadableFileError(f"{path}: has {size:,} bytes; a training configuration has at most {MOST_BYTES:,}")
+            raise UnreadableFileError(
+                f"{path}: has {size:,} bytes; a training configuration has at most {MOST_BYTES:,}"
+            )
         return yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -31,9 +31,8 @@ class Conversion:
     it; `drop_reason` is all of them in one text. `beside` are the tensors of a head that Hugging Face's class has no
     place for, in a file of their own. `cautions` say what the output cannot be used with. `target` is the family's
     alternative that was asked for, or recorded, None for the usual one. `auto_class` is the class of transformers that
-    loads the output, None on the way to Paddle. `planned`: this is what would have been done, and nothing was. `for_pictures` are the
-    lines of Python that load a network which reads pictures, and run it.
-    """
+    loads the output, None on the way to Paddle. `planned`: this is what would have been done, and nothing was.
+    `for_pictures` are the lines of Python that load a network which reads pictures, and run it."""
 
     source: Path
     output: Path

@@ -111,7 +111,7 @@ PP_OCRV5_MOBILE_DET = Network(
     source_logits="head.binarize.conv3",
     unread=(db_head.THRESHOLD,),
     inputs=((1, 3, 96, 352), (2, 3, 64, 32)),
-    official=("PP-OCRv5_mobile_det", "PP-OCRv4_mobile_det"),
+    official=("PP-OCRv5_mobile_det", "PP-OCRv4_mobile_det", "PP-OCRv4_mobile_seal_det"),
     seeded={
         "PP-OCRv5_mobile_det": {
             "scale": 0.75,

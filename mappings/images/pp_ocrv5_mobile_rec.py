@@ -12,6 +12,10 @@ from .parts import lcnet_v3, recognition, svtr
 TASK: Final = "recognition"
 
 
+LANGUAGES = ("arabic", "cyrillic", "devanagari", "el", "en", "eslav", "korean", "latin", "ta", "te", "th")
+"""Those that PaddleOCR has configurations of PP-OCRv5 for, each with a dictionary of its own."""
+
+
 def _measure(shapes: Shapes) -> dict[str, Any] | None:
     backbone, head = lcnet_v3.measure(shapes), svtr.measure(shapes)
     if backbone is None or head is None:
@@ -70,7 +74,10 @@ PP_OCRV5_MOBILE_REC = Network(
     logits=svtr.LOGITS,
     source_logits=svtr.CLASSIFIER,
     unread=svtr.GUIDES,
-    official=("PP-OCRv5_mobile_rec", "PP-OCRv4_mobile_rec", "en_PP-OCRv4_mobile_rec"),
+    official=(
+        *("PP-OCRv5_mobile_rec", "PP-OCRv4_mobile_rec", "en_PP-OCRv4_mobile_rec"),
+        *(f"{language}_PP-OCRv5_mobile_rec" for language in LANGUAGES),
+    ),
     seeded={"PP-OCRv5_mobile_rec": _sizes(18385), "PP-OCRv4_mobile_rec": _sizes(6625)},
     processor_class=recognition.PROCESSOR,
     prepare=recognition.prepare,

@@ -42,7 +42,7 @@ def _measure(shapes: Shapes) -> dict[str, Any] | None:
 
 def _rows(sizes: Sizes) -> tuple[Row, ...]:
     return (
-        *lcnet.rows(sizes, "backbone.", "backbone.vision_backbone.encoder."),
+        *lcnet.rows(sizes, "backbone.", "backbone.vision_backbone.encoder.", turned=True),
         *_neck(sizes),
         *sla_head.rows(sizes),
     )
@@ -153,5 +153,7 @@ SLANET = Network(
     seeded={"SLANet_plus": _sizes(50, 8), "SLANet": _sizes(30, 4)},
     losses=(sla_head.BOXES_REASON,),
     processor_class=table.PROCESSOR,
+    turned=True,
+    cautions=table.cautions,
     prepare=_prepare,
 )

@@ -33,8 +33,8 @@ EPSILON = Constant(
     r"^backbone\.vision_tower\.layers\..* \(LayerNorm\)$",
     9.999999974752427e-07,
 )
-"""It is 2.5e-15 off, which shows where the variance before a norm is small: 1e-13 of its result at a hundredth, 1e-12 at
-a thousandth. Seeded weights make none so small."""
+"""It is 2.5e-15 off, which shows where the variance before a norm is small: 1e-13 of its result at a hundredth, 1e-12
+at a thousandth. Seeded weights make none so small."""
 
 SOFTMAX = Constant(
     "softmax of the backbone's attention in float32",
@@ -96,7 +96,13 @@ def _global(shapes: Shapes, depth: int, patches: int) -> list[int]:
 def _rows(sizes: Sizes) -> Iterator[Row]:
     width, channels, patch = sizes["width"], sizes["channels"], sizes["patch"]
     patches = sizes["image"] // patch
-    yield Convolution(f"{TOWER}.patch_embed.proj", (width, 3, patch, patch), f"{TARGET}.patch_embed.projection", width)
+    yield Convolution(
+        f"{TOWER}.patch_embed.proj",
+        (width, 3, patch, patch),
+        f"{TARGET}.patch_embed.projection",
+        width,
+        turned=True,
+    )
     yield Parameter(f"{TOWER}.pos_embed", (1, patches, patches, width), f"{TARGET}.pos_embed")
     for number in range(sizes["depth"]):
         yield from _layer(sizes, number, patches if number in sizes["global"] else WINDOW)
@@ -213,5 +219,7 @@ SLANEXT = Network(
     small=_sizes(4 * 16),
     losses=(sla_head.BOXES_REASON,),
     processor_class=table.PROCESSOR,
+    turned=True,
+    cautions=table.cautions,
     prepare=_prepare,
 )

@@ -1,10 +1,9 @@
 """Lets PyPI's torchvision be imported beside a PyTorch built for the CPU alone, in the environment of the tests.
 
-PyPI builds torchvision for CUDA: beside another build of PyTorch its compiled operators do not load, and its import ends
-at the first that it describes. Image processors use its resizing, which is PyTorch's own, and none of the operators: the
-names of those that the import asks for are declared before it. `make test` puts this file and a line that imports it at
-every start of Python into .venv; nothing of the package knows of it.
-"""
+PyPI builds torchvision for CUDA: beside another build of PyTorch its compiled operators do not load, and its import
+ends at the first that it describes. Image processors use its resizing, which is PyTorch's own, and none of the
+operators: the names of those that the import asks for are declared before it. `make test` puts this file and a line
+that imports it at every start of Python into .venv; nothing of the package knows of it."""
 
 from __future__ import annotations
 
@@ -37,4 +36,4 @@ class _Declaring:
         return None
 
 
-sys.meta_path.insert(0, _Declaring())  # type: ignore[arg-type]
+sys.meta_path.insert(0, _Declaring())

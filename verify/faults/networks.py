@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def _query_key(pair: NetworkPair, tensors: Tensors, documents: Documents) -> boo
 
 def _norms(pair: NetworkPair, tensors: Tensors, documents: Documents) -> bool:
     names = [_target(row, "weight") for row in _rows(pair, Norm)]
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in pairwise(names):
         if tensors[first].shape == tensors[second].shape and not np.array_equal(tensors[first], tensors[second]):
             tensors[first], tensors[second] = tensors[second], tensors[first]
             return True
@@ -282,7 +283,9 @@ def with_network_faults(
 def _results(context: NetworkContext, on_result: Callable[[str], None] | None) -> Iterator[FaultResult]:
     first = _reds(context, frozenset({"aligned", "weights"}))
     if first:
-        raise ParityError(f"{context.pair.converted}: {next(iter(first.values()))}; faults are injected into what passes")
+        raise ParityError(
+            f"{context.pair.converted}: {next(iter(first.values()))}; faults are injected into what passes"
+        )
     for fault in FAULTS:
         result = _result(fault, context)
         if on_result is not None:

@@ -34,7 +34,7 @@ from ..reports.result import Report
 from ..runners.forward import Runners, Runs, run_both
 from ..sides.pair import Pair, open_converted, recognise_as, recorded_alterations
 from ..sides.staging import stage_source
-from ..withdrawn import check_classes
+from ..sides.withdrawn import check_classes
 from .effect import NO_EFFECT, has_effect
 from .known import Fault, all_faults
 from .state import Faulted

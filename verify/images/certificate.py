@@ -9,7 +9,13 @@ from typing import Any
 
 from ...converters.images.source import ImageSource
 from ...converters.inspection import inspect_checkpoint, tensor_facts
-from ...converters.outputs.certificate import certified_files, differences, folder_problems, read_certificate, recorded_problems
+from ...converters.outputs.certificate import (
+    certified_files,
+    differences,
+    folder_problems,
+    read_certificate,
+    recorded_problems,
+)
 from ...converters.outputs.hashes import hash_files
 from ...errors import ConfigurationError, UnknownNameError, UnmatchedTensorsError
 from ..certificate import Stamps, certificate_of, files_of_folder, recorded_moves, stamps_of
@@ -68,7 +74,11 @@ def _mapping(pair: NetworkPair) -> dict[str, Any]:
         "architecture": pair.found.name,
         "target_architecture": pair.network.target,
         "tie_word_embeddings": True,
-        **({"renamed": {f"{pair.opened.prefix}{name}": name for name in pair.opened.tensors}} if pair.opened.prefix else {}),
+        **(
+            {"renamed": {f"{pair.opened.prefix}{name}": name for name in pair.opened.tensors}}
+            if pair.opened.prefix
+            else {}
+        ),
         "moves": recorded_moves(pair.found.moves),
         "tied": [],
         "dropped": [
@@ -101,7 +111,9 @@ def check_network_certificate(source: ImageSource, converted: Path, library: Pat
                     problems.append("the recorded mapping is not that of this source")
                 problems += [f"weights: {problem}" for problem in compare_weights(pair)[0]]
                 if not pair.is_foreign:
-                    problems += [f"files: {one}" for one in check_files(converted, rebuild(pair, Path(scratch))).problems]
+                    problems += [
+                        f"files: {one}" for one in check_files(converted, rebuild(pair, Path(scratch))).problems
+                    ]
     except (ConfigurationError, UnknownNameError, UnmatchedTensorsError) as error:
         problems.append(f"the source does not convert to what the certificate says: {error}")
     return CheckResult(
@@ -109,9 +121,7 @@ def check_network_certificate(source: ImageSource, converted: Path, library: Pat
         passed=not problems,
         worst=float(len(problems)),
         limit=0.0,
-        where=problems[0]
-        if problems
-        else f"{compared} hashes and the mapping equal, weights and files checked again",
+        where=problems[0] if problems else f"{compared} hashes and the mapping equal, weights and files checked again",
         measure="files and tensors that differ from the certificate, or from what the source converts to",
         problems=tuple(problems),
     )

@@ -33,8 +33,12 @@ class NetworkContext:
     _loaded: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.inputs = self.inputs or arrays(self.pair.network.inputs, self.seed)
-        save_file(self.inputs, self._file("inputs"))
+        network = self.pair.network
+        self.inputs = self.inputs or arrays(network.pictures(self.pair.found.sizes), self.seed)
+        # Where transformers' network takes channels in the other order, so it is given them.
+        given = {name: np.ascontiguousarray(one[:, ::-1]) for name, one in self.inputs.items()}
+        save_file(self.inputs, self._file("paddle inputs"))
+        save_file(given if network.turned else self.inputs, self._file("torch inputs"))
 
     def paddle_run(self, dtype: str) -> dict[str, Array]:
         """What Paddle's network answers in a type, and, as NAME.logits, what comes before its last function."""
@@ -109,8 +113,8 @@ class NetworkContext:
         return found
 
     def _run(self, runner: RunnerProcess, side: str, fields: dict[str, Any]) -> dict[str, Array]:
-        outputs = self._file(f"{side} outputs")
-        answer = runner.request({"operation": "run", "inputs": self._file("inputs"), "outputs": outputs, **fields})
+        inputs, outputs = self._file(f"{side} inputs"), self._file(f"{side} outputs")
+        answer = runner.request({"operation": "run", "inputs": inputs, "outputs": outputs, **fields})
         self.answers[f"{side} run"] = answer
         found: dict[str, Array] = load_file(outputs)
         return found
@@ -126,7 +130,9 @@ class NetworkContext:
         where, outputs = self._file("given"), self._file("made")
         # Of arrays in another order than C's, the file would hold the bytes as they lie.
         save_file({name: np.ascontiguousarray(one) for name, one in given.items()}, where)
-        runner.request({name: where if value == GIVEN else value for name, value in fields.items()} | {"outputs": outputs})
+        runner.request(
+            {name: where if value == GIVEN else value for name, value in fields.items()} | {"outputs": outputs}
+        )
         found: dict[str, Array] = load_file(outputs)
         return found
 
@@ -145,8 +151,8 @@ def always(network: Network) -> bool:
 
 @dataclass(frozen=True)
 class NetworkCheck:
-    """A check of a network: `name` is also its module's, `order` its place in reports; `establishes` and `limit` stand in
-    the documents. `frameworks` says that it runs them. `run` raises a Paddle2TorchError when it could not be run."""
+    """A check of a network: `name` is also its module's, `order` its place in reports; `establishes` and `limit` stand
+    in the documents. `frameworks` says that it runs them. `run` raises a Paddle2TorchError when it could not be run."""
 
     name: str
     order: int
@@ -164,8 +170,8 @@ def largest(values: Array) -> float:
 
 
 def distances(one: Mapping[str, Array], other: Mapping[str, Array]) -> dict[str, float]:
-    """How far the outputs of two runs are apart, by name. Where what comes before the last function is compared too, the
-    outputs are probabilities, of which a whole is 1: they may all be tiny, and the others are not."""
+    """How far the outputs of two runs are apart, by name. Where what comes before the last function is compared too,
+    the outputs are probabilities, of which a whole is 1: they may all be tiny, and the others are not."""
     return {
         name: distance(array, other[name], 1.0 if f"{name}.logits" in one else 0.0)
         for name, array in one.items()

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from ...converters.checkpoints.snapshot import name_of_place
 from ...converters.images.source import ImageSource
-from ...errors import MissingDependencyError, RunnerAccidentError, RunnerAnswerError, UnknownNameError, UnreadableFileError
+from ...errors import (
+    MissingDependencyError,
+    RunnerAccidentError,
+    RunnerAnswerError,
+    UnknownNameError,
+    UnreadableFileError,
+)
 from ..certificate import Stamps, check_stamps, find_place, write_certificate
 from ..check import Outcome, failed
 from ..costs import FRAMEWORKS_START, timed
@@ -98,7 +104,9 @@ def _certify(report: Report, pair: NetworkPair, asked: NetworkAsked, place: Path
 
 def _verified(context: NetworkContext, asked: NetworkAsked) -> Report:
     pair = context.pair
-    concerned = [check for check in network_checks() if check.applies(pair.network) or check.name in (asked.checks or ())]
+    concerned = [
+        check for check in network_checks() if check.applies(pair.network) or check.name in (asked.checks or ())
+    ]
     wanted = [check for check in concerned if asked.checks is None or check.name in asked.checks]
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}

@@ -1,4 +1,5 @@
-"""Seeded networks: the folder that a training would leave, with weights that PaddleOCR's or PaddleClas's own code made."""
+"""Seeded networks: the folder that a training would leave, with weights that PaddleOCR's or PaddleClas's own code
+made."""
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ def seed_network(
     runner: RunnerProcess,
 ) -> dict[str, Any]:
     """Let the library of a network write seeded weights of these sizes into the new folder `output`, with the training
-    configuration and the dictionary that a training under the official `name` would leave. Every norm, gain and scale is
-    moved from what changes nothing. Returns the runner's answer, with `parameters`. Raises OutputError,
+    configuration and the dictionary that a training under the official `name` would leave. Every norm, gain and scale
+    is moved from what changes nothing. Returns the runner's answer, with `parameters`. Raises OutputError,
     MissingDependencyError or RunnerError."""
     with new_folder(output, overwrite) as folder:
         answer = runner.request(
@@ -42,7 +43,7 @@ def seed_network(
                 "builder": network.builder,
                 "library": str(library) if library is not None else None,
                 "architecture": network.architecture(sizes),
-                "picture": list(network.inputs[0]),
+                "picture": list(network.pictures(sizes)[0]),
                 "output": str(folder.resolve() / WEIGHTS),
             }
         )

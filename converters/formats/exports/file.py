@@ -133,7 +133,9 @@ def _names(table: Path) -> dict[str, str]:
     source = ByteSource(table)
     try:
         if source.size > MOST_BYTES:
-            raise UnreadableFileError(f"{table}: has {source.size:,} bytes; a table of names has at most {MOST_BYTES:,}")
+            raise UnreadableFileError(
+                f"{table}: has {source.size:,} bytes; a table of names has at most {MOST_BYTES:,}"
+            )
         index = PickleIndex(source)
         root = index.read()
         found = _named(root, index.calls) if isinstance(root, dict) else {}

@@ -98,10 +98,12 @@ def configuration(sizes: Sizes, strides: Strides = USUAL_STRIDES) -> dict[str, A
     }
 
 
-def rows(sizes: Sizes, source: str, target: str) -> Iterator[Row]:
-    """The backbone's rows; `source` and `target` are the prefixes on either side."""
+def rows(sizes: Sizes, source: str, target: str, turned: bool = False) -> Iterator[Row]:
+    """The backbone's rows; `source` and `target` are the prefixes on either side. `turned`: pictures come in red, green
+    and blue, and not the other way round."""
     first = channels(sizes, STEM)
-    yield from _layer(f"{source}conv1", f"{target}convolution", (first, 3, 3, 3))
+    yield Convolution(f"{source}conv1.conv", (first, 3, 3, 3), f"{target}convolution.convolution", turned=turned)
+    yield BatchNorm(f"{source}conv1.bn", first, f"{target}convolution.normalization")
     for stage, (name, blocks) in enumerate(STAGES.items()):
         for number, (kernel, inputs, outputs, weighted) in enumerate(blocks):
             here, there = f"{source}{name}.{number}", f"{target}blocks.{stage}.layers.{number}"

@@ -93,7 +93,7 @@ def measure(shapes: Shapes, prefix: str = "backbone.") -> dict[str, Any] | None:
 def _scale(found: dict[int, int]) -> float:
     """The roundest scale, in steps of a twentieth, that makes these channels. Several may: they build the same."""
     for hundredths in (100, *range(25, 301, 5)):
-        scale = hundredths / 100
+        scale: float = hundredths / 100
         if all(divisible(plain * scale, DIVISOR) == channels for plain, channels in found.items()):
             return scale
     held = ", ".join(f"{channels} in place of {plain}" for plain, channels in found.items())

@@ -49,8 +49,8 @@ def prepare(transforms: Transforms) -> Preparation:
     height, width = (size_of("image_shape of RecResizeImg", one) for one in shape[1:])
     if not HEIGHT <= height < 2 * HEIGHT:
         raise ConfigurationError(
-            f"RecResizeImg has image_shape {shape!r}: of lines {height} pixels high, these networks make no single row of "
-            f"characters; {HEIGHT} is expected"
+            f"RecResizeImg has image_shape {shape!r}: of lines {height} pixels high, these networks make no single row "
+            f"of characters; {HEIGHT} is expected"
         )
     size = {"height": height, "width": width}
     return Preparation(

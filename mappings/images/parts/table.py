@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....errors import ConfigurationError
+from ...language.images.network import Sizes
 from ...language.images.preparation import (
     Preparation,
     Transforms,
@@ -28,13 +29,25 @@ OF_PICTURES = ("DecodeImage", "ResizeTableImage", "NormalizeImage", "PaddingTabl
 OF_LABELS = ("TableLabelEncode", "TableBoxEncode", "KeepKeys")
 
 NOTES = (
-    "the network was trained on blue, green and red, and transformers' image processor for tables leaves channels in "
-    "the order in which it is given them: turn a picture's channels around first",
+    "the network was trained with blue, green and red, and transformers' image processor for tables gives red, green "
+    "and blue: the inputs of the first convolution are written in that order",
     "where the shorter side of a resized picture is no whole number, PaddleOCR cuts the fraction off and transformers' "
     "image processor rounds it: the picture may be one pixel longer",
-    "post_process_table_recognition of transformers' image processor knows the 50 tokens of PaddleOCR's "
-    "table_structure_dict_ch.txt with merge_no_span_structure alone, whatever the network was trained with",
 )
+
+TOKENS = 50
+"""What transformers' image processor reads, whatever a network was trained with: those of PaddleOCR's
+table_structure_dict_ch.txt with merge_no_span_structure."""
+
+
+def cautions(sizes: Sizes) -> tuple[str, ...]:
+    """That the tokens of a network with another number of them would be read wrongly."""
+    if sizes["classes"] == TOKENS:
+        return ()
+    return (
+        f"the network has {sizes['classes']} tokens, and post_process_table_recognition of transformers' image "
+        f"processor knows {TOKENS} alone: read its outputs by your own dictionary",
+    )
 
 
 def prepare(transforms: Transforms, side: int, square: bool = False) -> Preparation:
@@ -51,7 +64,7 @@ def prepare(transforms: Transforms, side: int, square: bool = False) -> Preparat
     if min(height, width) < longest or (square and height != width):
         raise ConfigurationError(
             f"PaddingTableImage fills pictures up to {height} x {width} that are up to {longest} long; "
-            f"{'a square' if square else 'no less'} is expected"
+            f"{'a square no smaller' if square else 'no less'} is expected"
         )
     normal = normalisation(transforms, USUAL)
     if normal["order"] != "hwc":
@@ -64,8 +77,8 @@ def prepare(transforms: Transforms, side: int, square: bool = False) -> Preparat
             "do_rescale": True,
             "rescale_factor": normal["scale"],
             "do_normalize": True,
-            "image_mean": normal["mean"],
-            "image_std": normal["std"],
+            "image_mean": normal["mean"][::-1],
+            "image_std": normal["std"][::-1],
             "do_pad": True,
             "pad_size": {"height": height, "width": width},
         },

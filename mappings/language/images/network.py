@@ -1,9 +1,8 @@
 """A network: all that the project knows of one kind of PaddleOCR's or PaddleClas's models, in one object.
 
-What a family is to PaddleNLP's models, a network is to those that read pictures. PaddleOCR keeps no configuration beside
-its weights that could be trusted, so that the sizes follow from the tensors alone; what tensors cannot tell, such as
-strides, is fixed for each kind, and a training configuration that says otherwise is refused.
-"""
+What a family is to PaddleNLP's models, a network is to those that read pictures. PaddleOCR keeps no configuration
+beside its weights that could be trusted, so that the sizes follow from the tensors alone; what tensors cannot tell,
+such as strides, is fixed for each kind, and a training configuration that says otherwise is refused."""
 
 from __future__ import annotations
 
@@ -39,9 +38,8 @@ class Constant:
     `kind` says what of torch's live model is given Paddle's `value` when the two are aligned: the `epsilon` of its
     norms; the `slope` of its hard sigmoids; a `factor` that transformers has as the number `own`; or `double`
     arithmetic where a part is pinned to float32, which has no value. `where` is a regular expression that finds the
-    modules in "NAME (CLASS)", within which that holds. `text` names the cause in reports. `when` is the one of the sizes
-    without which there is no such constant, such as `fused`.
-    """
+    modules in "NAME (CLASS)", within which that holds. `text` names the cause in reports. `when` is the one of the
+    sizes without which there is no such constant, such as `fused`."""
 
     name: str
     text: str
@@ -73,22 +71,25 @@ BATCH_NORM = Constant(
 class Network:
     """All that is known of one kind of network.
 
-    `name` is its model_type in transformers, `target` the class there and `auto_class` the one that loads it; `title` is
-    what people call it. `measure` gives the sizes of tensors with these shapes, or None where they are another
+    `name` is its model_type in transformers, `target` the class there and `auto_class` the one that loads it; `title`
+    is what people call it. `measure` gives the sizes of tensors with these shapes, or None where they are another
     network's; it raises ConfigurationError for sizes that transformers' class cannot have. `rows` are the mapping for
     sizes, `configuration` the fields of config.json, and `architecture` the section of PaddleOCR's training
-    configuration that builds the network. `constants` are those that are aligned, in their order: where two concern one module, the later one
-    holds. `logits` is the module of transformers' model, and `source_logits` the layer of Paddle's, whose output is
-    compared beside the model's: what comes before a softmax. `unread` are prefixes of the source's tensors that nothing
-    computes with once the network is trained: Paddle's side need not have them. `inputs` are the shapes of the pictures that both are given.
-    `builder` is the library that builds Paddle's side. `prepare` makes of the transforms of a training configuration,
-    of none where there is none, how pictures are prepared, by transformers' `processor_class`. `official` are the names
-    that PaddleOCR gives to configurations of this network, in `Global.model_name`. `seeded` are the sizes of the
-    networks that tests and the gate have written with seeded weights, by name, and `small` those of one for tests where
-    all of these take long. `losses` are the reasons of drops that take away something which the trained network gives:
-    they are said aloud. `model_type` is transformers', for a kind that shares its class with another of that name.
-    `square` names the one of the sizes that is the height and width of all pictures, where a network takes no others:
-    `inputs` then hold the usual one.
+    configuration that builds the network. `constants` are those that are aligned, in their order: where two concern one
+    module, the later one holds. `logits` is the module of transformers' model, and `source_logits` the layer of
+    Paddle's, whose output is compared beside the model's: what comes before a softmax. `unread` are prefixes of the
+    source's tensors that nothing computes with once the network is trained: Paddle's side need not have them. `inputs`
+    are the shapes of the pictures that both are given. `builder` is the library that builds Paddle's side. `prepare`
+    makes of the transforms of a training configuration, of none where there is none, how pictures are prepared, by
+    transformers' `processor_class`. `official` are the names that PaddleOCR gives to configurations of this network, in
+    `Global.model_name`. `seeded` are the sizes of the networks that tests and the gate have written with seeded
+    weights, by name, and `small` those of one for tests where all of these take long. `losses` are the reasons of drops
+    that take away something which the trained network gives: they are said aloud. `model_type` is transformers', for a
+    kind that shares its class with another of that name. `square` names the one of the sizes that is the height and
+    width of all pictures, where a network takes no others: `inputs` then hold the usual one. `defaults` are what the
+    library takes for arguments that no tensor tells, where a training configuration does not say them, by their paths
+    such as Backbone.det. `turned`: the library hands its network blue, green and red, and the image processor of
+    transformers red, green and blue: the first convolution is written for that. `cautions` are further ones for sizes.
     """
 
     name: str
@@ -115,6 +116,8 @@ class Network:
     losses: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     model_type: str | None = None
+    turned: bool = False
+    cautions: Callable[[Sizes], tuple[str, ...]] | None = None
     citation: tuple[str, ...] = ()
 
     def pictures(self, sizes: Sizes) -> tuple[tuple[int, ...], ...]:

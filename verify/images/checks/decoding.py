@@ -64,7 +64,9 @@ def _run(context: NetworkContext) -> Outcome:
         passed=not problems,
         worst=float(len(problems)),
         limit=0.0,
-        where=problems[0] if problems else f"{len(paddle)} lines, {read:,} characters, each of {classes:,} classes read",
+        where=problems[0]
+        if problems
+        else f"{len(paddle)} lines, {read:,} characters, each of {classes:,} classes read",
         measure="lines that are read otherwise",
         problems=tuple(problems[:20]),
     )
@@ -82,8 +84,8 @@ def _first(one: str, other: str) -> str:
 CHECK = NetworkCheck(
     name="decoding",
     order=60,
-    establishes="both libraries read the same texts out of the same answers, in which every character of the dictionary "
-    "stands, repeated and behind a blank",
+    establishes="both libraries read the same texts out of the same answers, in which every character of the "
+    "dictionary stands, repeated and behind the blank",
     limit="no text differs",
     run=_run,
     applies=_recognises,

@@ -1,6 +1,9 @@
-"""The check of a network's weights: every bit of every tensor accounted for, there and back, and in both live models."""
+"""The check of a network's weights: every bit of every tensor accounted for, there and back, and in both live
+models."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 
@@ -48,7 +51,7 @@ def _there(pair: NetworkPair, rule: Rule, made: DType) -> list[str]:
             problems.append(f"{move.target} holds {written.dtype.name}, {dtype.name} is expected")
             continue
         arrays = [_altered(source, dtype) for source in sources]
-        wanted = move.transform.apply(arrays, np, lambda value, of=dtype: number_of(value, of))
+        wanted = move.transform.apply(arrays, np, partial(number_of, dtype=dtype))
         if not _same_bits(written.read(), np.asarray(wanted, dtype.storage)):
             named = ", ".join(move.sources) or f"{move.transform.name}, of which it is made"
             problems.append(f"{move.target} is not bit-equal to {named}")
@@ -121,8 +124,8 @@ def _run(context: NetworkContext) -> Outcome:
 CHECK = NetworkCheck(
     name="weights",
     order=20,
-    establishes="every converted tensor is its source after the declared transform, bit for bit; every source tensor is "
-    "mapped or dropped with a reason, and comes back where it is mapped; both live models hold these numbers",
+    establishes="every converted tensor is its source after the declared transform, bit for bit; every source tensor "
+    "is mapped or dropped with a reason, and comes back where it is mapped; both live models hold these numbers",
     limit="no bit differs",
     run=_run,
 )

@@ -1,10 +1,11 @@
-"""Gives a live model of torch's the constants of Paddle's network, each on its own, so that what is left of a difference
-is that of the weights; and takes them back."""
+"""Gives a live model of torch's the constants of Paddle's network, each on its own, so that what is left of a
+difference is that of the weights; and takes them back."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 Told = Mapping[str, Any]
@@ -57,7 +58,7 @@ class Aligned:
         for tensor in module.parameters():
             if tensor.dtype is self._torch.float32:
                 before, tensor.data = tensor.data, tensor.data.double()
-                self._undo.append(lambda tensor=tensor, before=before: setattr(tensor, "data", before))
+                self._undo.append(partial(setattr, tensor, "data", before))
 
     def _run_within(self, module: Any, constants: Sequence[Told]) -> None:
         """Let a module compute with other functions than its code calls."""

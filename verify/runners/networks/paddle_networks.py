@@ -1,9 +1,8 @@
 """Runs PaddleOCR's training networks, and PaddleClas's, in a process of its own: requests on standard input, answers on
 standard output.
 
-A network stays built until the next `build`; arrays go through safetensors files. The library is the user's own copy, or
-one that is installed in this environment; of it, nothing but the code of networks and of pictures is imported.
-"""
+A network stays built until the next `build`; arrays go through safetensors files. The library is the user's own copy,
+or one that is installed in this environment; of it, nothing but the code of networks and of pictures is imported."""
 
 from __future__ import annotations
 
@@ -78,9 +77,9 @@ class PaddleNetworks:
 
     def build(self, request: protocol.Request) -> protocol.Answer:
         """Build the network of `architecture` with the library `builder`, found at the path `library` or installed;
-        give it the tensors of the file `weights`, and compute in `dtype` from then on. `fused`: its blocks are fused, as
-        for an export. `missing` and `unexpected` are names that the two do not share, but for what begins with one of
-        `unread`."""
+        give it the tensors of the file `weights`, and compute in `dtype` from then on. `fused`: its blocks are fused,
+        as for an export. `missing` and `unexpected` are names that the two do not share, but for what begins with one
+        of `unread`."""
         self._dtype = protocol.requested_dtype(request)
         self._model = self._built(request)
         if request.get("fused"):
@@ -135,9 +134,7 @@ class PaddleNetworks:
                 arrays[key] = _answer(result).numpy()
                 if gathered:
                     # One step after the other, where the head writes by steps.
-                    arrays[f"{key}.logits"] = (
-                        gathered[0] if len(gathered) == 1 else paddle.stack(gathered, 1)
-                    ).numpy()
+                    arrays[f"{key}.logits"] = (gathered[0] if len(gathered) == 1 else paddle.stack(gathered, 1)).numpy()
         finally:
             if hook is not None:
                 hook.remove()
@@ -154,7 +151,7 @@ class PaddleNetworks:
         random = np.random.default_rng(int(request["seed"]))
         self._disturb(random)
         with paddle.no_grad():
-            picture = random.uniform(-1, 1, request["picture"]).astype(np.float32)
+            picture: protocol.Array = random.uniform(-1, 1, tuple(request["picture"])).astype(np.float32)
             self._calibrate(random, paddle.to_tensor(picture))
         output = Path(protocol.field(request, "output"))
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -163,8 +160,8 @@ class PaddleNetworks:
         return {"tensors": len(state), "parameters": int(sum(tensor.numel() for tensor in state.values()))}
 
     def preprocess(self, request: protocol.Request) -> protocol.Answer:
-        """Prepare each picture of the file `pictures`, [height, width, 3] in red, green and blue, with the library's own
-        `transforms`, as its configurations name them."""
+        """Prepare each picture of the file `pictures`, [height, width, 3] in red, green and blue, with the library's
+        own `transforms`, as its configurations name them."""
         builder = str(protocol.field(request, "builder"))
         self._find(builder, request.get("library"))
         transforms = pictures.transforms(protocol.field(request, "transforms"), builder)
@@ -217,9 +214,7 @@ class PaddleNetworks:
             if builder == "PaddleClas":
                 return _classifier(architecture)
             _without_downloads()
-            from ppocr.modeling.architectures import build_model
-
-            return build_model(architecture)
+            return import_module("ppocr.modeling.architectures").build_model(architecture)
 
     def _norms(self) -> list[Any]:
         return [layer for layer in self._model.sublayers() if hasattr(layer, "_mean") and hasattr(layer, "_variance")]
@@ -234,7 +229,7 @@ class PaddleNetworks:
                 tensor.set_value((moved + random.normal(0, DISTURBED / 5, values.shape)).astype(values.dtype))
             elif tensor.ndim > 1 and not tensor.any():
                 # Tables of places begin as zeros.
-                tensor.set_value(random.normal(0, DISTURBED / 5, tensor.shape).astype(np.float32))
+                tensor.set_value(random.normal(0, DISTURBED / 5, tuple(tensor.shape)).astype(np.float32))
 
     def _calibrate(self, random: np.random.Generator, picture: Any) -> None:
         hooks = [norm.register_forward_pre_hook(_calibrating(random)) for norm in self._norms()]
@@ -259,8 +254,8 @@ def _calibrating(random: np.random.Generator) -> Callable[[Any, Any], None]:
 
 @contextmanager
 def _making(paddle: Any, dtype: str) -> Iterator[None]:
-    """Tensors that a network makes as it runs are of this type, and so are one-hot vectors, which Paddle always makes in
-    single: it mixes no types."""
+    """Tensors that a network makes as it runs are of this type, and so are one-hot vectors, which Paddle always makes
+    in single: it mixes no types."""
     functional = paddle.nn.functional
     before, plain = paddle.get_default_dtype(), functional.one_hot
     paddle.set_default_dtype(dtype)

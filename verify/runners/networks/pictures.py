@@ -72,8 +72,8 @@ def prepared(steps: Transforms, picture: protocol.Array, builder: str = "PaddleO
 
 
 def reader(dictionary: str | None, space: bool) -> Callable[[protocol.Array], Sequence[tuple[str, float]]]:
-    """The library's decoder of CTC, with the dictionary at a path, None for the default one, and a blank behind it if there
-    is a `space`."""
+    """The library's decoder of CTC, with the dictionary at a path, None for the default one, and a blank behind it if
+    there is a `space`."""
     decoder = _module("ppocr.postprocess.rec_postprocess").CTCLabelDecode(dictionary, use_space_char=space)
     made: Callable[[protocol.Array], Sequence[tuple[str, float]]] = decoder
     return made

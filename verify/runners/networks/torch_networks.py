@@ -71,9 +71,7 @@ class TorchNetworks:
         if loader is None:
             # No difference of the folder's.
             raise protocol.FrameworkMissingError(f"transformers {transformers.__version__} has no {auto_class}")
-        model, loading = loader.from_pretrained(
-            folder, dtype=getattr(torch, self._dtype), output_loading_info=True
-        )
+        model, loading = loader.from_pretrained(folder, dtype=getattr(torch, self._dtype), output_loading_info=True)
         self._model = model.eval()
         self._aligned = aligning.Aligned(torch, self._model)
         named = {

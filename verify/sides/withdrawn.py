@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..errors import WithdrawnError
-from ..mappings.language.family import Family
-from .runners.environments import VARIABLES, older_transformers
-from .runners.forward import Runners
+from ...errors import WithdrawnError
+from ...mappings.language.family import Family
+from ..runners.environments import VARIABLES, older_transformers
+from ..runners.forward import Runners
 
 
 def check_classes(family: Family, runners: Runners) -> None:

@@ -9,17 +9,17 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from ..converters.images.source import find_image_source
-from ..converters.job import convert_checkpoint
-from ..errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
-from ..mappings.registry import seeded_networks
-from ..workers.process import process_peak_bytes
-from .costs import OWN_PROCESS, timed
-from .faults.networks import with_network_faults
-from .images.job import NetworkAsked, verify_network
-from .images.seeding import seed_network
-from .reports.gate_result import ModelResult
-from .runners.networks.processes import NetworkRunners
+from ...converters.images.source import find_image_source
+from ...converters.job import convert_checkpoint
+from ...errors import MissingDependencyError, Paddle2TorchError, UnreadableFileError
+from ...mappings.registry import seeded_networks
+from ...workers.process import process_peak_bytes
+from ..costs import OWN_PROCESS, timed
+from ..faults.networks import with_network_faults
+from ..reports.gate_result import ModelResult
+from ..runners.networks.processes import NetworkRunners
+from .job import NetworkAsked, verify_network
+from .seeding import seed_network
 
 
 def gate_networks(

@@ -211,13 +211,13 @@ def _kind(
     shapes = {name: tensor.shape for name, tensor in opened.tensors.items()}
     if family is not None:
         chosen = get_network(family)
-        sizes = chosen.measure(shapes)
+        sizes = chosen.measured(shapes)
         if sizes is None:
             raise UnmatchedTensorsError(
                 f"{opened.source.weights}: the tensors are not those of {family}, {chosen.title}{_seen(shapes)}"
             )
         return chosen, sizes, ()
-    found = [(network, sizes) for network in NETWORKS.values() if (sizes := network.measure(shapes)) is not None]
+    found = [(network, sizes) for network in NETWORKS.values() if (sizes := network.measured(shapes)) is not None]
     if len(found) > 1 and training is not None:
         # Their tensors are alike, and the configuration says what none of them tells.
         section = training.section(opened.prefix)

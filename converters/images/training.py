@@ -91,6 +91,13 @@ def _yaml(path: Path) -> Any:
     return yaml
 
 
+def _plain_loader(yaml: Any) -> Any:
+    """PyYAML's loader of plain values, for which a tuple, as Python's own writer of YAML marks one, is a list."""
+    loader = type("PlainLoader", (yaml.SafeLoader,), {})
+    loader.add_constructor("tag:yaml.org,2002:python/tuple", loader.construct_sequence)
+    return loader
+
+
 def _document(path: Path) -> Any:
     yaml = _yaml(path)
     try:
@@ -98,7 +105,7 @@ def _document(path: Path) -> Any:
             raise UnreadableFileError(
                 f"{path}: has {size:,} bytes; a training configuration has at most {MOST_BYTES:,}"
             )
-        return yaml.safe_load(path.read_text("utf-8"))
+        return yaml.load(path.read_text("utf-8"), _plain_loader(yaml))
     except OSError as error:
         raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

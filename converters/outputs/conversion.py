@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class Conversion:
         if not self.tie_word_embeddings:
             differ = "differ and are both kept" if self.to == "torch" else "are tensors of their own"
             lines.append(f"decoder and word embeddings {differ}: tie_word_embeddings is false")
-        lines += [f"dropped, {reason}: {', '.join(names)}" for reason, names in self.drop_reasons.items()]
+        lines += [f"dropped, {reason}: {', '.join(_few(names))}" for reason, names in self.drop_reasons.items()]
         if self.beside:
             lines.append(
                 f"no whole Hugging Face model: transformers loads the {self.target_architecture} alone; the head of "
@@ -142,6 +143,18 @@ class Conversion:
         if self.tokenizer is not None:
             return self.tokenizer.lines()
         return [] if self.no_tokenizer or self.for_pictures else [NO_TOKENIZER]
+
+
+MOST_NAMES = 20
+"""Names that a line lists one by one."""
+
+
+def _few(names: Sequence[str]) -> Sequence[str]:
+    """Names for a line: of many, the modules that they belong to, each with their number."""
+    if len(names) <= MOST_NAMES:
+        return names
+    modules = Counter(".".join(name.split(".")[:2]) for name in names)
+    return [f"{module} ({count} tensor{'s' if count > 1 else ''})" for module, count in modules.items()]
 
 
 def counter(stage: str, total: int, progress: Progress) -> Callable[[int], None]:

@@ -127,6 +127,15 @@ class Network:
         side = int(sizes[self.square])
         return tuple((*shape[:2], side, side) for shape in self.inputs)
 
+    def measured(self, shapes: Shapes) -> Sizes | None:
+        """As `measure`; tensors without elements, or of another rank than the network's, are those of another one."""
+        if not all(map(all, shapes.values())):
+            return None
+        try:
+            return self.measure(shapes)
+        except (LookupError, ValueError):
+            return None
+
     def rules(self, sizes: Sizes) -> tuple[Rule, ...]:
         """One rule per tensor that a checkpoint of these sizes can hold. Raises MappingError where two share one."""
         place = Place(sizes)
@@ -163,10 +172,14 @@ def scale_of(channels: Mapping[int, int], divisor: int, scales: Iterable[float])
     raise ConfigurationError(f"no scale makes these channels of the usual ones: {held}")
 
 
-_COUNTED = re.compile(r"^(?P<place>[^0-9]*?)(?P<number>0|[1-9][0-9]*)\.")
+_COUNTED = re.compile(r"(0|[1-9][0-9]*)\.")
 
 
 def count(names: Iterable[str], before: str) -> int:
-    """How many numbers follow `before` in names: one more than the highest."""
-    found = (_COUNTED.match(name.removeprefix(before)) for name in names if name.startswith(before))
-    return 1 + max((int(match["number"]) for match in found if match and not match["place"]), default=-1)
+    """How many numbers follow `before` in names, from 0 on without a gap."""
+    matches = (_COUNTED.match(name, len(before)) for name in names if name.startswith(before))
+    found = {match[1] for match in matches if match is not None}
+    number = 0
+    while str(number) in found:
+        number += 1
+    return number

@@ -41,7 +41,7 @@ def facts_of(case: Case, dtype: str = "float32") -> dict[str, TensorFacts]:
 def real() -> dict[str, Any]:
     """What transformers says: `models` by case, `auto_classes` by network, and what image processors take."""
     processors = sorted({network.processor_class for network in NETWORKS.values()})
-    made_up = {"hidden_act": "relu", "made_up": 1, "backbone_config": {"model_type": "pp_lcnet_v3", "scales": 2}}
+    made_up = {"reduction": 4, "made_up": 1, "backbone_config": {"model_type": "pp_lcnet_v3", "scales": 2}}
     request = {
         "models": [
             *([case.network.target, case.network.configuration(case.sizes)] for case in CASES.values()),
@@ -181,8 +181,11 @@ def test_constants_say_what_they_are(network: Network) -> None:
     for constant in network.constants:
         re.compile(constant.where)
         assert len(constant.text.split()) > 5
-        # Only arithmetic in another precision has no value.
-        assert (constant.value != 0) == (constant.kind != "double" and constant.when is None) or constant.when
+        if constant.kind in ("slope", "factor"):
+            assert constant.value
+        if constant.kind == "factor":
+            # The two are one number, once as a float32.
+            assert 0 < abs(constant.own - constant.value) < 1e-7
         assert constant.to_json()["where"] == constant.where
 
 

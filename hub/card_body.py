@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from ..converters.outputs.card import head_section, loading_lines, whole_model_note
+from ..converters.images.documents import PREPROCESSOR
+from ..converters.outputs.card import head_section, whole_model_note
 from ..converters.outputs.certificate import CERTIFICATE
 from .evidence import Evidence, RecordedCheck, RecordedFile
 from .markdown import fenced, plain, table
@@ -27,10 +28,10 @@ def card_body(proof: Proof, repo_id: str, text: str | None = None, license: str 
         *([] if text is None else [*text.splitlines(), ""]),
         "## Use",
         "",
-        *fenced(loading_lines(proof.model.auto_class, repo_id, has_tokenizer(proof)), "python"),
+        *fenced(proof.kind.loading_lines(proof.model, repo_id, _is_prepared(proof)), "python"),
         *head_section(proof.model).splitlines(),
         *([""] if proof.model.beside is not None else []),
-        *([f"{plain(withdrawn.text())}.", ""] if (withdrawn := proof.family.withdrawn) is not None else []),
+        *([f"{plain(withdrawn.text())}.", ""] if (withdrawn := proof.kind.withdrawn) is not None else []),
         *_conversion(proof, license),
         *_proof(proof),
         "## Files",
@@ -63,7 +64,7 @@ def _warnings(proof: Proof) -> list[str]:
         return []
     lines = []
     if proof.seeded:
-        lines.append("> **The weights are random.** They were seeded to test the conversion and know no language.")
+        lines.append("> **The weights are random.** They were seeded to test the conversion and know nothing.")
     else:
         lines.append("> **Not verified.** It is not proven that this is the model it was converted from.")
     return [*lines, ">", *(f"> - {plain(doubt)}" for doubt in proof.doubts), ""]
@@ -72,7 +73,7 @@ def _warnings(proof: Proof) -> list[str]:
 def _source(proof: Proof) -> str:
     evidence = proof.evidence
     if evidence is None or evidence.source_name is None:
-        return "a PaddleNLP checkpoint"
+        return f"a {proof.kind.library} checkpoint"
     name = plain(evidence.source_name)
     if evidence.pretrained is not None:
         return f"PaddleNLP's published weights {name}"
@@ -80,7 +81,7 @@ def _source(proof: Proof) -> str:
         return f"the weights {plain(evidence.community)} of PaddleNLP's community"
     if (hub := evidence.hub) is not None:
         return f"the weights {plain(hub.output)} of the Hugging Face Hub at the commit {plain(hub.revision or '')}"
-    kind = "random (seeded) weights" if evidence.weights == "seeded" else "a local checkpoint of PaddleNLP"
+    kind = "random (seeded) weights" if evidence.weights == "seeded" else f"a local checkpoint of {proof.kind.library}"
     return f"{kind}, {name}"
 
 
@@ -112,17 +113,19 @@ def _conversion(proof: Proof, license: str | None) -> list[str]:
             lines += [f"- The same model on the hub: {plain(pretrained.counterpart)}"]
     lines += [*([f"- {line}"] if (line := _license(evidence, license)) is not None else [])]
     lines += [
-        f"- {evidence.model.source} of PaddleNLP, {evidence.model.target_architecture} of Hugging Face, "
-        f"{evidence.tensors} tensors",
-        *(f"- {plain(note)}" for note in evidence.family.target_notes(evidence.model.target_architecture)),
+        f"- {plain(evidence.model.source)} of {evidence.kind.library}, {evidence.model.target_architecture} of Hugging "
+        f"Face, {evidence.tensors} tensors",
+        *(f"- {plain(note)}" for note in evidence.kind.notes),
         *([f"- Tied, bit-equal to their twins: {plain(', '.join(evidence.tied))}"] if evidence.tied else []),
-        *(f"- Dropped: {plain(name)}: {plain(reason)}" for name, reason in evidence.dropped),
+        *(f"- Dropped: {plain(name)}: {plain(reason)}" for name, reason in _dropped(evidence)),
         *(f"- Altered: {plain(line)}" for line in proof.alterations.lines()),
         "",
         *_file_table(evidence.source_files),
     ]
     source = _as_argument(evidence)
-    options = f"CONVERTED --family {evidence.family.name} --architecture {evidence.model.source}"
+    options = f"CONVERTED --family {evidence.kind.name}"
+    if evidence.kind.network is None:
+        options += f" --architecture {evidence.model.source}"
     commands = [
         " ".join(["paddle2torch convert", source, options, *_altering(proof)]),
         f"paddle2torch verify {source} {options}",
@@ -130,12 +133,26 @@ def _conversion(proof: Proof, license: str | None) -> list[str]:
     return [*lines, *fenced(commands, "sh")]
 
 
+def _dropped(evidence: Evidence) -> list[tuple[str, str]]:
+    """What was dropped, tensor by tensor; of a network, whose heads for training have many, by its parts."""
+    if evidence.kind.network is None:
+        return list(evidence.dropped)
+    return list(dict.fromkeys((".".join(name.split(".")[:2]), reason) for name, reason in evidence.dropped))
+
+
+def _is_prepared(proof: Proof) -> bool:
+    """Whether what prepares a model's inputs lies in the folder: the tokenizer, or the image processor."""
+    if proof.kind.network is not None:
+        return any(file.name == PREPROCESSOR for file in proof.files)
+    return has_tokenizer(proof)
+
+
 def _altering(proof: Proof) -> list[str]:
     """The options of the conversion that altered values or left something out."""
     done = proof.alterations
     cast = [f"--dtype {done.dtype.name}"] if done.dtype is not None else []
     row = ["--zero-padding-row"] if done.zero_padding_row is not None else []
-    target = [f"--target {proof.family.target}"] if proof.family.target is not None else []
+    target = [f"--target {proof.kind.target}"] if proof.kind.target is not None else []
     pooling = [f"--sentence-transformers {done.pooling}"] if done.pooling is not None else []
     return [*target, *cast, *row, *(["--no-tokenizer"] if done.no_tokenizer else []), *pooling]
 
@@ -210,5 +227,5 @@ def _file_table(files: Sequence[RecordedFile]) -> list[str]:
 
 
 def _citation(proof: Proof) -> list[str]:
-    entry = proof.family.citation
+    entry = proof.kind.citation
     return ["## Citation", "", *fenced(entry, "bibtex")] if entry else []

@@ -9,12 +9,59 @@ from pathlib import Path
 from typing import Any
 
 from ..converters.checkpoints.snapshot import HubName, parse_hub_name
+from ..converters.images.documents import using_lines
+from ..converters.outputs.card import loading_lines
 from ..converters.outputs.certificate import CERTIFICATE, accidents
 from ..errors import UnknownNameError, UnreadableFileError
 from ..mappings.language.alternative import becoming
 from ..mappings.language.family import Family, Model
+from ..mappings.language.images.network import Network
+from ..mappings.language.limits import Withdrawn
 from ..mappings.language.pretrained import MARK, Pretrained
-from ..mappings.registry import PRETRAINED, get_family
+from ..mappings.registry import NETWORKS, PRETRAINED, get_family
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model for a card: its `name`, the `library` that trained it, the lines of its citation, why
+    transformers no longer has it, the alternative that the weights became, and `notes` on it. `network` is that of a
+    network."""
+
+    name: str
+    library: str = "PaddleNLP"
+    citation: tuple[str, ...] = ()
+    withdrawn: Withdrawn | None = None
+    target: str | None = None
+    notes: tuple[str, ...] = ()
+    network: Network | None = None
+
+    def loading_lines(self, model: Model, place: str, prepared: bool) -> list[str]:
+        """Python that loads the model at `place`, a path or a repository, and with `prepared` what prepares its inputs
+        too: the tokenizer, or the image processor."""
+        if self.network is not None:
+            return list(using_lines(self.network, place, prepared))
+        return loading_lines(model.auto_class, place, prepared)
+
+
+def kind_of_family(family: Family, model: Model) -> Kind:
+    """The kind of a model of PaddleNLP's."""
+    notes = family.target_notes(model.target_architecture)
+    return Kind(family.name, citation=family.citation, withdrawn=family.withdrawn, target=family.target, notes=notes)
+
+
+def kind_of_network(network: Network, name: str) -> tuple[Kind, Model]:
+    """The kind of a network, and what stands for its class: the `name` by which it was recognised."""
+    kind = Kind(network.name, network.builder, network.citation, notes=(f"{network.title}, {name}",), network=network)
+    return kind, Model(name, network.target, auto_class=network.auto_class)
+
+
+def recorded_kind(family: str, architecture: str, target: str | None) -> tuple[Kind, Model]:
+    """The kind and the model that a certificate names. Raises UnknownNameError."""
+    if family in NETWORKS:
+        return kind_of_network(NETWORKS[family], architecture)
+    known = becoming(get_family(family), target)
+    model = known.model(architecture)
+    return kind_of_family(known, model), model
 
 
 @dataclass(frozen=True)
@@ -60,7 +107,7 @@ class Evidence:
     weights: str
     source_name: str | None
     source_files: tuple[RecordedFile, ...]
-    family: Family
+    kind: Kind
     model: Model
     tensors: int
     tied: tuple[str, ...]
@@ -99,8 +146,7 @@ def read_evidence(certificate: Mapping[str, Any], converted: Path) -> Evidence:
     UnreadableFileError for one that names a class that is not known here."""
     mapping = certificate["mapping"]
     try:
-        family = becoming(get_family(mapping["family"]), mapping.get("target"))
-        model = family.model(mapping["architecture"])
+        kind, model = recorded_kind(mapping["family"], mapping["architecture"], mapping.get("target"))
     except UnknownNameError as error:
         raise UnreadableFileError(f"{converted / CERTIFICATE}: {error}") from error
     if model.target_architecture != mapping["target_architecture"]:
@@ -115,7 +161,7 @@ def read_evidence(certificate: Mapping[str, Any], converted: Path) -> Evidence:
         weights=certificate["weights"],
         source_name=certificate["source"].get("name"),
         source_files=recorded_files(certificate["source"]["files"]),
-        family=family,
+        kind=kind,
         model=model,
         tensors=len(certificate["output"]["tensors"]),
         tied=tuple(entry["source"] for entry in mapping["tied"]),

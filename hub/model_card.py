@@ -31,6 +31,10 @@ PIPELINE_TAGS = {
     "AutoModelForTokenClassification": "token-classification",
     "AutoModelForQuestionAnswering": "question-answering",
     "AutoModelForSeq2SeqLM": "text2text-generation",
+    "AutoModelForImageClassification": "image-classification",
+    "AutoModelForObjectDetection": "object-detection",
+    "AutoModelForTextRecognition": "image-to-text",
+    "AutoModelForTableRecognition": "image-to-text",
 }
 """The class that loads a folder -> the hub's tag of its task; the hub has none for multiple choice and the next
 sentence. That of texts from texts is the one of transformers' cards, although transformers 5 has no pipeline for it."""
@@ -92,7 +96,7 @@ def make_card(proof: Proof, repo_id: str, added: Additions = NOTHING_ADDED) -> s
 def front_matter(proof: Proof, added: Additions = NOTHING_ADDED) -> dict[str, Any]:
     """What the hub reads of a card, in its own words."""
     pretrained = proof.evidence.pretrained if proof.evidence is not None else None
-    tags = [proof.family.name, "paddlepaddle", "paddlenlp", "paddle2torch", "converted"]
+    tags = [proof.kind.name, "paddlepaddle", proof.kind.library.lower(), "paddle2torch", "converted"]
     whole = proof.model.beside is None
     fields = {
         "base_model": pretrained.counterpart if pretrained is not None else None,

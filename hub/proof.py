@@ -26,9 +26,17 @@ from ..converters.outputs.folder import LICENSES, is_name_of_conversion
 from ..converters.outputs.hashes import hash_files
 from ..converters.outputs.record import own_record, weight_files
 from ..errors import ParityError, PublishError, UnreadableFileError
-from ..mappings.language.family import Family, Model
-from ..mappings.registry import family_of_architecture
-from .evidence import Evidence, RecordedFile, read_evidence, recorded_files
+from ..mappings.language.family import Model
+from ..mappings.registry import NETWORKS, family_of_architecture
+from .evidence import (
+    Evidence,
+    Kind,
+    RecordedFile,
+    kind_of_family,
+    kind_of_network,
+    read_evidence,
+    recorded_files,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Proof:
     evidence: Evidence | None
     doubts: tuple[str, ...]
     files: tuple[RecordedFile, ...]
-    family: Family
+    kind: Kind
     model: Model
     alterations: Alterations = UNALTERED
 
@@ -84,8 +92,8 @@ def examine(converted: Path, allow_unverified: bool) -> Proof:
     if evidence is not None:
         # A certificate of other bytes would only mislead.
         hashes |= hash_files([converted / CERTIFICATE])
-    family, model = (recorded.family, recorded.model) if recorded is not None else _model_of(converted, metadata)
-    return Proof(converted, evidence, tuple(doubts), recorded_files(hashes), family, model, alterations)
+    kind, model = (recorded.kind, recorded.model) if recorded is not None else _model_of(converted, metadata)
+    return Proof(converted, evidence, tuple(doubts), recorded_files(hashes), kind, model, alterations)
 
 
 def _weights_of(converted: Path) -> tuple[Path, ...]:
@@ -171,15 +179,19 @@ def _metadata_of(weights: Sequence[Path]) -> Mapping[str, str]:
     return opened.metadata
 
 
-def _model_of(converted: Path, metadata: Mapping[str, str]) -> tuple[Family, Model]:
+def _model_of(converted: Path, metadata: Mapping[str, str]) -> tuple[Kind, Model]:
     """The model that a folder's config.json names by its architecture, or the weights by the head that lies beside, and
-    its family, as far as the weights record no other one."""
+    its kind, as far as the weights record no other one."""
     config = converted / "config.json"
     named = [metadata[HEAD_KEY]] if HEAD_KEY in metadata else architectures(config)
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
+    network = next((one for one in NETWORKS.values() if one.target == architecture), None)
+    if network is not None:
+        return kind_of_network(network, network.name)
     family = recorded_family(weight_files(converted))
     if family is None and architecture is not None:
         family = family_of_architecture(architecture)
     if family is None or architecture is None:
         raise UnreadableFileError(f"{config}: names the architectures {named}, which belong to no known family")
-    return family, family.model(architecture)
+    model = family.model(architecture)
+    return kind_of_family(family, model), model

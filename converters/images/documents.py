@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ...mappings.language.images.network import Network
 from .recognition import RecognisedNetwork
 
 PREPROCESSOR = "preprocessor_config.json"
@@ -51,10 +52,10 @@ _CALLS = {
 }
 
 
-def using_lines(found: RecognisedNetwork, place: str, processor: bool) -> tuple[str, ...]:
+def using_lines(network: Network, place: str, processor: bool) -> tuple[str, ...]:
     """Python that loads the network at `place`, a path, and with its image `processor` runs it on a picture."""
     # A text of JSON's is one of Python's.
-    quoted, auto_class = json.dumps(place, ensure_ascii=False), found.network.auto_class
+    quoted, auto_class = json.dumps(place, ensure_ascii=False), network.auto_class
     model = f"model = {auto_class}.from_pretrained({quoted}).eval()"
     if not processor:
         return (f"from transformers import {auto_class}", model)
@@ -63,5 +64,5 @@ def using_lines(found: RecognisedNetwork, place: str, processor: bool) -> tuple[
         f"from transformers import AutoImageProcessor, {auto_class}",
         f"processor = AutoImageProcessor.from_pretrained({quoted})",
         model,
-        *_CALLS[found.network.task],
+        *_CALLS[network.task],
     )

@@ -93,7 +93,7 @@ def _yaml(path: Path) -> Any:
 
 def _plain_loader(yaml: Any) -> Any:
     """PyYAML's loader of plain values, for which a tuple, as Python's own writer of YAML marks one, is a list."""
-    loader = type("PlainLoader", (yaml.SafeLoader,), {})
+    loader: Any = type("PlainLoader", (yaml.SafeLoader,), {})
     loader.add_constructor("tag:yaml.org,2002:python/tuple", loader.construct_sequence)
     return loader
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ..language.images.network import BATCH_NORM, Constant, Network, Shapes, Sizes
 from ..language.images.rows import Convolution
 from ..language.rows import Row
-from .parts import db_head, detection, lcnet_v3
+from .parts import citation, db_head, detection, lcnet_v3
 
 TASK: Final = "detection"
 
@@ -124,4 +124,5 @@ PP_OCRV5_MOBILE_DET = Network(
     },
     processor_class=detection.PROCESSOR,
     prepare=detection.prepare,
+    citation=citation.PADDLEOCR,
 )

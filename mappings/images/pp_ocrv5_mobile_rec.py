@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ..language.images.network import BATCH_NORM, Network, Shapes, Sizes
 from ..language.rows import Row
-from .parts import lcnet_v3, recognition, svtr
+from .parts import citation, lcnet_v3, recognition, svtr
 
 TASK: Final = "recognition"
 
@@ -81,4 +81,5 @@ PP_OCRV5_MOBILE_REC = Network(
     seeded={"PP-OCRv5_mobile_rec": _sizes(18385), "PP-OCRv4_mobile_rec": _sizes(6625)},
     processor_class=recognition.PROCESSOR,
     prepare=recognition.prepare,
+    citation=citation.PADDLEOCR,
 )

@@ -9,7 +9,7 @@ from ...errors import ConfigurationError
 from ..language.images.network import BATCH_NORM, Network, Shapes, Sizes
 from ..language.images.rows import BatchNorm, Convolution
 from ..language.rows import Row
-from .parts import db_head, detection, hgnet_v2
+from .parts import citation, db_head, detection, hgnet_v2
 
 TASK: Final = "detection"
 
@@ -185,4 +185,5 @@ PP_OCRV5_SERVER_DET = Network(
     seeded={"PP-OCRv5_server_det": {"classifier": {}, "neck": 256, "thresholds": {}}},
     processor_class=detection.PROCESSOR,
     prepare=detection.prepare,
+    citation=citation.PADDLEOCR,
 )

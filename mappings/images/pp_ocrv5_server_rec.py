@@ -8,7 +8,7 @@ from typing import Any, Final
 from ...errors import ConfigurationError
 from ..language.images.network import BATCH_NORM, Network, Shapes, Sizes
 from ..language.rows import Row
-from .parts import hgnet_v2, recognition, svtr
+from .parts import citation, hgnet_v2, recognition, svtr
 
 TASK: Final = "recognition"
 
@@ -78,4 +78,5 @@ PP_OCRV5_SERVER_REC = Network(
     seeded={"PP-OCRv5_server_rec": _sizes(18385)},
     processor_class=recognition.PROCESSOR,
     prepare=recognition.prepare,
+    citation=citation.PADDLEOCR,
 )

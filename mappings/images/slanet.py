@@ -11,7 +11,7 @@ from ..language.images.network import BATCH_NORM, Network, Shapes, Sizes, count
 from ..language.images.preparation import Preparation, Transforms
 from ..language.images.rows import BatchNorm, Convolution
 from ..language.rows import Row
-from .parts import lcnet, sla_head, table
+from .parts import citation, lcnet, sla_head, table
 
 SIDE = 488
 """The longer side of pictures in PaddleOCR's configurations."""
@@ -156,4 +156,5 @@ SLANET = Network(
     turned=True,
     cautions=table.cautions,
     prepare=_prepare,
+    citation=citation.PADDLEOCR,
 )

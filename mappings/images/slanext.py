@@ -10,7 +10,7 @@ from ..language.images.network import Constant, Network, Shapes, Sizes, count
 from ..language.images.preparation import Preparation, Transforms
 from ..language.images.rows import Convolution
 from ..language.rows import Dropped, Linear, Norm, Parameter, Row
-from .parts import sla_head, table
+from .parts import citation, sla_head, table
 
 TOWER, TARGET = "backbone.vision_tower_high", "backbone.vision_tower"
 
@@ -222,4 +222,5 @@ SLANEXT = Network(
     turned=True,
     cautions=table.cautions,
     prepare=_prepare,
+    citation=citation.PADDLEOCR,
 )

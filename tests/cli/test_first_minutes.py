@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import paddle2torch as package
-from paddle2torch.mappings.registry import FAMILIES
+from paddle2torch.mappings.registry import FAMILIES, NETWORKS
 from paddle2torch.options import GROUPS
 from paddle2torch.workers.console import print_table
 
@@ -39,9 +39,19 @@ def test_a_misspelt_command_is_recognised(paddle2torch: Run, work: Path) -> None
 
 def test_families_are_listed(paddle2torch: Run) -> None:
     shown = paddle2torch("families").stdout
-    assert {line.split()[0] for line in shown.splitlines()[1:-1]} == FAMILIES.keys()
+    assert {line.split()[0] for line in shown.splitlines()[1:-1]} == FAMILIES.keys() | NETWORKS.keys()
     document = json.loads(paddle2torch("families", "--json").stdout)
     assert [family["name"] for family in document["families"]] == list(FAMILIES)
+    assert [network["name"] for network in document["networks"]] == list(NETWORKS)
+
+
+def test_a_kind_of_network_says_what_it_becomes_and_what_is_lost(paddle2torch: Run) -> None:
+    shown = paddle2torch("families", "slanet").stdout
+    assert "SLANetForTableRecognition" in shown
+    assert "lost: THE BOXES OF THE CELLS ARE LOST" in shown
+    assert "official names: SLANet_plus, SLANet" in shown
+    (network,) = json.loads(paddle2torch("families", "slanet", "--json").stdout)["networks"]
+    assert network["losses"]
 
 
 def test_a_family_says_what_its_classes_become_and_what_is_refused(paddle2torch: Run, work: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, PRETRAINED, names_of_family
+from paddle2torch.mappings.registry import COMMUNITY, FAMILIES, NETWORKS, PRETRAINED, names_of_family
 
 from ..conftest import Run
 from .outcomes import Seeded, error_line, refused
@@ -70,23 +70,24 @@ def test_list(paddle2torch: Run) -> None:
     finished = paddle2torch("list")
     assert finished.returncode == 0
     lines = finished.stdout.splitlines()
-    groups = {name: [entry for entry in PRETRAINED.values() if entry.family == name] for name in FAMILIES}
-    expected = [
-        line
-        for name, entries in groups.items()
-        if entries
-        for line in (name, *(f"  {entry.name}" for entry in entries))
-    ]
+    groups = {name: [entry.name for entry in PRETRAINED.values() if entry.family == name] for name in FAMILIES}
+    groups |= {name: list(network.official) for name, network in NETWORKS.items()}
+    expected = [line for name, names in groups.items() if names for line in (name, *(f"  {one}" for one in names))]
     heading = lines.index("PaddleNLP's community; what such a name is shows when it is fetched:")
     assert [re.findall(r"^ *\S+", line)[0] for line in lines[1:heading]] == expected
-    assert lines[heading + 1 :] == [f"  {one.name} ({one.family}, {one.language})" for one in COMMUNITY.values()]
-    assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
+    assert lines[heading + 1 : -1] == [f"  {one.name} ({one.family}, {one.language})" for one in COMMUNITY.values()]
+    assert lines[-1].startswith("Networks of PaddleOCR's and PaddleClas's are not fetched")
+    assert all(line == line.rstrip() and len(line) <= 80 for line in lines[:-1])
     assert lines[1] == "albert (14; English, Chinese)"
     assert lines[2].split() == ["albert-base-v1", "12", "x", "768", "11,683,584", "no"]
     document = json.loads(paddle2torch("list", "--json", "--family", "albert").stdout)
     assert [model["name"] for model in document["models"]] == names_of_family("albert")
     assert not any(model["cached"] for model in document["models"])
     assert document["community"] == []
+    assert document["networks"] == []
+    document = json.loads(paddle2torch("list", "--json", "--family", "slanet").stdout)
+    assert [entry["name"] for entry in document["networks"]] == ["SLANet_plus", "SLANet"]
+    assert document["models"] == document["community"] == []
     document = json.loads(paddle2torch("list", "--json", "--family", "bert").stdout)
     assert [model["name"] for model in document["models"]] == names_of_family("bert")
     assert [entry["name"] for entry in document["community"]] == [

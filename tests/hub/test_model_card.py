@@ -19,7 +19,7 @@ from paddle2torch import convert_checkpoint
 from paddle2torch.converters.outputs.card import loading_lines
 from paddle2torch.errors import PublishError, UnreadableFileError
 from paddle2torch.hub.card_body import has_tokenizer
-from paddle2torch.hub.evidence import Evidence
+from paddle2torch.hub.evidence import Evidence, kind_of_family
 from paddle2torch.hub.markdown import fenced, plain, table
 from paddle2torch.hub.model_card import LANGUAGES, PIPELINE_TAGS, Additions, front_matter, make_card
 from paddle2torch.hub.proof import Proof, examine
@@ -128,7 +128,7 @@ def test_a_name_alone_makes_no_claim(proof: Proof, weights: str) -> None:
 
 @pytest.mark.parametrize(("family", "model"), ALL_MODELS, ids=lambda value: getattr(value, "source", ""))
 def test_the_front_matter_reads_back(proof: Proof, family: Any, model: Any) -> None:
-    card = make_card(replace(proof, family=family, model=model), REPO)
+    card = make_card(replace(proof, kind=kind_of_family(family, model), model=model), REPO)
     data: dict[str, Any] = ModelCard(card).data.to_dict()  # type: ignore[no-untyped-call]
     assert data == yaml.safe_load(card.split("---")[1])
     # A folder whose head lies beside the model is not called transformers'.

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from ...converters.checkpoints.source import find_converted
 from ...converters.formats.dtypes import Array
 from ...converters.formats.safetensors_file import open_safetensors
+from ...converters.formats.shards import INDEX
+from ...converters.formats.tensors import Tensor
 from ...converters.images.documents import PREPROCESSOR
 from ...converters.images.source import ImageSource
-from ...errors import ParityError
+from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
 from ...mappings.language.images.rows import BatchNorm, Convolution
 from ...mappings.language.rows import Linear, MappedRow, Norm, Row
 from ..images.check import NetworkContext
@@ -28,8 +31,6 @@ from ..images.pair import NetworkPair, open_network_pair
 from ..reports.result import Report
 from ..runners.networks.processes import NetworkRunners
 from .runs import NO_PLACE, FaultResult
-
-WEIGHTS = "model.safetensors"
 
 SEEN = frozenset({"weights", "aligned"})
 """Who sees a wrong number: the bits, and what is computed with them."""
@@ -296,9 +297,13 @@ def _results(context: NetworkContext, on_result: Callable[[str], None] | None) -
 def _result(fault: NetworkFault, context: NetworkContext) -> FaultResult:
     pair = context.pair
     known = {check.name for check in network_checks() if check.applies(pair.network)}
+    if pair.is_foreign:
+        known.discard("files")
     assigned = tuple(frozenset({name}) for name in sorted(fault.seen_by & known))
-    tensors = {name: tensor.read() for name, tensor in pair.tensors.items()}
-    documents = {path.name: json.loads(path.read_text("utf-8")) for path in pair.converted.glob("*.json")}
+    tensors = {name: _read(tensor) for name, tensor in pair.tensors.items()}
+    documents = {
+        path.name: json.loads(path.read_text("utf-8")) for path in pair.converted.glob("*.json") if path.name != INDEX
+    }
     if not assigned or not fault.inject(pair, tensors, documents):
         return FaultResult(fault.name, False, assigned, (), NO_PLACE)
     with tempfile.TemporaryDirectory(prefix="paddle2torch-") as place:
@@ -315,18 +320,32 @@ def _write(pair: NetworkPair, folder: Path, tensors: Tensors, documents: Documen
     from safetensors.numpy import save_file
 
     shutil.copytree(pair.converted, folder)
-    opened = open_safetensors(pair.converted / WEIGHTS)
-    metadata = dict(opened.metadata)
-    opened.source.close()
-    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / WEIGHTS, metadata)
+    for path in find_converted(pair.converted):
+        opened = open_safetensors(path)
+        held, metadata = [name for name in opened.tensors if name in tensors], dict(opened.metadata)
+        opened.source.close()
+        save_file({name: np.ascontiguousarray(tensors[name]) for name in held}, folder / path.name, metadata)
     for name, document in documents.items():
         (folder / name).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
+def _read(tensor: Tensor) -> Array:
+    if tensor.dtype.name not in ("float32", "float64"):
+        raise UnreadableFileError(
+            f"{tensor.name} holds {tensor.dtype.name}; faults are injected into float32 and float64 weights only"
+        )
+    return tensor.read()
+
+
 def _reds(context: NetworkContext, names: frozenset[str]) -> dict[str, str]:
-    """The checks of these names that fail, each with where."""
+    """The checks of these names that fail, each with where. Raises RunnerAccidentError where one could not be run."""
     reds = {}
     for check in network_checks():
-        if check.name in names and (result := outcome_of(check, context).result) is not None and not result.passed:
-            reds[check.name] = result.where
+        if check.name not in names:
+            continue
+        outcome = outcome_of(check, context)
+        if outcome.accident is not None:
+            raise RunnerAccidentError(outcome.accident)
+        if outcome.result is not None and not outcome.result.passed:
+            reds[check.name] = outcome.result.where
     return reds

@@ -69,6 +69,7 @@ class NetworkContext:
                     "folder": str(self.pair.converted),
                     "dtype": dtype,
                     "auto_class": self.pair.network.auto_class,
+                    "target": self.pair.network.target,
                 }
             )
             self._loaded["torch"] = dtype
@@ -123,6 +124,10 @@ class NetworkContext:
         """The fields of a request that name the library of Paddle's side."""
         library = self.pair.library
         return {"builder": self.pair.network.builder, "library": str(library) if library is not None else None}
+
+    def of_processor(self) -> dict[str, Any]:
+        """The fields of a request that name the image processor of torch's side."""
+        return {"folder": str(self.pair.converted), "processor_class": self.pair.network.processor_class}
 
     def exchange(self, runner: RunnerProcess, given: dict[str, Array], fields: dict[str, Any]) -> dict[str, Array]:
         """What a runner makes of arrays, as arrays; `fields` are those of the request, whose names of files are filled

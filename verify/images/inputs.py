@@ -17,6 +17,12 @@ PICTURES: Mapping[str, Sequence[tuple[int, int]]] = {
 }
 """Heights and widths of pictures that are prepared, for each task: the first needs no resizing, or hardly any."""
 
+PLAIN: Mapping[str, tuple[int, int, int]] = {"dark": (20, 70, 45), "bright": (235, 160, 205)}
+"""Red, green and blue of pictures that are the same everywhere. However these are resized, nothing is blurred: two of
+them tell the mean and the deviation of each channel."""
+
+PLAIN_SIZE = (50, 64)
+
 
 def arrays(shapes: Sequence[tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
     """Prepared pictures of these shapes, [pictures, 3, height, width] in float32 between -1 and 1: waves with noise, no
@@ -31,7 +37,7 @@ def arrays(shapes: Sequence[tuple[int, ...]], seed: int = 0) -> dict[str, Array]
 
 def pictures(task: str, seed: int = 0) -> dict[str, Array]:
     """Pictures of a task, [height, width, 3] in red, green and blue, of whole numbers up to 255."""
-    made = {}
+    made = {name: np.full((*PLAIN_SIZE, 3), colour, np.uint8) for name, colour in PLAIN.items()}
     for number, (height, width) in enumerate(PICTURES[task]):
         values = _waves((3, height, width), seed + 100 + number)
         made[f"{height}x{width}"] = np.ascontiguousarray(np.rint((values.transpose(1, 2, 0) + 1) * 127.5), np.uint8)

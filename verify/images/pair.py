@@ -15,9 +15,13 @@ from ...converters.formats.tensors import Tensor
 from ...converters.images.recognition import OpenedNetwork, RecognisedNetwork, recognise_network
 from ...converters.images.source import ImageSource
 from ...converters.outputs.alterations import Alterations
-from ...converters.outputs.record import SEED_FILE, own_record
+from ...converters.outputs.record import holds_seeded_weights, own_record
+from ...errors import ConfigurationError
 from ...mappings.language.images.network import Constant, Network
 from ..sides.pair import open_converted, recorded_alterations
+
+FOLDERS = {"PaddleOCR": "ppocr", "PaddleClas": "ppcls"}
+"""The folder of code in a copy of each library."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class NetworkPair:
     @property
     def weights(self) -> str:
         """Say "seeded" for a folder that this package seeded, else "local"."""
-        return "seeded" if (self.source.folder / SEED_FILE).is_file() else "local"
+        return "seeded" if holds_seeded_weights(self.source.folder) else "local"
 
     @property
     def constants(self) -> tuple[Constant, ...]:
@@ -68,6 +72,19 @@ class NetworkPair:
         return {name: self.values(name) for name in self.opened.tensors if name not in dropped}
 
 
+def builder_at(network: Network, library: Path | None) -> Path | None:
+    """Of the copy of PaddleOCR that a user names, what builds a network: itself, and None, the installed library, for
+    one of PaddleClas's. Raises ConfigurationError for a folder that is no copy of either."""
+    if library is None or (library / FOLDERS[network.builder]).is_dir():
+        return library
+    if network.builder != "PaddleOCR" and (library / FOLDERS["PaddleOCR"]).is_dir():
+        return None
+    raise ConfigurationError(
+        f"{library}: is no copy of PaddleOCR, whose folder {FOLDERS['PaddleOCR']} is expected there; name one with "
+        "--paddleocr, or none to take what is installed"
+    )
+
+
 @contextmanager
 def open_network_pair(
     source: ImageSource, converted: Path, family: str | None = None, library: Path | None = None
@@ -77,4 +94,5 @@ def open_network_pair(
     alterations = recorded_alterations(converted)
     with OpenedNetwork(source) as opened:
         found = recognise_network(opened, family, alterations.no_tokenizer, library)
-        yield NetworkPair(source, opened, found, converted, tensors, alterations, library)
+        builder = builder_at(found.network, library)
+        yield NetworkPair(source, opened, found, converted, tensors, alterations, builder)

@@ -13,6 +13,7 @@ from ...converters.outputs.hashes import hash_files
 from ...converters.outputs.record import SEED_FILE, weight_files
 from ...mappings.language.images.network import Network, Sizes
 from ..runners.client import RunnerProcess
+from .pair import builder_at
 
 WEIGHTS, TRAINING, DICTIONARY = "best_accuracy.pdparams", "config.yml", "dict.txt"
 
@@ -34,7 +35,8 @@ def seed_network(
     """Let the library of a network write seeded weights of these sizes into the new folder `output`, with the training
     configuration and the dictionary that a training under the official `name` would leave. Every norm, gain and scale
     is moved from what changes nothing. Returns the runner's answer, with `parameters`. Raises OutputError,
-    MissingDependencyError or RunnerError."""
+    MissingDependencyError, ConfigurationError or RunnerError."""
+    library = builder_at(network, library)
     with new_folder(output, overwrite) as folder:
         answer = runner.request(
             {

@@ -8,11 +8,12 @@ from shutil import get_terminal_size
 
 from ...workers.console import print_table
 from ..costs import COST_HEADINGS, MEMORY_HEADINGS, cost_rows, memory_rows
+from ..images.job import NETWORK_CHECKS
 from ..job import CHECKS
 from .faults import count_caught, faults_in, not_injected
 from .gate_result import GateResult, ModelResult
 from .hints import hint
-from .result import TO_TORCH, CheckResult, Report
+from .result import TO_TORCH, TO_TORCH_NETWORKS, CheckResult, Report
 
 GATE_HEADINGS = (
     "name",
@@ -67,7 +68,13 @@ def report_verdict(report: Report) -> str:
 
 def left_out(report: Report) -> list[str]:
     """The checks that were not run although they belong to every full run, and there was something to run them on."""
-    return [name for name in report.not_run if name in CHECKS and name not in report.not_run_reasons]
+    full = _full_run(report)
+    return [name for name in report.not_run if name in full and name not in report.not_run_reasons]
+
+
+def _full_run(report: Report) -> Sequence[str]:
+    """The checks that belong to every full run of what a report is about."""
+    return NETWORK_CHECKS if report.direction == TO_TORCH_NETWORKS else CHECKS
 
 
 def tally(report: Report) -> str:
@@ -148,7 +155,7 @@ def not_run_checks(result: GateResult) -> list[str]:
 def not_run_label(report: Report, name: str) -> str:
     """A check that was not run, with why where that is known."""
     reason = "could not be run" if name in report.accidents else report.not_run_reasons.get(name)
-    reason = reason or ("" if name in CHECKS else "optional")
+    reason = reason or ("" if name in _full_run(report) else "optional")
     return f"{name} ({reason})" if reason else name
 
 

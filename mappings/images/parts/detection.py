@@ -9,12 +9,15 @@ from ...language.images.preparation import (
     Transforms,
     arguments_of,
     check_colours,
+    check_steps,
     normalisation,
     refuse_others,
     size_of,
 )
 
 PROCESSOR = "PPOCRV5ServerDetImageProcessor"
+
+STEPS = ("DecodeImage", "DetResizeForTest", "NormalizeImage", "ToCHWImage")
 
 LIMITS = ("min", "max", "resize_long")
 
@@ -28,11 +31,13 @@ SIDE, KIND, MOST = 736, "min", 4000
 def prepare(transforms: Transforms) -> Preparation:
     """As DetResizeForTest and NormalizeImage say, else as they do by default. Raises ConfigurationError for what the
     image processor cannot do."""
+    check_steps(transforms, STEPS, ("DetResizeForTest", "NormalizeImage"))
     check_colours(transforms)
     given = arguments_of(transforms, "DetResizeForTest") or {}
     refuse_others("DetResizeForTest", given, ("limit_side_len", "limit_type", "max_side_limit"))
     side = size_of("limit_side_len of DetResizeForTest", given.get("limit_side_len") or SIDE)
-    kind = given.get("limit_type") or KIND
+    # Without a length, PaddleOCR does not read the kind.
+    kind = (given.get("limit_type") if "limit_side_len" in given else None) or KIND
     if kind not in LIMITS:
         raise ConfigurationError(f"DetResizeForTest has limit_type {kind!r}; {', '.join(LIMITS)} are known")
     normal = normalisation(transforms, USUAL)

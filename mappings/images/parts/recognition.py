@@ -13,6 +13,7 @@ from ...language.images.preparation import (
     Transforms,
     arguments_of,
     check_colours,
+    check_steps,
     refuse_others,
     size_of,
 )
@@ -32,6 +33,7 @@ def prepare(transforms: Transforms) -> Preparation:
         others = [name for one in transforms for name in one if name.endswith("RecResizeImg")]
         if others:
             raise ConfigurationError(f"pictures are resized by {others[0]}; only RecResizeImg is known")
+    check_steps(transforms, ("DecodeImage", "RecResizeImg"), ("RecResizeImg",))
     given = given or {}
     refuse_others(
         "RecResizeImg",

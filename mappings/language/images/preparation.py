@@ -36,10 +36,9 @@ def arguments_of(transforms: Transforms, name: str) -> Mapping[str, Any] | None:
 
 def refuse_others(name: str, arguments: Mapping[str, Any], known: Sequence[str]) -> None:
     """Raise ConfigurationError for arguments of a transform that are not understood."""
-    if unknown := sorted(set(arguments) - set(known)):
+    if unknown := ", ".join(str(other) for other in arguments if other not in known):
         raise ConfigurationError(
-            f"{name} has {', '.join(unknown)}, which no image processor of transformers can express; known are "
-            f"{', '.join(known)}"
+            f"{name} has {unknown}, which no image processor of transformers can express; known are {', '.join(known)}"
         )
 
 
@@ -52,11 +51,29 @@ def size_of(name: str, value: Any) -> int:
 
 def check_colours(transforms: Transforms) -> None:
     """Raise ConfigurationError unless pictures are decoded as blue, green and red, or nothing says how."""
-    mode = (arguments_of(transforms, "DecodeImage") or {}).get("img_mode", "BGR")
+    given = arguments_of(transforms, "DecodeImage")
+    # The transform's own default is the other order.
+    mode = "BGR" if given is None else given.get("img_mode", "RGB")
     if mode != "BGR":
         raise ConfigurationError(
             f"DecodeImage has img_mode {mode!r}; only BGR, as PP-OCR's own configurations have it, is known to be "
             "expressed by transformers' image processors"
+        )
+
+
+def check_steps(transforms: Transforms, known: Sequence[str], needed: Sequence[str]) -> None:
+    """Raise ConfigurationError for transforms of pictures that are not among the `known` ones, and for a lack of those
+    that are `needed`; where there are none at all, nothing is said."""
+    names = [name for one in transforms for name in one]
+    if others := [name for name in names if name not in (*known, "KeepKeys") and not name.endswith("LabelEncode")]:
+        raise ConfigurationError(
+            f"pictures go through {others[0]}, which transformers' image processor does not do; known are "
+            f"{', '.join(known)}"
+        )
+    if names and (missing := [name for name in needed if name not in names]):
+        raise ConfigurationError(
+            f"pictures do not go through {missing[0]}, which transformers' image processor does: it is expected among "
+            "their transforms"
         )
 
 
@@ -90,4 +107,9 @@ def _scale(value: Any) -> float:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a number, and a finite one that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _BEYOND
+
+
+_BEYOND = 1e30
+"""More than any scale, mean or deviation."""

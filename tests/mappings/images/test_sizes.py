@@ -3,7 +3,7 @@ odd shapes none makes a failure of another kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -131,21 +131,20 @@ def test_without_a_part_it_is_another_network(name: str, left_out: str) -> None:
     assert measure(case, without(case, left_out)) is None
 
 
-class Watched(Mapping[str, tuple[int, ...]]):
-    """Shapes that remember which of them were asked for."""
+class Watched(dict[str, tuple[int, ...]]):
+    """Shapes that remember which of them were asked for by name."""
 
     def __init__(self, shapes: Shapes) -> None:
-        self.shapes, self.asked = shapes, set[str]()
+        super().__init__(shapes)
+        self.asked = set[str]()
 
     def __getitem__(self, name: str) -> tuple[int, ...]:
         self.asked.add(name)
-        return self.shapes[name]
+        return super().__getitem__(name)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.shapes)
-
-    def __len__(self) -> int:
-        return len(self.shapes)
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
 
 
 @pytest.mark.parametrize("name", list(SMALL))

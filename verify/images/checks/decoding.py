@@ -36,13 +36,15 @@ def _recognises(network: Network) -> bool:
 
 def _run(context: NetworkContext) -> Outcome:
     pair, characters = context.pair, context.pair.found.characters
+    if not _recognises(pair.network):
+        return Outcome(reason=f"{pair.network.name} reads no text")
     if characters is None:
         return Outcome(reason="the folder was converted without characters, as asked for")
     classes = len(characters.texts)
     numbers = str(context.scratch / "numbers.safetensors")
     save_file({"numbers": lines_of(classes, context.seed)}, numbers)
     asked = {"operation": "decode", "numbers": numbers, "classes": classes}
-    torch = context.torch.request({**asked, "folder": str(pair.converted)})["texts"]
+    torch = context.torch.request({**asked, **context.of_processor()})["texts"]
     paddle = context.paddle.request(
         {
             **asked,

@@ -14,7 +14,8 @@ from ..check import GIVEN, NetworkCheck, NetworkContext
 from ..inputs import pictures
 
 EXACT = 1e-5
-"""How far numbers of about 1 may be apart where a picture is not resized: what is left is rounding in float32."""
+"""How far numbers of about 1 may be apart where a picture is not resized, or is the same everywhere, so that resizing
+leaves it as it is: what is left is rounding in float32."""
 
 RESIZED = 0.02
 """How far the mean over a picture may be where it is resized, of numbers that reach from -1 to 1 or further: the two
@@ -32,7 +33,6 @@ def _run(context: NetworkContext) -> Outcome:
     if pair.alterations.no_tokenizer:
         return Outcome(reason="the folder was converted without an image processor, as asked for")
     given = pictures(pair.network.task, context.seed)
-    folder = str(pair.converted)
     paddle = context.exchange(
         context.paddle,
         given,
@@ -43,7 +43,7 @@ def _run(context: NetworkContext) -> Outcome:
             **context.of_library(),
         },
     )
-    asked = {"operation": "preprocess", "pictures": GIVEN, "folder": folder}
+    asked = {**context.of_processor(), "operation": "preprocess", "pictures": GIVEN}
     torch = context.exchange(context.torch, given, asked)
     problems: list[str] = []
     details: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def _run(context: NetworkContext) -> Outcome:
             continue
         apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
         most, mean = float(apart.max()), float(apart.mean())
-        resized = not _is_kept(picture, one)
+        resized = not (_is_plain(picture) or _is_kept(picture, one))
         details[name] = {"shape": list(one.shape), "resized": resized, "largest": most, "mean": mean}
         if resized:
             means.append(mean)
@@ -75,13 +75,18 @@ def _run(context: NetworkContext) -> Outcome:
         limit=EXACT,
         where=problems[0]
         if problems
-        else f"{len(given)} pictures: shapes equal, and numbers where none is resized; where one is, {max(means):.1e} "
-        "apart in the mean",
-        measure="largest difference of prepared pictures that are not resized",
+        else f"{len(given)} pictures: shapes equal, and numbers where resizing changes none; where it does, "
+        f"{max(means):.1e} apart in the mean",
+        measure="largest difference of prepared pictures that resizing does not change",
         problems=tuple(problems),
         details={"pictures": details},
     )
     return Outcome(result, declared=tuple(seen))
+
+
+def _is_plain(picture: Array) -> bool:
+    """Whether all points of a picture are alike."""
+    return bool((picture == picture[0, 0]).all())
 
 
 def _is_kept(picture: Array, prepared: Array) -> bool:
@@ -97,8 +102,8 @@ CHECK = NetworkCheck(
     name="preprocessing",
     order=50,
     establishes="pictures are prepared alike: on the same ones, of odd sizes, transformers' image processor with the "
-    "folder's settings and the library's own code give the same shapes, and the same numbers where none is resized; "
-    "what resizing costs is measured",
-    limit=f"{scientific(EXACT)} where none is resized, else {scientific(RESIZED)} in the mean",
+    "folder's settings and the library's own code give the same shapes, and the same numbers where none is resized or "
+    "all points are alike; what resizing costs is measured",
+    limit=f"{scientific(EXACT)} where resizing changes nothing, else {scientific(RESIZED)} in the mean",
     run=_run,
 )

@@ -197,8 +197,8 @@ class PaddleNetworks:
             raise protocol.RequestError(f"{place}: holds no folder {folder}; a checkout of {builder} is expected")
         if self._library not in (None, str(place)):
             raise protocol.RequestError(f"this process has the {builder} of {self._library}")
-        if str(place) not in sys.path:
-            sys.path.insert(0, str(place))
+        # Before all others: another copy may lie on Python's path too.
+        sys.path.insert(0, str(place))
         self._library = str(place)
         # Once its folder is one of Python's, a package may be hidden by a module of its own name in it.
         self._found = (builder, library)

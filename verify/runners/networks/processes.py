@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from ....errors import MissingDependencyError
 from ..client import RunnerProcess
@@ -39,6 +40,20 @@ class NetworkProcess(RunnerProcess):
         )
 
 
+class PaddleNetworkProcess(NetworkProcess):
+    """A process with one library at a time: it starts anew for another, whose modules may have the same names."""
+
+    _library: tuple[str, str | None] | None = None
+
+    def _request(self, payload: dict[str, Any]) -> dict[str, Any]:
+        if "builder" in payload:
+            wanted = (str(payload["builder"]), payload.get("library"))
+            if self._library not in (None, wanted):
+                self.close()
+            self._library = wanted
+        return super()._request(payload)
+
+
 class NetworkRunners:
     """One process for Paddle's side and one for each torch environment; they start when they are first asked. Use it as
     a context manager."""
@@ -46,7 +61,7 @@ class NetworkRunners:
     def __init__(self, paddle_python: str | None = None, torch_python: str | Sequence[str] | None = None) -> None:
         """The interpreters are found as `find_interpreters` finds them."""
         found = find_interpreters(paddle_python, torch_python)
-        self.paddle = NetworkProcess("paddle", found.paddle.python, script="networks/paddle_networks.py")
+        self.paddle = PaddleNetworkProcess("paddle", found.paddle.python, script="networks/paddle_networks.py")
         self.torches = tuple(
             NetworkProcess("torch", one.python, script="networks/torch_networks.py") for one in found.torch
         )

@@ -67,10 +67,8 @@ class TorchNetworks:
         torch, transformers = self.frameworks()
         folder, self._dtype = protocol.existing_folder(request), protocol.requested_dtype(request)
         auto_class = str(protocol.field(request, "auto_class"))
-        loader = getattr(transformers, auto_class, None)
-        if loader is None:
-            # No difference of the folder's.
-            raise protocol.FrameworkMissingError(f"transformers {transformers.__version__} has no {auto_class}")
+        self._expect(auto_class, str(protocol.field(request, "target")))
+        loader = getattr(transformers, auto_class)
         model, loading = loader.from_pretrained(folder, dtype=getattr(torch, self._dtype), output_loading_info=True)
         self._model = model.eval()
         self._aligned = aligning.Aligned(torch, self._model)
@@ -148,9 +146,16 @@ class TorchNetworks:
             texts.append(processor.post_process_text_recognition(answer)[0]["text"])
         return {"texts": texts}
 
+    def _expect(self, *classes: str) -> None:
+        """Raise FrameworkMissingError where transformers lacks a class, which is no difference of the folder's."""
+        _, transformers = self.frameworks()
+        if missing := [name for name in classes if not hasattr(transformers, name)]:
+            raise protocol.FrameworkMissingError(f"transformers {transformers.__version__} has no {missing[0]}")
+
     def _processor(self, request: protocol.Request) -> Any:
         """The image processor of `folder`, loaded with its path alone."""
         _, transformers = self.frameworks()
+        self._expect(str(protocol.field(request, "processor_class")))
         try:
             return transformers.AutoImageProcessor.from_pretrained(protocol.existing_folder(request))
         except (ImportError, RuntimeError) as error:

@@ -55,7 +55,10 @@ def _sections(architecture: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in SECTIONS:
         section = architecture.get(name)
-        for key, value in section.items() if isinstance(section, Mapping) else ():
+        if section is not None and not isinstance(section, Mapping):
+            found[name] = section
+            continue
+        for key, value in (section or {}).items():
             if key != "head_list":
                 found[f"{name}.{key}"] = list(value) if isinstance(value, tuple) else value
                 continue
@@ -64,7 +67,10 @@ def _sections(architecture: Mapping[str, Any]) -> dict[str, Any]:
             inner: Any = next(read, None)
             for part in ("Neck", "Head"):
                 given = inner.get(part) if isinstance(inner, Mapping) else None
-                found |= {f"{name}.CTCHead.{part}.{leaf}": one for leaf, one in (given or {}).items()}
+                if given is not None and not isinstance(given, Mapping):
+                    found[f"{name}.CTCHead.{part}"] = given
+                else:
+                    found |= {f"{name}.CTCHead.{part}.{leaf}": one for leaf, one in (given or {}).items()}
     return found
 
 

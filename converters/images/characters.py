@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,18 +51,21 @@ def read_characters(
     texts = list(PLAIN) if path is None else _read(path)
     # Without a configuration, the number of classes tells whether the space is one.
     guessed = training is None
-    space = classes == len(texts) + 2 if guessed else (training is not None and training.space)
+    # PaddleOCR adds one to a dictionary alone.
+    space = path is not None and (classes == len(texts) + 2 if training is None else training.space)
     found = 1 + len(texts) + space
     if found != classes:
-        where = path if path is not None else "no dictionary, the digits and small letters"
+        where = path if path is not None else f"{source.training}: no dictionary, the digits and small letters"
         other = f"{'without' if space else 'with'} the space (use_space_char) "
-        hint = f"; {other}it would fit" if found - 2 * space + 1 == classes else ""
+        hint = f"; {other}it would fit" if path is not None and found - 2 * space + 1 == classes else ""
         raise ConfigurationError(
             f"{where}: {len(texts):,} characters, the blank{' and the space' if space else ''} make {found:,} classes, "
             f"but the network has {classes:,}{hint}; name the dictionary of the training with --dict"
         )
     guess = f"{'a' if space else 'no'} space behind the characters, from the number of classes" if guessed else None
-    turned = training is not None and training.dictionary is not None and "arabic" in training.dictionary
+    # By this in its path PaddleOCR knows it.
+    named = (path.name if path is not None else "", training.dictionary if training is not None else None)
+    turned = any("arabic" in one for one in named if one is not None)
     return Characters((BLANK, *texts, *([" "] if space else [])), path, space, guess, turned)
 
 
@@ -82,7 +86,8 @@ def _named(source: ImageSource, training: Training | None, library: Path | None)
         stated,
         *([library / stated] if library is not None else []),
     ]
-    found = next((place for place in places if place.is_file()), None)
+    # Not the method of paths, which fails for names that are too long.
+    found = next((place for place in places if os.path.isfile(place)), None)
     if found is None:
         raise ConfigurationError(
             f"{training.path}: names the dictionary {training.dictionary}, which lies neither beside the weights nor "

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,16 +20,14 @@ from ..formats.pdparams import PdparamsFile, open_pdparams
 from ..formats.tensors import Tensor
 from .architecture import check_architecture
 from .characters import Characters, read_characters
+from .names import without_prefix
 from .source import ImageSource
-from .training import TWO_NETWORKS, Training, read_training
-
-_FIRST = re.compile(r"(?:backbone|neck|head|conv1|blocks[2-6]|last_conv|fc)\.")
-"""How the names of a network's tensors begin, behind a prefix."""
+from .training import Training, read_training
 
 
 class OpenedNetwork:
     """The tensors of a network, which stay on disk until they are read, under its own names. Use it as a context
-    manager. `prefix` is what stood before all of them, `others` are the tensors of other networks in the file."""
+    manager. `stored` are all tensors in the file, under the names there."""
 
     def __init__(self, source: ImageSource) -> None:
         """Open the weights. Raises UnreadableFileError and RefusedFileError."""
@@ -40,7 +37,7 @@ class OpenedNetwork:
         try:
             if not self.stored:
                 raise UnreadableFileError(f"{source.weights}: holds no tensor")
-            self.prefix, names = _without_prefix(self.stored)
+            self.prefix, names = without_prefix(self.stored)
             self.tensors: dict[str, Tensor] = {name: self.stored[stored] for name, stored in names.items()}
             kept = set(names.values())
             self.others = tuple(name for name in self.stored if name not in kept)
@@ -64,26 +61,6 @@ class OpenedNetwork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.file.close()
-
-
-def _without_prefix(names: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """The prefix of a network's tensors, and their names without it with those in the file. Of the networks of a
-    distillation, the student. Raises UnmatchedTensorsError for several others."""
-    prefixes: dict[str, dict[str, str]] = {}
-    for name in names:
-        match = _FIRST.search(name)
-        # Of a name that begins in none of these ways, nothing is known: the rules will say so.
-        start = match.start() if match is not None and (match.start() == 0 or name[match.start() - 1] == ".") else 0
-        prefixes.setdefault(name[:start], {})[name[start:]] = name
-    if len(prefixes) == 1:
-        return next(iter(prefixes.items()))
-    for prefix in (f"{one}." for one in TWO_NETWORKS):
-        if prefix in prefixes and all(other.rstrip(".") in TWO_NETWORKS for other in prefixes):
-            return prefix, prefixes[prefix]
-    listed = ", ".join(sorted(repr(prefix) for prefix in prefixes)[:5])
-    raise UnmatchedTensorsError(
-        f"the tensors have the prefixes {listed}: one network is expected, or a distillation with {TWO_NETWORKS[0]}"
-    )
 
 
 @dataclass(frozen=True)

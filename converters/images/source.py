@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import UnreadableFileError
+from ...errors import Paddle2TorchError, UnreadableFileError
 from ...mappings.registry import NETWORKS
 from ..checkpoints.source import INDEX_FILES, WEIGHT_FILES
 from ..formats.exports.file import SUFFIX, files_of_export
+from ..formats.pdparams import open_pdparams
+from .names import looks_like_network
 from .training import NAMES, SUFFIXES
 
 PREFERRED = ("best_accuracy", "best_model/model", "best_model", "latest", "model")
@@ -55,35 +57,38 @@ def find_image_source(
     source: str | Path, family: str | None = None, config: Path | None = None, dictionary: Path | None = None
 ) -> ImageSource | None:
     """The files of the network that `source` names: the folder of a training, a `.pdparams` file in one, or an export.
-    None where nothing says that it is one, so that it is anything else.
+    None where it is anything else.
 
-    `family` is a network's name, `config` a training configuration, `dictionary` the characters; any of them says that
-    it is one. Raises UnreadableFileError for a folder without weights.
-    """
+    That it is one is told by `family`, a network's name, by `config`, a training configuration, and by `dictionary`,
+    the characters; else by a training configuration beside the weights, and where nothing of PaddleNLP's lies there
+    either, by the names of the tensors. Raises UnreadableFileError for a folder without weights."""
     path = Path(source)
-    told = family in NETWORKS or dictionary is not None or (config is not None and config.suffix in SUFFIXES)
+    yaml = config is not None and config.suffix in SUFFIXES
+    told = family in NETWORKS or dictionary is not None or yaml or (path.suffix == SUFFIX and path.is_file())
+    if not told and (family is not None or config is not None):
+        # A family of PaddleNLP's, or its configuration.
+        return None
     if path.is_dir():
         return _in_folder(path, told, config, dictionary)
     if not path.is_file():
         return None
     beside = _training_beside(path.parent)
-    known = path.stem in PREFERRED or _EPOCH.fullmatch(path.stem) is not None
-    paddlenlp = any((path.parent / name).is_file() for name in _OF_PADDLENLP)
-    if path.suffix == SUFFIX or told or ((beside is not None or known) and not paddlenlp):
-        _check_suffix(path)
-        return ImageSource(path, path, config or beside, dictionary)
-    return None
+    if not told:
+        paddlenlp = any((path.parent / name).is_file() for name in _OF_PADDLENLP)
+        if paddlenlp or path.suffix != ".pdparams" or not (beside is not None or _looks_like_network(path)):
+            return None
+    _check_suffix(path)
+    return ImageSource(path, path, config or beside, dictionary)
 
 
 def _in_folder(path: Path, told: bool, config: Path | None, dictionary: Path | None) -> ImageSource | None:
     names = {entry.name for entry in path.iterdir()}
+    if not told and names & set(_OF_PADDLENLP):
+        return None
     training = _training_beside(path)
     weights = {name for name in names if name.endswith((".pdparams", SUFFIX))}
     weights |= {f"best_model/{one.name}" for one in path.glob("best_model/*.pdparams")}
     chosen = _best(weights)
-    likely = training is not None or (chosen is not None and _rank(chosen) < len(PREFERRED) + 2)
-    if not told and (names & set(_OF_PADDLENLP) or not likely):
-        return None
     if chosen is None:
         if not told and training is None:
             return None
@@ -91,10 +96,21 @@ def _in_folder(path: Path, told: bool, config: Path | None, dictionary: Path | N
             f"{path}: holds no weights: best_accuracy.pdparams, as PaddleOCR's training leaves it, or another "
             ".pdparams file is expected, or an export's .pdiparams"
         )
+    if not told and training is None and not chosen.endswith(SUFFIX) and not _looks_like_network(path / chosen):
+        return None
     aside = sorted(name for name in names if name.endswith((".pdopt", ".states", ".log", ".pdema")))
     return ImageSource(
         path, path / chosen, config or training, dictionary, tuple(sorted(weights - {chosen})), tuple(aside)
     )
+
+
+def _looks_like_network(path: Path) -> bool:
+    """Whether the tensors of a file are called as a network's. What cannot be read is left to whoever reads it then."""
+    try:
+        with open_pdparams(path) as opened:
+            return looks_like_network(opened.tensors)
+    except Paddle2TorchError:
+        return False
 
 
 def _training_beside(folder: Path) -> Path | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, MissingDependencyError, UnreadableFileError
 from ...mappings.language.images.preparation import Transforms
+from .names import TWO_NETWORKS
 
 SUFFIXES = (".yml", ".yaml")
 
@@ -19,8 +20,8 @@ NAMES = ("config.yml", "config.yaml")
 
 MOST_BYTES = 4 << 20
 
-TWO_NETWORKS = ("Student", "Student2", "Teacher")
-"""What a distillation calls its networks."""
+MOST_WRITTEN_OUT = 4 * MOST_BYTES
+"""Characters and values that a configuration may have once all its anchors are written out."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class Training:
     space: bool
 
     def section(self, prefix: str) -> Mapping[str, Any]:
-        """The architecture of the network whose tensors have this prefix, such as "Student."."""
+        """The architecture of the network whose tensors have this prefix, such as "Student."; without any, that of the
+        student where there are several, which is the one that is handed on."""
         models = self.architecture.get("Models")
-        chosen = models.get(prefix.rstrip(".")) if isinstance(models, Mapping) else self.architecture
+        name = prefix.rstrip(".") or TWO_NETWORKS[0]
+        chosen = models.get(name) if isinstance(models, Mapping) else self.architecture
         return chosen if isinstance(chosen, Mapping) else {}
 
 
@@ -105,12 +108,31 @@ def _document(path: Path) -> Any:
             raise UnreadableFileError(
                 f"{path}: has {size:,} bytes; a training configuration has at most {MOST_BYTES:,}"
             )
-        return yaml.load(path.read_text("utf-8"), _plain_loader(yaml))
+        document = yaml.load(path.read_text("utf-8"), _plain_loader(yaml))
+        if _written_out(document, {}) > MOST_WRITTEN_OUT:
+            raise ValueError("its anchors make it too long")
+        return document
     except OSError as error:
         raise UnreadableFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # PyYAML looks at no text before it reads a number, a date or a truth value of it.
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError) as error:
         what = " ".join(str(error).split())
         raise UnreadableFileError(f"{path}: is no YAML of plain values: {what}") from error
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """The characters and values in `value` with all anchors written out; `known` are those of the parts that were seen.
+    Raises ValueError for a number that is no sensible one."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        raise ValueError("it has a whole number of more than 64 bits")
+    if not isinstance(value, dict | list | tuple | set):
+        return 1 + len(value) if isinstance(value, str | bytes) else 1
+    if id(value) not in known:
+        # What holds itself has no end.
+        known[id(value)] = MOST_WRITTEN_OUT
+        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_written_out(part, known) for part in parts)
+    return known[id(value)]
 
 
 def _section(path: Path, document: Mapping[Any, Any], name: str) -> Mapping[str, Any]:
@@ -133,7 +155,12 @@ def _transforms(path: Path, document: Mapping[Any, Any]) -> Transforms:
             found = found.get(name) if isinstance(found, Mapping) else None
         if found is None:
             continue
-        if not isinstance(found, list) or not all(isinstance(one, Mapping) and len(one) == 1 for one in found):
+        if not isinstance(found, list) or not all(map(_is_transform, found)):
             raise ConfigurationError(f"{path}: {'.'.join(place)} is no list of transforms")
         return found
     return ()
+
+
+def _is_transform(value: Any) -> bool:
+    """Whether a value is a name with its arguments."""
+    return isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value)), str)

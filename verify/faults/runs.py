@@ -300,7 +300,7 @@ def _write(folder: Path, state: Faulted, shards: Mapping[str, Sequence[str]]) ->
     that transformers loads."""
     folder.mkdir()
     last = [name for name in shards if name != HEAD_FILE][-1]
-    entries = {name: _entry(folder, name, values) for name, values in state.tensors.items()}
+    entries = {name: entry_of(folder, name, values) for name, values in state.tensors.items()}
     added = entries.keys() - {tensor for names in shards.values() for tensor in names}
     for name, names in shards.items():
         held = [entries[tensor] for tensor in (*names, *(sorted(added) if name == last else ())) if tensor in entries]
@@ -310,7 +310,8 @@ def _write(folder: Path, state: Faulted, shards: Mapping[str, Sequence[str]]) ->
         (folder / name).write_bytes(contents)
 
 
-def _entry(folder: Path, name: str, values: Array) -> Entry:
+def entry_of(folder: Path, name: str, values: Array) -> Entry:
+    """A tensor of these values, to be written below `folder`."""
     dtype = DTYPES[values.dtype.name]
     source = MemorySource(folder, np.ascontiguousarray(values).tobytes())
     return Entry(name, (Tensor(name, dtype, values.shape, partial(at_start, source)),))

@@ -215,8 +215,12 @@ def _side_lines(report: Report) -> list[str]:
         lines.append(f"  declared difference {seen.name}{size}: {seen.text}")
     reasons = {**report.not_run_reasons, **report.accidents}
     if report.not_run:
-        names = (f"{name} ({reasons[name]})" if name in reasons else name for name in report.not_run)
-        lines.append(f"  not run: {', '.join(names)}")
+        # What keeps several from running is said once.
+        together: dict[str | None, list[str]] = {}
+        for name in report.not_run:
+            together.setdefault(reasons.get(name), []).append(name)
+        named = (f"{', '.join(names)}{f' ({reason})' if reason else ''}" for reason, names in together.items())
+        lines.append(f"  not run: {', '.join(named)}")
     return lines + [f"  {line}" for line in fault_lines(report)]
 
 

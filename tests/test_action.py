@@ -100,14 +100,14 @@ sys.exit(int(os.environ["STATUS"]))
 """
 
 
-def install(folder: Path, status: int) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
+def install(folder: Path, status: int, *options: str) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
     """Run the installation into `folder`, with a pip that writes down what it is asked for; also that."""
     (folder / "stand-in" / "pip").mkdir(parents=True)
     (folder / "stand-in" / "pip" / "__init__.py").write_text("")
     (folder / "stand-in" / "pip" / "__main__.py").write_text(PIP)
     variables = {"PYTHONPATH": str(folder / "stand-in"), "ASKED": str(folder / "asked"), "STATUS": str(status)}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "constraints" / "install.py"), "runner"],
+        [sys.executable, str(ROOT / "constraints" / "install.py"), "runner", *options],
         env={**os.environ, **variables},
         cwd=folder,
         capture_output=True,
@@ -127,6 +127,23 @@ def test_both_sides_are_installed_where_they_are_found(tmp_path: Path) -> None:
         assert Path(python) == Path(os.path.realpath(tmp_path)) / "runner" / environment / "bin" / "python"
         assert arguments[-2:] == [str(ROOT / "constraints" / f"{name}.txt"), f"{ROOT}[{extras}]"]
         assert (ROOT / "constraints" / f"{name}.txt").is_file()
+
+
+def test_what_networks_take_is_installed_when_it_is_asked_for(tmp_path: Path) -> None:
+    """PaddleOCR and PaddleClas without what they ask for: their networks need none of it, and PaddleClas asks for a
+    numpy that nothing else here runs with."""
+    done, asked = install(tmp_path, 0, "--ocr")
+    assert done.returncode == 0, done.stderr
+    assert [arguments[-1] for arguments in asked] == [
+        f"{ROOT}[torch,report,hub,ocr]",
+        f"{ROOT}[paddle-ocr]",
+        "paddleclas",
+    ]
+    assert asked[2][-3:] == ["--no-deps", "unstructured-paddleocr", "paddleclas"]
+    assert str(ROOT / "constraints" / "paddle.txt") in asked[2]
+    pinned = (ROOT / "constraints" / "paddle.txt").read_text()
+    assert "\nunstructured-paddleocr==" in pinned
+    assert "\npaddleclas==" in pinned
 
 
 def test_what_could_not_be_installed_is_said(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from paddle2torch.verify.runners.environments import (
     lacking,
     mending,
 )
+from paddle2torch.verify.runners.networks.processes import PACKAGES as NETWORK_PACKAGES
 
 from ...conftest import PADDLE_PYTHON, TORCH_PYTHON, Run
 
@@ -157,3 +158,12 @@ def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path, paddle2torch: R
     assert str(caught.value).endswith(lines[place + 2].strip())
     assert "\n" not in str(caught.value)
     assert not survey(str(python), TORCH_PYTHON).complete
+
+
+@pytest.mark.parametrize("kind", NETWORK_PACKAGES)
+def test_the_packages_of_networks_are_those_that_were_tested(kind: Kind) -> None:
+    """In messages on what is missing: the versions of the constraints."""
+    needed, alone = NETWORK_PACKAGES[kind]
+    lines = (ROOT / "constraints" / f"{kind}.txt").read_text().splitlines()
+    pinned = {line.partition("#")[0].strip() for line in lines}
+    assert {*needed, *alone} <= pinned

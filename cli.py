@@ -207,7 +207,7 @@ def convert(
         names = (f"--{name.replace('_', '-')}" for name in alterations)
         raise click.UsageError(f"{', '.join(names)}: not with --to paddle")
     if (recognition["config"] or recognition["dictionary"]) is not None and (to == "paddle" or any(many.values())):
-        raise click.UsageError("--config and --dict go with one SOURCE of Paddle's; a Hugging Face folder has its own")
+        raise click.UsageError("--config and --dict go with one SOURCE of Paddle's, on the way to torch")
     if dry_run and (to == "paddle" or any(many.values())):
         raise click.UsageError("--dry-run goes with one SOURCE, on the way to torch")
     options: Options = {"to": to, **recognition, **alterations, "overwrite": overwrite, "resume": resume, **memory}

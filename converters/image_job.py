@@ -174,5 +174,5 @@ def _summary(
         notes=found.notes,
         cautions=found.cautions,
         auto_class=found.network.auto_class,
-        for_pictures=using_lines(found.network, str(output), not alterations.no_tokenizer),
+        for_pictures=using_lines(found.network, str(output), not alterations.no_tokenizer, found.thresholds),
     )

@@ -108,8 +108,10 @@ def convert_checkpoint(
             raise ConfigurationError(TORCH_ONLY)
         if dry_run:
             raise ConfigurationError("dry_run goes with the way to torch only")
-        if config is not None:
-            raise ConfigurationError("config goes with the way to torch only: a Hugging Face folder has its own")
+        if config is not None or dictionary is not None:
+            raise ConfigurationError(
+                "config and dictionary go with the way to torch only: a Hugging Face folder has its own"
+            )
         # Imported here because the way to torch does not need it: that is a hundredth of a second of each conversion.
         from .to_paddle import convert_to_paddle
 

@@ -106,15 +106,23 @@ def get_family(name: str) -> Family:
         if (own := next((one for one in FAMILIES.values() if one.source_type == name), None)) is not None:
             return own
         refuse(name)
-        raise UnknownNameError(f"unknown family {name!r}{_near(name, FAMILIES)}")
+        raise UnknownNameError(f"unknown family {name!r}{_near(name, [*FAMILIES, *NETWORKS])}")
     return FAMILIES[name]
 
 
 def get_network(name: str) -> Network:
-    """The network of this name. Raises UnknownNameError with the near ones."""
+    """The network of this name, or with this official one. Raises UnknownNameError with the near ones."""
+    if (official := official_networks().get(name)) is not None:
+        return official
     if name not in NETWORKS:
         raise UnknownNameError(f"unknown network {name!r}{_near(name, NETWORKS)}")
     return NETWORKS[name]
+
+
+@cache
+def official_networks() -> Mapping[str, Network]:
+    """The networks by the official names that PaddleOCR and PaddleClas give to their configurations."""
+    return {name: network for network in NETWORKS.values() for name in network.official}
 
 
 @cache
@@ -137,6 +145,12 @@ def get_pretrained(name: str) -> Pretrained:
             raise UnknownNameError(
                 f"{name}: is a name of PaddleNLP's community, whose size is known only when it is there: `paddle2torch "
                 "convert` and `verify` take it, `seed` and `gate` do not, but `gate --list` does"
+            )
+        if name in official_networks():
+            raise UnknownNameError(
+                f"{name}: is a network that reads pictures, whose published weights this program does not fetch; "
+                "convert the folder that your training left, or take seeded weights (`paddle2torch seed`, "
+                "`gate --seeded`)"
             )
         near = _near(name, [*PRETRAINED, *COMMUNITY])
         mark = "" if near.endswith("?") else ";"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,7 @@ class Case:
     network: Network
     sizes: Mapping[str, Any]
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of all tensors that a training of these sizes leaves."""
         return {
@@ -97,12 +99,12 @@ CASES: dict[str, Case] = {
 
 
 def arrays_of(shapes: Shapes, dtype: str = "float32") -> Arrays:
-    """Random values of these shapes, variances above zero."""
+    """Random values of these shapes: variances above zero, and weights that leave numbers as large as they are."""
     random = np.random.default_rng(7)
     found: Arrays = {}
     for name, shape in shapes.items():
-        values = random.standard_normal(shape, np.float32)
-        found[name] = (np.abs(values) + 0.5 if name.endswith("_variance") else values).astype(dtype)
+        values = random.standard_normal(shape, np.float32) / np.float32(max(1, math.prod(shape[1:])) ** 0.5)
+        found[name] = (np.abs(values) + np.float32(0.5) if name.endswith("_variance") else values).astype(dtype)
     return found
 
 

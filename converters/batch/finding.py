@@ -15,6 +15,7 @@ from ...mappings.language.pretrained import MARK
 from ...mappings.registry import is_published
 from ..checkpoints.snapshot import is_hub_name, parse_hub_name
 from ..checkpoints.source import INDEX_FILES, TRAINING_FILE, WEIGHT_FILES
+from ..formats.exports.file import SUFFIX as EXPORT
 from ..outputs.sentences import DENSE_FOLDER
 
 _FILES_OF_ONE = (*WEIGHT_FILES, *INDEX_FILES)
@@ -136,7 +137,7 @@ def _is_checkpoint(folder: Path, files: Collection[str], to: str) -> bool:
     if to == "paddle":
         return any(name in files for name in _TORCH_ONLY) or (shared is not None and _format(folder / shared) != "np")
     own = any(
-        name in _FILES_OF_ONE or (name.endswith(".pdparams") and not TRAINING_FILE.fullmatch(name))
+        name in _FILES_OF_ONE or (name.endswith((".pdparams", EXPORT)) and not TRAINING_FILE.fullmatch(name))
         for name in files
         if name not in _SAFETENSORS
     )

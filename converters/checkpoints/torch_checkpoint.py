@@ -17,7 +17,7 @@ from ...mappings.language.matching.inverse import InversePlan, backbone_targets,
 from ...mappings.language.matching.naming import Naming, settle_names
 from ...mappings.language.matching.plan import TensorFacts
 from ...mappings.language.transforms import matrix_shape
-from ...mappings.registry import FAMILIES, family_of_architecture, get_family
+from ...mappings.registry import FAMILIES, NETWORKS, family_of_architecture, get_family
 from ..formats.casting import number_of, widened
 from ..formats.tensors import Tensor
 from .checkpoint import Checkpoint, open_files
@@ -252,6 +252,11 @@ def _family(family: str | None, architecture: str | None, configuration: TorchCo
     named = configuration.architecture or configuration.model_type
     if named is None:
         raise ConfigurationError(f"{configuration.file}: names neither model_type nor architectures; give --family")
+    if any(named in (name, network.target) for name, network in NETWORKS.items()):
+        raise ConfigurationError(
+            f"{configuration.file}: {named} is a network that reads pictures, which is converted to torch alone; "
+            "PaddleOCR and PaddleClas take the folder that the training left"
+        )
     raise UnknownNameError(f"{configuration.file}: names {named!r}, which belongs to no known family")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from reprlib import repr as shown
 from typing import Any
 
 from ...errors import ConfigurationError
@@ -14,7 +15,7 @@ OF_TRAINING = frozenset(
     {
         *("pretrained", "use_ssld", "lr_mult_list", "lab_lr", "freeze_params", "return_all_feats", "in_channels"),
         *("fc_decay", "use_guide", "k", "fix_nan", "drop_path", "drop_rate", "attn_drop_rate", "module"),
-        *("out_channels_list", "out_channels_of_labels", "use_pos"),
+        *("out_channels_list", "use_pos", "loc_reg_num"),
     }
 )
 """Arguments that change nothing once a network is trained."""
@@ -30,6 +31,12 @@ def check_architecture(network: Network, sizes: Sizes, section: Mapping[str, Any
     network with these sizes has, or that is not understood; `section` is that of the network, `origin` its file."""
     if section.get("Transform"):
         raise ConfigurationError(f"{origin}: Architecture.Transform is given; {network.target} has none")
+    kind, expected = section.get("model_type"), network.architecture(sizes).get("model_type")
+    if isinstance(kind, str) and kind != expected:
+        raise ConfigurationError(
+            f"{origin}: is the configuration of a network of the kind {shown(kind)} (model_type), the tensors are "
+            f"those of the kind {expected}; is it the configuration of this training?"
+        )
     plain = _classifier if network.builder == "PaddleClas" else _sections
     wanted, found = plain(network.architecture(sizes)), plain(section)
     for key in sorted({*wanted, *found}):
@@ -39,13 +46,13 @@ def check_architecture(network: Network, sizes: Sizes, section: Mapping[str, Any
         given = found.get(key, network.defaults.get(key, wanted.get(key)))
         if key in wanted and given != wanted[key]:
             raise ConfigurationError(
-                f"{origin}: {key} is {given!r}{'' if key in found else ' by default'}, but the tensors are those of a "
-                f"network with {wanted[key]!r}, or {network.target} knows no other; is it the configuration of this "
-                "training?"
+                f"{origin}: {key} is {shown(given)}{'' if key in found else ' by default'}, but the tensors are those "
+                f"of a network with {shown(wanted[key])}, or {network.target} knows no other; is it the configuration "
+                "of this training?"
             )
         if key not in wanted and given is not None and given != network.defaults.get(key):
             raise ConfigurationError(
-                f"{origin}: {key} is {given!r}, of which it is not known that {network.target} does the same"
+                f"{origin}: {key} is {shown(given)}, of which it is not known that {network.target} does the same"
             )
 
 

@@ -91,7 +91,8 @@ def _named(source: ImageSource, training: Training | None, library: Path | None)
     if found is None:
         raise ConfigurationError(
             f"{training.path}: names the dictionary {training.dictionary}, which lies neither beside the weights nor "
-            "at that path; name it with --dict, or convert the weights alone with --no-tokenizer"
+            "at that path from the current folder; name it with --dict, or the folder from which that path leads with "
+            "--paddleocr, or convert the weights alone with --no-tokenizer"
         )
     return found
 

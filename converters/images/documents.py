@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ...mappings.language.images.network import Network
@@ -39,7 +40,7 @@ _CALLS = {
     "detection": (
         'inputs = processor(images=Image.open("page.png").convert("RGB"), return_tensors="pt")',
         'outputs = model(pixel_values=inputs["pixel_values"])',
-        'print(processor.post_process_object_detection(outputs, target_sizes=inputs["target_sizes"]))',
+        'print(processor.post_process_object_detection(outputs, target_sizes=inputs["target_sizes"]{thresholds}))',
     ),
     "classification": (
         'inputs = processor(images=Image.open("page.png").convert("RGB"), return_tensors="pt")',
@@ -52,11 +53,14 @@ _CALLS = {
 }
 
 
-def using_lines(network: Network, place: str, processor: bool) -> tuple[str, ...]:
+def using_lines(
+    network: Network, place: str, processor: bool, thresholds: Mapping[str, float] | None = None
+) -> tuple[str, ...]:
     """Python that loads the network at `place`, a path, and with its image `processor` runs it on a picture."""
     # A text of JSON's is one of Python's.
     quoted, auto_class = json.dumps(place, ensure_ascii=False), network.auto_class
     model = f"model = {auto_class}.from_pretrained({quoted}).eval()"
+    given = "".join(f", {name}={value}" for name, value in (thresholds or {}).items())
     if not processor:
         return (f"from transformers import {auto_class}", model)
     return (
@@ -64,5 +68,5 @@ def using_lines(network: Network, place: str, processor: bool) -> tuple[str, ...
         f"from transformers import AutoImageProcessor, {auto_class}",
         f"processor = AutoImageProcessor.from_pretrained({quoted})",
         model,
-        *_CALLS[network.task],
+        *(line.replace("{thresholds}", given) for line in _CALLS[network.task]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,16 +35,33 @@ class OpenedNetwork:
         self.source = source
         self.file: PdparamsFile = open_export(source.weights) if source.is_export else open_pdparams(source.weights)
         self.stored = dict(self.file.tensors)
-        try:
-            if not self.stored:
-                raise UnreadableFileError(f"{source.weights}: holds no tensor")
-            self.prefix, names = without_prefix(self.stored)
-            self.tensors: dict[str, Tensor] = {name: self.stored[stored] for name, stored in names.items()}
-            kept = set(names.values())
-            self.others = tuple(name for name in self.stored if name not in kept)
-        except BaseException:
+        if not self.stored:
             self.file.close()
-            raise
+            raise UnreadableFileError(f"{source.weights}: holds no tensor")
+
+    @cached_property
+    def _names(self) -> tuple[str, dict[str, str]]:
+        try:
+            return without_prefix(self.stored)
+        except UnmatchedTensorsError as error:
+            raise UnmatchedTensorsError(f"{self.source.weights}: {error}") from error
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names. Raises UnmatchedTensorsError, as `tensors` and `others` do, where there are
+        several networks and they are no distillation's."""
+        return self._names[0]
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by the network's own names."""
+        return {name: self.stored[stored] for name, stored in self._names[1].items()}
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """The tensors of other networks in the file."""
+        kept = set(self._names[1].values())
+        return tuple(name for name in self.stored if name not in kept)
 
     @property
     def facts(self) -> dict[str, TensorFacts]:
@@ -84,6 +102,13 @@ class RecognisedNetwork:
         """What the network is called: its official name where the configuration states one, else its kind."""
         stated = self.training.model_name if self.training is not None else None
         return stated if stated is not None and stated in self.network.official else self.network.name
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """What makes boxes of a detector's map, as the training configuration says; nothing of other networks."""
+        if self.training is None or self.network.task != "detection":
+            return {}
+        return self.training.thresholds
 
     @property
     def moves(self) -> tuple[Move, ...]:
@@ -143,6 +168,12 @@ def recognise_network(
             )
     preparation = _prepared(network, sizes, source, training) if not no_characters else NOT_PREPARED
     notes += preparation.notes
+    if training is not None and network.task == "detection" and training.thresholds:
+        said = ", ".join(f"{name}={value}" for name, value in training.thresholds.items())
+        notes.append(
+            f"boxes: the training configuration has {said}, for which no file of transformers has a place: hand them "
+            "to post_process_object_detection"
+        )
     rules = network.rules(sizes)
     cautions += network.cautions(sizes) if network.cautions is not None else ()
     cautions += dict.fromkeys(str(rule.reason) for rule in rules if rule.reason in network.losses)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import Paddle2TorchError, UnreadableFileError
-from ...mappings.registry import NETWORKS
+from ...mappings.registry import NETWORKS, get_family, official_networks
 from ..checkpoints.source import INDEX_FILES, WEIGHT_FILES
 from ..formats.exports.file import SUFFIX, files_of_export
 from ..formats.pdparams import open_pdparams
@@ -64,9 +64,12 @@ def find_image_source(
     either, by the names of the tensors. Raises UnreadableFileError for a folder without weights."""
     path = Path(source)
     yaml = config is not None and config.suffix in SUFFIXES
-    told = family in NETWORKS or dictionary is not None or yaml or (path.suffix == SUFFIX and path.is_file())
+    named = family is not None and (family in NETWORKS or family in official_networks())
+    told = named or dictionary is not None or yaml or (path.suffix == SUFFIX and path.is_file())
     if not told and (family is not None or config is not None):
-        # A family of PaddleNLP's, or its configuration.
+        # A family of PaddleNLP's, or its configuration; of a family that nobody knows it is said so.
+        if family is not None:
+            get_family(family)
         return None
     if path.is_dir():
         return _in_folder(path, told, config, dictionary)

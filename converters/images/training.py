@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
 from ...errors import ConfigurationError, MissingDependencyError, UnreadableFileError
@@ -30,7 +31,8 @@ class Training:
 
     `architecture` is the section that builds the network, that of the student where there are several; `transforms`
     prepare the pictures that the trained network is evaluated with; `dictionary` is the path to the characters as it
-    stands there, and `space` says that a blank follows them.
+    stands there, and `space` says that a blank follows them. `thresholds` are those by which a detector's map becomes
+    boxes, by the names of transformers' arguments.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Training:
     transforms: Transforms
     dictionary: str | None
     space: bool
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def section(self, prefix: str) -> Mapping[str, Any]:
         """The architecture of the network whose tensors have this prefix, such as "Student."; without any, that of the
@@ -66,7 +69,7 @@ def read_training(path: Path) -> Training:
         )
     dictionary = general.get("character_dict_path")
     if dictionary is not None and not isinstance(dictionary, str):
-        raise ConfigurationError(f"{path}: Global.character_dict_path is {dictionary!r}; a path is expected")
+        raise ConfigurationError(f"{path}: Global.character_dict_path is {shown(dictionary)}; a path is expected")
     name = general.get("model_name")
     return Training(
         path,
@@ -75,7 +78,28 @@ def read_training(path: Path) -> Training:
         _transforms(path, document),
         dictionary,
         bool(general.get("use_space_char", False)),
+        _thresholds(document),
     )
+
+
+BOXES = {
+    "thresh": "threshold",
+    "box_thresh": "box_threshold",
+    "max_candidates": "max_candidates",
+    "unclip_ratio": "unclip_ratio",
+}
+"""Arguments of PaddleOCR's DBPostProcess, and what post_process_object_detection of transformers calls them."""
+
+
+def _thresholds(document: Mapping[Any, Any]) -> dict[str, float]:
+    given = document.get("PostProcess")
+    if not isinstance(given, Mapping):
+        return {}
+    return {
+        name: given[stored]
+        for stored, name in BOXES.items()
+        if isinstance(given.get(stored), int | float) and not isinstance(given[stored], bool)
+    }
 
 
 def dump_training(path: Path, document: Mapping[str, Any]) -> None:
@@ -138,7 +162,7 @@ def _written_out(value: Any, known: dict[int, int]) -> int:
 def _section(path: Path, document: Mapping[Any, Any], name: str) -> Mapping[str, Any]:
     section = document.get(name) or {}
     if not isinstance(section, Mapping):
-        raise ConfigurationError(f"{path}: {name} is {section!r}; a section is expected")
+        raise ConfigurationError(f"{path}: {name} is {shown(section)}; a section is expected")
     return section
 
 

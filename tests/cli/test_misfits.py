@@ -195,4 +195,4 @@ def test_names_and_configuration_from_elsewhere_in_the_commands(paddle2torch: Ru
 def test_a_configuration_goes_with_one_source_of_paddles(options: list[str], paddle2torch: Run, source: Path) -> None:
     (source.parent / "given.json").write_text("{}")
     line = refused(paddle2torch, source.parent, "convert", "source", "out", "--config", "given.json", *options)
-    assert "--config goes with" in line
+    assert "--config and --dict go with one SOURCE of Paddle's" in line

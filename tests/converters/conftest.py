@@ -52,8 +52,8 @@ def torch_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Trained:
-    """Exports of trained networks, by what they do: the path of each one's weights, and a folder in which Paddle left
-    NAME.npz, the values that it loads from them, and NAME.run.npz, a picture and what the network makes of it."""
+    """Exports of trained networks, by what they do: the path of each one's weights, and a folder in which NAME.npz
+    holds the values that Paddle loads from them."""
 
     weights: dict[str, Path]
     loaded: Path
@@ -67,12 +67,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     assert found.submodule_search_locations is not None
     models = Path(next(iter(found.submodule_search_locations))) / "models"
     folders = {
-        "recognition": ("ch_PP-OCRv4_rec_infer", [1, 3, 48, 160]),
-        "detection": ("ch_PP-OCRv4_det_infer", [1, 3, 64, 96]),
-        "classification": ("ch_ppocr_mobile_v2_cls_infer", None),
+        "recognition": "ch_PP-OCRv4_rec_infer",
+        "detection": "ch_PP-OCRv4_det_infer",
+        "classification": "ch_ppocr_mobile_v2_cls_infer",
     }
     loaded = tmp_path_factory.mktemp("loaded")
-    exports = {name: [str(models / folder / "inference"), shape] for name, (folder, shape) in folders.items()}
+    exports = {name: str(models / folder / "inference") for name, folder in folders.items()}
     script = Path(__file__).with_name("read_exports_with_paddle.py")
     run_child(script, {"folder": str(loaded), "exports": exports})
-    return Trained({name: Path(f"{prefix}.pdiparams") for name, (prefix, _) in exports.items()}, loaded)
+    return Trained({name: Path(f"{prefix}.pdiparams") for name, prefix in exports.items()}, loaded)

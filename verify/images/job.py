@@ -32,6 +32,15 @@ from .pair import NetworkPair, open_network_pair
 NETWORK_CHECKS = tuple(check.name for check in network_checks())
 """The checks of networks, in the order they are reported."""
 
+NOT_COVERED = {
+    "recognition": ("several lines at once, which transformers' image processor resizes to one size",),
+    "detection": ("the boxes that post_process_object_detection makes of the map",),
+    "table": ("the text that post_process_table_recognition makes of the structure",),
+}
+"""What no check compares, for each task."""
+
+EXPORTED = "the export's own program: Paddle's side is its library's network with the weights of the export"
+
 SOURCE_NAMES = {"PaddleOCR": "unstructured-paddleocr", "PaddleClas": "paddleclas"}
 
 
@@ -166,7 +175,11 @@ def _report(
         foreign=pair.is_foreign,
         accidents=accidents,
         notes=(*pair.found.notes, *(f"caution: {text}" for text in pair.found.cautions), *_library(context)),
-        not_covered=tuple(f"{', '.join(names)}: dropped, {reason}" for reason, names in _dropped(pair)),
+        not_covered=(
+            *NOT_COVERED.get(pair.network.task, ()),
+            *((EXPORTED,) if pair.source.is_export else ()),
+            *(f"{', '.join(names)}: dropped, {reason}" for reason, names in _dropped(pair)),
+        ),
     )
 
 
@@ -189,7 +202,7 @@ def _library(context: NetworkContext) -> list[str]:
 
 def _versions(context: NetworkContext) -> dict[str, str]:
     def of(runner: RunnerProcess) -> dict[str, str]:
-        found: dict[str, str] = runner.request({"operation": "versions"})["versions"]
+        found: dict[str, str] = runner.request({"operation": "versions", **context.of_library()})["versions"]
         return found
 
     paddle, torch = of(context.paddle), of(context.torch)

@@ -271,7 +271,8 @@ def _narrow_lines(result: GateResult) -> list[str]:
             continue
         lines.append(f"  {tally(model.report)}, {model.seconds:.1f} s")
         lines.append(
-            f"  float64 {worst(model.report.check('float64'))}, float32 {worst(model.report.check('float32'))}"
+            f"  float64 {worst(model.report.worst_check('float64'))}, "
+            f"float32 {worst(model.report.worst_check('float32'))}"
         )
         if not model.passed:
             lines.append(f"  {where(model.report)}")

@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -186,6 +187,15 @@ def field(request: Request, name: str) -> Any:
     if name not in request:
         raise RequestError(f"the request has no {name!r}")
     return request[name]
+
+
+def installed(*names: str) -> dict[str, str]:
+    """The versions of those packages that are installed here, by name."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def requested_dtype(request: Request) -> str:

@@ -27,6 +27,11 @@ USUAL = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 SIDE, KIND, MOST = 736, "min", 4000
 """PaddleOCR's default of DetResizeForTest, and the largest side that transformers' image processor leaves."""
 
+NOTES = (
+    f"a page of which a side is longer than {MOST:,} pixels once it is resized is made smaller by transformers' image "
+    "processor (max_side_limit), and not by PaddleOCR's training code",
+)
+
 
 def prepare(transforms: Transforms) -> Preparation:
     """As DetResizeForTest and NormalizeImage say, else as they do by default. Raises ConfigurationError for what the
@@ -63,4 +68,5 @@ def prepare(transforms: Transforms) -> Preparation:
             {"NormalizeImage": normal},
             {"ToCHWImage": {}},
         ),
+        NOTES,
     )

@@ -26,6 +26,9 @@ USUAL = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 OF_PICTURES = ("DecodeImage", "ResizeTableImage", "NormalizeImage", "PaddingTableImage", "ToCHWImage")
 """The order in which transformers' image processor does it too: what is filled up is zero behind the normalisation."""
 
+ALWAYS = ("ResizeTableImage", "NormalizeImage", "PaddingTableImage")
+"""What transformers' image processor is told to do in any case."""
+
 OF_LABELS = ("TableLabelEncode", "TableBoxEncode", "KeepKeys")
 
 NOTES = (
@@ -100,7 +103,7 @@ def _check_order(transforms: Transforms) -> None:
             f"{', '.join(OF_PICTURES)}"
         )
     found = [name for name in names if name in OF_PICTURES]
-    wanted = [name for name in OF_PICTURES if name in found or name in ("ResizeTableImage", "PaddingTableImage")]
+    wanted = [name for name in OF_PICTURES if name in found or name in ALWAYS]
     if names and found != wanted:
         raise ConfigurationError(
             f"pictures go through {', '.join(found) or 'nothing'}; {', '.join(wanted)} is what transformers' image "

@@ -148,13 +148,6 @@ class Network:
         return misfits(expected_tensors(self.rules(sizes)), tensors)
 
 
-def whole(value: float, what: str) -> int:
-    """A number of channels that must be whole. Raises ConfigurationError."""
-    if value != int(value):
-        raise ConfigurationError(f"{what} would be {value:g}; a whole number is needed")
-    return int(value)
-
-
 def divisible(value: float, divisor: int) -> int:
     """The number of channels that PaddleOCR makes of a scaled one: the nearest multiple of `divisor`, and no less than
     nine tenths of it (`make_divisible` in ppocr/modeling/backbones)."""

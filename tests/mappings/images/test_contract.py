@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from paddle2torch.mappings.language.images.network import Network, TensorFacts
+from paddle2torch.mappings.language.images.network import Network
 from paddle2torch.mappings.language.images.preparation import Transforms
+from paddle2torch.mappings.language.matching.plan import TensorFacts
 from paddle2torch.mappings.language.rules import Kind
 from paddle2torch.mappings.registry import (
     FAMILIES,

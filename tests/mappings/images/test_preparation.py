@@ -58,7 +58,7 @@ def prepare(kind: str, steps: tuple[Step, ...]) -> Preparation:
     """The preparation of one kind; pictures of tables have the side 488 where nothing says another."""
     if kind == "table":
         return table.prepare(steps, 488)
-    return {"line": recognition, "page": detection}[kind].prepare(steps)
+    return recognition.prepare(steps) if kind == "line" else detection.prepare(steps)
 
 
 def test_a_line() -> None:
@@ -92,6 +92,9 @@ def test_a_table() -> None:
     assert found.fields["size"] == {"height": 488, "width": 488}
     assert found.fields["pad_size"] == {"height": 500, "width": 600}
     assert found.fields["rescale_factor"] == 1 / 255
+    # Red, green and blue for transformers, blue, green and red for PaddleOCR.
+    assert (found.fields["image_mean"], found.fields["image_std"]) == (MEAN[::-1], STD[::-1])
+    assert {"NormalizeImage": {"scale": 1 / 255, "mean": MEAN, "std": STD, "order": "hwc"}} in found.transforms
     assert found.fields["do_pad"] is found.fields["do_normalize"] is found.fields["do_resize"] is True
     assert [next(iter(one)) for one in found.transforms] == [
         *("ResizeTableImage", "NormalizeImage", "PaddingTableImage", "ToCHWImage")
@@ -204,6 +207,10 @@ REFUSED: dict[str, tuple[str, tuple[Step, ...], str]] = {
     ),
     "a table in another order": ("table", (*TABLES[:4], TABLES[5], TABLES[4], *TABLES[6:]), "in this order"),
     "a table that is not filled up": ("table", without(TABLES, "PaddingTableImage"), "PaddingTableImage"),
+    "a table of which labels alone are made": (
+        *("table", (TABLES[1], TABLES[2])),
+        "pictures go through nothing; ResizeTableImage, NormalizeImage, PaddingTableImage is what",
+    ),
     "cells of two tokens": (
         *("table", changed(TABLES, {"TableLabelEncode": {"learn_empty_box": False}})),
         "without merge_no_span_structure",
@@ -285,6 +292,6 @@ def test_no_scale_is_run_as_python(kind: str, scale: Any, tmp_path: Path) -> Non
     canary = tmp_path / "canary"
     given = scale.replace("{canary}", str(canary)) if isinstance(scale, str) else scale
     steps = {"page": PAGES, "table": TABLES}[kind]
-    with pytest.raises(ConfigurationError, match="a number or a division such as 1./255. is expected"):
+    with pytest.raises(ConfigurationError, match=r"a number or a division such as 1\./255\. is expected"):
         prepare(kind, changed(steps, {"NormalizeImage": {"scale": given, "order": "hwc"}}))
     assert not canary.exists()

@@ -29,7 +29,7 @@ def measure(case: Case, shapes: Shapes) -> Mapping[str, Any] | None:
     return case.network.measured(shapes)
 
 
-REFUSED: dict[str, tuple[str, Shapes, tuple[str, ...], str]] = {
+REFUSED: dict[str, tuple[str, Mapping[str, tuple[int, ...]], tuple[str, ...], str]] = {
     "no last convolution": ("small pp_lcnet", {}, ("last_conv.",), "use_last_conv false"),
     "unlike blocks": (
         *("small pp_lcnet", {"blocks3.1.pw_conv.conv.weight": (24, 16, 1, 1)}, ()),
@@ -207,6 +207,75 @@ def test_the_scale_of_the_mobile_networks_is_one_that_makes_their_channels() -> 
     for case in CASES.values():
         if case.network.name.startswith("pp_ocrv5_mobile"):
             assert lcnet_v3.channels(case.sizes, 512) == divisible(512 * case.sizes["scale"], 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "field", "value"),
+    [
+        ("small pp_ocrv5_mobile_rec", {"head.ctc_head.fc.weight": (16, 500)}, "head_out_channels", 500),
+        ("small pp_ocrv5_server_rec", {"head.ctc_head.fc.weight": (16, 18385)}, "head_out_channels", 18385),
+        ("small slanet", {"head.structure_generator.1.weight": (12, 50)}, "out_channels", 50),
+        ("small slanext", {"head.structure_generator.1.weight": (12, 50)}, "out_channels", 50),
+        ("small pp_lcnet", {"fc.weight": (24, 2)}, "id2label", {"0": "LABEL_0", "1": "LABEL_1"}),
+        ("small pp_lcnet_textline", {"fc.weight": (16, 1)}, "label2id", {"LABEL_0": 0}),
+    ],
+)
+def test_the_number_of_classes_is_that_of_the_tensors(name: str, changed: Shapes, field: str, value: Any) -> None:
+    """Never that of an official configuration."""
+    case = SMALL[name]
+    sizes = measure(case, {**case.shapes, **changed})
+    assert sizes is not None
+    assert sizes["classes"] == (len(value) if isinstance(value, dict) else value)
+    assert case.network.configuration(sizes)[field] == value
+
+
+UNTOLD: dict[str, dict[str, Any]] = {
+    # PaddleOCR's blocks have 1e-5 and the norm behind them 1e-6: of the two, this one is nearer.
+    "small pp_ocrv5_mobile_rec": {"layer_norm_eps": 1e-5, "num_attention_heads": 8, "mlp_ratio": 2.0, "qkv_bias": True},
+    "small pp_ocrv5_server_rec": {"layer_norm_eps": 1e-5, "num_attention_heads": 8, "hidden_act": "silu"},
+    "small pp_ocrv5_mobile_det": {"kernel_list": [3, 2, 2], "reduction": 4, "interpolate_mode": "nearest"},
+    "small pp_ocrv5_server_det": {"kernel_list": [3, 2, 2], "scale_factor": 2, "scale_factor_list": [1, 2, 4, 8]},
+    "small pp_lcnet": {"hidden_dropout_prob": 0.2, "stem_stride": 2, "hidden_act": "hardswish"},
+    "small slanet": {"max_text_length": 500, "hidden_act": "hardswish"},
+    "small slanext": {"max_text_length": 500},
+}
+"""What PaddleOCR's and PaddleClas's code has, and no tensor tells."""
+
+STRIDES: dict[str, list[list[Any]]] = {
+    "small pp_ocrv5_mobile_rec": [[1], [1, 1], [[2, 1], 1], [[1, 2], 1, 1, 1, 1], [[2, 1], 1, [2, 1], 1]],
+    "small pp_ocrv5_mobile_det": [[1], [2, 1], [2, 1], [2, 1, 1, 1, 1], [2, 1, 1, 1]],
+    "small pp_lcnet": [[1], [2, 1], [2, 1], [2, 1, 1, 1, 1, 1], [2, 1]],
+    "small pp_lcnet_textline": [[1], [[2, 1], 1], [[2, 1], 1], [[2, 1], 1, 1, 1, 1, 1], [[2, 1], 1]],
+    "small slanet": [[1], [2, 1], [2, 1], [2, 1, 1, 1, 1, 1], [2, 1]],
+}
+
+
+@pytest.mark.parametrize("name", list(UNTOLD))
+def test_what_no_tensor_tells_is_what_the_library_has(name: str) -> None:
+    found = SMALL[name].network.configuration(SMALL[name].sizes)
+    assert {field: found[field] for field in UNTOLD[name]} == UNTOLD[name]
+
+
+@pytest.mark.parametrize("name", list(STRIDES))
+def test_the_strides_are_those_of_the_library(name: str) -> None:
+    configuration = SMALL[name].network.configuration(SMALL[name].sizes)
+    blocks = configuration.get("backbone_config", configuration)["block_configs"]
+    assert [[block[3] for block in stage] for stage in blocks] == STRIDES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "downsample", "strides"),
+    [
+        ("small pp_ocrv5_server_rec", [2, 1, 1, 1, 1], [True] * 4, [[2, 1], [1, 2], [2, 1], [2, 1]]),
+        # The stride of a stage that has none is not read.
+        ("small pp_ocrv5_server_det", [2, 1, 1, 2, 1], [False, True, True, True], [2, 2, 2, 2]),
+    ],
+)
+def test_the_strides_of_the_server_networks(name: str, stem: list[int], downsample: list[bool], strides: Any) -> None:
+    found = SMALL[name].network.configuration(SMALL[name].sizes)["backbone_config"]
+    assert found["stem_strides"] == stem
+    assert found["stage_downsample"] == downsample
+    assert found["stage_downsample_strides"] == strides
 
 
 def test_an_unknown_network_is_refused_with_near_names() -> None:

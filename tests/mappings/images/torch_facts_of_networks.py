@@ -21,7 +21,7 @@ OF_ALL = {"model_type", "id2label", "label2id", "out_features", "out_indices"}
 
 
 def facts_of(architecture: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Names and shapes of the state, all modules as "NAME (CLASS)", and fields of the configuration that no class has."""
+    """The state, all modules as "NAME (CLASS)", and the fields of the configuration that no class has."""
     model_class = getattr(transformers, architecture)
     with torch.device("meta"):
         model = model_class(model_class.config_class.from_dict(configuration))

@@ -1,10 +1,10 @@
-"""What tests of networks that read pictures share: trained exports and their conversions, seeded ones, rendered text."""
+"""What tests of networks that read pictures share: trained exports and seeded networks, converted."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from paddle2torch.converters.images.training import dump_training
 from paddle2torch.converters.job import convert_checkpoint
 from paddle2torch.converters.outputs.conversion import Conversion
 from paddle2torch.mappings.registry import seeded_networks
-from paddle2torch.verify.images.seeding import seed_network
+from paddle2torch.verify.images.seeding import TRAINING, seed_network
 from paddle2torch.verify.job import CHECKS, verify_checkpoint
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
@@ -66,10 +68,15 @@ class Converted:
         edit(tensors, *documents)
         same = tensors.keys() == before.keys() and all(np.array_equal(before[name], tensors[name]) for name in before)
         if foreign or not same:
-            save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, into / WEIGHTS, metadata)
+            save_file({name: array.copy("C") for name, array in tensors.items()}, into / WEIGHTS, metadata)
         for name, document in zip((CONFIGURATION, PROCESSOR), documents, strict=True):
             (into / name).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
         return into
+
+
+def configured_folder(one: Converted, into: Path, **fields: Any) -> Path:
+    """A copy of a folder whose config.json has other values of some fields."""
+    return one.changed(into, lambda tensors, config, processor: config.update(fields))
 
 
 def red(report: Report) -> set[str]:
@@ -83,6 +90,14 @@ def worst(report: Report, name: str) -> float:
     assert check is not None, report.not_run
     assert check.worst is not None, check.where
     return check.worst
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_copy_by_default() -> Iterator[None]:
+    """Of PaddleOCR: tests name one where they mean it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PADDLE2TORCH_PADDLEOCR", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -123,11 +138,13 @@ Seeded = Callable[..., Converted]
 @pytest.fixture(scope="session")
 def seeded(runners: Runners, tmp_path_factory: pytest.TempPathFactory) -> Seeded:
     """`seeded(name, **sizes)`: a network of an official name with seeded weights, converted; some of its sizes may be
-    others than those of that name."""
+    others than those of that name, and its training may have had `transforms` of its own."""
     made: dict[str, Converted] = {}
 
-    def make(name: str, seed: int = 0, library: Path | None = None, **sizes: Any) -> Converted:
-        key = json.dumps([name, seed, sizes], sort_keys=True)
+    def make(
+        name: str, seed: int = 0, library: Path | None = None, transforms: Sequence[Any] = (), **sizes: Any
+    ) -> Converted:
+        key = json.dumps([name, seed, transforms, sizes], sort_keys=True)
         if key not in made:
             network, usual = seeded_networks()[name]
             place = tmp_path_factory.mktemp("seeded")
@@ -141,6 +158,9 @@ def seeded(runners: Runners, tmp_path_factory: pytest.TempPathFactory) -> Seeded
                 library=library,
                 runner=runners.networks.paddle,
             )
+            if transforms:
+                training = yaml.safe_load((source / TRAINING).read_text("utf-8"))
+                dump_training(source / TRAINING, {**training, "Eval": {"dataset": {"transforms": transforms}}})
             made[key] = Converted(source, folder, convert_checkpoint(source, folder, paddleocr=library))
         return made[key]
 

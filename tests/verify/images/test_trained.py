@@ -1,5 +1,5 @@
-"""Trained networks of PP-OCRv4, as a package of PyPI has them: what is converted is the same to 1e-13, the certificate
-says so and holds, and the exports' own programs, run by Paddle, answer the same."""
+"""Trained networks of PP-OCRv4, as a package of PyPI has them: what is converted is the same to 1e-13, what constants
+cost is measured, and the certificate says so and holds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import pytest
 from paddle2torch import validate_certificate
 from paddle2torch.converters.images.source import find_image_source
 from paddle2torch.verify.images.certificate import check_network_certificate
-from paddle2torch.verify.images.check import NetworkContext
 from paddle2torch.verify.images.job import NETWORK_CHECKS
-from paddle2torch.verify.images.pair import open_network_pair
 from paddle2torch.verify.reports.result import Report
 from paddle2torch.verify.runners.forward import Runners
 
-from ...conftest import Run, run_child
+from ...conftest import Run
 from .conftest import CONFIGURATION, PROCESSOR, WEIGHTS, Converted, red, worst
 
 ALIGNED = 1e-13
@@ -36,23 +34,6 @@ def detecting(detector: Converted, runners: Runners) -> Report:
     return detector.verify(runners, certificate=True)
 
 
-def answers(one: Converted, inputs: dict[str, Any], runners: Runners, scratch: Path) -> tuple[Any, Any]:
-    """What the export's own program and transformers' untouched class answer in float32 to prepared pictures."""
-    pictures, outputs = scratch / "pictures.npz", scratch / "outputs.npz"
-    np.savez(pictures, **inputs)
-    export = str(one.source / "inference")
-    run_child(
-        Path(__file__).with_name("run_export.py"),
-        {"export": export, "pictures": str(pictures), "outputs": str(outputs)},
-    )
-    source = find_image_source(one.source, dictionary=one.dictionary)
-    assert source is not None
-    with open_network_pair(source, one.folder) as pair:
-        networks = runners.networks
-        context = NetworkContext(pair, networks.paddle, networks.torches[0], scratch, inputs=inputs)
-        return np.load(outputs), context.torch_run("float32")
-
-
 def test_a_trained_recogniser_is_the_same(recogniser: Converted, reading: Report) -> None:
     reading.assert_passed()
     assert [check.name for check in reading.checks] == list(NETWORK_CHECKS)
@@ -60,6 +41,7 @@ def test_a_trained_recogniser_is_the_same(recogniser: Converted, reading: Report
     assert worst(reading, "aligned") <= ALIGNED
     assert recogniser.conversion.target_architecture == "PPOCRV5MobileRecForTextRecognition"
     assert (reading.weights, reading.foreign) == ("local", False)
+    assert any("the export's own program" in text for text in reading.not_covered)
     assert recogniser.conversion.tensors == reading.tensors == 884
     decoding = reading.check("decoding")
     assert decoding is not None
@@ -73,6 +55,8 @@ def test_a_trained_detector_is_the_same(detector: Converted, detecting: Report) 
     assert not detecting.not_run
     assert worst(detecting, "aligned") <= ALIGNED
     assert detector.conversion.target_architecture == "PPOCRV5MobileDetForObjectDetection"
+    # No picture that is compared is so large.
+    assert any("longer than 4,000 pixels" in note for note in detecting.notes)
 
 
 def test_what_constants_cost_is_measured(
@@ -109,9 +93,7 @@ def total(details: Any) -> float:
 
 
 @pytest.mark.parametrize("name", ["recogniser", "detector"])
-def test_the_certificate_holds(
-    name: str, request: pytest.FixtureRequest, paddle2torch: Run, tmp_path: Path
-) -> None:
+def test_the_certificate_holds(name: str, request: pytest.FixtureRequest, paddle2torch: Run, tmp_path: Path) -> None:
     one: Converted = request.getfixturevalue(name)
     report: Report = request.getfixturevalue({"recogniser": "reading", "detector": "detecting"}[name])
     assert report.certificate == str(one.folder / "parity.json")
@@ -154,19 +136,3 @@ def test_a_failed_verification_is_no_proof(detector: Converted, runners: Runners
     report = detector.verify(runners, folder=folder, certificate=True)
     assert {"weights", "aligned"} <= red(report)
     assert validate_certificate(folder)
-
-
-def test_the_exports_own_program_answers_the_same(
-    recogniser: Converted, detector: Converted, runners: Runners, tmp_path: Path
-) -> None:
-    """What is compared elsewhere is PaddleOCR's network with the export's weights; here it is the export as it is."""
-    random = np.random.default_rng(3)
-    for one, shapes, limit in ((recogniser, [(2, 3, 48, 200), (1, 3, 48, 333)], 1e-4), (detector, [(1, 3, 96, 160)], 2e-5)):
-        scratch = tmp_path / one.folder.parent.name
-        scratch.mkdir()
-        inputs = {str(shape): random.uniform(-1, 1, shape).astype(np.float32) for shape in shapes}
-        paddle, torch = answers(one, inputs, runners, scratch)
-        for name in inputs:
-            assert paddle[name].shape == torch[name].shape
-            assert np.abs(paddle[name]).max() > 0.1
-            assert np.abs(paddle[name] - torch[name]).max() < limit

@@ -36,7 +36,7 @@ def compare_weights(pair: NetworkPair) -> tuple[list[str], int]:
             there = _there(pair, rule, made)
             problems += there
             whole = all(name in pair.tensors for name in rule.targets)
-            if not there and whole and not pair.alterations:
+            if not there and whole and pair.alterations.dtype is None:
                 found = _back(pair, rule)
                 problems += found
                 back += len(rule.sources) - len(found)
@@ -111,7 +111,9 @@ def _run(context: NetworkContext) -> Outcome:
     problems, back = compare_weights(context.pair)
     problems += _live(context)
     targets = len(context.pair.found.moves)
-    likewise = " (cast likewise)" if context.pair.alterations else f", {back} of the source's come back bit-equal"
+    altered = context.pair.alterations
+    cast_to = f" to the source cast to {altered.dtype.name}" if altered.dtype is not None else ""
+    likewise = cast_to or f", {back} of the source's come back bit-equal"
     result = CheckResult(
         name="weights",
         passed=not problems,
@@ -120,7 +122,12 @@ def _run(context: NetworkContext) -> Outcome:
         where=problems[0] if problems else f"all {targets} tensors bit-equal{likewise}",
         measure="tensors that are not bit-equal, missing or without a rule",
         problems=tuple(problems),
-        details={"tensors": targets, "back": back, "live_models_compared": ["paddle", "torch"]},
+        details={
+            "tensors": targets,
+            "back": back,
+            "live_models_compared": ["paddle", "torch"],
+            **({"alterations": altered.lines()} if altered else {}),
+        },
     )
     return Outcome(result)
 

@@ -7,6 +7,7 @@ or one that is installed in this environment; of it, nothing but the code of net
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import platform
 import sys
@@ -32,6 +33,9 @@ else:
 
 PACKAGES = {"PaddleOCR": ("unstructured_paddleocr", "ppocr"), "PaddleClas": ("paddleclas", "ppcls")}
 """Where a library's networks come from when no copy of it is named: a package, and the folder of code in it."""
+
+NAME_A_COPY = "name your copy of PaddleOCR with --paddleocr"
+"""What mends a library that lacks a network."""
 
 DISTURBED = 0.25
 """How far seeded statistics and gains are from what would make every norm plain."""
@@ -73,6 +77,11 @@ class PaddleNetworks:
         """Return the versions of everything that takes part in a computation."""
         paddle = self.paddle()
         found = {"python": platform.python_version(), "numpy": np.__version__, "paddlepaddle": paddle.__version__}
+        found |= protocol.installed("opencv-python-headless")
+        if (library := request.get("library")) is not None:
+            found[str(protocol.field(request, "builder"))] = f"own copy, networks {_hash_of(Path(library))}"
+        else:
+            found |= protocol.installed(*(package.replace("_", "-") for package, _ in PACKAGES.values()))
         return {"versions": found}
 
     def build(self, request: protocol.Request) -> protocol.Answer:
@@ -214,7 +223,14 @@ class PaddleNetworks:
             if builder == "PaddleClas":
                 return _classifier(architecture)
             _without_downloads()
-            return import_module("ppocr.modeling.architectures").build_model(architecture)
+            try:
+                return import_module("ppocr.modeling.architectures").build_model(architecture)
+            except (TypeError, KeyError, AttributeError, AssertionError) as error:
+                # An older library lacks networks; that says nothing of the weights.
+                raise protocol.FrameworkMissingError(
+                    f"{NAME_A_COPY}: the PaddleOCR in {self._library} cannot build this network "
+                    f"({type(error).__name__}: {error})"
+                ) from error
 
     def _norms(self) -> list[Any]:
         return [layer for layer in self._model.sublayers() if hasattr(layer, "_mean") and hasattr(layer, "_variance")]
@@ -271,6 +287,15 @@ def _one_hot(numbers: protocol.Array, classes: int) -> protocol.Array:
     made = np.zeros((len(numbers), classes), np.float32)
     made[np.arange(len(numbers)), numbers] = 1.0
     return made
+
+
+def _hash_of(library: Path) -> str:
+    """The sha256, in short, of the code of networks in a copy of a library: of two copies it tells which one ran."""
+    hashed = hashlib.sha256()
+    for path in sorted(library.glob("pp*/modeling/**/*.py")) + sorted(library.glob("ppcls/arch/**/*.py")):
+        hashed.update(f"{path.relative_to(library).as_posix()}\0".encode())
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()[:16]
 
 
 def _fused_names(own: Mapping[str, Any]) -> dict[str, str]:

@@ -29,6 +29,9 @@ class NetworkProcess(RunnerProcess):
     """A process for networks, which says what it lacks of their packages."""
 
     def _missing(self, detail: str) -> MissingDependencyError:
+        if "--paddleocr" in detail:
+            # Nothing that is installed would mend it.
+            return MissingDependencyError(f"{self.title}: {detail}", detail)
         python = shlex.quote(self.python)
         needed, alone = PACKAGES[self.kind]
         commands = [f"{python} -m pip install {' '.join(needed)}"]

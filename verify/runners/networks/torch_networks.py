@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +44,21 @@ class TorchNetworks:
                 import transformers
             except ImportError as error:
                 raise protocol.FrameworkMissingError(f"transformers with torch cannot be imported: {error}") from error
+            self._check_torchvision(needed=False)
             self._frameworks = (torch, transformers)
         return self._frameworks
+
+    def _check_torchvision(self, needed: bool) -> None:
+        """Raise FrameworkMissingError where torchvision cannot be imported, with its own words: transformers hides
+        them. Without `needed`, it may be absent."""
+        if find_spec("torchvision") is None:
+            if needed:
+                raise protocol.FrameworkMissingError("image processors need torchvision, which is not installed")
+            return
+        try:
+            import_module("torchvision")
+        except (ImportError, RuntimeError, AttributeError) as error:
+            raise protocol.FrameworkMissingError(f"torchvision cannot be imported: {error}") from error
 
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""
@@ -59,6 +74,7 @@ class TorchNetworks:
         """Return the versions of everything that takes part in a computation."""
         torch, transformers = self.frameworks()
         found = {"torch": torch.__version__, "transformers": transformers.__version__}
+        found |= protocol.installed("torchvision")
         return {"versions": {"python": platform.python_version(), "numpy": np.__version__, **found}}
 
     def load(self, request: protocol.Request) -> protocol.Answer:
@@ -147,14 +163,20 @@ class TorchNetworks:
         return {"texts": texts}
 
     def _expect(self, *classes: str) -> None:
-        """Raise FrameworkMissingError where transformers lacks a class, which is no difference of the folder's."""
+        """Raise FrameworkMissingError where transformers lacks a class, or what it imports for one: neither is a
+        difference of the folder's."""
         _, transformers = self.frameworks()
-        if missing := [name for name in classes if not hasattr(transformers, name)]:
+        try:
+            missing = [name for name in classes if not hasattr(transformers, name)]
+        except (ImportError, RuntimeError) as error:
+            raise protocol.FrameworkMissingError(f"transformers' {', '.join(classes)}: {error}") from error
+        if missing:
             raise protocol.FrameworkMissingError(f"transformers {transformers.__version__} has no {missing[0]}")
 
     def _processor(self, request: protocol.Request) -> Any:
         """The image processor of `folder`, loaded with its path alone."""
         _, transformers = self.frameworks()
+        self._check_torchvision(needed=True)
         self._expect(str(protocol.field(request, "processor_class")))
         try:
             return transformers.AutoImageProcessor.from_pretrained(protocol.existing_folder(request))

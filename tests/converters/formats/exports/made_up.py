@@ -43,9 +43,7 @@ def description(kind: int, shape: tuple[int, ...]) -> bytes:
     return number(1, kind) + b"".join(number(2, size) for size in shape)
 
 
-def variable(
-    name: str, kind: int, shape: tuple[int, ...], persistent: bool = True, of: int = DENSE_TENSOR
-) -> bytes:
+def variable(name: str, kind: int, shape: tuple[int, ...], persistent: bool = True, of: int = DENSE_TENSOR) -> bytes:
     """A variable of a program, as one of its block's fields."""
     dense = message(3, message(1, description(kind, shape)) + number(2, 0))
     return message(3, message(1, name.encode()) + message(2, number(1, of) + dense) + number(3, persistent))

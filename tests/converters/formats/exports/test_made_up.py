@@ -68,9 +68,7 @@ def test_shapes_may_be_packed(tmp_path: Path) -> None:
 
 def test_the_three_files(tmp_path: Path) -> None:
     path = Export().write(tmp_path, "model.v2")
-    assert files_of_export(path) == (
-        *(path, tmp_path / "model.v2.pdmodel", tmp_path / "model.v2.pdiparams.info"),
-    )
+    assert files_of_export(path) == (*(path, tmp_path / "model.v2.pdmodel", tmp_path / "model.v2.pdiparams.info"),)
     open_export(path).close()
 
 
@@ -172,8 +170,6 @@ def test_an_export_of_paddle_3(tmp_path: Path) -> None:
     assert "convert the folder that the training left" in message
 
 
-
-
 @pytest.mark.parametrize("place", ["root", "table", "name", "fact"])
 @pytest.mark.parametrize("what", ["mkdir", "open", "eval", "stack global"])
 def test_a_table_of_names_runs_nothing(what: str, place: str, tmp_path: Path) -> None:
@@ -217,7 +213,11 @@ def test_odd_descriptions(kind: int, shape: tuple[int, ...], message: str, tmp_p
 @pytest.mark.parametrize(
     ("head", "length", "message"),
     [
-        (struct.pack("<IQI", 1, 0, 0), None, "no plain tensor begins at byte 0, backbone.conv1.conv.weight is expected"),
+        (
+            struct.pack("<IQI", 1, 0, 0),
+            None,
+            "no plain tensor begins at byte 0, backbone.conv1.conv.weight is expected",
+        ),
         (struct.pack("<IQI", 0, 1, 0), None, "no plain tensor begins at byte 0"),
         (struct.pack("<IQI", 0, 0, 1), None, "no plain tensor begins at byte 0"),
         (HEAD, 2000, "the description of backbone.conv1.conv.weight at byte 20 is too long"),

@@ -373,7 +373,7 @@ def _conclude(result: GateResult, reports: Reports, as_json: bool) -> int:
 
 @cli.command(short_help="Get, convert and verify many: the gate for CI.")
 @click.argument("names", nargs=-1)
-@click.option("--family", help="All pretrained names of this family.")
+@click.option("--family", "families", multiple=True, help="All pretrained names of this family; may be repeated.")
 @click.option("--all", "all_names", is_flag=True, help="All pretrained names.")
 @many_options("NAMES", "take")
 @click.option("--seeded", is_flag=True, help="Seeded weights in place of the published ones.")
@@ -394,7 +394,7 @@ def _conclude(result: GateResult, reports: Reports, as_json: bool) -> int:
 @as_json
 def gate(
     names: tuple[str, ...],
-    family: str | None,
+    families: tuple[str, ...],
     all_names: bool,
     many: Options,
     seeded: bool,
@@ -414,7 +414,7 @@ def gate(
     from .verify.commands import gate_found, gate_names
 
     if any(many.values()):
-        if len(names) != 1 or family or all_names or seeded or seed or faults:
+        if len(names) != 1 or families or all_names or seeded or seed or faults:
             raise click.UsageError(
                 "--tree and --list take one folder or file, and neither --family, --all, --seeded, --seed nor --faults"
             )
@@ -423,12 +423,12 @@ def gate(
         arguments = ["gate", names[0], "--tree" if many["tree"] else "--list"]
         result, reports = gate_found(found, arguments, **run, pythons=pythons, quiet=as_json or is_quiet())
     else:
-        if bool(names or family) == all_names:
+        if bool(names or families) == all_names:
             raise click.UsageError(f"give pretrained names, --family or --all; families: {families_line()}")
         obtain = None if network["offline"] else obtaining(**network, quiet=as_json or is_quiet())
         result, reports = gate_names(
             names,
-            family=family,
+            families=families,
             all_names=all_names,
             seeded=seeded,
             seed=seed,

@@ -98,7 +98,7 @@ def certify(source: str, converted: Path, recognition: Mapping[str, Any]) -> Che
 def gate_names(
     names: Sequence[str],
     *,
-    family: str | None,
+    families: tuple[str, ...],
     all_names: bool,
     seeded: bool,
     seed: int,
@@ -113,16 +113,16 @@ def gate_names(
     pythons: Mapping[str, Any],
     quiet: bool,
 ) -> tuple[GateResult, Reports]:
-    """The gate over pretrained names and those of a family, or all of them; arguments and errors are those of
+    """The gate over pretrained names and those of families, or all of them; arguments and errors are those of
     `names_of_family`, `run_gate` and `Reports`, and `checks` is as typed."""
-    of_family = names_of_family(family) if family is not None else []
-    chosen = list(PRETRAINED) if all_names else list(dict.fromkeys([*of_family, *names]))
+    of_families = [name for family in families for name in names_of_family(family)]
+    chosen = list(PRETRAINED) if all_names else list(dict.fromkeys([*of_families, *names]))
 
     def repeat(some: Sequence[str]) -> str:
         every = len(some) == len(chosen)
         options = {
             "all": all_names and every,
-            "family": family if every else None,
+            "family": families if every else None,
             "seeded": seeded,
             "seed": seed or None,
             "faults": faults,

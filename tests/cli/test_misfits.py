@@ -118,6 +118,13 @@ def test_an_unknown_architecture(paddle2torch: Run, source: Path) -> None:
     assert "BertForPretraining" in line
 
 
+@pytest.mark.parametrize("families", [("brt", "pp_lcnet_textline"), ("pp_lcnet_textline", "brt")])
+def test_no_family_of_several_is_passed_over(families: tuple[str, str], paddle2torch: Run, work: Path) -> None:
+    """A gate over fewer than was asked for would pass for all."""
+    given = [word for family in families for word in ("--family", family)]
+    assert "unknown family 'brt'" in refused(paddle2torch, work, "gate", *given, "--seeded")
+
+
 @pytest.mark.parametrize("command", ["convert", "inspect", "seed", "gate"])
 def test_a_typo_in_a_pretrained_name(command: str, paddle2torch: Run, work: Path) -> None:
     arguments = ["albert-bse-v2", *(["out"] if command in ("convert", "seed") else [])]

@@ -70,7 +70,8 @@ def read_characters(
 
 
 def _named(source: ImageSource, training: Training | None, library: Path | None) -> Path | None:
-    """The dictionary that a training configuration names. Raises ConfigurationError where it is not to be found."""
+    """The dictionary that a training configuration names. Raises ConfigurationError where it is not to be found, and
+    where several files that differ may be it: with another order of characters, nothing but the text would tell."""
     if training is None:
         raise ConfigurationError(
             f"{source.path}: no training configuration lies beside the weights, so that nothing says which characters "
@@ -87,12 +88,18 @@ def _named(source: ImageSource, training: Training | None, library: Path | None)
         *([library / stated] if library is not None else []),
     ]
     # Not the method of paths, which fails for names that are too long.
-    found = next((place for place in places if os.path.isfile(place)), None)
-    if found is None:
+    there = [place for place in places if os.path.isfile(place)]
+    if not there:
         raise ConfigurationError(
             f"{training.path}: names the dictionary {training.dictionary}, which lies neither beside the weights nor "
             "at that path from the current folder; name it with --dict, or the folder from which that path leads with "
             "--paddleocr, or convert the weights alone with --no-tokenizer"
+        )
+    found = there[0]
+    if other := next((place for place in there[1:] if _read(place) != _read(found)), None):
+        raise ConfigurationError(
+            f"{training.path}: names the dictionary {training.dictionary}; {found} and {other} may be it, and they "
+            "differ; name that of the training with --dict"
         )
     return found
 

@@ -160,10 +160,19 @@ def test_where_the_dictionary_is_looked_for(tmp_path: Path, monkeypatch: pytest.
         tmp_path / "in", tmp_path / "in" / "best_model" / "model.pdparams", tmp_path / "in" / "config.yml"
     )
     training = training_in(tmp_path / "in", stated)
-    # Written from the last to the first: each time, the one before is no longer looked at.
     for number, place in reversed(list(enumerate(places))):
         write(place, f"{number}\n")
         assert read_characters(source, training, 2, tmp_path / "library").texts == ("blank", str(number))
+        place.unlink()
+    # Of those that hold the same, the nearest; with another among them, nobody knows which is meant.
+    for place in places:
+        write(place)
+    assert read_characters(source, training, 4, tmp_path / "library").dictionary == places[0]
+    for other in places:
+        write(other, "a\nc\nb\n")
+        with pytest.raises(ConfigurationError, match=r"may be it, and they differ; name that of the training with"):
+            read_characters(source, training, 4, tmp_path / "library")
+        write(other)
     named = ImageSource(source.path, source.weights, source.training, write(tmp_path / "named.txt", "named\n"))
     assert read_characters(named, training, 2, tmp_path / "library").texts == ("blank", "named")
 

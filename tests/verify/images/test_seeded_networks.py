@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from paddle2torch import validate_certificate
 from paddle2torch.converters.images.source import find_image_source
 from paddle2torch.converters.images.training import dump_training
 from paddle2torch.converters.job import convert_checkpoint
+from paddle2torch.errors import RunnerAccidentError
 from paddle2torch.mappings.registry import NETWORKS, seeded_networks
 from paddle2torch.verify.images.certificate import check_network_certificate
 from paddle2torch.verify.images.job import NETWORK_CHECKS
@@ -164,3 +166,19 @@ def test_a_training_of_ones_own_is_the_same(seeded_with_another_scale: Converted
     assert preparing is not None
     assert {tuple(one["shape"]) for one in preparing.details["pictures"].values()} == {(1, 3, 64, 61)}
     assert worst(report, "aligned") <= ALIGNED
+
+
+def test_a_table_that_ends_at_once_is_not_proven(seeded: Seeded, runners: Runners, tmp_path: Path) -> None:
+    """Of a head that writes by steps, the first shows nothing of what it remembers."""
+    usual, source = seeded("SLANet_plus"), tmp_path / "source"
+    shutil.copytree(usual.source, source)
+    tensors = tensors_of(source / WEIGHTS)
+    ends = tensors["head.structure_generator.1.bias"].copy()
+    ends[-1] = 1000.0
+    tensors["head.structure_generator.1.bias"] = ends
+    (source / WEIGHTS).write_bytes(pickle.dumps(tensors, protocol=4))
+    ending = Converted(source, tmp_path / "converted", convert_checkpoint(source, tmp_path / "converted"))
+    with pytest.raises(RunnerAccidentError, match="ends every picture's table after its first step"):
+        ending.verify(runners, "weights", "aligned")
+    # A difference that shows all the same is one.
+    assert red(ending.verify(runners, "weights", "aligned", folder=usual.folder)) == {"weights", "aligned"}

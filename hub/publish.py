@@ -265,4 +265,4 @@ class _Job:
 def _title(proof: Proof) -> str:
     """The title of the commit and of a pull request."""
     state = "" if not proof.doubts else ", not verified"
-    return f"{proof.model.target_architecture} converted from PaddleNLP by paddle2torch{state}"
+    return f"{proof.model.target_architecture} converted from {proof.kind.library} by paddle2torch{state}"

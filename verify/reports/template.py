@@ -149,8 +149,8 @@ TEMPLATE = """
 <td role="cell" data-label="seconds" class="number">{{ model.seconds }}</td></tr>
 {%- endfor %}
 </tbody></table></div>
-<p class="muted">Worst values are differences between Paddle's side and transformers on the same inputs, over the largest
-value of the state they were found in. A dash means: not run.</p>
+<p class="muted">Worst values are differences between Paddle's side and transformers on the same inputs, over the
+largest value of the state they were found in. A dash means: not run.</p>
 {%- if command %}
 <h3>Repeat this run</h3>
 {{ shell(command) }}

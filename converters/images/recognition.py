@@ -81,6 +81,9 @@ class OpenedNetwork:
         self.file.close()
 
 
+OF_ANOTHER = "; of a model of PaddleNLP's that was exported, give the .pdparams of the training"
+
+
 @dataclass(frozen=True)
 class RecognisedNetwork:
     """What a network was recognised as: its kind and sizes, its rules, the training configuration, the characters, and
@@ -236,7 +239,7 @@ def _kind(
             f"{opened.source.weights}: the tensors fit {fitting}; choose with --family"
             if found
             else f"{opened.source.weights}: the tensors are those of no known network{_seen(shapes)}; known are "
-            f"{', '.join(NETWORKS)}"
+            f"{', '.join(NETWORKS)}{OF_ANOTHER if opened.source.is_export else ''}"
         )
     network, sizes = found[0]
     stated = training.model_name if training is not None else None

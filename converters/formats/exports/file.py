@@ -80,12 +80,14 @@ def files_of_export(path: Path) -> tuple[Path, ...]:
 
 
 def _nameless(path: Path, missing: Path) -> str:
-    why = f"{path}: {missing.name} is not beside it"
+    why = f"{missing.name} is not beside it, and without it the tensors have no names"
     if path.with_suffix(".json").is_file():
-        why = f"{path}: is an export of Paddle 3 ({path.with_suffix('.json').name} beside it)"
+        why = (
+            f"is an export of Paddle 3 ({path.with_suffix('.json').name} beside it), whose tensors have no names"
+        )
     return (
-        f"{why}, and without it the tensors have no names; convert the folder that the training left, with "
-        "best_accuracy.pdparams and config.yml in it"
+        f"{path}: {why}; give the .pdparams of the training, which is a folder with best_accuracy.pdparams and "
+        "config.yml where PaddleOCR trained"
     )
 
 

@@ -120,12 +120,18 @@ def test_exported_programs(name: str, written: Path, paddle2torch: Run, work: Pa
     assert said in refused(paddle2torch, work, "inspect", "source")
     assert said in refused(paddle2torch, work, "convert", "source", "out", "--to", "paddle")
     files = sorted(path.name for path in (written / name).iterdir())
+    readable = "model.pdiparams" if name == "old program" else None
     assert len(files) == {"program": 2, "old program": 3}[name]
     for file in files:
         for command, *others in (["inspect"], ["convert", "out"], ["convert", "out", "--to", "paddle"]):
-            line = refused(paddle2torch, work, command, f"source/{file}", *others)
+            if (command, file) == ("inspect", readable):
+                # Of Paddle 2's, the tensors have names.
+                listed = paddle2torch(command, f"source/{file}", cwd=work)
+                assert listed.returncode == 0
+                line = listed.stdout.splitlines()[-1]
+            else:
+                line = refused(paddle2torch, work, command, f"source/{file}", *others)
             assert f"source/{file}: " in line
-            assert "exported program" in line
             assert PROGRAM in line
 
 

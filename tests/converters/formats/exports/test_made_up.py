@@ -157,7 +157,7 @@ def test_without_a_file_beside_it_the_message_says_what_to_do(missing: str, tmp_
     (tmp_path / f"inference.{missing}").unlink()
     message = str(failure(path))
     assert f"inference.{missing} is not beside it, and without it the tensors have no names" in message
-    assert "convert the folder that the training left, with best_accuracy.pdparams and config.yml in it" in message
+    assert "give the .pdparams of the training, which is a folder with best_accuracy.pdparams and config.yml" in message
 
 
 def test_an_export_of_paddle_3(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_export_of_paddle_3(tmp_path: Path) -> None:
     (tmp_path / "inference.json").write_text("{}")
     message = str(failure(path))
     assert "is an export of Paddle 3 (inference.json beside it)" in message
-    assert "convert the folder that the training left" in message
+    assert "give the .pdparams of the training" in message
 
 
 @pytest.mark.parametrize("place", ["root", "table", "name", "fact"])

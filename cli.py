@@ -292,7 +292,7 @@ def verify(
     this program wrote it, else in the folder of --report-dir.
     """
     from .hub.availability import make_pair_available
-    from .verify.reports.text import certificate_lines, report_lines
+    from .verify.reports.text import certificate_lines, report_lines, where
 
     if any(many.values()):
         if faults or certificate_only or recognition["config"] is not None or recognition["dictionary"] is not None:
@@ -307,6 +307,8 @@ def verify(
             raise click.UsageError("--certificate-only goes with no other check or report, nor with --no-certificate")
         check = certify(*obtain(), recognition)
         show(as_json, {"passed": check.passed, "checks": [check.to_json()]}, certificate_lines(check))
+        if is_quiet() and not check.passed:
+            _fail(f"{converted}: {check.where}", 1)
         return 0 if check.passed else 1
     from .converters.checkpoints.source import is_paddle_folder
     from .verify.commands import verify_pair
@@ -332,7 +334,10 @@ def verify(
     place = [f"reports: {report_dir}"] if report_dir is not None else []
     show(as_json, report.to_json(), [*report_lines(report), *place])
     model = ModelResult(str(converted), report, None, report.seconds.get("total", 0.0))
-    reports.finish(GateResult((model,), report.command), report.to_json())
+    result = GateResult((model,), report.command)
+    reports.finish(result, report.to_json())
+    if is_quiet() and not report.passed:
+        _fail(f"{result.failures}: {where(report)}", 1)
     return 0 if report.passed else 1
 
 

@@ -123,6 +123,11 @@ def test_quiet_says_nothing_but_what_is_wrong(paddle2torch: Run, source: Path) -
     done = paddle2torch("verify", "source", "out", "-q", "--check", "weights", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "exists already" in error_line(paddle2torch("convert", "source", "out", "-q", cwd=work))
+    weights = work / "out" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    done = paddle2torch("verify", "source", "out", "-q", "--check", "weights", cwd=work)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert done.stderr.startswith("Error: 1 of 1 did not pass: out (FAILED): weights: ")
     done = paddle2torch("convert", "source", "all", "-q", "--tree", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -82,9 +82,7 @@ def files_of_export(path: Path) -> tuple[Path, ...]:
 def _nameless(path: Path, missing: Path) -> str:
     why = f"{missing.name} is not beside it, and without it the tensors have no names"
     if path.with_suffix(".json").is_file():
-        why = (
-            f"is an export of Paddle 3 ({path.with_suffix('.json').name} beside it), whose tensors have no names"
-        )
+        why = f"is an export of Paddle 3 ({path.with_suffix('.json').name} beside it), whose tensors have no names"
     return (
         f"{path}: {why}; give the .pdparams of the training, which is a folder with best_accuracy.pdparams and "
         "config.yml where PaddleOCR trained"

@@ -203,6 +203,9 @@ def test_the_certificate_says_which_is_which(source: Path, converted: Path, padd
     changed = paddle2torch("verify", source, converted, "--certificate-only")
     assert changed.returncode == 1
     assert f"converted tensor {WEIGHT} is not what was verified" in changed.stdout
+    changed = paddle2torch("verify", source, converted, "--certificate-only", "--quiet")
+    assert (changed.returncode, changed.stdout) == (1, "")
+    assert "converted file model_state.pdparams is not what was verified" in changed.stderr
 
 
 def test_faults_on_demand_are_for_the_other_direction(source: Path, converted: Path, paddle2torch: Run) -> None:

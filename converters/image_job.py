@@ -12,17 +12,17 @@ from ..errors import ConfigurationError, UnknownNameError
 from .formats.casting import CASTS
 from .formats.dtypes import DTYPES, DType, widest
 from .formats.piecewise import Entry
-from .formats.safetensors_file import check_safetensors, compare_safetensors, write_safetensors
 from .formats.shards import INDEX, Shard, index_of, split_into_shards
 from .formats.tensors import LOW_BLOCK_BYTES
 from .images.documents import PREPROCESSOR, configuration_document, preprocessor_document, using_lines
 from .images.recognition import OpenedNetwork, RecognisedNetwork, recognise_network
 from .images.source import ImageSource
 from .outputs.alterations import Alterations
-from .outputs.conversion import Conversion, Progress, counter
-from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
+from .outputs.conversion import Conversion, Progress
+from .outputs.existing import compared_folder
 from .outputs.folder import check_output, new_folder
 from .outputs.record import metadata_of
+from .outputs.weights import moved_entries, write_weights
 from .tokenizers.huggingface import write_json
 
 
@@ -66,18 +66,7 @@ def settle_network(
 
 def entries_of(opened: OpenedNetwork, found: RecognisedNetwork, alterations: Alterations) -> list[Entry]:
     """The tensors that are written: the source's, as the moves transform them, and altered."""
-    made = widest({opened.tensors[name].dtype for move in found.moves for name in move.sources})
-    return [
-        Entry(
-            move.target,
-            tuple(opened.tensors[name] for name in move.sources),
-            move.transform,
-            alterations.dtype,
-            None,
-            made,
-        )
-        for move in found.moves
-    ]
+    return moved_entries(found.moves, opened.tensors, alterations.dtype)
 
 
 def convert_network(
@@ -108,7 +97,8 @@ def convert_network(
             return replace(done, planned=True)
         block_bytes = LOW_BLOCK_BYTES if low_memory else None
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
-            _write_weights(folder, written, progress, output if keep else None, block_bytes)
+            existing = output if keep else None
+            write_weights(folder, written.shards, written.metadata, progress, existing, block_bytes)
             written.write_small_files(folder)
             opened.check_unchanged()
         return replace(done, kept=keep)
@@ -118,27 +108,6 @@ def refuse_options(**options: Any) -> None:
     """Raise ConfigurationError for options that go with PaddleNLP's models alone; those that are set are given."""
     if named := [name.replace("_", "-") for name, value in options.items() if value]:
         raise ConfigurationError(f"--{named[0]} goes with PaddleNLP's models; this is a network that reads pictures")
-
-
-def _write_weights(
-    folder: Path, written: WrittenNetwork, progress: Progress, existing: Path | None, block_bytes: int | None
-) -> None:
-    """Write the files, then read all of them back; weights that lie in `existing` are only compared."""
-    shards = written.shards
-    total = sum(entry.nbytes for shard in shards for entry in shard.entries)
-    done, compared = counter("write", total, progress), counter("compare", total, progress)
-    if existing is not None:
-        check_weight_files(existing, [shard.name for shard in shards])
-        for shard in shards:
-            with comparing(existing / shard.name):
-                check_metadata(existing / shard.name, written.metadata)
-                compare_safetensors(existing / shard.name, shard.entries, compared)
-        return
-    receipts = [
-        write_safetensors(folder / shard.name, shard.entries, written.metadata, done, block_bytes) for shard in shards
-    ]
-    for shard, receipt in zip(shards, receipts, strict=True):
-        check_safetensors(folder / shard.name, shard.entries, receipt, compared)
 
 
 def _summary(

@@ -19,7 +19,7 @@ from .checkpoints.configuration import GENERATION_CONFIG, generation_configurati
 from .checkpoints.targets import target_metadata
 from .formats.dtypes import widest
 from .formats.piecewise import Entry
-from .formats.safetensors_file import check_safetensors, compare_safetensors, write_safetensors
+from .formats.safetensors_file import check_safetensors, write_safetensors
 from .formats.shards import INDEX, Shard, index_of, parse_size, split_into_shards
 from .formats.tensors import LOW_BLOCK_BYTES
 from .images.source import find_image_source
@@ -31,11 +31,12 @@ from .outputs.alterations import (
     word_embeddings,
 )
 from .outputs.card import MODEL_CARD, head_card
-from .outputs.conversion import Conversion, Progress, counter
-from .outputs.existing import check_metadata, check_weight_files, compared_folder, comparing
+from .outputs.conversion import Conversion, Progress
+from .outputs.existing import compared_folder
 from .outputs.folder import check_output, new_folder
 from .outputs.record import metadata_of
 from .outputs.sentences import DENSE_WEIGHTS, dense_entries, sentence_documents, settle_pooling
+from .outputs.weights import moved_entries, write_weights
 from .tokenizers.huggingface import (
     SourceTokenizer,
     TokenizerWritten,
@@ -227,7 +228,8 @@ def _convert_to_torch(
             with tempfile.TemporaryDirectory(prefix="paddle2torch-") as folder:
                 return replace(summary(written.write_small_files(Path(folder))), planned=True)
         with compared_folder(output) if keep else new_folder(output, overwrite) as folder:
-            _write_weights(folder, written, progress, output if keep else None, block_bytes)
+            existing = output if keep else None
+            write_weights(folder, written.shards, written.metadata, progress, existing, block_bytes)
             tokens = written.write_small_files(folder)
             if written.card is not None and not keep:
                 (folder / MODEL_CARD).write_text(written.card, "utf-8")
@@ -321,40 +323,9 @@ def spread(plan: Plan, entries: Sequence[Entry], limit: int | None) -> list[Shar
 
 def entries_of(checkpoint: Checkpoint, plan: Plan, alterations: Alterations) -> list[Entry]:
     """The tensors that a plan writes: the source's, as the moves transform them, and altered."""
-    words = word_embeddings(plan)
-    made = widest({checkpoint.tensors[name].dtype for move in plan.moves for name in move.sources})
-    return [
-        Entry(
-            move.target,
-            tuple(checkpoint.tensors[name] for name in move.sources),
-            move.transform,
-            alterations.dtype,
-            alterations.zero_padding_row if move is words else None,
-            made,
-        )
-        for move in plan.moves
-    ]
-
-
-def _write_weights(
-    folder: Path, written: Written, progress: Progress, existing: Path | None, block_bytes: int | None
-) -> None:
-    """Write the files, then read all of them back; weights that lie in `existing` are only compared."""
-    shards = written.shards
-    total = sum(entry.nbytes for shard in shards for entry in shard.entries)
-    done, compared = counter("write", total, progress), counter("compare", total, progress)
-    if existing is not None:
-        check_weight_files(existing, [shard.name for shard in shards])
-        for shard in shards:
-            with comparing(existing / shard.name):
-                check_metadata(existing / shard.name, written.metadata)
-                compare_safetensors(existing / shard.name, shard.entries, compared)
-        return
-    receipts = [
-        write_safetensors(folder / shard.name, shard.entries, written.metadata, done, block_bytes) for shard in shards
-    ]
-    for shard, receipt in zip(shards, receipts, strict=True):
-        check_safetensors(folder / shard.name, shard.entries, receipt, compared)
+    row = alterations.zero_padding_row
+    zeroed = {word_embeddings(plan).target: row} if row is not None else None
+    return moved_entries(plan.moves, checkpoint.tensors, alterations.dtype, zeroed)
 
 
 def _summary(

@@ -21,8 +21,8 @@ import pytest
 from distributed import Client, LocalCluster, WorkerPlugin
 
 from paddle2torch import convert_checkpoint, convert_many, verify_many
-from paddle2torch.converters import job
 from paddle2torch.converters.formats.safetensors_file import check_safetensors
+from paddle2torch.converters.outputs import weights
 from paddle2torch.workers import spread
 
 COUNT = 6
@@ -76,8 +76,8 @@ def stop_in_the_middle(folder: Path, name: str, then: str) -> WorkerPlugin:
             import time
             from unittest.mock import patch
 
-            from paddle2torch.converters import job
             from paddle2torch.converters.formats.safetensors_file import check_safetensors
+            from paddle2torch.converters.outputs import weights
 
             def compare(path: Path, *others: Any) -> None:
                 if f".{name}." in path.parent.name and (then == "die" or not any(folder.iterdir())):
@@ -87,7 +87,7 @@ def stop_in_the_middle(folder: Path, name: str, then: str) -> WorkerPlugin:
                     time.sleep(120)
                 check_safetensors(path, *others)
 
-            patch.object(job, "check_safetensors", compare).start()
+            patch.object(weights, "check_safetensors", compare).start()
 
     return Stop()
 
@@ -230,7 +230,7 @@ def test_a_killed_worker_of_a_process_pool_is_an_outcome(
         real(path, *others)
 
     # Workers that are forked take this along.
-    monkeypatch.setattr(job, "check_safetensors", compare)
+    monkeypatch.setattr(weights, "check_safetensors", compare)
     with (
         ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool,
         ThreadPoolExecutor(1) as thread,

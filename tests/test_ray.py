@@ -34,8 +34,8 @@ def waiting_in_the_middle(marks: str) -> Callable[[], None]:
         import time
         from unittest.mock import patch
 
-        from paddle2torch.converters import job
         from paddle2torch.converters.formats.safetensors_file import check_safetensors
+        from paddle2torch.converters.outputs import weights
 
         def compare(path: Path, *others: Any) -> None:
             if not os.listdir(marks):
@@ -43,7 +43,7 @@ def waiting_in_the_middle(marks: str) -> Callable[[], None]:
                 time.sleep(120)
             check_safetensors(path, *others)
 
-        patch.object(job, "check_safetensors", compare).start()
+        patch.object(weights, "check_safetensors", compare).start()
 
     return wait_in_the_middle
 

@@ -150,6 +150,18 @@ def _left_out(plan: Plan | InversePlan) -> dict[str, Any]:
     }
 
 
+def refusal_of(report: Report, full: bool, place: Path | None, converted: Path) -> str | None:
+    """Why no certificate of a report is written, None where one is; `full` says that no default check was left out, and
+    `place` is the folder for it."""
+    if not full:
+        return "it is written when no default check is left out"
+    if any(side.accidents for side in report.sides):
+        return "not every check could be run"
+    if place is None:
+        return f"nothing is written into {converted}, which is not this package's; --report-dir gives it a place"
+    return None
+
+
 def find_place(converted: Path, elsewhere: Path | None) -> Path | None:
     """The folder into which the certificate of a converted folder is written: itself, where it is this package's own
     and neither read-only nor in the Hub's cache, else `elsewhere`; None for a foreign folder without that, and for one

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 from ..converters.formats.dtypes import Array
@@ -195,3 +197,16 @@ def scientific(limit: float) -> str:
     """A limit as people write it: 1e-9."""
     mantissa, exponent = f"{limit:e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def checks_in(package: str, path: Iterable[str]) -> tuple[Any, ...]:
+    """The checks of all modules of a package, which lies at `path`, in the order of a report. Raises LookupError for a
+    module without one of its name."""
+    found = []
+    for module in iter_modules(path):
+        held = getattr(import_module(f"{package}.{module.name}"), "CHECK", None)
+        # Left out in silence, it would never fail.
+        if held is None or held.name != module.name:
+            raise LookupError(f"{package}.{module.name} holds no CHECK of its name; here every module is a check")
+        found.append(held)
+    return tuple(sorted(found, key=lambda check: check.order))

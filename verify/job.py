@@ -21,7 +21,7 @@ from .asked import ALL_CHECKS as ALL_CHECKS
 from .asked import CHECKS as CHECKS
 from .asked import Asked as Asked
 from .asked import Progress, silent
-from .certificate import Stamps, check_stamps, find_place, make_certificate, stamp_files, write_certificate
+from .certificate import Stamps, check_stamps, find_place, make_certificate, refusal_of, stamp_files, write_certificate
 from .check import Check, Context, Needs, Outcome, failed
 from .checks import all_checks
 from .costs import COMPARING, FRAMEWORKS_START, timed
@@ -129,13 +129,9 @@ def _certify(
 ) -> Report:
     """Write the certificate into the folder `place`, if there is one and everything ran; the report then says where it
     lies, or why there is none."""
-    if not asked.full:
-        return replace(report, no_certificate="it is written when no default check is left out")
-    if any(side.accidents for side in report.sides):
-        return replace(report, no_certificate="not every check could be run")
-    if place is None:
-        reason = f"nothing is written into {converted}, which is not this package's; --report-dir gives it a place"
-        return replace(report, no_certificate=reason)
+    refusal = refusal_of(report, asked.full, place, converted)
+    if refusal is not None or place is None:
+        return replace(report, no_certificate=refusal)
     asked.progress("writing the certificate")
     document = make_certificate(report, plan, source, converted, asked.config)
     check_stamps(before, stamp_files(source, converted, asked.config))

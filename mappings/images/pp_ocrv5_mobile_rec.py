@@ -44,18 +44,8 @@ def _architecture(sizes: Sizes) -> dict[str, Any]:
 
 def _sizes(classes: int) -> Mapping[str, Any]:
     """The sizes of PP-OCR's own configurations, with a dictionary of its own."""
-    return {
-        "scale": 0.95,
-        "branches": lcnet_v3.BRANCHES,
-        "fused": False,
-        "channels": 480,
-        "kernel": (1, 3),
-        "hidden": 120,
-        "depth": 2,
-        "width": 120,
-        "classes": classes,
-        "guide": {},
-    }
+    backbone = {"scale": 0.95, "branches": lcnet_v3.BRANCHES, "fused": False}
+    return {**backbone, **svtr.usual_sizes(480, classes)}
 
 
 PP_OCRV5_MOBILE_REC = Network(

@@ -46,16 +46,7 @@ def _architecture(sizes: Sizes) -> dict[str, Any]:
 
 def _sizes(classes: int) -> Mapping[str, Any]:
     """The sizes of PP-OCR's own configuration, with a dictionary of its own."""
-    return {
-        "classifier": {},
-        "channels": hgnet_v2.CHANNELS,
-        "kernel": (1, 3),
-        "hidden": 120,
-        "depth": 2,
-        "width": 120,
-        "classes": classes,
-        "guide": {},
-    }
+    return {"classifier": {}, **svtr.usual_sizes(hgnet_v2.CHANNELS, classes)}
 
 
 PP_OCRV5_SERVER_REC = Network(

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..check import Check
+from ..check import Check, checks_in
 
 
 @cache
 def all_checks() -> tuple[Check, ...]:
     """The checks of all modules in this folder, in the order of a report."""
-    found: list[Check] = []
-    for module in iter_modules(__path__):
-        held = getattr(import_module(f"{__name__}.{module.name}"), "CHECK", None)
-        # Left out in silence, it would never fail.
-        if held is None or held.name != module.name:
-            raise LookupError(f"{__name__}.{module.name} holds no CHECK of its name; here every module is a check")
-        found.append(held)
-    return tuple(sorted(found, key=lambda check: check.order))
+    return checks_in(__name__, __path__)
 
 
 def named(*names: str) -> tuple[Check, ...]:

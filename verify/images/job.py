@@ -17,7 +17,7 @@ from ...errors import (
     UnknownNameError,
     UnreadableFileError,
 )
-from ..certificate import Stamps, check_stamps, find_place, write_certificate
+from ..certificate import Stamps, check_stamps, find_place, refusal_of, write_certificate
 from ..check import Outcome, failed
 from ..costs import FRAMEWORKS_START, timed
 from ..reports.result import TO_TORCH_NETWORKS, Report
@@ -98,13 +98,9 @@ def verify_network(source: ImageSource, converted: Path, asked: NetworkAsked, ru
 
 def _certify(report: Report, pair: NetworkPair, asked: NetworkAsked, place: Path | None, before: Stamps) -> Report:
     """Write the certificate, if everything ran; the report then says where it lies, or why there is none."""
-    if not asked.full:
-        return replace(report, no_certificate="it is written when no default check is left out")
-    if any(side.accidents for side in report.sides):
-        return replace(report, no_certificate="not every check could be run")
-    if place is None:
-        reason = f"nothing is written into {pair.converted}, which is not this package's; --report-dir gives it a place"
-        return replace(report, no_certificate=reason)
+    refusal = refusal_of(report, asked.full, place, pair.converted)
+    if refusal is not None or place is None:
+        return replace(report, no_certificate=refusal)
     asked.progress("writing the certificate")
     document = make_network_certificate(report, pair)
     check_stamps(before, stamps(pair))

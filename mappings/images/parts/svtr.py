@@ -76,6 +76,12 @@ def measure(shapes: Shapes) -> dict[str, Any] | None:
     }
 
 
+def usual_sizes(channels: int, classes: int) -> dict[str, Any]:
+    """The sizes of the head in PP-OCR's own configurations, behind a backbone of so many channels."""
+    usual = {"kernel": (1, 3), "hidden": 120, "depth": 2, "width": 120, "guide": {}}
+    return {"channels": channels, "classes": classes, **usual}
+
+
 def refuse_others(sizes: Sizes) -> None:
     """Raise ConfigurationError for sizes that transformers' classes cannot have. To be called once the backbone is
     known: the networks of PP-OCRv3 have such heads, and no class there."""

@@ -91,18 +91,19 @@ def normalisation(transforms: Transforms, usual: Mapping[str, Any]) -> dict[str,
     return {**found, "scale": _scale(given.get("scale")), "order": str(given.get("order", "hwc"))}
 
 
+_DIVISION = re.compile(r"\s*{0}\s*/\s*{0}\s*".format(r"([0-9]{1,12}\.?[0-9]{0,12}|\.[0-9]{1,12})"))
+"""How configurations write a scale: 1./255., 1/255 and the like."""
+
+
 def _scale(value: Any) -> float:
     """A scale as a number; configurations write it as a division."""
     if value is None:
         return 1 / 255
     if _is_number(value):
         return float(value)
-    match = re.fullmatch(r"\s*([0-9.]{1,12})\s*/\s*([0-9.]{1,12})\s*", value) if isinstance(value, str) else None
-    try:
-        if match is not None:
-            return float(match[1]) / float(match[2])
-    except (ValueError, ZeroDivisionError):
-        pass
+    match = _DIVISION.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and (below := float(match[2])):
+        return float(match[1]) / below
     raise ConfigurationError(f"NormalizeImage has scale {value!r}; a number or a division such as 1./255. is expected")
 
 

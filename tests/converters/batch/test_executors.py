@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from paddle2torch import convert_many
-from paddle2torch.converters import job
 from paddle2torch.converters.formats.safetensors_file import check_safetensors
+from paddle2torch.converters.outputs import weights
 
 from .folders import content, plain
 
@@ -101,7 +101,7 @@ def test_an_item_that_is_run_twice_is_converted_once(
             together.wait(30)
         real(path, *others)
 
-    monkeypatch.setattr(job, "check_safetensors", wait)
+    monkeypatch.setattr(weights, "check_safetensors", wait)
     with Twice(2) as executor:
         done = convert_many([(one, "x")], tmp_path / "out", executor=executor)
     monkeypatch.undo()

@@ -87,6 +87,7 @@ def test_a_program_with_a_byte_changed_is_another_or_refused(trained: Trained, t
     """Whatever bit is turned in a program or a table of names: tensors come out, or a refusal."""
     path = copied(trained, "detection", tmp_path)
     random = np.random.default_rng(5)
+    read = tried = 0
     for other in files_of_export(path)[1:]:
         whole = other.read_bytes()
         for place in random.integers(0, len(whole), 12):
@@ -95,4 +96,8 @@ def test_a_program_with_a_byte_changed_is_another_or_refused(trained: Trained, t
             other.write_bytes(spoiled)
             with suppress(RefusedFileError, UnreadableFileError):
                 open_export(path).close()
+                read += 1
+            tried += 1
         other.write_bytes(whole)
+    assert 0 < read < tried
+    open_export(path).close()

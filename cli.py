@@ -337,7 +337,8 @@ def verify(
     result = GateResult((model,), report.command)
     reports.finish(result, report.to_json())
     if is_quiet() and not report.passed:
-        _fail(f"{result.failures}: {where(report)}", 1)
+        found = "; ".join(f"{check.name}: {check.where}" for check in report.checks if not check.passed)
+        _fail(f"{result.failures}: {found or where(report)}", 1)
     return 0 if report.passed else 1
 
 

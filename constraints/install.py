@@ -26,6 +26,9 @@ OCR = {".venv": ("torch", "torch,report,hub,ocr"), ".venv-paddle": ("paddle", "p
 ALONE = {".venv-paddle": ("unstructured-paddleocr", "paddleclas")}
 """What is installed for them without its dependencies: their networks need none of those."""
 
+LOADED = {".venv": CHECKOUT / "constraints" / "torchvision_operators.py"}
+"""A script that sees to it that what was installed for them can be imported."""
+
 
 def main() -> int:
     """Install both sides, one after the other; the exit status."""
@@ -46,6 +49,7 @@ def main() -> int:
             [sys.executable, "-m", "venv", str(place)],
             [*install, f"{CHECKOUT}[{extras}]"],
             *([[*install, "--no-deps", *alone]] if alone else []),
+            *([[str(python), str(LOADED[environment])]] if given.ocr and environment in LOADED else []),
         ):
             if status := subprocess.run(command).returncode:
                 print(f"Error: {place}: not installed; status {status} of: {' '.join(command)}", file=sys.stderr)

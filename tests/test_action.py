@@ -100,9 +100,33 @@ sys.exit(int(os.environ["STATUS"]))
 """
 
 
-def install(folder: Path, status: int, *options: str) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
-    """Run the installation into `folder`, with a pip that writes down what it is asked for; also that."""
+TORCH = """
+class library:
+    declared = []
+
+    class Library:
+        def __init__(self, name, kind):
+            assert (name, kind) == ("torchvision", "DEF")
+
+        def define(self, signature):
+            library.declared.append(signature)
+"""
+
+BUILT_FOR_ANOTHER = """
+import torch
+if not any(signature.startswith("nms(") for signature in torch.library.declared):
+    raise RuntimeError("operator torchvision::nms does not exist")
+"""
+
+
+def install(
+    folder: Path, status: int, *options: str, torchvision: str = ""
+) -> tuple[subprocess.CompletedProcess[str], list[list[str]]]:
+    """Run the installation into `folder`, with a pip that writes down what it is asked for; also that. What it would
+    install of torchvision is this module."""
     (folder / "stand-in" / "pip").mkdir(parents=True)
+    for name, text in (("torch", TORCH), ("torchvision", torchvision)):
+        (folder / "stand-in" / f"{name}.py").write_text(text)
     (folder / "stand-in" / "pip" / "__init__.py").write_text("")
     (folder / "stand-in" / "pip" / "__main__.py").write_text(PIP)
     variables = {"PYTHONPATH": str(folder / "stand-in"), "ASKED": str(folder / "asked"), "STATUS": str(status)}
@@ -144,6 +168,25 @@ def test_what_networks_take_is_installed_when_it_is_asked_for(tmp_path: Path) ->
     pinned = (ROOT / "constraints" / "paddle.txt").read_text()
     assert "\nunstructured-paddleocr==" in pinned
     assert "\npaddleclas==" in pinned
+
+
+@pytest.mark.parametrize(
+    ("torchvision", "status", "declared"),
+    [("", 0, False), (BUILT_FOR_ANOTHER, 0, True), ("raise ImportError('no such library')", 2, False)],
+    ids=["fits", "built for another PyTorch", "broken"],
+)
+def test_what_was_installed_can_be_imported(torchvision: str, status: int, declared: bool, tmp_path: Path) -> None:
+    """PyPI's torchvision beside a PyTorch for the CPU: without its operators, which image processors do not use."""
+    done, _ = install(tmp_path, 0, "--ocr", torchvision=torchvision)
+    assert done.returncode == status, done.stderr
+    assert ("no such library" in done.stderr) == (status != 0)
+    environment = tmp_path / "runner" / ".venv"
+    placed = {path.suffix for path in environment.rglob("torchvision_operators.*")} - {".pyc"}
+    assert placed == ({".pth", ".py"} if declared else set())
+    if status == 0:
+        tried = [str(environment / "bin" / "python"), "-c", "import torchvision"]
+        path = {**os.environ, "PYTHONPATH": str(tmp_path / "stand-in")}
+        subprocess.run(tried, env=path, check=True, timeout=60)
 
 
 def test_what_could_not_be_installed_is_said(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from .conftest import Converted, configured_folder
 STAND_INS = {
     "cv2": ("cv2.py", "raise ImportError('there is no OpenCV here')"),
     "torchvision": ("torchvision/__init__.py", "raise ImportError('there is no torchvision here')"),
+    "operators": ("torchvision/__init__.py", "raise RuntimeError('operator torchvision::nms does not exist')"),
     # A module without a folder, in which nothing can be found.
     "unstructured_paddleocr": ("unstructured_paddleocr.py", ""),
 }
@@ -67,6 +68,15 @@ def test_without_what_one_check_needs(module: str, without: Any, paddle2torch: R
     }[module]
     assert f"{shlex.quote(python)} -m pip install" in text
     assert packages in text
+
+
+def test_with_a_torchvision_for_another_torch(without: Any, paddle2torch: Run, line: Converted) -> None:
+    """That of PyPI beside a PyTorch for the CPU: the same versions once more would change nothing."""
+    without("operators")
+    text = refused(paddle2torch, line)
+    assert "operator torchvision::nms does not exist; it was built for another PyTorch than the one here" in text
+    assert "take both from one index" in text
+    assert "pip install" not in text
 
 
 def test_a_difference_is_told_where_another_check_could_not_be_run(

@@ -25,12 +25,15 @@ PACKAGES: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
 be installed without the packages that it asks for: of the two libraries of networks, nothing else is used."""
 
 
+OTHERWISE = ("--paddleocr", "from one index")
+"""Words of what a process says where the packages above are no remedy, as it says one itself."""
+
+
 class NetworkProcess(RunnerProcess):
     """A process for networks, which says what it lacks of their packages."""
 
     def _missing(self, detail: str) -> MissingDependencyError:
-        if "--paddleocr" in detail:
-            # Nothing that is installed would mend it.
+        if any(words in detail for words in OTHERWISE):
             return MissingDependencyError(f"{self.title}: {detail}", detail)
         python = shlex.quote(self.python)
         needed, alone = PACKAGES[self.kind]

@@ -58,7 +58,10 @@ class TorchNetworks:
         try:
             import_module("torchvision")
         except (ImportError, RuntimeError, AttributeError) as error:
-            raise protocol.FrameworkMissingError(f"torchvision cannot be imported: {error}") from error
+            # Both may be there in the versions that are asked for.
+            other = "operator torchvision::" in str(error)
+            mend = "; it was built for another PyTorch than the one here, take both from one index" if other else ""
+            raise protocol.FrameworkMissingError(f"torchvision cannot be imported: {error}{mend}") from error
 
     def operations(self) -> dict[str, protocol.Operation]:
         """The operations by name."""

@@ -11,16 +11,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from ..converters import job
+from ..converters.formats.safetensors_file import check_safetensors, write_safetensors
 from ..workers.console import print_table
+from .replacing import replace
 
 
 def measured(stage: str, function: Callable[..., Any], rows: list[list[str]]) -> Callable[..., Any]:
     """`function`, which adds a row of seconds each time it ran."""
 
+    @wraps(function)
     def run(*arguments: Any, **keywords: Any) -> Any:
         before, began = os.times(), time.perf_counter()
         result = function(*arguments, **keywords)
@@ -52,13 +56,15 @@ def main() -> None:
     # The interpreter and the imports, which are behind us.
     times = os.times()
     rows.append(["start of the process", "", f"{times.user:.2f}", f"{times.system:.2f}"])
-    plain = {name: getattr(job, name) for name in ("write_safetensors", "check_safetensors")}
-    vars(job)["write_safetensors"] = measured("write", plain["write_safetensors"], rows)
-    vars(job)["check_safetensors"] = measured("read back", plain["check_safetensors"], rows)
+    stages: list[tuple[str, Callable[..., Any]]] = [("write", write_safetensors), ("read back", check_safetensors)]
+    timed = [(plain, measured(stage, plain, rows)) for stage, plain in stages]
+    for plain, watched in timed:
+        replace(plain, watched)
     measured("conversion", job.convert_checkpoint, rows)(source, output, overwrite=True)
     print_table(["stage", "wall", "program", "system"], rows, right=(1, 2, 3))
     print()
-    vars(job).update(plain)
+    for plain, watched in timed:
+        replace(watched, plain)
     counts: Counter[str] = Counter()
     for name in ("preadv", "pwrite"):
         counted(name, counts)

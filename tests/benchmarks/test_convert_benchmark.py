@@ -12,6 +12,7 @@ import pytest
 
 from paddle2torch.benchmarks.convert import CONTESTANTS, OF_THE_LARGEST
 from paddle2torch.benchmarks.goals import BASE, GATE, MODELS, START, TENSORS, TINY, TOKENIZER, TREE, XXLARGE, judge
+from paddle2torch.benchmarks.replacing import replace
 
 
 def benchmark(results: Path, *names: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
@@ -104,3 +105,36 @@ def test_the_profile_accounts_for_every_byte(tiny: Path, tmp_path: Path) -> None
     assert moved["pwrite"] == weights
     # Read once to be written; the output once more to be checked.
     assert moved["preadv"] > 4 * 4_080_520 + weights
+
+
+# Whoever reads back what was written ends the program.
+ENDS_AT_THE_RELOAD = """
+import runpy, sys
+from paddle2torch.converters.formats import safetensors_file
+
+def check_safetensors(*arguments):
+    raise SystemExit("read back")
+
+check_safetensors.__module__ = safetensors_file.__name__
+safetensors_file.check_safetensors = check_safetensors
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+def test_a_run_without_the_reload_does_not_read_back(tiny: Path, tmp_path: Path) -> None:
+    def convert(module: str, output: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", ENDS_AT_THE_RELOAD, module, "convert", str(tiny), str(output)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert convert("paddle2torch", tmp_path / "plain").stderr.splitlines()[-1] == "read back"
+    done = convert("paddle2torch.benchmarks.without_reload", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_a_function_that_no_module_imports_is_not_replaced() -> None:
+    def judged() -> None:
+        raise AssertionError("never called")
+
+    with pytest.raises(LookupError, match=r"imports .*test_convert_benchmark\.judged"):
+        replace(judged, judge)

@@ -6,6 +6,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -14,6 +15,7 @@ from .. import __version__
 from ..errors import MissingDependencyError, RunnerError
 from .runners.client import RunnerProcess
 from .runners.environments import FRAMEWORKS, PACKAGES, THIS, Interpreter, find_interpreters, mending
+from .runners.networks.processes import NETWORKS, NetworkProcess, NetworkRunners
 
 LIBRARIES = {"report": ("jinja2", "junitparser", "matplotlib"), "hub": ("filelock", "huggingface_hub", "requests")}
 """What this interpreter itself needs, by what for."""
@@ -76,7 +78,14 @@ class Survey:
 def survey(paddle_python: str | None = None, torch_python: str | Sequence[str] | None = None) -> Survey:
     """Look into the interpreters of both sides, by importing their frameworks there, and into this one."""
     found = find_interpreters(paddle_python, torch_python)
-    return Survey((_side(found.paddle), *(_side(one) for one in found.torch), *_this()))
+    interpreters = (found.paddle, *found.torch)
+    # Most of the time goes into imports, which processes of their own do beside each other.
+    with NetworkRunners(paddle_python, torch_python) as networks, ThreadPoolExecutor() as pool:
+        asked = [pool.submit(_networks, *pair) for pair in zip(interpreters, networks.all, strict=True)]
+        sides = list(pool.map(_side, interpreters))
+        # A side without its framework has no networks either, which goes without saying.
+        optional = [one.result() for one, side in zip(asked, sides, strict=True) if side.missing is None]
+    return Survey((*sides, *optional, *_this()))
 
 
 def _side(interpreter: Interpreter) -> Environment:
@@ -90,6 +99,19 @@ def _side(interpreter: Interpreter) -> Environment:
         except RunnerError as error:
             missing = str(error)
         return Environment(*place, {}, missing, mending(kind, python))
+
+
+def _networks(interpreter: Interpreter, runner: NetworkProcess) -> Environment:
+    """What networks that read pictures take, in the interpreter of a side."""
+    place = (NETWORKS[interpreter.kind], interpreter.python, interpreter.origin)
+    try:
+        versions = runner.request({"operation": "versions"})["versions"]
+    except MissingDependencyError as error:
+        return Environment(*place, {}, error.detail, runner.mending(), optional=True)
+    except RunnerError as error:
+        return Environment(*place, {}, str(error), optional=True)
+    lacking = runner.lacks(versions)
+    return Environment(*place, versions, ", ".join(lacking) or None, runner.mending() if lacking else (), optional=True)
 
 
 def _this() -> list[Environment]:

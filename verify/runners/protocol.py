@@ -189,6 +189,10 @@ def field(request: Request, name: str) -> Any:
     return request[name]
 
 
+OPENCV = tuple(f"opencv-{kind}" for kind in ("python-headless", "python", "contrib-python-headless", "contrib-python"))
+"""The packages that hold cv2."""
+
+
 def installed(*names: str) -> dict[str, str]:
     """The versions of those packages that are installed here, by name."""
     found = {}

@@ -26,6 +26,7 @@ from paddle2torch.verify.runners.environments import (
     lacking,
     mending,
 )
+from paddle2torch.verify.runners.networks.processes import NETWORKS, NetworkProcess
 from paddle2torch.verify.runners.networks.processes import PACKAGES as NETWORK_PACKAGES
 
 from ...conftest import PADDLE_PYTHON, TORCH_PYTHON, Run
@@ -136,6 +137,8 @@ def test_the_frameworks_are_found_and_named(paddle2torch: Run) -> None:
     torch = by_use["transformers with torch"]
     assert torch["python"] == TORCH_PYTHON
     assert {"torch", "transformers", "numpy"} <= set(torch["versions"])
+    assert {"unstructured-paddleocr", "paddleclas"} <= set(by_use[NETWORKS["paddle"]]["versions"])
+    assert {"torchvision", "opencv-python-headless"} <= set(by_use[NETWORKS["torch"]]["versions"])
     assert {one["missing"] for one in document["environments"]} == {None}
 
 
@@ -151,6 +154,8 @@ def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path, paddle2torch: R
     assert lines[place + 2] == f"  {python} -m pip install {' '.join(PACKAGES['torch'])}"
     nowhere = next(index for index, line in enumerate(lines) if "/nowhere/python (given)" in line)
     assert "cannot be started" in lines[nowhere + 1]
+    # Of networks it is not said that these lack them too.
+    assert not any(line.startswith(NETWORKS["torch"]) for line in lines)
     assert " -m venv " in lines[nowhere + 2]
     # The error of a runner is the same in one line.
     with RunnerProcess("torch", str(python)) as runner, pytest.raises(MissingDependencyError) as caught:
@@ -167,3 +172,39 @@ def test_the_packages_of_networks_are_those_that_were_tested(kind: Kind) -> None
     lines = (ROOT / "constraints" / f"{kind}.txt").read_text().splitlines()
     pinned = {line.partition("#")[0].strip() for line in lines}
     assert {*needed, *alone} <= pinned
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "missing"),
+    [
+        ("paddle", ("paddlepaddle", "opencv-contrib-python", "unstructured-paddleocr", "paddleclas"), ()),
+        ("paddle", ("paddlepaddle", "paddleclas"), ("opencv-python-headless", "unstructured-paddleocr")),
+        ("torch", ("torch", "transformers", "opencv-python"), ("torchvision",)),
+    ],
+)
+def test_what_networks_lack_is_named(kind: Kind, there: tuple[str, ...], missing: tuple[str, ...]) -> None:
+    assert NetworkProcess(kind, sys.executable).lacks(dict.fromkeys(there, "1")) == missing
+
+
+def test_networks_that_cannot_be_run_are_no_fault_of_a_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment made before networks were supported lacks their packages alone."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata as metadata\n"
+        "plain = metadata.version\n"
+        "def version(name):\n"
+        "    if name in ('torchvision', 'paddleclas'):\n"
+        "        raise metadata.PackageNotFoundError(name)\n"
+        "    return plain(name)\n"
+        "metadata.version = version\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    found = survey(PADDLE_PYTHON, TORCH_PYTHON)
+    by_use = {one.use: one for one in found.environments}
+    assert found.complete
+    assert by_use[NETWORKS["torch"]].missing == "torchvision"
+    assert by_use[NETWORKS["paddle"]].missing == "paddleclas"
+    needed, alone = NETWORK_PACKAGES["paddle"]
+    assert by_use[NETWORKS["paddle"]].mend == (
+        f"{PADDLE_PYTHON} -m pip install {' '.join(needed)}",
+        f"{PADDLE_PYTHON} -m pip install --no-deps {' '.join(alone)}",
+    )

@@ -77,7 +77,7 @@ class PaddleNetworks:
         """Return the versions of everything that takes part in a computation."""
         paddle = self.paddle()
         found = {"python": platform.python_version(), "numpy": np.__version__, "paddlepaddle": paddle.__version__}
-        found |= protocol.installed("opencv-python-headless")
+        found |= protocol.installed(*protocol.OPENCV)
         if (library := request.get("library")) is not None:
             found[str(protocol.field(request, "builder"))] = f"own copy, networks {_hash_of(Path(library))}"
         else:

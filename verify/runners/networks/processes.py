@@ -25,6 +25,12 @@ PACKAGES: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
 be installed without the packages that it asks for: of the two libraries of networks, nothing else is used."""
 
 
+NETWORKS: Mapping[Kind, str] = {
+    "paddle": "networks of PaddleOCR's and PaddleClas's",
+    "torch": "transformers' networks that read pictures",
+}
+"""What each side runs, in words."""
+
 OTHERWISE = ("--paddleocr", "from one index")
 """Words of what a process says where the packages above are no remedy, as it says one itself."""
 
@@ -32,17 +38,24 @@ OTHERWISE = ("--paddleocr", "from one index")
 class NetworkProcess(RunnerProcess):
     """A process for networks, which says what it lacks of their packages."""
 
+    def lacks(self, versions: Mapping[str, str]) -> tuple[str, ...]:
+        """The packages that are not among those whose versions it told; OpenCV has several, each as good."""
+        opencv = any(name.startswith("opencv-") for name in versions)
+        names = (package.partition("==")[0] for packages in PACKAGES[self.kind] for package in packages)
+        return tuple(name for name in names if name not in versions and not (opencv and name.startswith("opencv-")))
+
+    def mending(self) -> tuple[str, ...]:
+        """The shell commands that give its interpreter these packages."""
+        python = shlex.quote(self.python)
+        needed, alone = PACKAGES[self.kind]
+        commands = (f"{python} -m pip install {' '.join(needed)}",)
+        return (*commands, f"{python} -m pip install --no-deps {' '.join(alone)}") if alone else commands
+
     def _missing(self, detail: str) -> MissingDependencyError:
         if any(words in detail for words in OTHERWISE):
             return MissingDependencyError(f"{self.title}: {detail}", detail)
-        python = shlex.quote(self.python)
-        needed, alone = PACKAGES[self.kind]
-        commands = [f"{python} -m pip install {' '.join(needed)}"]
-        if alone:
-            commands.append(f"{python} -m pip install --no-deps {' '.join(alone)}")
-        what = "networks of PaddleOCR's and PaddleClas's" if self.kind == "paddle" else "transformers' networks"
         return MissingDependencyError(
-            f"{what} cannot be run with {self.python} ({detail}): {' && '.join(commands)}", detail
+            f"{NETWORKS[self.kind]} cannot be run with {self.python} ({detail}): {' && '.join(self.mending())}", detail
         )
 
 
@@ -73,7 +86,7 @@ class NetworkRunners:
         )
 
     @property
-    def all(self) -> tuple[RunnerProcess, ...]:
+    def all(self) -> tuple[NetworkProcess, ...]:
         """Every process."""
         return (self.paddle, *self.torches)
 

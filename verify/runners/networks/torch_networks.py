@@ -77,7 +77,7 @@ class TorchNetworks:
         """Return the versions of everything that takes part in a computation."""
         torch, transformers = self.frameworks()
         found = {"torch": torch.__version__, "transformers": transformers.__version__}
-        found |= protocol.installed("torchvision")
+        found |= protocol.installed("torchvision", *protocol.OPENCV)
         return {"versions": {"python": platform.python_version(), "numpy": np.__version__, **found}}
 
     def load(self, request: protocol.Request) -> protocol.Answer:

@@ -106,17 +106,30 @@ def get_family(name: str) -> Family:
         if (own := next((one for one in FAMILIES.values() if one.source_type == name), None)) is not None:
             return own
         refuse(name)
+        if owner := _owner(name):
+            raise UnknownNameError(f"unknown family {name!r}: it is a name of the family {owner}")
         raise UnknownNameError(f"unknown family {name!r}{_near(name, [*FAMILIES, *NETWORKS])}")
     return FAMILIES[name]
 
 
+def _owner(name: str) -> str | None:
+    """The family, or the network, one of whose names this is."""
+    if (entry := PRETRAINED.get(name) or COMMUNITY.get(name)) is not None:
+        return entry.family
+    network = official_networks().get(name)
+    return network.name if network is not None else None
+
+
+def find_network(name: str) -> Network | None:
+    """The network of this name, or with this official one."""
+    return official_networks().get(name) or NETWORKS.get(name)
+
+
 def get_network(name: str) -> Network:
-    """The network of this name, or with this official one. Raises UnknownNameError with the near ones."""
-    if (official := official_networks().get(name)) is not None:
-        return official
-    if name not in NETWORKS:
+    """As `find_network`; raises UnknownNameError with the near ones where that finds nothing."""
+    if (found := find_network(name)) is None:
         raise UnknownNameError(f"unknown network {name!r}{_near(name, NETWORKS)}")
-    return NETWORKS[name]
+    return found
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...mappings.language.images.network import Network
 from ...mappings.language.pretrained import ADDRESS, Community, Pretrained
-from ...mappings.registry import COMMUNITY, NETWORKS, PRETRAINED, get_family
+from ...mappings.registry import COMMUNITY, FAMILIES, NETWORKS, PRETRAINED, find_network, get_family
 from ...workers.console import Table
 from .source import cached_folder
 
@@ -90,9 +90,10 @@ def _community_line(entry: Community) -> str:
 
 
 def catalogue(family: str | None = None) -> Catalogue:
-    """All pretrained names, or those of a family. Raises UnknownNameError for an unknown family."""
-    if family is not None and family in NETWORKS:
-        return Catalogue((), networks=(NETWORKS[family],))
+    """All pretrained names, or those of a family, or of the network that has this official name. Raises
+    UnknownNameError for an unknown family."""
+    if family is not None and family not in FAMILIES and (network := find_network(family)) is not None:
+        return Catalogue((), networks=(network,))
     if family is not None:
         get_family(family)
     return Catalogue(

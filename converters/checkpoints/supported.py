@@ -8,7 +8,7 @@ from typing import Any
 
 from ...mappings.language.family import Family
 from ...mappings.language.images.network import Network
-from ...mappings.registry import FAMILIES, NETWORKS, get_family, pretrained_of
+from ...mappings.registry import FAMILIES, NETWORKS, find_network, get_family, pretrained_of
 from ...workers.console import Table
 
 
@@ -88,10 +88,10 @@ def _names(family: Family) -> list[str]:
 
 
 def supported(family: str | None = None) -> Supported:
-    """All families, or one. Raises UnknownNameError for an unknown one."""
+    """All families, or one, or the network with this official name. Raises UnknownNameError for an unknown one."""
     if family is None:
         return Supported(tuple(FAMILIES.values()), networks=tuple(NETWORKS.values()))
-    if family in NETWORKS:
-        return Supported((), networks=(NETWORKS[family],))
+    if family not in FAMILIES and (network := find_network(family)) is not None:
+        return Supported((), networks=(network,))
     chosen = get_family(family)
     return Supported((chosen,), chosen)

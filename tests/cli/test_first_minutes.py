@@ -50,6 +50,7 @@ def test_a_kind_of_network_says_what_it_becomes_and_what_is_lost(paddle2torch: R
     assert "SLANetForTableRecognition" in shown
     assert "lost: THE BOXES OF THE CELLS ARE LOST" in shown
     assert "official names: SLANet_plus, SLANet" in shown
+    assert paddle2torch("families", "SLANet_plus").stdout == shown
     (network,) = json.loads(paddle2torch("families", "slanet", "--json").stdout)["networks"]
     assert network["losses"]
 

@@ -31,6 +31,9 @@ def test_no_arguments(paddle2torch: Run) -> None:
         (["convert", "a", "b", "c"], "unexpected extra argument"),
         (["convert", "a", "b", "--nope"], "No such option"),
         (["list", "--family", "brt"], "unknown family 'brt'; did you mean bert"),
+        (["list", "--family", "albert-base-v2"], "unknown family 'albert-base-v2': it is a name of the family albert"),
+        (["families", "roberta-base"], "it is a name of the family roberta"),
+        (["gate", "--family", "PP-OCRv4_mobile_rec"], "it is a name of the family pp_ocrv5_mobile_rec"),
         (["gate"], "give pretrained names, --family or --all"),
         (["gate", "--all", "albert-base-v1"], "give pretrained names, --family or --all"),
         (["gate", "albert-base-v1", "--check", ","], "names no check"),
@@ -88,6 +91,7 @@ def test_list(paddle2torch: Run) -> None:
     document = json.loads(paddle2torch("list", "--json", "--family", "slanet").stdout)
     assert [entry["name"] for entry in document["networks"]] == ["SLANet_plus", "SLANet"]
     assert document["models"] == document["community"] == []
+    assert paddle2torch("list", "--family", "SLANet").stdout == paddle2torch("list", "--family", "slanet").stdout
     document = json.loads(paddle2torch("list", "--json", "--family", "bert").stdout)
     assert [model["name"] for model in document["models"]] == names_of_family("bert")
     assert [entry["name"] for entry in document["community"]] == [

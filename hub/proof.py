@@ -106,10 +106,10 @@ def _weights_of(converted: Path) -> tuple[Path, ...]:
     if paddle and len(paddle) < len(found):
         raise PublishError(f"{paddle[0]}: lies beside weights in safetensors, where no conversion wrote it; remove it")
     if paddle:
-        kind = "PaddleNLP folder" + (" that `convert --to paddle` wrote" if own_record(converted) else "")
+        kind = "that `convert --to paddle` wrote" if own_record(converted) else "of Paddle's weights"
         raise PublishError(
-            f"{converted}: is a {kind}, and what is published is a Hugging Face folder with its proof: `paddle2torch "
-            f"convert {converted} OUTPUT`, `paddle2torch verify {converted} OUTPUT`, then publish OUTPUT"
+            f"{converted}: is a folder {kind}, and what is published is a Hugging Face folder with its proof: "
+            f"`paddle2torch convert {converted} OUTPUT`, `paddle2torch verify {converted} OUTPUT`, then publish OUTPUT"
         )
     return find_weights(converted)
 

@@ -286,12 +286,12 @@ def test_a_paddlenlp_folder_is_refused(converted: Path, tmp_path: Path) -> None:
     convert_checkpoint(converted, back, to="paddle")
     theirs.mkdir()
     (theirs / "model_state.pdparams").touch()
-    for folder, kind in ((back, "PaddleNLP folder that `convert --to paddle` wrote"), (theirs, "PaddleNLP folder")):
+    for folder, kind in ((back, "that `convert --to paddle` wrote"), (theirs, "of Paddle's weights")):
         with pytest.raises(PublishError) as caught:
             examine(folder, allow_unverified=True)
         assert str(caught.value) == (
-            f"{folder}: is a {kind}, and what is published is a Hugging Face folder with its proof: `paddle2torch "
-            f"convert {folder} OUTPUT`, `paddle2torch verify {folder} OUTPUT`, then publish OUTPUT"
+            f"{folder}: is a folder {kind}, and what is published is a Hugging Face folder with its proof: "
+            f"`paddle2torch convert {folder} OUTPUT`, `paddle2torch verify {folder} OUTPUT`, then publish OUTPUT"
         )
 
 

@@ -186,9 +186,22 @@ def _in_folder(folder: Path, name: str | None = None) -> Source:
 
 
 def _checkpoints_in(folder: Path) -> list[str]:
-    """The names of folders in `folder` that hold weights, as a training run leaves them; at most five."""
+    """The names of folders in `folder` that hold weights, as a training run leaves them; at most five. What cannot be
+    looked into holds none that could be passed."""
     inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [path.name for path in inner if any((path / name).is_file() for name in (*WEIGHT_FILES, *INDEX_FILES))][:5]
+    return [path.name for path in inner if _holds_weights(path)][:5]
+
+
+def _holds_weights(folder: Path) -> bool:
+    try:
+        names = [path.name for path in folder.iterdir() if path.is_file()]
+    except OSError:
+        return False
+    return any(
+        name in (*WEIGHT_FILES, *INDEX_FILES)
+        or (name.endswith((".pdparams", ".pdiparams")) and not TRAINING_FILE.fullmatch(name))
+        for name in names
+    )
 
 
 def _single_file(path: Path) -> Source:

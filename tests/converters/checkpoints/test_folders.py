@@ -224,6 +224,11 @@ def test_what_is_missing_is_named(checkpoints: Path, tmp_path: Path) -> None:
     shutil.copytree(checkpoints / MODEL / "pdparams", folder / "checkpoint-500")
     line = refused(folder, tmp_path)
     assert "its folders checkpoint-500 do; pass the one that is meant, or all of them with --tree" in line
+    # What other trainings leave, and an export; a folder of optimizer states is none.
+    for name in ("a/best_accuracy.pdparams", "b/inference.pdiparams", "c/scheduler.pdparams"):
+        (folder / name).parent.mkdir()
+        (folder / name).touch()
+    assert "its folders a, b, checkpoint-500 do; " in refused(folder, tmp_path)
 
     lost = tmp_path / "sharded"
     shutil.copytree(checkpoints / MODEL / "sharded-pdparams", lost)

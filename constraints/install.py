@@ -54,6 +54,8 @@ def main() -> int:
             if status := subprocess.run(command).returncode:
                 print(f"Error: {place}: not installed; status {status} of: {' '.join(command)}", file=sys.stderr)
                 return 2
+    program = folder / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "paddle2torch"
+    print(f"installed: {program} environments shows what is there")
     return 0
 
 

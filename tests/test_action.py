@@ -144,6 +144,8 @@ def install(
 def test_both_sides_are_installed_where_they_are_found(tmp_path: Path) -> None:
     done, asked = install(tmp_path, 0)
     assert done.returncode == 0, done.stderr
+    command = os.path.join("runner", ".venv", "bin", "paddle2torch")
+    assert done.stdout.splitlines()[-1] == f"installed: {command} environments shows what is there"
     for (python, *arguments), (environment, name, extras) in zip(
         asked, [(".venv", "torch", "torch,report,hub"), (".venv-paddle", "paddle", "paddle")], strict=True
     ):

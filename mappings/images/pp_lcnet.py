@@ -30,7 +30,7 @@ DROPOUT_FACTOR = Constant(
     # The model itself: its own code multiplies.
     r"^ \(PPLCNetForImageClassification\)$",
     0.800000011920929,
-    own=1 - DROPOUT,
+    own=(1 - DROPOUT,),
 )
 
 CONSTANTS = (BATCH_NORM, lcnet.SQUEEZE, DROPOUT_FACTOR)

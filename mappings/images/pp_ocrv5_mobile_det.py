@@ -20,7 +20,7 @@ NECK_SQUEEZE = Constant(
     "factor",
     r"\(PPOCRV5MobileDetSqueezeExcitationModule\)$",
     0.20000000298023224,
-    own=0.2,
+    own=(0.2,),
 )
 
 

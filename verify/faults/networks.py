@@ -181,6 +181,16 @@ def _field(*path: str, value: Callable[[Any], Any]) -> Callable[[NetworkPair, Te
     return inject
 
 
+def _epsilon(pair: NetworkPair, tensors: Tensors, documents: Documents) -> bool:
+    """Wherever config.json has it: of the network itself or of its backbone."""
+    configuration = documents["config.json"]
+    places = [configuration, *(part for part in configuration.values() if isinstance(part, dict))]
+    found = [place for place in places if "layer_norm_eps" in place]
+    for place in found:
+        place["layer_norm_eps"] *= 3
+    return bool(found)
+
+
 def _stride(pair: NetworkPair, tensors: Tensors, documents: Documents) -> bool:
     """The stride of the first block whose stride is 1 along both sides: no tensor's shape tells it."""
     configuration = documents["config.json"]
@@ -238,6 +248,11 @@ FAULTS = (
         "the usual LayerNorm epsilon",
         frozenset({"files"}),
         _field("layer_norm_eps", value=lambda epsilon: 1e-6 if epsilon != 1e-6 else 1e-5),
+    ),
+    NetworkFault(
+        "a LayerNorm epsilon that neither library has",
+        frozenset({"files", "aligned"}),
+        _epsilon,
     ),
     NetworkFault(
         "two characters swapped",

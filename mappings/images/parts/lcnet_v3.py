@@ -61,6 +61,7 @@ FUSED = Constant(
     "float32, and 3e-10 of a value in float64",
     "epsilon",
     r"backbone\.encoder\.blocks\..*(conv_symmetric|identity|conv_small).* \(BatchNorm2d\)$",
+    own=(1e-5,),
     when="fused",
 )
 

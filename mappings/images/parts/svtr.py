@@ -29,6 +29,7 @@ BLOCK_EPSILON = Constant(
     "epsilon",
     r"head\.encoder\.svtr_block\..* \(LayerNorm\)$",
     EPSILON,
+    own=(1e-5, 1e-6),
 )
 
 LAST_EPSILON = Constant(
@@ -38,6 +39,7 @@ LAST_EPSILON = Constant(
     "epsilon",
     r"head\.encoder\.norm \(LayerNorm\)$",
     9.999999974752427e-07,
+    own=(1e-5, 1e-6),
 )
 
 SOFTMAX = Constant(

@@ -36,17 +36,18 @@ class Constant:
     config.json can express.
 
     `kind` says what of torch's live model is given Paddle's `value` when the two are aligned: the `epsilon` of its
-    norms; the `slope` of its hard sigmoids; a `factor` that transformers has as the number `own`; or `double`
-    arithmetic where a part is pinned to float32, which has no value. `where` is a regular expression that finds the
-    modules in "NAME (CLASS)", within which that holds. `text` names the cause in reports. `when` is the one of the
-    sizes without which there is no such constant, such as `fused`."""
+    norms; the `slope` of its hard sigmoids; a `factor`; or `double` arithmetic where a part is pinned to float32, which
+    has no value. `own` are the numbers that transformers may have in its place, of epsilons Paddle's if there are none:
+    any other is a mistake that alignment must not hide. `where` is a regular expression that finds the modules in
+    "NAME (CLASS)", within which that holds. `text` names the cause in reports. `when` is the one of the sizes without
+    which there is no such constant, such as `fused`."""
 
     name: str
     text: str
     kind: Literal["epsilon", "slope", "factor", "double"]
     where: str
     value: float = 0.0
-    own: float = 0.0
+    own: tuple[float, ...] = ()
     when: str | None = None
 
     def applies(self, sizes: Sizes) -> bool:
@@ -55,7 +56,7 @@ class Constant:
 
     def to_json(self) -> dict[str, Any]:
         """The constant as a runner is told it."""
-        return {"name": self.name, "kind": self.kind, "where": self.where, "value": self.value, "own": self.own}
+        return {"name": self.name, "kind": self.kind, "where": self.where, "value": self.value, "own": [*self.own]}
 
 
 BATCH_NORM = Constant(

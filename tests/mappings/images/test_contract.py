@@ -186,7 +186,8 @@ def test_constants_say_what_they_are(network: Network) -> None:
             assert constant.value
         if constant.kind == "factor":
             # The two are one number, once as a float32.
-            assert 0 < abs(constant.own - constant.value) < 1e-7
+            (own,) = constant.own
+            assert 0 < abs(own - constant.value) < 1e-7
         assert constant.to_json()["where"] == constant.where
 
 

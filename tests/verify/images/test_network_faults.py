@@ -27,17 +27,20 @@ NO_PLACE: dict[str, set[str]] = {
         *("a square linear layer not transposed", "query and key of an attention block swapped"),
         *("gains of two layer norms swapped", "two classes swapped", "half as many attention heads"),
         *("another activation", "the usual LayerNorm epsilon"),
+        "a LayerNorm epsilon that neither library has",
         *("two characters swapped", "the blank left out of the characters"),
     },
     "classifier": {
         *("a square linear layer not transposed", "query and key of an attention block swapped"),
         *("gains of two layer norms swapped", "half as many attention heads"),
         *("another activation of the backbone", "the usual LayerNorm epsilon"),
+        "a LayerNorm epsilon that neither library has",
         *("two characters swapped", "the blank left out of the characters"),
     },
     "table": {
         *("query and key of an attention block swapped", "gains of two layer norms swapped"),
         *("half as many attention heads", "the usual LayerNorm epsilon"),
+        "a LayerNorm epsilon that neither library has",
         *("two characters swapped", "the blank left out of the characters"),
     },
 }

@@ -107,6 +107,18 @@ def test_a_seeded_network_is_the_same(name: str, seeded: Seeded, runners: Runner
         assert max(causes.values()) > 100 * worst(report, "aligned")
 
 
+def test_the_epsilon_of_a_backbone_is_not_hidden(seeded: Seeded, runners: Runners, tmp_path: Path) -> None:
+    """Alignment gives these norms Paddle's epsilon, which a user's folder must have too."""
+    name = "SLANeXt_wired"
+    one = seeded(name, transforms=transforms_of(name), **sizes_of(name))
+    folder = one.changed(tmp_path / "out", lambda t, config, p: config["vision_config"].update(layer_norm_eps=1e-5))
+    aligned = one.verify(runners, "aligned", folder=folder).check("aligned")
+    assert aligned is not None
+    assert not aligned.passed
+    norm = "backbone.vision_tower.layers.0.layer_norm1"
+    assert aligned.problems[0] == f"the epsilon of {norm} is 1e-05 in torch, 1e-06 is expected"
+
+
 def test_the_student_of_a_distillation_is_the_same(seeded: Seeded, runners: Runners, tmp_path: Path) -> None:
     """Its tensors stand beside the teacher's, whose are left out, under names with a prefix."""
     student, teacher = seeded("PP-OCRv5_mobile_det"), seeded("PP-OCRv5_mobile_det", seed=1)

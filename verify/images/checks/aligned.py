@@ -26,6 +26,7 @@ def _run(context: NetworkContext) -> Outcome:
         problems.append(f"transformers loads {answer['class']}, {pair.network.target} is expected")
     if idle := context.answers["torch run"]["idle"]:
         problems.append(f"nothing in torch's network has the constant {', '.join(idle)}")
+    problems += context.answers["torch run"]["unlike"]
     problems += [f"{name} is an output of one side alone" for name in sorted(paddle.keys() ^ torch.keys())]
     shares = distances(paddle, torch)
     for name, array in paddle.items():

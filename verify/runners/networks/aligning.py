@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 Told = Mapping[str, Any]
 """A constant as a request tells it: `kind`, `where`, `value` and `own`."""
 
@@ -20,24 +22,31 @@ class Aligned:
         self._model = model
         self._undo: list[Callable[[], None]] = []
 
-    def align(self, constants: Sequence[Told]) -> list[str]:
-        """Set these constants, and no others; the names of those that concern no module of the model."""
+    def align(self, constants: Sequence[Told]) -> tuple[list[str], list[str]]:
+        """Set these constants, and no others; the names of those that concern no module of the model, and a line for
+        each epsilon of the model's that is none that a constant says it may have."""
         while self._undo:
             self._undo.pop()()
-        idle = []
+        idle, unlike = [], []
+        epsilons: dict[int, float] = {}
         double = any(tensor.dtype is self._torch.float64 for tensor in self._model.parameters())
         within: list[tuple[Any, Told]] = []
         for constant in constants:
             pattern = re.compile(constant["where"])
-            found = [
-                module
+            found = {
+                name: module
                 for name, module in self._model.named_modules()
                 if pattern.search(f"{name} ({type(module).__name__})")
-            ]
+            }
             if not found:
                 idle.append(str(constant["name"]))
-            for module in found:
+            for name, module in found.items():
                 if constant["kind"] == "epsilon":
+                    # Of a module that two constants concern, the second finds what the first has set.
+                    own = epsilons.setdefault(id(module), float(module.eps))
+                    if not _may_be(own, constant):
+                        allowed = " or ".join(f"{one:g}" for one in _allowed(constant))
+                        unlike.append(f"the epsilon of {name} is {own:g} in torch, {allowed} is expected")
                     self._set_epsilon(module, float(constant["value"]))
                 elif constant["kind"] != "double":
                     within.append((module, constant))
@@ -46,7 +55,7 @@ class Aligned:
                     within.append((module, constant))
         for module in {id(module): module for module, _ in within}.values():
             self._run_within(module, [constant for one, constant in within if one is module])
-        return idle
+        return idle, unlike
 
     def _set_epsilon(self, module: Any, value: float) -> None:
         before = module.eps
@@ -84,6 +93,15 @@ class Aligned:
         return Mode
 
 
+def _allowed(constant: Told) -> Sequence[float]:
+    return constant["own"] or [float(constant["value"])]
+
+
+def _may_be(epsilon: float, constant: Told) -> bool:
+    """Whether a constant may stand in the place of this epsilon of torch's: Paddle's kernels have it as a float32."""
+    return any(np.float32(epsilon) == np.float32(one) for one in _allowed(constant))
+
+
 def _replaced(
     torch: Any, constant: Told, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
@@ -92,8 +110,8 @@ def _replaced(
         slope = float(constant["value"])
         return (lambda values, *rest, **more: torch.clamp(values * slope + 0.5, 0.0, 1.0)), args, kwargs
     if constant["kind"] == "factor":
-        own, value = float(constant["own"]), float(constant["value"])
-        args = tuple(value if isinstance(one, float) and one == own else one for one in args)
+        value = float(constant["value"])
+        args = tuple(value if isinstance(one, float) and one in constant["own"] else one for one in args)
     if constant["kind"] == "double":
         if function is torch.Tensor.float:
             function = torch.Tensor.double

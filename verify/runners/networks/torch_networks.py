@@ -110,11 +110,11 @@ class TorchNetworks:
     def run(self, request: protocol.Request) -> protocol.Answer:
         """Give each picture of the file `inputs` to the model, with these `constants` of Paddle's and no others; write
         what it returns to `outputs`, and as NAME.logits what the module `logits` gives, where one is named. `idle` are
-        constants that concern nothing here."""
+        constants that concern nothing here, `unlike` lines on values of the model's own that these may not replace."""
         torch, _ = self.frameworks()
         if self._model is None or self._aligned is None:
             raise protocol.RequestError("no network is loaded")
-        idle = self._aligned.align(request.get("constants") or [])
+        idle, unlike = self._aligned.align(request.get("constants") or [])
         gathered: list[Any] = []
         hook = None
         if (name := request.get("logits")) is not None:
@@ -138,8 +138,10 @@ class TorchNetworks:
         # What a class keeps in single, and no constant lifts, is not computed in double.
         kept = self._dtype == "float64" and any(one.dtype is torch.float32 for one in self._model.parameters())
         if request.get("checked", True) and not kept:
-            return {"idle": idle, "outputs": protocol.write_outputs(request, arrays, self._dtype)}
-        return {"idle": idle, "outputs": sorted(_saved(request, arrays))}
+            written = protocol.write_outputs(request, arrays, self._dtype)
+        else:
+            written = sorted(_saved(request, arrays))
+        return {"idle": idle, "unlike": unlike, "outputs": written}
 
     def preprocess(self, request: protocol.Request) -> protocol.Answer:
         """Prepare each picture of the file `pictures`, [height, width, 3] in red, green and blue, as a user does who

@@ -166,29 +166,20 @@ def _missing(pair: NetworkPair, tensors: Tensors, documents: Documents) -> bool:
 
 
 def _field(*path: str, value: Callable[[Any], Any]) -> Callable[[NetworkPair, Tensors, Documents], bool]:
-    """A change of a field of config.json, where there is one."""
+    """A change of a field of config.json, where there is one: there, or in the part for a backbone of attention."""
 
     def inject(pair: NetworkPair, tensors: Tensors, documents: Documents) -> bool:
-        place = documents["config.json"]
-        for name in path[:-1]:
-            place = place.get(name) or {}
-        if path[-1] not in place:
-            return False
-        before = place[path[-1]]
-        place[path[-1]] = value(before)
-        return bool(place[path[-1]] != before)
+        configuration = documents["config.json"]
+        for place in (configuration, configuration.get("vision_config") or {}):
+            for name in path[:-1]:
+                place = place.get(name) or {}
+            if path[-1] in place:
+                before = place[path[-1]]
+                place[path[-1]] = value(before)
+                return bool(place[path[-1]] != before)
+        return False
 
     return inject
-
-
-def _epsilon(pair: NetworkPair, tensors: Tensors, documents: Documents) -> bool:
-    """Wherever config.json has it: of the network itself or of its backbone."""
-    configuration = documents["config.json"]
-    places = [configuration, *(part for part in configuration.values() if isinstance(part, dict))]
-    found = [place for place in places if "layer_norm_eps" in place]
-    for place in found:
-        place["layer_norm_eps"] *= 3
-    return bool(found)
 
 
 def _stride(pair: NetworkPair, tensors: Tensors, documents: Documents) -> bool:
@@ -252,7 +243,7 @@ FAULTS = (
     NetworkFault(
         "a LayerNorm epsilon that neither library has",
         frozenset({"files", "aligned"}),
-        _epsilon,
+        _field("layer_norm_eps", value=lambda epsilon: 3 * epsilon),
     ),
     NetworkFault(
         "two characters swapped",

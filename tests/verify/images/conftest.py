@@ -167,6 +167,35 @@ def seeded(runners: Runners, tmp_path_factory: pytest.TempPathFactory) -> Seeded
     return make
 
 
+CLASSES = {"recognition": {"classes": 300}}
+"""Fewer characters than the networks of these names have: they make up most of the weights and nothing of the rest."""
+
+
+def sizes_of(name: str) -> dict[str, Any]:
+    network, sizes = seeded_networks()[name]
+    return {**(network.small or sizes), **CLASSES.get(network.task, {})}
+
+
+def transforms_of(name: str) -> list[dict[str, Any]]:
+    """How pictures are prepared, where a network takes squares of one size alone and is seeded with a small one."""
+    network, _ = seeded_networks()[name]
+    if network.square is None:
+        return []
+    side = sizes_of(name)[network.square]
+    return [
+        {"DecodeImage": {"img_mode": "BGR", "channel_first": False}},
+        {"ResizeTableImage": {"max_len": side}},
+        {"NormalizeImage": {"order": "hwc"}},
+        {"PaddingTableImage": {"size": [side, side]}},
+        {"ToCHWImage": None},
+    ]
+
+
+def small(seeded: Seeded, name: str, library: Path | None = None) -> Converted:
+    """The seeded network of an official name, as small as it can be."""
+    return seeded(name, library=library, transforms=transforms_of(name), **sizes_of(name))
+
+
 @pytest.fixture(scope="session")
 def line(seeded: Seeded) -> Converted:
     """The smallest network."""

@@ -23,7 +23,7 @@ from paddle2torch.verify.images.job import NETWORK_CHECKS
 from paddle2torch.verify.images.seeding import TRAINING, WEIGHTS, seed_network
 from paddle2torch.verify.runners.forward import Runners
 
-from .conftest import LINE, Converted, Seeded, red, worst
+from .conftest import LINE, Converted, Seeded, red, sizes_of, small, worst
 
 ALIGNED = 1e-12
 
@@ -36,9 +36,6 @@ NEEDS_A_COPY = frozenset({"PP-OCRv5_server_det", "PP-OCRv5_server_rec"})
 MEASURED = frozenset({"PP-OCRv5_mobile_det", "SLANet_plus", "PP-LCNet_x1_0_doc_ori", LINE, *NEEDS_A_COPY})
 """Networks for which it is measured what each constant costs. It takes long: those of the recogniser are measured with
 trained weights."""
-
-CLASSES = {"recognition": {"classes": 300}}
-"""Fewer characters than the networks of these names have: they make up most of the weights and nothing of the rest."""
 
 
 def test_every_kind_is_tested() -> None:
@@ -57,33 +54,13 @@ def tensors_of(path: Path) -> dict[str, Any]:
     }
 
 
-def sizes_of(name: str) -> dict[str, Any]:
-    network, sizes = seeded_networks()[name]
-    return {**(network.small or sizes), **CLASSES.get(network.task, {})}
-
-
-def transforms_of(name: str) -> list[dict[str, Any]]:
-    """How pictures are prepared, where a network takes squares of one size alone and is seeded with a small one."""
-    network, _ = seeded_networks()[name]
-    if network.square is None:
-        return []
-    side = sizes_of(name)[network.square]
-    return [
-        {"DecodeImage": {"img_mode": "BGR", "channel_first": False}},
-        {"ResizeTableImage": {"max_len": side}},
-        {"NormalizeImage": {"order": "hwc"}},
-        {"PaddingTableImage": {"size": [side, side]}},
-        {"ToCHWImage": None},
-    ]
-
-
 @pytest.mark.parametrize("name", sorted(seeded_networks()))
 def test_a_seeded_network_is_the_same(name: str, seeded: Seeded, runners: Runners, tmp_path: Path) -> None:
     if name in NEEDS_A_COPY and LIBRARY is None:
         pytest.skip("PADDLE2TORCH_PADDLEOCR names no copy of PaddleOCR, whose server networks the installed one lacks")
     library = Path(LIBRARY) if LIBRARY is not None and name in NEEDS_A_COPY else None
     network, _ = seeded_networks()[name]
-    one = seeded(name, library=library, transforms=transforms_of(name), **sizes_of(name))
+    one = small(seeded, name, library)
     left_out = () if name in MEASURED else ("as_shipped",)
     wanted = [check for check in NETWORK_CHECKS if check != "decoding" or network.task == "recognition"]
     checks = [check for check in wanted if check not in left_out]
@@ -109,8 +86,7 @@ def test_a_seeded_network_is_the_same(name: str, seeded: Seeded, runners: Runner
 
 def test_the_epsilon_of_a_backbone_is_not_hidden(seeded: Seeded, runners: Runners, tmp_path: Path) -> None:
     """Alignment gives these norms Paddle's epsilon, which a user's folder must have too."""
-    name = "SLANeXt_wired"
-    one = seeded(name, transforms=transforms_of(name), **sizes_of(name))
+    one = small(seeded, "SLANeXt_wired")
     folder = one.changed(tmp_path / "out", lambda t, config, p: config["vision_config"].update(layer_norm_eps=1e-5))
     aligned = one.verify(runners, "aligned", folder=folder).check("aligned")
     assert aligned is not None

@@ -79,19 +79,26 @@ def survey(paddle_python: str | None = None, torch_python: str | Sequence[str] |
     """Look into the interpreters of both sides, by importing their frameworks there, and into this one."""
     found = find_interpreters(paddle_python, torch_python)
     interpreters = (found.paddle, *found.torch)
-    # Most of the time goes into imports, which processes of their own do beside each other.
-    with NetworkRunners(paddle_python, torch_python) as networks, ThreadPoolExecutor() as pool:
-        asked = [pool.submit(_networks, *pair) for pair in zip(interpreters, networks.all, strict=True)]
-        sides = list(pool.map(_side, interpreters))
-        # A side without its framework has no networks either, which goes without saying.
-        optional = [one.result() for one, side in zip(asked, sides, strict=True) if side.missing is None]
+    frameworks = [RunnerProcess(one.kind, one.python) for one in interpreters]
+    with NetworkRunners(paddle_python, torch_python) as networks, ThreadPoolExecutor(2 * len(interpreters)) as pool:
+        try:
+            # Most of the time goes into imports, which processes of their own do beside each other.
+            asked = [pool.submit(_networks, *pair) for pair in zip(interpreters, networks.all, strict=True)]
+            sides = list(pool.map(_side, interpreters, frameworks))
+            # A side without its framework has no networks either, which goes without saying.
+            optional = [one.result() for one, side in zip(asked, sides, strict=True) if side.missing is None]
+        except BaseException:
+            # Whoever interrupts does not wait until all have answered.
+            for runner in (*frameworks, *networks.all):
+                runner.stop()
+            raise
     return Survey((*sides, *optional, *_this()))
 
 
-def _side(interpreter: Interpreter) -> Environment:
+def _side(interpreter: Interpreter, runner: RunnerProcess) -> Environment:
     kind, python = interpreter.kind, interpreter.python
     place = (FRAMEWORKS[kind], python, interpreter.origin)
-    with RunnerProcess(kind, python) as runner:
+    with runner:
         try:
             return Environment(*place, runner.request({"operation": "versions"})["versions"])
         except MissingDependencyError as error:

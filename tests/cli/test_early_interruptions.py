@@ -128,6 +128,14 @@ def test_ctrl_c_while_a_gates_frameworks_start(jobs: str, source: Path) -> None:
         interrupt_after(moment, ["gate", "--list", "list.txt", "--jobs", jobs], source.parent)
 
 
+def test_ctrl_c_does_not_wait_for_a_python_that_hangs(work: Path) -> None:
+    """`environments` asks all of them at once."""
+    hanging = work / "python"
+    hanging.write_text("#!/bin/sh\ntrap '' INT\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    interrupt_after(3, ["environments", "--paddle-python", str(hanging), "--torch-python", str(hanging)], work)
+
+
 @pytest.mark.parametrize("arguments", [["list"], ["convert", "source", "out"]], ids=" ".join)
 def test_ctrl_c_at_any_import(arguments: list[str], source: Path) -> None:
     """Wherever it strikes: in a library that is just being imported, it must not be lost or turned into anything."""

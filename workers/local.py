@@ -57,9 +57,11 @@ def run_in_processes(
 def local_workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of `jobs` processes. After an exception they are not waited for: they drop what they do, and end."""
     context = get_context("spawn")
-    # Nothing is ever sent. Its other end closes when this process stops or dies, and every worker notices.
-    watched, held = context.Pipe(duplex=False)
-    pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(watched,))
+    # Half made, their parts would fail once more when they are taken away, and leave semaphores behind.
+    with interrupts_held():
+        # Nothing is ever sent. Its other end closes when this process stops or dies, and every worker notices.
+        watched, held = context.Pipe(duplex=False)
+        pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(watched,))
     try:
         yield pool
     except BaseException:

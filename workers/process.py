@@ -49,12 +49,34 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated(number)
 
 
+def _signal_main_thread(number: int) -> None:
+    # Only a signal of its own wakes a thread that waits.
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        signal.pthread_kill(main_thread, number)
+    else:
+        signal.raise_signal(number)
+
+
+def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
+    """What is raised in a finalizer goes no further: an interrupt that strikes there, as at the end of any import, is
+    sent once more when the finalizer is done."""
+    if isinstance(dropped.exc_value, Terminated):
+        again = threading.Timer(0.01, _signal_main_thread, (dropped.exc_value.number,))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(dropped)
+
+
 def guard_process() -> None:
-    """Let SIGTERM and the terminal's interrupt raise Terminated, and make the standard streams survive a reader that
-    leaves or a closed one. A process that ignores interrupts, as in the background, goes on ignoring them."""
+    """Let SIGTERM and the terminal's interrupt raise Terminated, wherever they strike, and make the standard streams
+    survive a reader that leaves or a closed one. A process that ignores interrupts, as in the background, goes on
+    ignoring them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminate)
+    sys.unraisablehook = _raise_again
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

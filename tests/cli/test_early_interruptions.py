@@ -42,6 +42,43 @@ main()
 INTERRUPTED = ("Error: interrupted before anything was begun", "Error: interrupted; unfinished output was removed")
 
 
+IN_FINALIZER = """
+import os, signal, sys
+left = int(sys.argv.pop(1))
+def strike(frame, event, argument):
+    global left
+    code = frame.f_code.co_filename, frame.f_code.co_name
+    if "paddle2torch.cli" in sys.modules and code == ("<frozen importlib._bootstrap>", "cb"):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.settrace(strike)
+from paddle2torch.__main__ import main
+main()
+"""
+"""The command line, interrupted in the finalizer of a given number that an import leaves to the interpreter, where no
+exception gets out."""
+
+HALF_MADE = """
+import os, signal, sys
+left = int(sys.argv.pop(1))
+def strike(frame, event, argument):
+    global left
+    if (frame.f_globals["__name__"], frame.f_code.co_name) != ("multiprocessing.util", "__init__"):
+        return None
+    made = vars(frame.f_locals["self"]) if "self" in frame.f_locals else {}
+    if event == "line" and "_kwargs" in made and "_key" not in made:
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+    return strike
+sys.settrace(strike)
+from paddle2torch.__main__ import main
+main()
+"""
+"""The command line, interrupted while what ends a semaphore or a process of a given number is half made."""
+
+
 def start(script: str, arguments: list[str], work: Path) -> subprocess.Popen[str]:
     """The command line in a process group of its own, as a shell starts it on a terminal."""
 
@@ -150,6 +187,35 @@ def test_ctrl_c_at_any_import(arguments: list[str], source: Path) -> None:
     assert (child.returncode, errors) == (0, "")
     assert output
     assert number > 100
+
+
+def test_ctrl_c_in_a_finalizer(source: Path) -> None:
+    """Python drops what is raised there, so the command went on as if nobody had pressed anything."""
+    number, interrupted = 1, True
+    while interrupted:
+        child = start(IN_FINALIZER, [str(number), "convert", "source", f"out{number}"], source.parent)
+        errors = child.communicate(timeout=60)[1]
+        interrupted = child.returncode == 130
+        if interrupted:
+            assert errors.splitlines() in ([INTERRUPTED[0]], [INTERRUPTED[1]])
+        number += 1 + number // 10
+    assert (child.returncode, errors) == (0, "")
+    assert number > 100
+
+
+def test_ctrl_c_while_a_pool_is_made(source: Path) -> None:
+    """It tore its parts to pieces, which their finalizers then told in tracebacks."""
+    (source.parent / "list.txt").write_text("source\t1\nsource\t2\n")
+    number, interrupted = 1, True
+    while interrupted:
+        arguments = ["convert", "--list", "list.txt", f"out{number}", "--jobs", "2"]
+        child = start(HALF_MADE, [str(number), *arguments], source.parent)
+        interrupted = child.wait(60) == 130
+        if interrupted:
+            assert_ended(child, source.parent)
+        number += 1
+    assert child.returncode == 0
+    assert number > 5
 
 
 BESIDE_A_THREAD = """

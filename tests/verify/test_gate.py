@@ -157,5 +157,7 @@ def test_an_interrupted_gate_ends_at_once_and_leaves_nothing(jobs: int, tmp_path
     assert time.perf_counter() - started < 10
     assert child.returncode == 130
     assert errors.splitlines()[-1] == "Error: interrupted; unfinished output was removed"
-    assert list((tmp_path / "tmp").iterdir()) == []
+    # PyTorch makes a folder for its compiler's cache.
+    left = [path.name for path in (tmp_path / "tmp").iterdir()]
+    assert [name for name in left if not name.startswith("torchinductor")] == []
     assert "passed" not in errors

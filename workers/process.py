@@ -58,9 +58,9 @@ def _signal_main_thread(number: int) -> None:
         signal.raise_signal(number)
 
 
-def _tell_dropped(dropped: sys.UnraisableHookArgs) -> None:
+def _resend_dropped(dropped: sys.UnraisableHookArgs) -> None:
     """What is raised in a finalizer goes no further: an interrupt that strikes there, as at the end of any import, is
-    sent once more when the finalizer is done."""
+    sent once more, a moment later, when the finalizer is done."""
     if isinstance(dropped.exc_value, Terminated):
         again = threading.Timer(0.01, _signal_main_thread, (dropped.exc_value.number,))
         again.daemon = True
@@ -76,7 +76,7 @@ def guard_process() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminate)
-    sys.unraisablehook = _tell_dropped
+    sys.unraisablehook = _resend_dropped
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

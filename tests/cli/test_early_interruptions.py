@@ -210,23 +210,6 @@ def test_ctrl_c_while_a_pool_is_made(source: Path) -> None:
     assert number > 5
 
 
-BESIDE_A_THREAD = """
-import os, signal, threading, time
-from paddle2torch.workers.process import Terminated, guard_process, interrupts_held
-
-threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
-guard_process()
-try:
-    with interrupts_held():
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.2)
-        print("held")
-    print("lost")
-except Terminated as error:
-    print(error.number)
-"""
-
-
 IN_ANY_FINALIZER = """
 import os, signal, sys, time
 from paddle2torch.workers.process import Terminated, guard_process
@@ -249,6 +232,23 @@ except Terminated as error:
 def test_an_interrupt_in_any_finalizer_comes_after_it() -> None:
     done = subprocess.run([sys.executable, "-c", IN_ANY_FINALIZER], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+BESIDE_A_THREAD = """
+import os, signal, threading, time
+from paddle2torch.workers.process import Terminated, guard_process, interrupts_held
+
+threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+guard_process()
+try:
+    with interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        print("held")
+    print("lost")
+except Terminated as error:
+    print(error.number)
+"""
 
 
 def test_an_interrupt_that_another_thread_gets_is_held_back_too() -> None:
